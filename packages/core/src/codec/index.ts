@@ -1,0 +1,2 @@
+/** The codec room: bytes, text forms, DER. */
+export {}

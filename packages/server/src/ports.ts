@@ -1,0 +1,429 @@
+/**
+ * Where the server's rooms meet: the records, the store, and what the rooms tell each other.
+ * A room imports this file and never another room; `compose.ts` hands each one its neighbours.
+ */
+import type { RevocationReason, Role } from '@countersign/core/credential'
+import type { Milliseconds, Signer } from '@countersign/core/ports'
+
+// --- Records (one row type a table; ids and digests are lower-case hex) ------------------------------------------
+
+export type DeviceState =
+  | 'manufactured'
+  | 'personalized'
+  | 'enrolled'
+  | 'active'
+  | 'suspended'
+  | 'revoked'
+  | 'retired'
+
+/** 0 software, 1 isolated, 2 tpm-attested, 3 se-attested, 4 se-certified. */
+export type Assurance = 0 | 1 | 2 | 3 | 4
+
+export type Road = 'mqtts' | 'https' | 'coap' | 'lorawan' | 'ble' | 'zigbee' | 'serial'
+
+export interface DeviceRow {
+  /** `urn:dev:mac:<eui64>` (RFC 9039). */
+  readonly id: string
+  readonly eui64: string
+  readonly serial: string
+  readonly product: string
+  readonly owner: string
+  readonly state: DeviceState
+  readonly assurance: Assurance
+  readonly road: Road | null
+  readonly firstSeen: Milliseconds | null
+  readonly lastSeen: Milliseconds | null
+  /** The operator's or the system's reason for the present state. */
+  readonly reason: string | null
+  /** What `resume` goes back to; null unless suspended. */
+  readonly resumeState: DeviceState | null
+  readonly createdAt: Milliseconds
+  /** Counts every write of this row: what optimistic conditions compare. */
+  readonly version: number
+}
+
+export type KeyOrigin = 'element' | 'tpm' | 'token' | 'software' | 'imported'
+
+export interface KeyRow {
+  /** SHA-256 of the SubjectPublicKeyInfo. */
+  readonly spkiHash: string
+  readonly spki: Uint8Array
+  readonly device: string | null
+  readonly elementKind: string | null
+  readonly elementSerial: string | null
+  readonly slot: number | null
+  readonly origin: KeyOrigin
+  readonly evidence: Uint8Array | null
+  readonly verdict: string | null
+  readonly createdAt: Milliseconds
+}
+
+export type CertificateStatus =
+  | 'reserved'
+  | 'issued'
+  | 'confirmed'
+  | 'superseded'
+  | 'revoked'
+  | 'void'
+
+export type ProfileName = 'idevid' | 'ldevid' | 'server' | 'operator' | 'application' | 'ca'
+
+export interface CertificateRow {
+  /** Serial number, lower-case hex of the INTEGER's content octets: unique in the whole house. */
+  readonly serial: string
+  /** Common name of the issuing CA's record: see `ca` rows. */
+  readonly ca: string
+  /** SHA-256 of the DER; null while reserved. */
+  readonly fingerprint: string | null
+  /** First eight bytes of the fingerprint; null while reserved. */
+  readonly x5t: string | null
+  readonly profile: ProfileName
+  readonly device: string | null
+  readonly application: string | null
+  readonly spkiHash: string
+  readonly der: Uint8Array | null
+  readonly status: CertificateStatus
+  readonly notBefore: Milliseconds
+  readonly notAfter: Milliseconds
+  readonly revokedAt: Milliseconds | null
+  readonly reason: RevocationReason | null
+  /** A reservation without a certificate by then becomes void. */
+  readonly reservedUntil: Milliseconds
+  /** What asked for it: `token:<id>`, `renew:<serial>`, `maker:<fingerprint>`, `operator`. */
+  readonly request: string
+  readonly createdAt: Milliseconds
+}
+
+export interface CaRow {
+  /** `root`, `maker`, `owner`, `server`, `operator`. */
+  readonly name: string
+  readonly role: Role | 'root'
+  readonly der: Uint8Array
+  readonly fingerprint: string
+  readonly status: 'active' | 'retired'
+  /** File of the encrypted key, relative to the data folder. */
+  readonly keyFile: string
+  readonly crlNumber: number
+  readonly createdAt: Milliseconds
+}
+
+export interface ProductRow {
+  readonly name: string
+  /** What a road accepts: the maker's certificate, the owner's, or either. */
+  readonly credential: 'factory' | 'owner' | 'either'
+  /** JSON array of roads. */
+  readonly roads: string
+  readonly assuranceMin: Assurance
+  /** Days of an LDevID. */
+  readonly validityDays: number
+  /** Days before notAfter from which `simplereenroll` is welcome. */
+  readonly renewalDays: number
+  /** Anchored pattern of serials: letters stand for themselves, `*` for any run, `?` for one character. */
+  readonly serialPattern: string
+  /** First and last EUI-64 of the block; the next free one. */
+  readonly euiFirst: string
+  readonly euiLast: string
+  readonly euiNext: string
+  readonly messagesPerMinute: number
+  readonly createdAt: Milliseconds
+  readonly version: number
+}
+
+export interface TokenRow {
+  /** First 16 hex digits of the hash: what logs and listings call it. */
+  readonly id: string
+  /** SHA-256 of the token. The token itself is stored nowhere. */
+  readonly hash: string
+  readonly product: string
+  readonly serial: string | null
+  readonly count: number
+  readonly used: number
+  readonly expiresAt: Milliseconds
+  readonly createdAt: Milliseconds
+}
+
+export interface AnchorRow {
+  /** SHA-256 of the certificate. */
+  readonly fingerprint: string
+  readonly role: Role
+  readonly der: Uint8Array
+  /** Our own issuing CA, or a foreign maker's. */
+  readonly origin: 'house' | 'foreign'
+  readonly product: string | null
+  readonly serialPattern: string | null
+  readonly notAfter: Milliseconds | null
+  readonly assuranceCap: Assurance
+  readonly createdAt: Milliseconds
+}
+
+export interface ApplicationRow {
+  readonly id: string
+  readonly name: string
+  /** SHA-256 of the bearer token. */
+  readonly tokenHash: string
+  /** Sealed by the folder's secret key: signs webhooks. */
+  readonly secret: Uint8Array
+  readonly webhook: string | null
+  /** Everything up to this message has been delivered or dead-lettered. */
+  readonly cursor: number
+  readonly createdAt: Milliseconds
+  readonly version: number
+}
+
+/** One CloudEvent on its way to the applications. Numbered by the store. */
+export interface MessageRow {
+  readonly seq: number
+  /** CloudEvents id: unique together with the source. */
+  readonly id: string
+  readonly source: string
+  readonly type: string
+  readonly time: Milliseconds
+  /** The whole CloudEvent as JSON. */
+  readonly body: string
+}
+
+export interface DeadLetterRow {
+  /** `<application>/<seq>`. */
+  readonly id: string
+  readonly application: string
+  readonly seq: number
+  readonly body: string
+  readonly attempts: number
+  readonly lastError: string
+  readonly createdAt: Milliseconds
+}
+
+export interface SettingRow {
+  readonly name: string
+  readonly value: string
+}
+
+/** One entry of the audit log. Chained by the store: hash = SHA-256(previous hash || canonical JSON of the rest). */
+export interface EventRow {
+  readonly seq: number
+  readonly time: Milliseconds
+  readonly type: string
+  /** Device id, certificate serial, product, application … */
+  readonly subject: string
+  /** Who did it: `operator`, `device`, `system`, `token:<id>`. */
+  readonly actor: string
+  /** JSON object of public values. */
+  readonly data: string
+  readonly previous: string
+  readonly hash: string
+}
+
+export interface Tables {
+  device: DeviceRow
+  key: KeyRow
+  certificate: CertificateRow
+  ca: CaRow
+  product: ProductRow
+  token: TokenRow
+  anchor: AnchorRow
+  application: ApplicationRow
+  message: MessageRow
+  deadLetter: DeadLetterRow
+  setting: SettingRow
+  event: EventRow
+}
+export type TableName = keyof Tables
+/** Tables that a Change writes by row; messages and events are appended, never written. */
+export type RowTable = Exclude<TableName, 'message' | 'event'>
+
+// --- The store ----------------------------------------------------------------------------------------------------
+
+export type Write = {
+  [T in RowTable]:
+    | { readonly kind: 'insert'; readonly table: T; readonly row: Tables[T] }
+    | {
+        readonly kind: 'update'
+        readonly table: T
+        readonly key: string
+        readonly set: Partial<Tables[T]>
+      }
+    | { readonly kind: 'delete'; readonly table: T; readonly key: string }
+}[RowTable]
+
+/** Every named column of the row must have this value; a missing row never matches. */
+export type Condition = {
+  [T in RowTable]:
+    | {
+        readonly kind: 'equals'
+        readonly table: T
+        readonly key: string
+        readonly where: Partial<Tables[T]>
+      }
+    | { readonly kind: 'absent'; readonly table: T; readonly key: string }
+}[RowTable]
+
+export type EventDraft = Omit<EventRow, 'seq' | 'previous' | 'hash'>
+export type MessageDraft = Omit<MessageRow, 'seq'>
+
+/**
+ * One write: all of it or nothing. Conditions are judged inside the transaction, before any write.
+ * A message whose (source, id) was stored before is dropped, and `Applied.duplicates` counts it.
+ */
+export interface Change {
+  readonly conditions?: readonly Condition[]
+  readonly writes?: readonly Write[]
+  readonly events?: readonly EventDraft[]
+  readonly messages?: readonly MessageDraft[]
+}
+
+export interface Applied {
+  /** Sequence numbers of the messages stored, in order; a duplicate has none. */
+  readonly messageSeqs: readonly number[]
+  readonly duplicates: number
+  readonly lastEventSeq: number
+}
+
+/** `ERR_CONFLICT` carries details {table, column?}: a condition did not hold or a unique value was taken. */
+export type StoreErrorCode =
+  | 'ERR_CONFLICT'
+  | 'ERR_STORE_FULL'
+  | 'ERR_STORE_IO'
+  | 'ERR_STORE_CORRUPT'
+  | 'ERR_STORE_NEWER'
+  | 'ERR_STORE_CLOSED'
+
+/** Columns with a secondary index, per table. */
+export interface Indexes {
+  device: 'eui64' | 'serial' | 'state' | 'product'
+  key: 'device' | 'elementSerial'
+  certificate: 'fingerprint' | 'x5t' | 'device' | 'application' | 'spkiHash' | 'status' | 'request'
+  ca: 'role'
+  product: never
+  token: 'hash'
+  anchor: 'role'
+  application: 'name' | 'tokenHash'
+  message: 'source'
+  deadLetter: 'application'
+  setting: never
+  event: 'subject' | 'type'
+}
+
+export interface Store {
+  get<T extends TableName>(table: T, key: string | number): Promise<Tables[T] | undefined>
+  /** At most `limit` (default 1000) rows whose indexed column has this value, in primary-key order. */
+  find<T extends TableName>(
+    table: T,
+    column: Indexes[T],
+    value: string | number,
+    options?: {
+      readonly limit?: number
+      readonly after?: string | number
+      readonly newestFirst?: boolean
+    },
+  ): Promise<readonly Tables[T][]>
+  /** Rows in primary-key order after `after`. */
+  scan<T extends TableName>(
+    table: T,
+    options: { readonly after?: string | number; readonly limit: number },
+  ): Promise<readonly Tables[T][]>
+  /** Durable when it resolves. Concurrent calls share one transaction and one fsync (group commit). */
+  apply(change: Change): Promise<Applied>
+  /** Forgets messages up to and including `seq`. Their ids stay known for duplicates. */
+  trimMessages(throughSeq: number): Promise<void>
+  /** A consistent copy while the store is in use. */
+  backup(file: string): Promise<void>
+  close(): Promise<void>
+}
+
+// --- What the rooms tell each other -------------------------------------------------------------------------------
+
+/** Said after the commit, synchronously, to everyone who holds live sessions or a cache. */
+export type Notice =
+  | { readonly kind: 'device'; readonly id: string }
+  | { readonly kind: 'certificate'; readonly serial: string; readonly device: string | null }
+  | { readonly kind: 'product'; readonly name: string }
+  | { readonly kind: 'anchors' }
+  | { readonly kind: 'application'; readonly id: string }
+  | { readonly kind: 'messages'; readonly throughSeq: number }
+
+export interface Notices {
+  tell(notice: Notice): void
+  /** Returns the way out. */
+  listen(listener: (notice: Notice) => void): () => void
+}
+
+/** Timers that tests can hold in their hand. */
+export interface Timers {
+  after(milliseconds: number, run: () => void): { cancel(): void }
+}
+
+export interface CaSigner {
+  readonly name: string
+  readonly signer: Signer
+}
+
+// --- The registry: who is who, and what may happen to them ----------------------------------------------------------
+
+export type RegistryErrorCode =
+  | 'ERR_DEVICE_UNKNOWN'
+  | 'ERR_DEVICE_SUSPENDED'
+  | 'ERR_DEVICE_REVOKED'
+  | 'ERR_DEVICE_RETIRED'
+  | 'ERR_DEVICE_STATE'
+  | 'ERR_DEVICE_EXISTS'
+  | 'ERR_CERT_UNKNOWN'
+  | 'ERR_CERT_REVOKED'
+  | 'ERR_CERT_SUPERSEDED'
+  | 'ERR_KEY_USED'
+  | 'ERR_EUI64_USED'
+  | 'ERR_EUI64_EXHAUSTED'
+  | 'ERR_EUI64_OUTSIDE_BLOCK'
+  | 'ERR_SERIAL_USED'
+  | 'ERR_SERIAL_PATTERN'
+  | 'ERR_TOKEN_UNKNOWN'
+  | 'ERR_TOKEN_EXPIRED'
+  | 'ERR_TOKEN_SPENT'
+  | 'ERR_PRODUCT_UNKNOWN'
+  | 'ERR_PRODUCT_EXISTS'
+  | 'ERR_ROAD_NOT_ALLOWED'
+  | 'ERR_CREDENTIAL_NOT_ALLOWED'
+  | 'ERR_ASSURANCE_TOO_LOW'
+
+/** A device that passed chain, registry and policy: what a session holds. */
+export interface Admitted {
+  readonly device: DeviceRow
+  readonly certificate: CertificateRow | null
+  /** Session must end by then. */
+  readonly notAfter: Milliseconds
+  readonly messagesPerMinute: number
+  /** x5t, lower-case hex. */
+  readonly credential: string
+}
+
+/** What a certificate is reserved for. The serial and EUI-64 of a new device are fixed by the reservation. */
+export interface ReservationRequest {
+  readonly profile: ProfileName
+  readonly ca: string
+  readonly spki: Uint8Array
+  readonly notBefore: Milliseconds
+  readonly notAfter: Milliseconds
+  readonly request: string
+  readonly actor: string
+  readonly target: /** A new device: serial by the CSR; EUI-64 by the CSR or taken from the product's block. */
+    | {
+        readonly kind: 'newDevice'
+        readonly product: string
+        readonly serial: string
+        readonly eui64: string | undefined
+        readonly origin: KeyOrigin
+        readonly assurance: Assurance
+        /** Hash of the token that pays for it. */
+        readonly tokenHash: string | undefined
+      }
+    | { readonly kind: 'device'; readonly id: string; readonly origin: KeyOrigin }
+    | { readonly kind: 'application'; readonly id: string }
+    | { readonly kind: 'house'; readonly name: string }
+}
+
+export interface Reservation {
+  /** Certificate serial number, hex. */
+  readonly serial: string
+  readonly device: DeviceRow | null
+  /** The same request was answered before: this is that certificate, nothing needs signing. */
+  readonly issued: CertificateRow | null
+}
