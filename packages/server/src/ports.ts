@@ -427,3 +427,15 @@ export interface Reservation {
   /** The same request was answered before: this is that certificate, nothing needs signing. */
   readonly issued: CertificateRow | null
 }
+
+// --- Log lines for the operator (not the audit log) ------------------------------------------------------------------
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>
+
+/** Identifiers and public values only. */
+export interface Log {
+  debug(fields: LogFields, message: string): void
+  info(fields: LogFields, message: string): void
+  warn(fields: LogFields, message: string): void
+  error(fields: LogFields, message: string): void
+}
