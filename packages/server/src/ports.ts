@@ -2,7 +2,7 @@
  * Where the server's rooms meet: the records, the store, and what the rooms tell each other.
  * A room imports this file and never another room; `compose.ts` hands each one its neighbours.
  */
-import type { RevocationReason, Role } from '@countersign/core/credential'
+import type { RevocationReason, Role, VerifiedPeer } from '@countersign/core/credential'
 import type { Milliseconds, Signer } from '@countersign/core/ports'
 
 // --- Records (one row type a table; ids and digests are lower-case hex) ------------------------------------------
@@ -164,6 +164,8 @@ export interface ApplicationRow {
   /** Sealed by the folder's secret key: signs webhooks. */
   readonly secret: Uint8Array
   readonly webhook: string | null
+  /** `paused`: the receiver answered 410, or the operator said so; nothing is sent until it is resumed. */
+  readonly webhookState: 'active' | 'paused'
   /** Everything up to this message has been delivered or dead-lettered. */
   readonly cursor: number
   readonly createdAt: Milliseconds
@@ -438,4 +440,52 @@ export interface Log {
   info(fields: LogFields, message: string): void
   warn(fields: LogFields, message: string): void
   error(fields: LogFields, message: string): void
+}
+
+/** An attempt that was turned away. The peer learned the minimum; this is what the operator reads. */
+export interface Refusal {
+  readonly road: Road
+  readonly address: string
+  readonly fingerprint?: string
+  readonly device?: string
+  readonly code: string
+  readonly message: string
+  /** Link and field. */
+  readonly where?: string
+  readonly hint?: string
+}
+
+/** The registry as the front end's doors see it. */
+export interface Gatekeeper {
+  /** Throws PeerError<RegistryErrorCode>. */
+  admit(peer: VerifiedPeer, road: Road): Promise<Admitted>
+  /** Never throws: bounded, and what is dropped is counted. */
+  refused(refusal: Refusal): void
+}
+
+/** EST (RFC 7030) as a function: the https door carries it, the authority answers it. */
+export interface EstRequest {
+  readonly method: string
+  /** The operation: what follows `/.well-known/est/`. */
+  readonly operation: string
+  readonly contentType: string | undefined
+  readonly body: Uint8Array
+  /** Value of the Authorization header. */
+  readonly authorization: string | undefined
+  readonly peer: VerifiedPeer | undefined
+  readonly peerAddress: string
+}
+
+export interface EstResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array | string
+}
+
+export type EstService = (request: EstRequest) => Promise<EstResponse>
+
+/** Seals small secrets of the house under the folder's key; the name is bound into the seal. */
+export interface Sealer {
+  seal(name: string, secret: Uint8Array): Uint8Array
+  open(name: string, sealed: Uint8Array): Uint8Array
 }
