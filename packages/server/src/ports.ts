@@ -68,6 +68,14 @@ export type CertificateStatus =
 
 export type ProfileName = 'idevid' | 'ldevid' | 'server' | 'operator' | 'application' | 'ca'
 
+/** A secure element: one passport, one device. */
+export interface ElementRow {
+  readonly serial: string
+  readonly kind: string
+  readonly device: string
+  readonly createdAt: Milliseconds
+}
+
 export interface CertificateRow {
   /** Serial number, lower-case hex of the INTEGER's content octets: unique in the whole house. */
   readonly serial: string
@@ -87,6 +95,8 @@ export interface CertificateRow {
   readonly notAfter: Milliseconds
   readonly revokedAt: Milliseconds | null
   readonly reason: RevocationReason | null
+  /** A superseded certificate is still accepted until then; null unless superseded. */
+  readonly overlapUntil: Milliseconds | null
   /** A reservation without a certificate by then becomes void. */
   readonly reservedUntil: Milliseconds
   /** What asked for it: `token:<id>`, `renew:<serial>`, `maker:<fingerprint>`, `operator`. */
@@ -118,6 +128,8 @@ export interface ProductRow {
   readonly validityDays: number
   /** Days before notAfter from which `simplereenroll` is welcome. */
   readonly renewalDays: number
+  /** Days for which a superseded certificate is still accepted. */
+  readonly overlapDays: number
   /** Anchored pattern of serials: letters stand for themselves, `*` for any run, `?` for one character. */
   readonly serialPattern: string
   /** First and last EUI-64 of the block; the next free one. */
@@ -218,6 +230,7 @@ export interface EventRow {
 export interface Tables {
   device: DeviceRow
   key: KeyRow
+  element: ElementRow
   certificate: CertificateRow
   ca: CaRow
   product: ProductRow
@@ -233,6 +246,11 @@ export type TableName = keyof Tables
 /** Tables that a Change writes by row; messages and events are appended, never written. */
 export type RowTable = Exclude<TableName, 'message' | 'event'>
 
+type NumericColumn<T extends TableName> = {
+  [C in keyof Tables[T]]: Tables[T][C] extends number ? C : never
+}[keyof Tables[T]] &
+  string
+
 // --- The store ----------------------------------------------------------------------------------------------------
 
 export type Write = {
@@ -245,9 +263,18 @@ export type Write = {
         readonly set: Partial<Tables[T]>
       }
     | { readonly kind: 'delete'; readonly table: T; readonly key: string }
+    /** Adds without reading first, so that many may count at once; a result beyond `atMost` (a column of the same row) is a conflict. */
+    | {
+        readonly kind: 'add'
+        readonly table: T
+        readonly key: string
+        readonly column: NumericColumn<T>
+        readonly by: number
+        readonly atMost?: NumericColumn<T>
+      }
 }[RowTable]
 
-/** Every named column of the row must have this value; a missing row never matches. */
+/** Every named column of the row must have this value (null for null); a missing row never matches. */
 export type Condition = {
   [T in RowTable]:
     | {
@@ -289,25 +316,29 @@ export type StoreErrorCode =
   | 'ERR_STORE_NEWER'
   | 'ERR_STORE_CLOSED'
 
-/** Columns with a secondary index, per table. */
+/** Columns with a secondary index, per table. A device's EUI-64 is in its id, a token's id in its hash: both are looked up by key. */
 export interface Indexes {
-  device: 'eui64' | 'serial' | 'state' | 'product'
-  key: 'device' | 'elementSerial'
-  certificate: 'fingerprint' | 'x5t' | 'device' | 'application' | 'spkiHash' | 'status' | 'request'
+  device: 'serial' | 'state' | 'product'
+  key: 'device'
+  element: 'device'
+  certificate: 'fingerprint' | 'x5t' | 'device' | 'application' | 'spkiHash' | 'status'
   ca: 'role'
   product: never
-  token: 'hash'
+  token: never
   anchor: 'role'
   application: 'name' | 'tokenHash'
   message: 'source'
   deadLetter: 'application'
   setting: never
-  event: 'subject' | 'type'
+  event: 'subject'
 }
 
 export interface Store {
   get<T extends TableName>(table: T, key: string | number): Promise<Tables[T] | undefined>
-  /** At most `limit` (default 1000) rows whose indexed column has this value, in primary-key order. */
+  /**
+   * At most `limit` (default 1000) rows whose indexed column has this value, in primary-key order, those after `after`.
+   * `newestFirst` turns the order round, and `after` with it.
+   */
   find<T extends TableName>(
     table: T,
     column: Indexes[T],
@@ -325,7 +356,9 @@ export interface Store {
   ): Promise<readonly Tables[T][]>
   /** Durable when it resolves. Concurrent calls share one transaction and one fsync (group commit). */
   apply(change: Change): Promise<Applied>
-  /** Forgets messages up to and including `seq`. Their ids stay known for duplicates. */
+  /** The newest entry of the audit log: what an auditor writes down. `seq` 0 and 64 zeros before the first. */
+  eventHead(): Promise<{ readonly seq: number; readonly hash: string }>
+  /** Forgets messages up to and including `throughSeq`. Their ids stay known for duplicates, for a bounded time and number. */
   trimMessages(throughSeq: number): Promise<void>
   /** A consistent copy while the store is in use. */
   backup(file: string): Promise<void>
@@ -372,7 +405,10 @@ export type RegistryErrorCode =
   | 'ERR_CERT_REVOKED'
   | 'ERR_CERT_SUPERSEDED'
   | 'ERR_KEY_USED'
+  | 'ERR_ELEMENT_USED'
+  | 'ERR_RESERVATION_VOID'
   | 'ERR_EUI64_USED'
+  | 'ERR_EUI64_INVALID'
   | 'ERR_EUI64_EXHAUSTED'
   | 'ERR_EUI64_OUTSIDE_BLOCK'
   | 'ERR_SERIAL_USED'
@@ -380,6 +416,8 @@ export type RegistryErrorCode =
   | 'ERR_TOKEN_UNKNOWN'
   | 'ERR_TOKEN_EXPIRED'
   | 'ERR_TOKEN_SPENT'
+  | 'ERR_TOKEN_PRODUCT'
+  | 'ERR_TOKEN_SERIAL'
   | 'ERR_PRODUCT_UNKNOWN'
   | 'ERR_PRODUCT_EXISTS'
   | 'ERR_ROAD_NOT_ALLOWED'
@@ -416,8 +454,14 @@ export interface ReservationRequest {
         readonly assurance: Assurance
         /** Hash of the token that pays for it. */
         readonly tokenHash: string | undefined
+        readonly element?: { readonly serial: string; readonly kind: string; readonly slot: number }
       }
-    | { readonly kind: 'device'; readonly id: string; readonly origin: KeyOrigin }
+    | {
+        readonly kind: 'device'
+        readonly id: string
+        readonly origin: KeyOrigin
+        readonly element?: { readonly serial: string; readonly kind: string; readonly slot: number }
+      }
     | { readonly kind: 'application'; readonly id: string }
     | { readonly kind: 'house'; readonly name: string }
 }
