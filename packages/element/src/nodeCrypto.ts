@@ -1,0 +1,162 @@
+/**
+ * The crypto port on node:crypto. All calls are synchronous: a verification is too short to be worth a trip through the thread pool.
+ * A public key is imported once and kept as a KeyObject in its handle, because an import costs as much as two signatures.
+ * Floors of policy (which hashes, how long an RSA modulus) are the judge's; here a key is only what its algorithm says and sound.
+ */
+import {
+  constants,
+  hash as digest,
+  createPublicKey,
+  type KeyObject,
+  randomBytes as nodeRandomBytes,
+  verify as nodeVerify,
+} from 'node:crypto'
+import { PeerError } from '@countersign/core/errors'
+import type {
+  Crypto,
+  HashName,
+  KeyAlgorithm,
+  PublicKey,
+  Random,
+  SignatureScheme,
+} from '@countersign/core/ports'
+
+export type NodeCryptoErrorCode = 'ERR_KEY_INVALID'
+
+class NodePublicKey implements PublicKey {
+  readonly algorithm: KeyAlgorithm
+  readonly spki: Uint8Array
+  readonly #key: KeyObject
+
+  constructor(spki: Uint8Array, algorithm: KeyAlgorithm, key: KeyObject) {
+    this.spki = spki
+    this.algorithm = algorithm
+    this.#key = key
+  }
+
+  verify(scheme: SignatureScheme, data: Uint8Array, signature: Uint8Array): boolean {
+    switch (scheme.kind) {
+      case 'ed25519':
+        return nodeVerify(null, data, this.#key, signature)
+      case 'ecdsa': {
+        const dsaEncoding = scheme.encoding === 'der' ? 'der' : 'ieee-p1363'
+        return nodeVerify(scheme.hash, data, { key: this.#key, dsaEncoding }, signature)
+      }
+      case 'rsa-pkcs1': {
+        const padding = constants.RSA_PKCS1_PADDING
+        return nodeVerify(scheme.hash, data, { key: this.#key, padding }, signature)
+      }
+      case 'rsa-pss': {
+        const padding = constants.RSA_PKCS1_PSS_PADDING
+        const saltLength = scheme.saltLength
+        return nodeVerify(scheme.hash, data, { key: this.#key, padding, saltLength }, signature)
+      }
+    }
+  }
+}
+
+export const nodeCrypto: Crypto = {
+  hash(name: HashName, data: Uint8Array): Uint8Array {
+    return digest(name, data, 'buffer')
+  },
+
+  importPublicKey(spki: Uint8Array, algorithm: KeyAlgorithm): PublicKey {
+    const key = importSpki(spki)
+    const flaw = flawOf(key, algorithm, spki)
+    if (flaw !== undefined) throw invalidKey(flaw)
+    return new NodePublicKey(spki, algorithm, key)
+  },
+
+  verify(key, scheme, data, signature): boolean {
+    if (!(key instanceof NodePublicKey)) throw invalidKey('it was imported by another provider')
+    return fits(scheme, key.algorithm) && key.verify(scheme, data, signature)
+  },
+}
+
+/** Entropy of the operating system. */
+export const randomBytes: Random = {
+  bytes: (length: number): Uint8Array => nodeRandomBytes(length),
+}
+
+function importSpki(spki: Uint8Array): KeyObject {
+  try {
+    // OpenSSL refuses a point that is not on its curve here.
+    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+  } catch (cause) {
+    throw invalidKey('the SubjectPublicKeyInfo holds no usable key', cause)
+  }
+}
+
+const curveNames: Readonly<Record<string, string>> = {
+  prime256v1: 'P-256',
+  secp384r1: 'P-384',
+  secp521r1: 'P-521',
+}
+
+/** What makes the key other than the caller parsed it, or unsound; undefined when nothing does. */
+function flawOf(key: KeyObject, algorithm: KeyAlgorithm, spki: Uint8Array): string | undefined {
+  const details = key.asymmetricKeyDetails ?? {}
+  switch (algorithm.kind) {
+    case 'ec': {
+      const curve = curveNames[details.namedCurve ?? '']
+      return curve === algorithm.curve ? undefined : `it is no key of ${algorithm.curve}`
+    }
+    case 'ed25519':
+      if (key.asymmetricKeyType !== 'ed25519') return 'it is no Ed25519 key'
+      return isSmallOrder(spki.subarray(-32)) ? 'it is a point of small order' : undefined
+    case 'rsa': {
+      if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'rsa-pss') {
+        return 'it is no RSA key'
+      }
+      if (details.modulusLength !== algorithm.modulusBits) return 'its modulus has another length'
+      const exponent = details.publicExponent ?? 0n
+      // e = 1 would verify anything; a huge e costs the verifier and buys nothing.
+      const sound = exponent >= 3n && exponent % 2n === 1n && exponent < 1n << 64n
+      return sound ? undefined : 'its public exponent is out of range'
+    }
+  }
+}
+
+/**
+ * The y coordinates of the points of small order, non-canonical encodings included, sign bit left out (RFC 8032 §5.1.7 lets a
+ * verifier meet them). A signature under such a key proves nothing.
+ */
+const smallOrderHex: ReadonlySet<string> = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+])
+
+function isSmallOrder(point: Uint8Array): boolean {
+  const y = Buffer.from(point)
+  y.writeUInt8(y.readUInt8(31) & 0x7f, 31)
+  return smallOrderHex.has(y.toString('hex'))
+}
+
+function fits(scheme: SignatureScheme, algorithm: KeyAlgorithm): boolean {
+  switch (scheme.kind) {
+    case 'ecdsa':
+      return algorithm.kind === 'ec'
+    case 'ed25519':
+      return algorithm.kind === 'ed25519'
+    case 'rsa-pkcs1':
+    case 'rsa-pss':
+      return algorithm.kind === 'rsa'
+  }
+}
+
+function invalidKey(reason: string, cause?: unknown): PeerError<NodeCryptoErrorCode> {
+  return new PeerError(
+    'ERR_KEY_INVALID',
+    `a public key cannot be used: ${reason}`,
+    {},
+    {
+      hint: 'Make the key again with a tool that writes RFC 5480 or RFC 8410 keys.',
+      cause,
+    },
+  )
+}
