@@ -1,0 +1,36 @@
+/**
+ * Files that survive a power cut: written beside, flushed, renamed over, and the folder flushed too, so that after a crash
+ * there is the old content or the new one and nothing between.
+ */
+import { type FileHandle, open, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** Readable by the owner alone. */
+export const privateMode = 0o600
+
+export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
+  const beside = `${path}.new`
+  // A file left by a crash may carry other permissions or be longer: 'w' truncates, and the mode is set before a byte is in it.
+  const file = await open(beside, 'w', privateMode)
+  try {
+    await file.chmod(privateMode)
+    await file.writeFile(content)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(beside, path)
+  await syncFolder(dirname(path))
+}
+
+/** Makes names in a folder durable. Windows cannot open a folder and needs no such flush. */
+export async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  let folder: FileHandle | undefined
+  try {
+    folder = await open(path, 'r')
+    await folder.sync()
+  } finally {
+    await folder?.close()
+  }
+}
