@@ -70,7 +70,12 @@ const coreRooms: Readonly<Record<string, readonly string[]>> = {
 const gatewayCoreRooms: ReadonlySet<string> = new Set(['codec', 'link'])
 
 /** Server files that are no room: where rooms meet, and where they are put together. */
-const serverCommons: ReadonlySet<string> = new Set(['ports.ts', 'cloudEvent.ts'])
+const serverCommons: ReadonlySet<string> = new Set([
+  'ports.ts',
+  'cloudEvent.ts',
+  'listen.ts',
+  'problem.ts',
+])
 const serverComposers: ReadonlySet<string> = new Set(['compose.ts', 'index.ts'])
 
 /** Concrete adapters, and the only files that may name them. */

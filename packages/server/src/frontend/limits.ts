@@ -1,0 +1,79 @@
+/**
+ * Every bound of the https door, with its reason. A bound of zero is never "unlimited": there is no such value.
+ */
+
+export interface DoorLimits {
+  /** Live TCP connections of the whole door: memory, about 56 KiB of a connection (measured on Node's TLS). */
+  readonly connectionsMax: number
+  /** Live connections of one address (an IPv6 /64): a factory hall behind one NAT still fits. */
+  readonly connectionsPerAddressMax: number
+  /** Live connections of one device. One more closes the oldest: a device that lost its link must get in again. */
+  readonly connectionsPerDeviceMax: number
+  /** TLS handshakes started per second by one address; each costs about 1 ms of CPU. */
+  readonly handshakesPerAddressPerSecond: number
+  /** Handshakes an address may start at once after a quiet time, for instance when a site's power returns. */
+  readonly handshakesPerAddressBurst: number
+  /** Addresses and devices whose rates are remembered; beyond it the one longest unused is forgotten. */
+  readonly ratesRememberedMax: number
+  /** TCP accepted to TLS finished. */
+  readonly handshakeMsMax: number
+  /** Life of a connection without a client certificate: enough for cacerts and one enrolment. */
+  readonly anonymousMsMax: number
+  /** A refused peer gets this long to hear its one answer. */
+  readonly refusedMsMax: number
+  /** First byte of a request to the end of its header. */
+  readonly headersMsMax: number
+  /** First byte of a request to the end of its body. */
+  readonly requestMsMax: number
+  /** How often Node looks for requests past the two bounds above. */
+  readonly requestCheckMs: number
+  /** Silence between two requests of one connection. */
+  readonly keepAliveMs: number
+  readonly requestsPerConnectionMax: number
+  /** Requests of one connection that wait for an answer: pipelining beyond it is an attack. */
+  readonly requestsInFlightPerConnectionMax: number
+  readonly headerBytesMax: number
+  readonly headersMax: number
+  readonly messageBytesMax: number
+  /** A CSR with generous extensions, in base64. */
+  readonly estBytesMax: number
+  /** Messages handed to the store and not yet durable, in the whole door. */
+  readonly messagesInFlightMax: number
+  /** After a refusal the rest of a body is read and dropped up to here, so that the peer can read the answer. */
+  readonly lingerBytesMax: number
+  readonly lingerMsMax: number
+  /** Certificates taken from a handshake; the judge has its own, stricter depth. */
+  readonly chainLengthMax: number
+  /** Foreign chains remembered for resumed sessions, which carry the leaf alone. */
+  readonly chainsRememberedMax: number
+  /** How often sessions past their end are closed: well under the two seconds promised for a revocation. */
+  readonly sweepMs: number
+}
+
+export const doorLimits: DoorLimits = {
+  connectionsMax: 20_000,
+  connectionsPerAddressMax: 2_000,
+  connectionsPerDeviceMax: 8,
+  handshakesPerAddressPerSecond: 100,
+  handshakesPerAddressBurst: 500,
+  ratesRememberedMax: 200_000,
+  handshakeMsMax: 10_000,
+  anonymousMsMax: 30_000,
+  refusedMsMax: 5_000,
+  headersMsMax: 10_000,
+  requestMsMax: 30_000,
+  requestCheckMs: 1_000,
+  keepAliveMs: 300_000,
+  requestsPerConnectionMax: 100_000,
+  requestsInFlightPerConnectionMax: 32,
+  headerBytesMax: 8_192,
+  headersMax: 64,
+  messageBytesMax: 65_536,
+  estBytesMax: 32_768,
+  messagesInFlightMax: 4_096,
+  lingerBytesMax: 1_048_576,
+  lingerMsMax: 2_000,
+  chainLengthMax: 8,
+  chainsRememberedMax: 4_096,
+  sweepMs: 500,
+}
