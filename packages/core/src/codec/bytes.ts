@@ -1,0 +1,179 @@
+/**
+ * Bytes and their text forms: hex, Base64 (RFC 4648 §4), UTF-8 (RFC 3629). Strict where bytes come in from outside: no white space,
+ * no missing padding, no overlong forms. Core has no Buffer, no atob and no TextDecoder, hence these few.
+ */
+import { PeerError } from '../errors.ts'
+
+export type TextErrorCode = 'ERR_HEX' | 'ERR_BASE64' | 'ERR_UTF8' | 'ERR_PEM'
+
+const hexDigits = '0123456789abcdef'
+const hexOf: readonly string[] = Array.from(
+  { length: 256 },
+  (_, byte) => hexDigits.charAt(byte >> 4) + hexDigits.charAt(byte & 15),
+)
+
+/** Lower-case hex without separators. */
+export function hex(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += hexOf[byte]
+  return text
+}
+
+/** The bytes of an even number of hex digits of either case. */
+export function fromHex(text: string): Uint8Array {
+  if (text.length % 2 !== 0) throw new PeerError('ERR_HEX', 'an odd number of hex digits')
+  const bytes = new Uint8Array(text.length / 2)
+  for (let index = 0; index < bytes.length; index++) {
+    const high = hexValue(text.charCodeAt(index * 2))
+    const low = hexValue(text.charCodeAt(index * 2 + 1))
+    if (high < 0 || low < 0) {
+      throw new PeerError('ERR_HEX', 'a character that is no hex digit', { offset: index * 2 })
+    }
+    bytes[index] = high * 16 + low
+  }
+  return bytes
+}
+
+function hexValue(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48
+  if (code >= 97 && code <= 102) return code - 87
+  if (code >= 65 && code <= 70) return code - 55
+  return -1
+}
+
+const base64Digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+const base64Values: Int8Array = new Int8Array(128).fill(-1)
+for (let value = 0; value < 64; value++) base64Values[base64Digits.charCodeAt(value)] = value
+
+/** Base64 with padding, without line breaks. */
+export function base64(bytes: Uint8Array): string {
+  let text = ''
+  for (let index = 0; index < bytes.length; index += 3) {
+    const first = bytes[index] ?? 0
+    const second = bytes[index + 1] ?? 0
+    const third = bytes[index + 2] ?? 0
+    text +=
+      base64Digits.charAt(first >> 2) + base64Digits.charAt(((first & 3) << 4) | (second >> 4))
+    text +=
+      index + 1 < bytes.length ? base64Digits.charAt(((second & 15) << 2) | (third >> 6)) : '='
+    text += index + 2 < bytes.length ? base64Digits.charAt(third & 63) : '='
+  }
+  return text
+}
+
+/** The bytes of padded Base64 without white space. Bits behind the last byte must be zero (RFC 4648 §3.5): one text for each value. */
+export function fromBase64(text: string): Uint8Array {
+  if (text.length % 4 !== 0) throw new PeerError('ERR_BASE64', 'length is no multiple of four')
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
+  const digits = text.length - padding
+  const bytes = new Uint8Array((text.length / 4) * 3 - padding)
+  let held = 0
+  let bits = 0
+  let length = 0
+  for (let index = 0; index < digits; index++) {
+    const code = text.charCodeAt(index)
+    const value = code < 128 ? (base64Values[code] ?? -1) : -1
+    if (value < 0) throw new PeerError('ERR_BASE64', 'not a Base64 character', { offset: index })
+    held = ((held << 6) | value) & 0xffff
+    bits += 6
+    if (bits >= 8) {
+      bits -= 8
+      bytes[length++] = (held >> bits) & 255
+    }
+  }
+  if ((held & ((1 << bits) - 1)) !== 0) throw new PeerError('ERR_BASE64', 'stray bits at the end')
+  return bytes
+}
+
+/** UTF-8 of a string. A lone surrogate becomes U+FFFD, as in the encoding standard. */
+export function utf8(text: string): Uint8Array {
+  const bytes: number[] = []
+  for (const character of text) {
+    const point = character.codePointAt(0) ?? 0
+    if (point < 0x80) bytes.push(point)
+    else if (point < 0x800) bytes.push(0xc0 | (point >> 6), tail(point))
+    else if (point >= 0xd800 && point <= 0xdfff) bytes.push(0xef, 0xbf, 0xbd)
+    else if (point < 0x10000) bytes.push(0xe0 | (point >> 12), tail(point >> 6), tail(point))
+    else bytes.push(0xf0 | (point >> 18), tail(point >> 12), tail(point >> 6), tail(point))
+  }
+  return Uint8Array.from(bytes)
+}
+
+function tail(bits: number): number {
+  return 0x80 | (bits & 0x3f)
+}
+
+/** Text of UTF-8, or ERR_UTF8 for overlong forms, surrogates, values above U+10FFFF and cut sequences (RFC 3629 §3). */
+export function fromUtf8(bytes: Uint8Array): string {
+  let text = ''
+  for (let index = 0; index < bytes.length; ) {
+    const first = bytes[index] ?? 0
+    if (first < 0x80) {
+      text += String.fromCharCode(first)
+      index++
+      continue
+    }
+    const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2
+    const least = length === 4 ? 0x10000 : length === 3 ? 0x800 : 0x80
+    let point = first & (0xff >> (length + 1))
+    for (let more = 1; more < length; more++) {
+      const next = bytes[index + more] ?? 0
+      if ((next & 0xc0) !== 0x80) throw notUtf8(index)
+      point = (point << 6) | (next & 0x3f)
+    }
+    const surrogate = point >= 0xd800 && point <= 0xdfff
+    if (first < 0xc2 || first > 0xf4 || point < least || point > 0x10ffff || surrogate) {
+      throw notUtf8(index)
+    }
+    text += String.fromCodePoint(point)
+    index += length
+  }
+  return text
+}
+
+function notUtf8(offset: number): PeerError<TextErrorCode> {
+  return new PeerError('ERR_UTF8', 'not UTF-8', { offset })
+}
+
+/** One character for each byte, which the caller knows to be below 128. */
+export function ascii(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += String.fromCharCode(byte)
+  return text
+}
+
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const whole = new Uint8Array(length)
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole
+}
+
+/** Same bytes? For public values: stops at the first difference. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
+  return true
+}
+
+/** Same bytes, in a time that depends on the lengths only. For values that an attacker tries to guess. */
+export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = a.length ^ b.length
+  for (let index = 0; index < a.length; index++) difference |= (a[index] ?? 0) ^ (b[index] ?? 0)
+  return difference === 0
+}
+
+/** Order of DER SET OF (X.690 §11.6): octet by octet, the shorter of two equal beginnings first. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const common = Math.min(a.length, b.length)
+  for (let index = 0; index < common; index++) {
+    const difference = (a[index] ?? 0) - (b[index] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}

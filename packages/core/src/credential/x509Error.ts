@@ -1,0 +1,72 @@
+/** Limits of the X.509 parsers, and the errors for what is DER and yet no X.509. */
+import type { DerErrorCode, DerReader } from '../codec/index.ts'
+import { PeerError } from '../errors.ts'
+
+export type X509ErrorCode = DerErrorCode | 'ERR_X509_SYNTAX' | 'ERR_X509_LIMIT'
+
+export interface X509Limits {
+  readonly certificateBytesMax: number
+  readonly requestBytesMax: number
+  readonly listBytesMax: number
+  readonly extensionsMax: number
+  readonly namesMax: number
+  readonly attributesMax: number
+  readonly requestAttributesMax: number
+  readonly serialOctetsMax: number
+  readonly rsaBitsMax: number
+}
+
+export const x509Limits: X509Limits = {
+  /** Real ones end at about 10 KiB; post-quantum signatures will add some ten. */
+  certificateBytesMax: 64 * 1024,
+  /** A request is smaller than its certificate, and anyone may send one. */
+  requestBytesMax: 32 * 1024,
+  /** About two million entries. */
+  listBytesMax: 64 * 1024 * 1024,
+  extensionsMax: 64,
+  /** Of one SAN, one name constraint, one list of purposes: bounds the quadratic work of constraints. */
+  namesMax: 1024,
+  /** Attributes of one distinguished name. */
+  attributesMax: 64,
+  requestAttributesMax: 32,
+  /** RFC 5280 §4.1.2.2 allows 20; foreign ones are carried up to here and judged later. */
+  serialOctetsMax: 64,
+  /** Verifying with a larger key costs milliseconds for each signature an attacker sends. */
+  rsaBitsMax: 16_384,
+}
+
+/** The element read last breaks a rule of X.509. */
+export function syntaxError(
+  at: DerReader,
+  message: string,
+  field?: string,
+): PeerError<X509ErrorCode> {
+  const details = { offset: at.elementStart }
+  return new PeerError('ERR_X509_SYNTAX', message, details, { where: at.where(field) })
+}
+
+/** More elements than we take. */
+export function limitError(
+  at: DerReader,
+  message: string,
+  field?: string,
+): PeerError<X509ErrorCode> {
+  const details = { offset: at.elementStart }
+  return new PeerError('ERR_X509_LIMIT', message, details, { where: at.where(field) })
+}
+
+/** Reads SEQUENCE SIZE (1..max) OF with `read`. */
+export function listOf<T>(
+  list: DerReader,
+  what: string,
+  max: number,
+  read: (list: DerReader) => T,
+): readonly T[] {
+  if (list.done) throw syntaxError(list, `no ${what} in the list`)
+  const items: T[] = []
+  while (!list.done) {
+    if (items.length === max) throw limitError(list, `more than ${max} of ${what}`)
+    items.push(read(list))
+  }
+  return items
+}
