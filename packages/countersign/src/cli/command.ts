@@ -1,0 +1,141 @@
+/**
+ * What every command has in common: one sentence, an example, `--json`, and typed access to what was written on the line.
+ */
+import { resolve } from 'node:path'
+import { CallerError } from '@countersign/core/errors'
+import { type Command, Option } from 'commander'
+import type { Terminal } from './terminal.ts'
+
+export interface OptionSpec {
+  /** As in `--count <n>`. */
+  readonly flags: string
+  readonly text: string
+  readonly default?: string
+  readonly choices?: readonly string[]
+  readonly required?: boolean
+  /** May be given several times. */
+  readonly many?: boolean
+}
+
+export interface CommandSpec {
+  /** Verb with its arguments: `revoke <id>`. */
+  readonly usage: string
+  readonly summary: string
+  /** After `$ countersign `. */
+  readonly example: string
+  /** More than one sentence, for `--help` only. */
+  readonly notes?: string
+  readonly options?: readonly OptionSpec[]
+  /** The command works on a data folder: adds --dir, --passphrase-file, --log-level. */
+  readonly folder?: boolean
+  readonly run: (line: Line) => Promise<void>
+}
+
+export const levels: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
+
+export function addCommand(parent: Command, terminal: Terminal, spec: CommandSpec): Command {
+  const command = parent.command(spec.usage).summary(spec.summary).description(spec.summary)
+  command.allowExcessArguments(false)
+  for (const option of spec.options ?? []) command.addOption(optionOf(option))
+  if (spec.folder === true) addFolderOptions(command)
+  command.option('--json', 'one JSON document on one line')
+  const notes = spec.notes === undefined ? '' : `\n${spec.notes}\n`
+  command.addHelpText('after', `${notes}\nExample:\n  $ countersign ${spec.example}\n`)
+  command.action(async () => {
+    await spec.run(new Line(command.args, command.opts(), terminal))
+  })
+  return command
+}
+
+function addFolderOptions(command: Command): void {
+  command.option('--dir <folder>', 'data folder (or COUNTERSIGN_DIR; default ./countersign-data)')
+  command.option(
+    '--passphrase-file <file>',
+    'holds the passphrase of the keys (or COUNTERSIGN_PASSPHRASE_FILE, or a prompt)',
+  )
+  command.addOption(new Option('--log-level <level>', 'how much is logged').choices(levels))
+}
+
+function optionOf(spec: OptionSpec): Option {
+  const option = new Option(spec.flags, spec.text)
+  if (spec.choices !== undefined) option.choices(spec.choices)
+  if (spec.default !== undefined) option.default(spec.default)
+  if (spec.required === true) option.makeOptionMandatory()
+  if (spec.many === true) {
+    option.argParser((value: string, all: readonly string[] | undefined) => [...(all ?? []), value])
+  }
+  return option
+}
+
+/** What was written on the line. */
+export class Line {
+  readonly terminal: Terminal
+  readonly #args: readonly string[]
+  readonly #options: Readonly<Record<string, unknown>>
+
+  constructor(
+    args: readonly string[],
+    options: Readonly<Record<string, unknown>>,
+    terminal: Terminal,
+  ) {
+    this.#args = args
+    this.#options = options
+    this.terminal = terminal
+  }
+
+  get args(): readonly string[] {
+    return this.#args
+  }
+
+  /** The n-th argument; the parser has refused a line that lacks a required one. */
+  argument(index: number): string {
+    return this.#args[index] ?? ''
+  }
+
+  optional(name: string): string | undefined {
+    const value = this.#options[name]
+    return typeof value === 'string' ? value : undefined
+  }
+
+  text(name: string): string {
+    const value = this.optional(name)
+    if (value !== undefined) return value
+    throw new CallerError(
+      'ERR_USAGE',
+      `--${kebab(name)} is missing`,
+      {},
+      { where: `--${kebab(name)}` },
+    )
+  }
+
+  many(name: string): readonly string[] {
+    const value = this.#options[name]
+    return Array.isArray(value) ? value.map(String) : []
+  }
+
+  flag(name: string): boolean {
+    return this.#options[name] === true
+  }
+
+  whole(name: string, bounds: { readonly min: number; readonly max: number }): number | undefined {
+    const text = this.optional(name)
+    if (text === undefined) return undefined
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= bounds.min && value <= bounds.max) return value
+    throw new CallerError(
+      'ERR_USAGE',
+      `"${text}" is not a whole number from ${bounds.min} to ${bounds.max}`,
+      {},
+      { where: `--${kebab(name)}`, hint: 'Give a whole number within the bounds.' },
+    )
+  }
+
+  /** Absolute path of the data folder. */
+  get dir(): string {
+    return resolve(this.optional('dir') ?? (process.env['COUNTERSIGN_DIR'] || './countersign-data'))
+  }
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}

@@ -1,0 +1,57 @@
+/** `countersign init`: a new data folder with its authorities. */
+import type { Command } from 'commander'
+import { addCommand, type Line } from './command.ts'
+import { readPassphrase } from './passphrase.ts'
+import { record, type Terminal } from './terminal.ts'
+
+export function addInit(program: Command, terminal: Terminal): void {
+  addCommand(program, terminal, {
+    usage: 'init',
+    summary: 'Make a data folder: a root, one issuing CA per role, and the server certificate.',
+    example: 'init --host iot.example.com --passphrase-file /run/secrets/countersign',
+    folder: true,
+    options: [
+      {
+        flags: '--host <name>',
+        text: 'name or address of the server (repeat for more); localhost is always in',
+        many: true,
+      },
+      { flags: '--dev', text: 'make a passphrase and keep it beside the data: not for production' },
+    ],
+    run: init,
+  })
+}
+
+async function init(line: Line): Promise<void> {
+  const { createFolder } = await import('@countersign/server')
+  const { dir, terminal } = line
+  const dev = line.flag('dev')
+  const passphrase = dev
+    ? undefined
+    : await readPassphrase({ file: line.optional('passphraseFile'), dir, terminal, confirm: true })
+  const made = await terminal.during(
+    'making keys and certificates',
+    createFolder(dir, {
+      hosts: line.many('host'),
+      demo: false,
+      ...(passphrase === undefined ? {} : { passphrase }),
+    }),
+  )
+  terminal.data(made, () =>
+    record([
+      ['data folder', made.dir],
+      ['server names', made.hosts.join(' ')],
+      ['anchor', made.anchor],
+    ]),
+  )
+  if (dev) {
+    terminal.warn(
+      'the passphrase of the keys lies beside the data (dev-passphrase). This is not for production.',
+    )
+  } else {
+    terminal.words('Keep the passphrase: without it every key in the folder is lost.')
+  }
+  terminal.words(
+    `root.key is needed only for "ca rollover": carry it away to a safe place.\nNext: countersign serve --dir ${dir}`,
+  )
+}

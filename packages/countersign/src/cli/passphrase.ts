@@ -1,0 +1,107 @@
+/**
+ * Where a passphrase comes from: `--passphrase-file`, COUNTERSIGN_PASSPHRASE_FILE, the file that `init --dev` left in the folder, or a
+ * hidden prompt. Never an argument: those are seen by every process of the machine.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
+import { CallerError } from '@countersign/core/errors'
+import type { Terminal } from './terminal.ts'
+
+/** Kept beside the data by `init --dev`. */
+export const devPassphraseFile = 'dev-passphrase'
+
+/** Longer than any passphrase that a person or a secret store makes; a wrong path is noticed instead of read. */
+const passphraseBytesMax = 1024
+
+export interface PassphraseSource {
+  readonly file: string | undefined
+  readonly dir: string
+  readonly terminal: Terminal
+  /** `init` asks twice. */
+  readonly confirm?: boolean
+}
+
+export async function readPassphrase(source: PassphraseSource): Promise<string> {
+  const named = source.file ?? process.env['COUNTERSIGN_PASSPHRASE_FILE']
+  if (named !== undefined && named !== '') return await fromFile(named, source.terminal)
+  const dev = await readFile(join(source.dir, devPassphraseFile), 'utf8').catch(() => undefined)
+  if (dev !== undefined) return dev.trimEnd()
+  if (!source.terminal.attended) throw missing()
+  return await fromPrompt(source)
+}
+
+async function fromFile(file: string, terminal: Terminal): Promise<string> {
+  const { size, mode } = await stat(file)
+  if (size > passphraseBytesMax) {
+    throw new CallerError(
+      'ERR_PASSPHRASE_FILE',
+      `the passphrase file has ${size} bytes; at most ${passphraseBytesMax} make sense`,
+      {},
+      { where: file, hint: 'Is this the right file? Its first line is the passphrase.' },
+    )
+  }
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+    terminal.warn(`others on this machine can read ${file}: chmod 600 it`)
+  }
+  return nonEmpty((await readFile(file, 'utf8')).replace(/\r?\n$/, ''), file)
+}
+
+async function fromPrompt(source: PassphraseSource): Promise<string> {
+  const first = nonEmpty(await ask('Passphrase: ', source.terminal), 'prompt')
+  if (source.confirm === true && (await ask('Once more: ', source.terminal)) !== first) {
+    throw new CallerError(
+      'ERR_PASSPHRASE_MISMATCH',
+      'the two passphrases differ',
+      {},
+      { hint: 'Nothing was made. Try again.' },
+    )
+  }
+  return first
+}
+
+/** Readline edits the line as usual while what it echoes goes nowhere. */
+async function ask(question: string, terminal: Terminal): Promise<string> {
+  terminal.promptStream.write(question)
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const lines = createInterface({ input: terminal.stdin, output: nowhere, terminal: true })
+  // In raw mode Ctrl-C is a key, not a signal.
+  lines.once('SIGINT', () => {
+    lines.close()
+    process.exit(interruptedExitCode)
+  })
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      lines.once('line', resolve)
+      lines.once('close', () => reject(missing()))
+    })
+  } finally {
+    lines.close()
+    terminal.promptStream.write('\n')
+  }
+}
+
+/** As a shell reports a program that SIGINT ended. */
+const interruptedExitCode = 130
+
+function missing(): CallerError {
+  return new CallerError(
+    'ERR_PASSPHRASE_MISSING',
+    'the keys of the data folder need a passphrase',
+    {},
+    {
+      hint: 'Give --passphrase-file F or set COUNTERSIGN_PASSPHRASE_FILE; on a terminal it is asked for.',
+    },
+  )
+}
+
+function nonEmpty(passphrase: string, where: string): string {
+  if (passphrase !== '') return passphrase
+  throw new CallerError(
+    'ERR_PASSPHRASE_EMPTY',
+    'an empty passphrase protects nothing',
+    {},
+    { where, hint: 'Choose a long one, for example five random words.' },
+  )
+}

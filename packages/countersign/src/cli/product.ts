@@ -1,0 +1,103 @@
+/** `countersign product …`: the policy of a kind of device. */
+import type { ProductDocument, ProductParams } from '@countersign/server/control'
+import type { Road } from '@countersign/server/ports'
+import type { Command } from 'commander'
+import { addCommand, type Line, type OptionSpec } from './command.ts'
+import { ask } from './house.ts'
+import { record, type Terminal, table } from './terminal.ts'
+
+const roads: readonly Road[] = ['mqtts', 'https', 'coap', 'lorawan', 'ble', 'zigbee', 'serial']
+
+const policy: readonly OptionSpec[] = [
+  {
+    flags: '--credential <which>',
+    text: "whose certificate a road accepts: the maker's, the owner's, or either",
+    choices: ['factory', 'owner', 'either'],
+  },
+  {
+    flags: '--road <road>',
+    text: 'a road it may use (repeat for more)',
+    choices: roads,
+    many: true,
+  },
+  { flags: '--assurance-min <0-4>', text: 'least assurance that is let in' },
+  { flags: '--validity-days <n>', text: 'life of an owner certificate' },
+  { flags: '--renewal-days <n>', text: 'days before its end from which it is renewed' },
+  { flags: '--serial-pattern <pattern>', text: 'serial numbers: * any run, ? one character' },
+  { flags: '--eui-first <eui64>', text: 'first EUI-64 of its block' },
+  { flags: '--eui-last <eui64>', text: 'last EUI-64 of its block' },
+  { flags: '--messages-per-minute <n>', text: 'rate limit of one device' },
+]
+
+export function addProduct(program: Command, terminal: Terminal): void {
+  const product = program.command('product').description('Kinds of devices and their policy.')
+  addCommand(product, terminal, {
+    usage: 'add <name>',
+    summary: 'Add a product; what is not said is as in the product "default".',
+    example: 'product add thermometer --validity-days 365 --serial-pattern "TH-*"',
+    folder: true,
+    options: policy,
+    run: async (line) => say(line, await ask(line, 'product.add', paramsOf(line))),
+  })
+  addCommand(product, terminal, {
+    usage: 'set <name>',
+    summary: 'Change the policy of a product; live connections are judged again at once.',
+    example: 'product set thermometer --road https --assurance-min 1',
+    folder: true,
+    options: policy,
+    run: async (line) => say(line, await ask(line, 'product.set', paramsOf(line))),
+  })
+  addCommand(product, terminal, {
+    usage: 'list',
+    summary: 'List the products.',
+    example: 'product list',
+    folder: true,
+    run: list,
+  })
+}
+
+function paramsOf(line: Line): ProductParams {
+  const days = { min: 1, max: 36_500 }
+  const chosen = line.many('road') as readonly Road[]
+  return {
+    name: line.argument(0),
+    credential: line.optional('credential') as ProductParams['credential'],
+    roads: chosen.length === 0 ? undefined : chosen,
+    assuranceMin: line.whole('assuranceMin', { min: 0, max: 4 }),
+    validityDays: line.whole('validityDays', days),
+    renewalDays: line.whole('renewalDays', days),
+    serialPattern: line.optional('serialPattern'),
+    euiFirst: line.optional('euiFirst'),
+    euiLast: line.optional('euiLast'),
+    messagesPerMinute: line.whole('messagesPerMinute', { min: 1, max: 1_000_000 }),
+  }
+}
+
+function say(line: Line, product: ProductDocument): void {
+  line.terminal.data(product, () =>
+    record(
+      Object.entries(product).map(([name, value]) => [
+        name,
+        Array.isArray(value) ? value.join(' ') : value,
+      ]),
+    ),
+  )
+}
+
+async function list(line: Line): Promise<void> {
+  const rows = await ask(line, 'product.list', {})
+  line.terminal.data(rows, () =>
+    table(
+      ['name', 'credential', 'assurance', 'validity', 'serials', 'block', 'roads'],
+      rows.map((row) => [
+        row.name,
+        row.credential,
+        `≥ ${row.assuranceMin}`,
+        `${row.validityDays} d`,
+        row.serialPattern,
+        `${row.euiFirst}-${row.euiLast}`,
+        row.roads.join(' '),
+      ]),
+    ),
+  )
+}

@@ -1,0 +1,55 @@
+/** The whole command as commander knows it. Nothing of the server is loaded before a verb runs. */
+import { Command } from 'commander'
+import { addApplication } from './application.ts'
+import { addCa } from './ca.ts'
+import { addCare } from './care.ts'
+import { addDemo } from './demo.ts'
+import { addDevice } from './device.ts'
+import { addIdentity } from './identity.ts'
+import { addInit } from './init.ts'
+import { addLog } from './log.ts'
+import { addProduct } from './product.ts'
+import { addServe } from './serve.ts'
+import type { Terminal } from './terminal.ts'
+import { addVerify } from './verify.ts'
+import { version } from './version.ts'
+
+export function createProgram(terminal: Terminal): Command {
+  const program = new Command('countersign')
+  program
+    .description('One provable identity for every device, and its messages end to end secured.')
+    .version(version, '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      // Failures are told in one place (failure.ts), in words or as a document.
+      outputError: () => undefined,
+      ...(terminal.json ? { writeErr: () => undefined } : {}),
+    })
+    .addHelpText('after', footer)
+  const groups: readonly [string, readonly ((program: Command, terminal: Terminal) => void)[]][] = [
+    ['Start:', [addDemo, addInit, addServe]],
+    ['Identities and policy:', [addIdentity, addProduct, addApplication]],
+    ['Trust:', [addCa, addVerify, addLog]],
+    ['The other end:', [addDevice]],
+    ['Care:', [addCare]],
+  ]
+  for (const [heading, adders] of groups) {
+    program.commandsGroup(heading)
+    for (const add of adders) add(program, terminal)
+  }
+  for (const command of program.commands) settle(command)
+  return program
+}
+
+const footer = `
+Every command takes --help and --json. The data folder is --dir, COUNTERSIGN_DIR or ./countersign-data.
+
+Example:
+  $ countersign demo
+`
+
+/** `help` as a verb would be a second way to say --help. */
+function settle(command: Command): void {
+  command.helpCommand(false)
+  for (const sub of command.commands) settle(sub)
+}

@@ -1,0 +1,70 @@
+/** `countersign serve`: opens the doors and stays until it is told to stop. */
+import type { LogLevel } from '@countersign/server'
+import type { Command } from 'commander'
+import { addCommand, type Line } from './command.ts'
+import { readPassphrase } from './passphrase.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Ctrl-C twice does not wait for anything. */
+const forcedExitCode = 130
+
+export function addServe(program: Command, terminal: Terminal): void {
+  addCommand(program, terminal, {
+    usage: 'serve',
+    summary: 'Open the doors: devices on https, people and applications on console.',
+    example: 'serve --listen https=0.0.0.0:8444',
+    folder: true,
+    options: [
+      {
+        flags: '--listen <door=host:port>',
+        text: 'where a door listens (repeat for more); port 0 picks a free one',
+        many: true,
+      },
+    ],
+    notes:
+      'Prints {"event":"ready","listeners":{…}} on stdout when all doors are open. Stops on SIGINT or SIGTERM\nafter what is in flight; a second signal does not wait.',
+    run: serve,
+  })
+}
+
+async function serve(line: Line): Promise<void> {
+  const { openHouse, readConfig, createLog, serve: openDoors } = await import('@countersign/server')
+  const { dir, terminal } = line
+  const logLevel = line.optional('logLevel') as LogLevel | undefined
+  const config = await readConfig(dir, {
+    listen: line.many('listen'),
+    ...(logLevel === undefined ? {} : { logLevel }),
+  })
+  const stop = stopSignal()
+  const passphrase = await readPassphrase({ file: line.optional('passphraseFile'), dir, terminal })
+  const log = createLog(config.logLevel, process.stderr)
+  const house = await terminal.during(
+    'opening the keys',
+    openHouse(dir, { passphrase, config, log }),
+  )
+  try {
+    const served = await openDoors(house)
+    terminal.document({ event: 'ready', listeners: served.listeners })
+    log.info({ ...served.listeners, dir }, 'ready')
+    const reason = await Promise.race([stop, served.failed])
+    log.info({ reason }, 'stopping')
+    await served.close()
+  } finally {
+    await house.close()
+  }
+  log.info({}, 'stopped')
+}
+
+/** Resolves on the first signal. The second one ends the process where it stands: the store survives that. */
+function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    let signals = 0
+    const heard = (signal: string): void => {
+      signals += 1
+      if (signals > 1) process.exit(forcedExitCode)
+      resolve(signal)
+    }
+    process.on('SIGINT', heard)
+    process.on('SIGTERM', heard)
+  })
+}

@@ -1,0 +1,244 @@
+/**
+ * What a command may ask of a house, whether it opens the folder itself or speaks to the `serve` that owns it: parameters and documents of
+ * every operation. Types only: the command loads nothing of the server to know them. Times are RFC 3339 in documents, milliseconds in
+ * parameters.
+ */
+import type { RevocationReason, Role } from '@countersign/core/credential'
+import type { Milliseconds } from '@countersign/core/ports'
+import type { Assurance, DeviceState, Road } from '../ports.ts'
+
+export interface DeviceDocument {
+  readonly id: string
+  readonly eui64: string
+  readonly serial: string
+  readonly product: string
+  readonly owner: string
+  readonly state: DeviceState
+  readonly assurance: Assurance
+  readonly road: Road | null
+  readonly firstSeen: string | null
+  readonly lastSeen: string | null
+  readonly reason: string | null
+}
+
+export interface CertificateDocument {
+  readonly serial: string
+  readonly fingerprint: string | null
+  readonly x5t: string | null
+  readonly profile: string
+  readonly ca: string
+  readonly status: string
+  readonly notBefore: string
+  readonly notAfter: string
+  readonly revokedAt: string | null
+  readonly reason: string | null
+}
+
+export interface DeviceDetail extends DeviceDocument {
+  readonly certificates: readonly CertificateDocument[]
+}
+
+export interface InviteDocument {
+  readonly token: string
+  readonly server: string
+  readonly anchor: string
+  readonly id: string
+  readonly product: string
+  readonly count: number
+  readonly expires: string
+}
+
+export interface ProductDocument {
+  readonly name: string
+  readonly credential: 'factory' | 'owner' | 'either'
+  readonly roads: readonly Road[]
+  readonly assuranceMin: Assurance
+  readonly validityDays: number
+  readonly renewalDays: number
+  readonly serialPattern: string
+  readonly euiFirst: string
+  readonly euiLast: string
+  readonly euiNext: string
+  readonly messagesPerMinute: number
+}
+
+export interface ProductParams {
+  readonly name: string
+  readonly credential?: 'factory' | 'owner' | 'either' | undefined
+  readonly roads?: readonly Road[] | undefined
+  readonly assuranceMin?: number | undefined
+  readonly validityDays?: number | undefined
+  readonly renewalDays?: number | undefined
+  readonly serialPattern?: string | undefined
+  readonly euiFirst?: string | undefined
+  readonly euiLast?: string | undefined
+  readonly messagesPerMinute?: number | undefined
+}
+
+export interface ApplicationDocument {
+  readonly id: string
+  readonly name: string
+  readonly webhook: string | null
+  readonly webhookState: 'active' | 'paused'
+  readonly cursor: number
+  readonly deadLetters: number
+  readonly createdAt: string
+}
+
+export interface ApplicationAdded {
+  readonly id: string
+  readonly name: string
+  readonly token: string
+  readonly secret: string
+  readonly webhook: string | null
+  /** PEM, leaf and issuing CA, when a CSR was given. */
+  readonly certificate?: string
+}
+
+export interface CaDocument {
+  readonly name: string
+  readonly role: Role | 'root'
+  readonly status: 'active' | 'retired'
+  readonly subject: string
+  readonly fingerprint: string
+  /** SHA-256 of the SubjectPublicKeyInfo: what devices pin. */
+  readonly anchor: string
+  readonly notBefore: string
+  readonly notAfter: string
+  readonly crlNumber: number
+  readonly pem: string
+}
+
+export interface AnchorDocument {
+  readonly fingerprint: string
+  readonly role: Role
+  readonly origin: 'house' | 'foreign'
+  readonly subject: string
+  readonly notAfter: string
+  readonly product: string | null
+  readonly serialPattern: string | null
+  readonly assuranceCap: Assurance
+  readonly pem: string
+}
+
+export interface IssuedDocument {
+  readonly serial: string
+  readonly fingerprint: string
+  readonly profile: string
+  readonly notAfter: string
+  /** Leaf and issuing CA. */
+  readonly pem: string
+}
+
+export interface HouseDocument {
+  readonly version: string
+  readonly dir: string
+  readonly demo: boolean
+  readonly pid: number
+  /** Empty when nobody serves. */
+  readonly listeners: Readonly<Record<string, string>>
+  /** Newest entry of the audit log. */
+  readonly lastEvent: { readonly seq: number; readonly time: string } | null
+}
+
+export interface LogVerdict {
+  readonly ok: boolean
+  readonly entries: number
+  readonly head: string
+  /** What was found when not ok. */
+  readonly fault?: string
+  readonly seq?: number
+}
+
+/** One row of the table of operations: [parameters, result]. */
+export interface Operations {
+  'house.show': [Record<string, never>, HouseDocument]
+  'house.backup': [{ readonly file: string }, { readonly file: string; readonly bytes: number }]
+  'identity.invite': [
+    {
+      readonly product: string
+      readonly count: number
+      readonly expiresAt: Milliseconds
+      readonly serial?: string | undefined
+    },
+    InviteDocument,
+  ]
+  'identity.list': [
+    {
+      readonly state?: DeviceState | undefined
+      readonly product?: string | undefined
+      readonly after?: string | undefined
+      readonly limit: number
+    },
+    readonly DeviceDocument[],
+  ]
+  'identity.show': [{ readonly id: string }, DeviceDetail]
+  'identity.suspend': [
+    { readonly id: string; readonly reason?: string | undefined },
+    DeviceDocument,
+  ]
+  'identity.resume': [{ readonly id: string }, DeviceDocument]
+  'identity.revoke': [{ readonly id: string; readonly reason: RevocationReason }, DeviceDocument]
+  'identity.retire': [{ readonly id: string }, DeviceDocument]
+  'identity.why': [{ readonly id: string }, Readonly<Record<string, unknown>>]
+  'product.add': [ProductParams, ProductDocument]
+  'product.set': [ProductParams, ProductDocument]
+  'product.list': [Record<string, never>, readonly ProductDocument[]]
+  'application.add': [
+    {
+      readonly name: string
+      readonly webhook?: string | undefined
+      readonly csr?: string | undefined
+    },
+    ApplicationAdded,
+  ]
+  'application.list': [Record<string, never>, readonly ApplicationDocument[]]
+  'application.test': [{ readonly name: string }, Readonly<Record<string, unknown>>]
+  'application.remove': [{ readonly name: string }, { readonly id: string; readonly name: string }]
+  'ca.show': [{ readonly name?: string | undefined }, readonly CaDocument[]]
+  'ca.issue': [
+    {
+      readonly profile: 'server' | 'operator' | 'application'
+      readonly csr: string
+      readonly hosts: readonly string[]
+      readonly days?: number | undefined
+    },
+    IssuedDocument,
+  ]
+  'ca.revoke': [{ readonly serial: string; readonly reason: RevocationReason }, CertificateDocument]
+  'ca.crl': [{ readonly name: string }, { readonly name: string; readonly der: string }]
+  'ca.rollover': [
+    {
+      readonly role: Role
+      readonly rootKey?: string | undefined
+      readonly rootPassphrase?: string | undefined
+    },
+    CaDocument,
+  ]
+  'anchor.add': [
+    {
+      readonly role: Role
+      readonly certificate: string
+      readonly product?: string | undefined
+      readonly serialPattern?: string | undefined
+      readonly notAfter?: Milliseconds | undefined
+      readonly assuranceCap?: number | undefined
+    },
+    AnchorDocument,
+  ]
+  'anchor.list': [{ readonly role?: Role | undefined }, readonly AnchorDocument[]]
+  /** The self-signed root, for stock clients that need one in their bundle. */
+  'anchor.root': [Record<string, never>, { readonly pem: string }]
+  'anchor.remove': [{ readonly fingerprint: string }, AnchorDocument]
+  'log.verify': [Record<string, never>, LogVerdict]
+}
+
+export type OperationName = keyof Operations
+export type ParamsOf<N extends OperationName> = Operations[N][0]
+export type ResultOf<N extends OperationName> = Operations[N][1]
+
+/** One way to a house; the command does not see which. */
+export interface House {
+  call<N extends OperationName>(operation: N, params: ParamsOf<N>): Promise<ResultOf<N>>
+  close(): Promise<void>
+}
