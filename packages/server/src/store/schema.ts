@@ -1,0 +1,231 @@
+/**
+ * The tables as data: which columns, of which kind, which of them is the key, what is unique, what is indexed. Statements and row
+ * codecs of a store are made from this; the migrations make the same tables, and a test compares the two.
+ */
+import type { Indexes, TableName, Tables } from '../ports.ts'
+
+/** `?`: may be null. */
+export type ColumnKind = 'text' | 'integer' | 'blob' | 'text?' | 'integer?' | 'blob?'
+
+type BaseKind<V> = [V] extends [string] ? 'text' : [V] extends [number] ? 'integer' : 'blob'
+type KindOf<V> = null extends V ? `${BaseKind<NonNullable<V>>}?` : BaseKind<V>
+
+export interface Table<T extends TableName> {
+  readonly key: keyof Tables[T] & string
+  /** In the order of the row type. */
+  readonly columns: { readonly [C in keyof Tables[T]]-?: KindOf<Tables[T][C]> }
+  /** Beyond the key. */
+  readonly unique: readonly (readonly (keyof Tables[T] & string)[])[]
+  readonly indexes: readonly Indexes[T][]
+}
+
+export const schema: { readonly [T in TableName]: Table<T> } = {
+  device: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      eui64: 'text',
+      serial: 'text',
+      product: 'text',
+      owner: 'text',
+      state: 'text',
+      assurance: 'integer',
+      road: 'text?',
+      firstSeen: 'integer?',
+      lastSeen: 'integer?',
+      reason: 'text?',
+      resumeState: 'text?',
+      createdAt: 'integer',
+      version: 'integer',
+    },
+    unique: [['serial', 'product']],
+    indexes: ['serial', 'state', 'product'],
+  },
+  key: {
+    key: 'spkiHash',
+    columns: {
+      spkiHash: 'text',
+      spki: 'blob',
+      device: 'text?',
+      elementKind: 'text?',
+      elementSerial: 'text?',
+      slot: 'integer?',
+      origin: 'text',
+      evidence: 'blob?',
+      verdict: 'text?',
+      createdAt: 'integer',
+    },
+    unique: [],
+    indexes: ['device'],
+  },
+  element: {
+    key: 'serial',
+    columns: { serial: 'text', kind: 'text', device: 'text', createdAt: 'integer' },
+    unique: [],
+    indexes: ['device'],
+  },
+  certificate: {
+    key: 'serial',
+    columns: {
+      serial: 'text',
+      ca: 'text',
+      fingerprint: 'text?',
+      x5t: 'text?',
+      profile: 'text',
+      device: 'text?',
+      application: 'text?',
+      spkiHash: 'text',
+      der: 'blob?',
+      status: 'text',
+      notBefore: 'integer',
+      notAfter: 'integer',
+      revokedAt: 'integer?',
+      reason: 'text?',
+      overlapUntil: 'integer?',
+      reservedUntil: 'integer',
+      request: 'text',
+      createdAt: 'integer',
+    },
+    unique: [['fingerprint']],
+    indexes: ['fingerprint', 'x5t', 'device', 'application', 'spkiHash', 'status'],
+  },
+  ca: {
+    key: 'name',
+    columns: {
+      name: 'text',
+      role: 'text',
+      der: 'blob',
+      fingerprint: 'text',
+      status: 'text',
+      keyFile: 'text',
+      crlNumber: 'integer',
+      createdAt: 'integer',
+    },
+    unique: [],
+    indexes: ['role'],
+  },
+  product: {
+    key: 'name',
+    columns: {
+      name: 'text',
+      credential: 'text',
+      roads: 'text',
+      assuranceMin: 'integer',
+      validityDays: 'integer',
+      renewalDays: 'integer',
+      overlapDays: 'integer',
+      serialPattern: 'text',
+      euiFirst: 'text',
+      euiLast: 'text',
+      euiNext: 'text',
+      messagesPerMinute: 'integer',
+      createdAt: 'integer',
+      version: 'integer',
+    },
+    unique: [],
+    indexes: [],
+  },
+  token: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      hash: 'text',
+      product: 'text',
+      serial: 'text?',
+      count: 'integer',
+      used: 'integer',
+      expiresAt: 'integer',
+      createdAt: 'integer',
+    },
+    unique: [],
+    indexes: [],
+  },
+  anchor: {
+    key: 'fingerprint',
+    columns: {
+      fingerprint: 'text',
+      role: 'text',
+      der: 'blob',
+      origin: 'text',
+      product: 'text?',
+      serialPattern: 'text?',
+      notAfter: 'integer?',
+      assuranceCap: 'integer',
+      createdAt: 'integer',
+    },
+    unique: [],
+    indexes: ['role'],
+  },
+  application: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      name: 'text',
+      tokenHash: 'text',
+      secret: 'blob',
+      webhook: 'text?',
+      webhookState: 'text',
+      cursor: 'integer',
+      createdAt: 'integer',
+      version: 'integer',
+    },
+    unique: [['name'], ['tokenHash']],
+    indexes: ['name', 'tokenHash'],
+  },
+  message: {
+    key: 'seq',
+    columns: {
+      seq: 'integer',
+      id: 'text',
+      source: 'text',
+      type: 'text',
+      time: 'integer',
+      body: 'text',
+    },
+    unique: [['source', 'id']],
+    indexes: ['source'],
+  },
+  deadLetter: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      application: 'text',
+      seq: 'integer',
+      body: 'text',
+      attempts: 'integer',
+      lastError: 'text',
+      createdAt: 'integer',
+    },
+    unique: [],
+    indexes: ['application'],
+  },
+  setting: {
+    key: 'name',
+    columns: { name: 'text', value: 'text' },
+    unique: [],
+    indexes: [],
+  },
+  event: {
+    key: 'seq',
+    columns: {
+      seq: 'integer',
+      time: 'integer',
+      type: 'text',
+      subject: 'text',
+      actor: 'text',
+      data: 'text',
+      previous: 'text',
+      hash: 'text',
+    },
+    unique: [],
+    indexes: ['subject'],
+  },
+}
+
+export function columnsOf(table: TableName): readonly string[] {
+  return Object.keys(schema[table].columns)
+}
+
+export function isTable(name: string): name is TableName {
+  return Object.hasOwn(schema, name)
+}
