@@ -19,7 +19,7 @@ export class DerReader {
   /** Start of the identifier of the element read last. */
   elementStart = 0
   private position: number
-  private readonly limit: number
+  private limit: number
   private readonly depth: number
   private readonly name: string
   private readonly parent: DerReader | undefined
@@ -141,6 +141,12 @@ export class DerReader {
     return new DerReader(this.bytes, field, this.bytes.length, inside)
   }
 
+  /** Aims `reader`, made here by `inside` or `enter`, at the element read last: one reader for all the entries of a long list. */
+  aim(reader: DerReader): void {
+    reader.position = this.contentStart
+    reader.limit = this.contentEnd
+  }
+
   /** As `enter`, or undefined when the next element is another one: an OPTIONAL field. */
   enterOptional(identifier: number, field: string): DerReader | undefined {
     return this.peek() === identifier ? this.enter(identifier, field) : undefined
@@ -184,13 +190,18 @@ export class DerReader {
 
   /** Content octets of an INTEGER in its shortest form (X.690 §8.3.2), of either sign. */
   integer(field: string, octetsMax: number, identifier: number = tag.integer): Uint8Array {
+    this.skipInteger(field, octetsMax, identifier)
+    return this.bytes.subarray(this.contentStart, this.contentEnd)
+  }
+
+  /** Checks an INTEGER as `integer` does, without a view of it. */
+  skipInteger(field: string, octetsMax: number, identifier: number = tag.integer): void {
     this.expect(identifier, field)
     const length = this.contentEnd - this.contentStart
     if (length > octetsMax) throw this.bad(`INTEGER of more than ${octetsMax} octets`, field)
     if (!integerMinimal(this.bytes, this.contentStart, length)) {
       throw this.bad('INTEGER is empty or not in its shortest form', field)
     }
-    return this.bytes.subarray(this.contentStart, this.contentEnd)
   }
 
   /** An INTEGER from 0 to `max`, at most 2^31-1. */
@@ -303,11 +314,9 @@ export class DerReader {
 
   /** Names of the fields down to this element; a field without a name is a wrapper that says nothing to a reader. */
   where(field?: string): string {
-    const path: string[] = field === undefined ? [] : [field]
-    for (let at: DerReader | undefined = this; at !== undefined; at = at.parent) {
-      if (at.name !== '') path.unshift(at.name)
-    }
-    return path.join('.')
+    const path = this.parent === undefined ? [] : [this.parent.where()]
+    path.push(this.name, field ?? '')
+    return path.filter((name) => name !== '').join('.')
   }
 
   private error(code: DerErrorCode, message: string, field?: string): PeerError<DerErrorCode> {

@@ -1,10 +1,12 @@
 /** The credential room: X.509 values, roles, and the one judge of chains. */
-export type * from './types.ts'
-export { type Purpose, purposes, type Role, roles } from './roles.ts'
-export type * from './verified.ts'
+
 export { algorithmOid, attributeOid, extensionOid, otherNameOid, pkcsOid } from './oids.ts'
 export { parseSpki } from './parseAlgorithm.ts'
 export { parseCertificate } from './parseCertificate.ts'
+export { parseCertificateList } from './parseList.ts'
 export { attributeOf, formatName, parseName, printable, serialNumberOf } from './parseName.ts'
 export { parseCertificateRequest } from './parseRequest.ts'
+export { type Purpose, purposes, type Role, roles } from './roles.ts'
+export type * from './types.ts'
+export type * from './verified.ts'
 export { type X509ErrorCode, x509Limits } from './x509Error.ts'

@@ -175,6 +175,8 @@ export interface CertificateList extends SignedPart {
   readonly isDelta: boolean
   /** OIDs of critical extensions that we do not understand. Not empty: the CRL must not be used (RFC 5280 §5.2). */
   readonly unknownCritical: readonly Oid[]
+  /** Every extension of the list in order, known or not. */
+  readonly extensions: readonly RawExtension[]
   /** Sorted by nothing: as listed. Look-ups go through `findRevoked`. */
   findRevoked(serial: Uint8Array): RevokedEntry | undefined
   readonly entryCount: number
