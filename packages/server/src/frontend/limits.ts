@@ -25,10 +25,8 @@ export interface DoorLimits {
   readonly headersMsMax: number
   /** First byte of a request to the end of its body. */
   readonly requestMsMax: number
-  /** How often Node looks for requests past the two bounds above. */
-  readonly requestCheckMs: number
-  /** Silence between two requests of one connection. */
-  readonly keepAliveMs: number
+  /** Silence of an admitted connection, before its first request and between two. */
+  readonly idleMsMax: number
   readonly requestsPerConnectionMax: number
   /** Requests of one connection that wait for an answer: pipelining beyond it is an attack. */
   readonly requestsInFlightPerConnectionMax: number
@@ -46,7 +44,7 @@ export interface DoorLimits {
   readonly chainLengthMax: number
   /** Foreign chains remembered for resumed sessions, which carry the leaf alone. */
   readonly chainsRememberedMax: number
-  /** How often sessions past their end are closed: well under the two seconds promised for a revocation. */
+  /** How often the door looks for sessions past a bound of time. Revocation does not wait for it. */
   readonly sweepMs: number
 }
 
@@ -62,8 +60,7 @@ export const doorLimits: DoorLimits = {
   refusedMsMax: 5_000,
   headersMsMax: 10_000,
   requestMsMax: 30_000,
-  requestCheckMs: 1_000,
-  keepAliveMs: 300_000,
+  idleMsMax: 300_000,
   requestsPerConnectionMax: 100_000,
   requestsInFlightPerConnectionMax: 32,
   headerBytesMax: 8_192,

@@ -1,0 +1,368 @@
+/**
+ * The https door: devices enrol (EST) and send here. TLS 1.3 only (RFC 8446); a client certificate is asked for and judged by our own
+ * judge and the registry, never by the TLS library, on full and on resumed handshakes alike. What a refused peer learns is a status.
+ *
+ * HTTP/1.1 by Node's parser; routing, limits and times are here and in session.ts. HTTP/2 is left out.
+ */
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { Socket } from 'node:net'
+import type { TLSSocket, TlsOptions } from 'node:tls'
+import { AdapterError, isCountersignError } from '@countersign/core/errors'
+import type { Random } from '@countersign/core/ports'
+import { type ListenAddress, listen } from '../listen.ts'
+import type { EstService, Store, Timers } from '../ports.ts'
+import { type Problem, sendProblem } from '../problem.ts'
+import { AddressCounts, addressKey } from './address.ts'
+import { readBody, refuseBody } from './body.ts'
+import { type DoorLimits, doorLimits } from './limits.ts'
+import { Messages, messagesPath } from './messages.ts'
+import { TokenBuckets } from './rates.ts'
+import type { Overdue, Session } from './session.ts'
+import { Sessions, type SessionsParts } from './sessions.ts'
+
+/** What the door shows to devices: the server's leaf with its issuing CA, and the leaf's key. */
+export interface ServerCredential {
+  /** Leaf first, then the issuing CA; PEM. */
+  readonly chainPem: string
+  /** PEM. Handed to TLS and kept nowhere. */
+  readonly keyPem: string | Buffer
+}
+
+export interface HttpsDoorParts extends Omit<SessionsParts, 'limits'> {
+  readonly store: Pick<Store, 'apply'>
+  readonly est: EstService
+  /** The current CRL of an issuing CA, DER; undefined when there is no such CA. */
+  readonly crl: (ca: string) => Promise<Uint8Array | undefined>
+  readonly timers: Timers
+  readonly random: Random
+  readonly limits?: Partial<DoorLimits>
+}
+
+/** What happened before anyone was judged: counted, since it is too much and too little to log. */
+export interface DoorCounters {
+  connections: number
+  overLimit: number
+  tlsErrors: number
+  httpErrors: number
+  overdue: number
+}
+
+const estPath = '/.well-known/est/'
+const crlPath = /^\/crl\/([a-z][a-z0-9-]{0,63})\.crl$/
+/** Open to a client without a certificate (RFC 7030 §4.1, §4.5) or with one that may only enrol (§4.2). */
+const openEst: ReadonlySet<string> = new Set(['cacerts', 'csrattrs', 'simpleenroll'])
+
+export class HttpsDoor {
+  readonly counters: DoorCounters = {
+    connections: 0,
+    overLimit: 0,
+    tlsErrors: 0,
+    httpErrors: 0,
+    overdue: 0,
+  }
+  readonly #parts: HttpsDoorParts
+  readonly #limits: DoorLimits
+  readonly #server: Server
+  readonly #sessions: Sessions
+  readonly #messages: Messages
+  readonly #perAddress: AddressCounts = new AddressCounts()
+  readonly #handshakes: TokenBuckets
+  /** Every TCP connection, those in the middle of a handshake too. */
+  readonly #raw: Set<Socket> = new Set()
+  #sweeping: { cancel(): void } | undefined
+  #closing: (() => void) | undefined
+
+  constructor(parts: HttpsDoorParts, credential: ServerCredential) {
+    const limits = { ...doorLimits, ...parts.limits }
+    this.#parts = parts
+    this.#limits = limits
+    this.#sessions = new Sessions({ ...parts, limits })
+    this.#messages = new Messages({ ...parts, limits })
+    this.#handshakes = new TokenBuckets(parts.clock, limits.ratesRememberedMax)
+    this.#server = this.#createServer(credential)
+  }
+
+  async open(at: ListenAddress): Promise<number> {
+    const port = await listen(this.#server, 'https', at)
+    this.#armSweep()
+    return port
+  }
+
+  /** A renewed leaf; connections that are open keep theirs. */
+  setCredential(credential: ServerCredential): void {
+    this.#server.setSecureContext(tlsOptions(credential))
+  }
+
+  /** No new connection; requests that wait for the store get their answer, for at most `graceMs`. */
+  close(graceMs: number): Promise<void> {
+    if (this.#closing !== undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      const late = this.#parts.timers.after(graceMs, () => this.#destroyAll())
+      this.#closing = (): void => {
+        for (const session of this.#sessions.all())
+          if (session.inFlight === 0) session.socket.destroy()
+      }
+      this.#server.close(() => {
+        late.cancel()
+        this.#sweeping?.cancel()
+        this.#sessions.close()
+        resolve()
+      })
+      this.#closing()
+    })
+  }
+
+  #createServer(credential: ServerCredential): Server {
+    const limits = this.#limits
+    const server = createServer({
+      ...tlsOptions(credential),
+      requestCert: true,
+      rejectUnauthorized: false, // our judge decides, in sessions.ts
+      handshakeTimeout: limits.handshakeMsMax,
+      ALPNProtocols: ['http/1.1'],
+      maxHeaderSize: limits.headerBytesMax,
+      insecureHTTPParser: false,
+      // The sweep keeps these times, by the injected clock and without a timer for each connection.
+      headersTimeout: 0,
+      requestTimeout: 0,
+      keepAliveTimeout: 0,
+      noDelay: true,
+    })
+    server.maxConnections = limits.connectionsMax
+    server.maxRequestsPerSocket = limits.requestsPerConnectionMax
+    this.#gate(server)
+    server.on('drop', () => void this.counters.overLimit++)
+    server.on('secureConnection', (socket: TLSSocket) => {
+      if (this.#closing === undefined) this.#sessions.open(socket)
+      else socket.destroy()
+    })
+    server.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
+      this.counters.tlsErrors++
+      socket.destroy()
+    })
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+      this.counters.httpErrors++
+      answerMalformed(error, socket)
+    })
+    server.on('request', (request, response) => this.#request(request, response))
+    server.on('checkContinue', (request, response) => this.#request(request, response))
+    return server
+  }
+
+  /** Judges the bare TCP connection before TLS costs anything: the library's own listener runs behind ours. */
+  #gate(server: Server): void {
+    const startTls = server.listeners('connection')
+    server.removeAllListeners('connection')
+    server.on('connection', (socket: Socket) => {
+      const address = addressKey(socket.remoteAddress)
+      if (this.#overLimit(address)) {
+        this.counters.overLimit++
+        socket.destroy()
+        return
+      }
+      this.counters.connections++
+      this.#perAddress.add(address)
+      this.#raw.add(socket)
+      socket.once('close', () => {
+        this.#perAddress.remove(address)
+        this.#raw.delete(socket)
+      })
+      for (const listener of startTls) Reflect.apply(listener, server, [socket])
+    })
+  }
+
+  #overLimit(address: string): boolean {
+    const limits = this.#limits
+    if (this.#perAddress.count(address) >= limits.connectionsPerAddressMax) return true
+    const rate = {
+      perSecond: limits.handshakesPerAddressPerSecond,
+      burst: limits.handshakesPerAddressBurst,
+    }
+    return this.#handshakes.take(address, rate) > 0
+  }
+
+  #armSweep(): void {
+    this.#sweeping = this.#parts.timers.after(this.#limits.sweepMs, () => {
+      this.#sessions.sweep((session, why) => this.#overdue(session, why))
+      this.#armSweep()
+    })
+  }
+
+  #overdue(session: Session, why: Overdue): void {
+    this.counters.overdue++
+    const { socket } = session
+    const unanswered = why === 'headers' || (why === 'body' && session.inFlight > 0)
+    if (!unanswered) return void socket.destroy()
+    // RFC 9110 §15.5.9. By hand: there may be no response object yet. Who does not read it is cut off by the next sweep.
+    session.deadline = Number.NEGATIVE_INFINITY
+    socket.write(bareAnswer(408))
+    socket.destroySoon()
+  }
+
+  #destroyAll(): void {
+    for (const raw of this.#raw) raw.destroy()
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse): void {
+    const session = this.#sessions.of(request.socket as TLSSocket)
+    if (session === undefined) return void request.socket.destroy()
+    session.requestStarted(request, this.#parts.clock.now())
+    response.once('close', () => {
+      session.requestEnded(this.#parts.clock.now())
+      if (this.#closing !== undefined) this.#closing()
+    })
+    if (session.inFlight > this.#limits.requestsInFlightPerConnectionMax) {
+      this.counters.overLimit++
+      return void session.socket.destroy()
+    }
+    const { standing } = session
+    if (standing.kind !== 'pending') return this.#route(session, request, response)
+    standing.settled.then(
+      () => this.#route(session, request, response),
+      (error: unknown) => this.#broken(error, response),
+    )
+  }
+
+  #route(session: Session, request: IncomingMessage, response: ServerResponse): void {
+    const { standing } = session
+    const path = request.url ?? ''
+    if (standing.kind === 'admitted' && path.startsWith(messagesPath))
+      return this.#messages.receive(session, standing.admitted, request, response)
+    switch (standing.kind) {
+      case 'pending':
+        // Judged again between the verdict and this turn: wait for that one.
+        return void standing.settled.then(() => this.#route(session, request, response))
+      case 'unavailable':
+        return farewell(response, { status: 503, headers: { 'Retry-After': '5' } })
+      case 'refused':
+        return farewell(response, { status: 403 })
+      default:
+    }
+    if (path.startsWith(estPath)) return this.#routeEst(session, path, request, response)
+    const crl = crlPath.exec(path)?.[1]
+    if (crl !== undefined) return this.#sendCrl(crl, request, response)
+    if (standing.kind === 'anonymous') return farewell(response, certificateRequired)
+    if (standing.kind === 'enrolling') {
+      this.#sessions.refused(session, standing.refusal, standing.peer)
+      return farewell(response, { status: 403 })
+    }
+    sendProblem(response, { status: 404 })
+  }
+
+  #routeEst(
+    session: Session,
+    path: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
+    const operation = path.slice(estPath.length)
+    const { standing } = session
+    if (standing.kind !== 'admitted' && !openEst.has(operation)) {
+      if (standing.kind !== 'enrolling') return farewell(response, certificateRequired)
+      this.#sessions.refused(session, standing.refusal, standing.peer)
+      return farewell(response, { status: 403 })
+    }
+    const bytesMax = this.#limits.estBytesMax
+    readBody(
+      request,
+      bytesMax,
+      () => refuseBody(session, request, response, bytesMax, this.#limits, this.#parts.clock.now()),
+      (body) => this.#askEst(session, operation, request, body, response),
+    )
+  }
+
+  #askEst(
+    session: Session,
+    operation: string,
+    request: IncomingMessage,
+    body: Buffer,
+    response: ServerResponse,
+  ): void {
+    const { standing } = session
+    const known = standing.kind === 'admitted' || standing.kind === 'enrolling'
+    if (!known && standing.kind !== 'anonymous') return void session.socket.destroy()
+    const answer = this.#parts.est({
+      method: request.method ?? '',
+      operation,
+      contentType: request.headers['content-type'],
+      body,
+      authorization: request.headers.authorization,
+      peer: known ? standing.peer : undefined,
+      peerAddress: session.address,
+    })
+    answer.then(
+      (est) => {
+        response.writeHead(est.status, {
+          'Content-Length': Buffer.byteLength(est.body),
+          ...est.headers,
+        })
+        response.end(est.body)
+      },
+      (error: unknown) => this.#broken(error, response),
+    )
+  }
+
+  #sendCrl(ca: string, request: IncomingMessage, response: ServerResponse): void {
+    if (request.method !== 'GET')
+      return sendProblem(response, { status: 405, headers: { Allow: 'GET' } })
+    this.#parts.crl(ca).then(
+      (der) => {
+        if (der === undefined) return sendProblem(response, { status: 404 })
+        // RFC 5280 §4.2.1.13: application/pkix-crl.
+        response.writeHead(200, {
+          'Content-Type': 'application/pkix-crl',
+          'Content-Length': der.length,
+        })
+        response.end(der)
+      },
+      (error: unknown) => this.#broken(error, response),
+    )
+  }
+
+  #broken(error: unknown, response: ServerResponse): void {
+    const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
+    this.#parts.log.error({ code }, `the https door could not answer: ${String(error)}`)
+    const full = code === 'ERR_STORE_FULL'
+    if (error instanceof AdapterError)
+      return sendProblem(response, {
+        status: full ? 507 : 503,
+        headers: { 'Retry-After': full ? '60' : '5' },
+      })
+    sendProblem(response, { status: 500 })
+  }
+}
+
+/** RFC 9110 §15.5.2 asks for a challenge. No registered scheme means "a certificate in TLS"; the name says it to a reader. */
+const certificateRequired: Problem = {
+  status: 401,
+  detail: 'a client certificate is required',
+  headers: { 'WWW-Authenticate': 'Certificate' },
+}
+
+/** Who may not stay is answered once; the body it may still be sending is not waited for. */
+function farewell(response: ServerResponse, problem: Problem): void {
+  sendProblem(response, { ...problem, headers: { ...problem.headers, Connection: 'close' } })
+}
+
+function tlsOptions(credential: ServerCredential): TlsOptions {
+  return {
+    cert: credential.chainPem,
+    key: credential.keyPem,
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    // No anchor for the library, and so no list of names in the CertificateRequest that stock clients would choose by.
+    ca: [],
+    sessionIdContext: 'countersign-https',
+  }
+}
+
+function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  socket.write(bareAnswer(error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400))
+  socket.destroySoon()
+}
+
+function bareAnswer(status: number): string {
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
+}
