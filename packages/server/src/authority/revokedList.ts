@@ -4,7 +4,7 @@
  * The list is packed into blocks: an insertion moves at most one block's bytes.
  */
 import { der, fromHex } from '@countersign/core/codec'
-import type { RevocationReason } from '@countersign/core/credential'
+import { extensionOid, type RevocationReason } from '@countersign/core/credential'
 import { InvariantError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 
@@ -211,7 +211,10 @@ const reasonExtensions: ReadonlyMap<number, Uint8Array> = new Map(
     reason,
     // RFC 5280 §5.3.1: id-ce-cRLReasons, ENUMERATED, not critical.
     der.sequence(
-      der.sequence(der.oid('2.5.29.21'), der.octetString(Uint8Array.of(0x0a, 1, reason))),
+      der.sequence(
+        der.oid(extensionOid.reasonCode),
+        der.octetString(Uint8Array.of(0x0a, 1, reason)),
+      ),
     ),
   ]),
 )
