@@ -1,0 +1,124 @@
+/** The hostile relay as a child process with typed commands. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { AdapterError } from '@countersign/core/errors'
+import type { PlanOptions } from './plan.ts'
+import type { RelayStats } from './relay.ts'
+import type { RelayCommand } from './relayProcess.ts'
+
+export interface HostileRelayOptions {
+  readonly target: { readonly host: string; readonly port: number }
+  readonly seed: number
+  readonly plan: PlanOptions
+}
+
+export interface HostileRelay {
+  /** On 127.0.0.1. */
+  readonly port: number
+  /** The process, so that a caller can say which one it is. */
+  readonly pid: number
+  stats(): Promise<RelayStats>
+  setPlan(plan: PlanOptions): Promise<void>
+  search(markers: readonly Uint8Array[]): Promise<{ found: number; complete: boolean }>
+  close(): Promise<void>
+}
+
+/**
+ * Starts a relay in a process of its own.
+ * @example const relay = await hostileRelay({ target: { host: '127.0.0.1', port: 8444 }, seed: 7, plan: { faultShare: 0.2, delayMsMax: 5 } })
+ */
+export async function hostileRelay(options: HostileRelayOptions): Promise<HostileRelay> {
+  const child = new RelayChild()
+  const { target, seed, plan } = options
+  const { port } = await child.command<{ port: number }>({ do: 'start', ...target, seed, plan })
+  return {
+    port,
+    pid: child.pid,
+    stats: () => child.command<RelayStats>({ do: 'stats' }),
+    setPlan: async (next) => {
+      await child.command({ do: 'plan', plan: next })
+    },
+    search: (markers) =>
+      child.command({
+        do: 'search',
+        markers: markers.map((marker) => Buffer.from(marker).toString('base64')),
+      }),
+    close: () => child.end(),
+  }
+}
+
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never
+
+interface Waiting {
+  // oxlint-disable-next-line typescript/no-explicit-any -- the result's type is the command's, see `command`
+  resolve(result: any): void
+  reject(error: Error): void
+}
+
+class RelayChild {
+  readonly #process: ChildProcess
+  readonly #waiting: Map<number, Waiting> = new Map()
+  readonly #exited: Promise<void>
+  #commands = 0
+
+  constructor() {
+    // The same file name with the extension of this one: source in a checkout, JavaScript when published.
+    const name = import.meta.url.endsWith('.ts') ? './relayProcess.ts' : './relayProcess.js'
+    const script = fileURLToPath(new URL(name, import.meta.url))
+    this.#process = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#exited = new Promise((resolve) => {
+      this.#process.once('exit', () => {
+        this.#failAll('the relay process ended')
+        resolve()
+      })
+      this.#process.once('error', (error) => {
+        this.#failAll(error.message)
+        resolve()
+      })
+    })
+    // Writing to a process that has just ended is answered by 'exit' above.
+    this.#process.stdin?.on('error', () => undefined)
+    if (this.#process.stdout !== null) {
+      createInterface({ input: this.#process.stdout }).on('line', (line) => this.#answered(line))
+    }
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0
+  }
+
+  command<T>(command: WithoutId<RelayCommand>): Promise<T> {
+    const id = this.#commands++
+    return new Promise<T>((resolve, reject) => {
+      if (this.#process.exitCode !== null) {
+        reject(relayError('the relay process has ended'))
+        return
+      }
+      this.#waiting.set(id, { resolve, reject })
+      this.#process.stdin?.write(`${JSON.stringify({ id, ...command })}\n`)
+    })
+  }
+
+  end(): Promise<void> {
+    this.#process.stdin?.end()
+    return this.#exited
+  }
+
+  #answered(line: string): void {
+    const answer: { id: number; result?: unknown; error?: string } = JSON.parse(line)
+    const waiting = this.#waiting.get(answer.id)
+    this.#waiting.delete(answer.id)
+    if (answer.error === undefined) waiting?.resolve(answer.result)
+    else waiting?.reject(relayError(answer.error))
+  }
+
+  #failAll(why: string): void {
+    for (const waiting of this.#waiting.values()) waiting.reject(relayError(why))
+    this.#waiting.clear()
+  }
+}
+
+function relayError(why: string): AdapterError<'ERR_RELAY'> {
+  return new AdapterError('ERR_RELAY', `the relay cannot do that: ${why}`)
+}

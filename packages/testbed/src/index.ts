@@ -1,0 +1,5 @@
+/** A seeded, hostile world for tests, the demo, and firmware without hardware. */
+export { type HostileRelay, type HostileRelayOptions, hostileRelay } from './hostileRelay.ts'
+export { allFaults, type Fault, type PlanOptions } from './plan.ts'
+export type { RelayStats } from './relay.ts'
+export { type Seeded, seeded } from './seeded.ts'
