@@ -1,5 +1,5 @@
 /** Opens a listening socket, or says which door could not be opened and why. */
-import type { AddressInfo, Server } from 'node:net'
+import type { Server } from 'node:net'
 import { AdapterError } from '@countersign/core/errors'
 
 export interface ListenAddress {
@@ -16,7 +16,8 @@ export function listen(server: Server, door: string, at: ListenAddress): Promise
     server.once('error', failed)
     server.listen({ host: at.host, port: at.port }, () => {
       server.off('error', failed)
-      resolve((server.address() as AddressInfo).port)
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null ? address.port : at.port)
     })
   })
 }

@@ -205,7 +205,7 @@ export class HttpsDoor {
   }
 
   #request(request: IncomingMessage, response: ServerResponse): void {
-    const session = this.#sessions.of(request.socket as TLSSocket)
+    const session = this.#sessions.of(request.socket)
     if (session === undefined) return void request.socket.destroy()
     session.requestStarted(request, this.#parts.clock.now())
     response.once('close', () => {
@@ -237,8 +237,20 @@ export class HttpsDoor {
         return farewell(response, { status: 503, headers: { 'Retry-After': '5' } })
       case 'refused':
         return farewell(response, { status: 403 })
-      default:
+      case 'anonymous':
+      case 'enrolling':
+      case 'admitted':
+        return this.#routeOpen(session, path, request, response)
     }
+  }
+
+  #routeOpen(
+    session: Session,
+    path: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
+    const { standing } = session
     if (path.startsWith(estPath)) return this.#routeEst(session, path, request, response)
     const crl = crlPath.exec(path)?.[1]
     if (crl !== undefined) return this.#sendCrl(crl, request, response)

@@ -46,7 +46,7 @@ export class Sessions {
   readonly #parts: SessionsParts
   readonly #chains: PeerChains
   readonly #logBudget: TokenBuckets
-  readonly #bySocket: Map<TLSSocket, Session> = new Map()
+  readonly #bySocket: Map<object, Session> = new Map()
   /** In the order in which they were admitted. */
   readonly #byDevice: Map<string, Set<Session>> = new Map()
   readonly #stopListening: () => void
@@ -64,7 +64,7 @@ export class Sessions {
     return this.#bySocket.size
   }
 
-  of(socket: TLSSocket): Session | undefined {
+  of(socket: object): Session | undefined {
     return this.#bySocket.get(socket)
   }
 
@@ -130,13 +130,14 @@ export class Sessions {
         // Rare, and each judgement of a known device is a look-up: no index by product.
         this.#generation++
         return this.#judgeAll(this.#bySocket.values())
-      default:
+      case 'application':
+      case 'messages':
+        return
     }
   }
 
   #judgeAll(sessions: Iterable<Session> | undefined): void {
-    for (const session of [...(sessions ?? [])])
-      if (session.chain !== undefined) this.#judgeAgain(session)
+    for (const session of sessions ?? []) if (session.chain !== undefined) this.#judgeAgain(session)
   }
 
   #judgeAgain(session: Session): void {
@@ -211,7 +212,10 @@ export class Sessions {
       case 'enrolling':
         session.deadline = Math.min(standing.peer.notAfter, clock.now() + limits.anonymousMsMax)
         return
-      default:
+      case 'anonymous':
+      case 'pending':
+      case 'refused':
+      case 'unavailable':
         // A newcomer may ask once and hear the answer; who was inside is cut off, with whatever is in flight.
         if (wasAdmitted) session.socket.destroy()
         else session.deadline = clock.now() + limits.refusedMsMax
