@@ -1,11 +1,26 @@
 /** The credential room: X.509 values, roles, and the one judge of chains. */
 
+export {
+  certsOnlyBytesMax,
+  certsOnlyCertificatesMax,
+  encodeCertsOnly,
+  parseCertsOnly,
+} from './certsOnly.ts'
+export * from './encodeAlgorithm.ts'
+export * from './encodeCertificate.ts'
+export * from './encodeExtensions.ts'
+export * from './encodeName.ts'
+export * from './identity.ts'
+export { Judge, type JudgeOptions } from './judge.ts'
+export { matchName, type NameVerdict } from './names.ts'
 export { algorithmOid, attributeOid, extensionOid, otherNameOid, pkcsOid } from './oids.ts'
 export { parseSpki } from './parseAlgorithm.ts'
 export { parseCertificate } from './parseCertificate.ts'
 export { parseCertificateList } from './parseList.ts'
 export { attributeOf, formatName, parseName, printable, serialNumberOf } from './parseName.ts'
 export { parseCertificateRequest } from './parseRequest.ts'
+export { type ValidPath, validatePath } from './path.ts'
+export { matchesPattern } from './pattern.ts'
 export { type Purpose, purposes, type Role, roles } from './roles.ts'
 export type * from './types.ts'
 export type * from './verified.ts'
