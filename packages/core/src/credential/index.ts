@@ -6,6 +6,7 @@ export {
   encodeCertsOnly,
   parseCertsOnly,
 } from './certsOnly.ts'
+export { dnsName, ipAddress } from './comparableNames.ts'
 export * from './encodeAlgorithm.ts'
 export * from './encodeCertificate.ts'
 export * from './encodeExtensions.ts'
