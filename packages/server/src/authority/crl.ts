@@ -3,9 +3,12 @@
  * The whole CRL is laid out in one buffer: a list of 100,000 entries is copied once, hashed once and signed.
  */
 import { der } from '@countersign/core/codec'
+import {
+  encodeAuthorityKeyId,
+  encodeCrlNumber,
+  encodeSignatureAlgorithm,
+} from '@countersign/core/credential'
 import type { Milliseconds, Signer } from '@countersign/core/ports'
-import { signatureAlgorithm } from './algorithms.ts'
-import { authorityKeyIdentifier, crlNumberExtension } from './extensions.ts'
 import type { RevokedList } from './revokedList.ts'
 
 export interface CrlParts {
@@ -25,7 +28,7 @@ const headerMax = 6
 const trailerMax = 160
 
 export async function signCrl(parts: CrlParts, signer: Signer): Promise<Uint8Array> {
-  const algorithm = signatureAlgorithm(signer.scheme)
+  const algorithm = encodeSignatureAlgorithm(signer.scheme)
   const buffer = layOut(parts, algorithm)
   const tbsEnd = buffer.length - trailerMax
   const signature = der.bitString(await signer.sign(buffer.subarray(headerMax, tbsEnd)))
@@ -50,7 +53,7 @@ function layOut(parts: CrlParts, algorithm: Uint8Array): Uint8Array {
   ]
   const extensions = der.explicit(
     0,
-    der.sequence(authorityKeyIdentifier(parts.keyId), crlNumberExtension(parts.number)),
+    der.sequence(encodeAuthorityKeyId(parts.keyId), encodeCrlNumber(parts.number)),
   )
   // §5.1.2.6: when nothing is revoked, the list is absent, not empty.
   const listLength =

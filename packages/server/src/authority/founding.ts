@@ -5,15 +5,15 @@ import {
   attributeOf,
   attributeOid,
   type Certificate,
+  encodeSubjectKeyId,
   parseCertificate,
-  parseSpki,
   type Role,
 } from '@countersign/core/credential'
 import { InvariantError } from '@countersign/core/errors'
 import type { Clock, Milliseconds, Signer } from '@countersign/core/ports'
 import { softwareSigner } from '@countersign/element/softwareSigner'
 import type { AnchorRow, CaRow, CertificateRow, EventDraft, Write } from '../ports.ts'
-import { keyIdentifier, subjectKeyIdentifier } from './extensions.ts'
+import { keyIdentifier } from './extensions.ts'
 import { backdateMs, organizationName, profileTemplate, rootTemplate } from './profiles.ts'
 import type { Vault } from './vault.ts'
 
@@ -171,7 +171,7 @@ export function keyFileOf(name: string): string {
 }
 
 function ownKeyIdentifier(spki: Uint8Array): Uint8Array {
-  return subjectKeyIdentifier(keyIdentifier(parseSpki(spki).keyBytes))
+  return encodeSubjectKeyId(keyIdentifier(spki))
 }
 
 /** 16 random octets, positive and minimal by their first bits (RFC 5280 §4.1.2.2). */

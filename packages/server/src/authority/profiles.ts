@@ -3,16 +3,17 @@
  * profile: nothing of a request gets into it but the key, and the names that the registry has reserved.
  * Devices follow IEEE 802.1AR and the TLS IoT profile: subject serialNumber, EUI-64 in the subjectAltName, AKI, no SKI in leaves.
  */
-import { der } from '@countersign/core/codec'
-import { attributeOid } from '@countersign/core/credential'
-import type { ProfileName } from '../ports.ts'
 import {
-  authorityKeyIdentifier,
-  basicConstraintsCa,
-  crlDistributionPoint,
-  extKeyUsage,
-  keyUsage,
-} from './extensions.ts'
+  attributeOid,
+  encodeAuthorityKeyId,
+  encodeBasicConstraints,
+  encodeCrlDistributionPoint,
+  encodeExtKeyUsage,
+  encodeKeyUsage,
+  encodeName,
+  purposes,
+} from '@countersign/core/credential'
+import type { ProfileName } from '../ports.ts'
 import { Template, type TemplateParts } from './template.ts'
 
 /** Certificates begin this much before they are made: a peer whose clock is a little behind takes them at once. */
@@ -32,44 +33,45 @@ export interface IssuerParts extends Omit<TemplateParts, 'extensions'> {
 /** What a leaf of each profile may do, as constant extensions. */
 const usages: Readonly<Record<ProfileName, () => readonly Uint8Array[]>> = {
   // 802.1AR: an IDevID is for every use its owner finds, so no extKeyUsage.
-  idevid: () => [keyUsage('digitalSignature')],
-  ldevid: () => [keyUsage('digitalSignature'), extKeyUsage('clientAuth')],
-  server: () => [keyUsage('digitalSignature'), extKeyUsage('serverAuth')],
-  operator: () => [keyUsage('digitalSignature'), extKeyUsage('operator', 'clientAuth')],
-  application: () => [keyUsage('digitalSignature'), extKeyUsage('application', 'clientAuth')],
+  idevid: () => [encodeKeyUsage(['digitalSignature'])],
+  ldevid: () => [encodeKeyUsage(['digitalSignature']), encodeExtKeyUsage([purposes.clientAuth])],
+  server: () => [encodeKeyUsage(['digitalSignature']), encodeExtKeyUsage([purposes.serverAuth])],
+  operator: () => [
+    encodeKeyUsage(['digitalSignature']),
+    encodeExtKeyUsage([purposes.operator, purposes.clientAuth]),
+  ],
+  application: () => [
+    encodeKeyUsage(['digitalSignature']),
+    encodeExtKeyUsage([purposes.application, purposes.clientAuth]),
+  ],
   // An issuing CA: the root signs it, and it signs leaves only.
-  ca: () => [basicConstraintsCa(0), keyUsage('keyCertSign', 'cRLSign')],
+  ca: () => [encodeBasicConstraints(true, 0), encodeKeyUsage(['keyCertSign', 'cRLSign'])],
 }
 
 export function profileTemplate(profile: ProfileName, issuer: IssuerParts): Template {
-  const extensions = [...usages[profile](), authorityKeyIdentifier(issuer.keyId)]
-  if (issuer.crlUrl !== undefined) extensions.push(crlDistributionPoint(issuer.crlUrl))
+  const extensions = [...usages[profile](), encodeAuthorityKeyId(issuer.keyId)]
+  if (issuer.crlUrl !== undefined) extensions.push(encodeCrlDistributionPoint([issuer.crlUrl]))
   return new Template({ issuer: issuer.issuer, scheme: issuer.scheme, extensions })
 }
 
 /** The self-signed root: path length 1 is what the two floors under it need. */
 export function rootTemplate(name: Uint8Array, scheme: TemplateParts['scheme']): Template {
-  const extensions = [basicConstraintsCa(1), keyUsage('keyCertSign', 'cRLSign')]
+  const extensions = [encodeBasicConstraints(true, 1), encodeKeyUsage(['keyCertSign', 'cRLSign'])]
   return new Template({ issuer: name, scheme, extensions })
 }
 
 /** X520SerialNumber, PrintableString: what the device is called by its maker. */
 export function deviceSubject(serial: string): Uint8Array {
-  return name([attributeOid.serialNumber, der.printableString(serial)])
+  return encodeName([{ type: attributeOid.serialNumber, value: serial }])
 }
 
 export function commonName(text: string): Uint8Array {
-  return name([attributeOid.commonName, der.directoryString(text)])
+  return encodeName([{ type: attributeOid.commonName, value: text }])
 }
 
 export function organizationName(organization: string, text: string): Uint8Array {
-  return name(
-    [attributeOid.organizationName, der.directoryString(organization)],
-    [attributeOid.commonName, der.directoryString(text)],
-  )
-}
-
-function name(...attributes: readonly (readonly [string, Uint8Array])[]): Uint8Array {
-  const rdns = attributes.map(([type, value]) => der.setOf(der.sequence(der.oid(type), value)))
-  return der.sequence(...rdns)
+  return encodeName([
+    { type: attributeOid.organizationName, value: organization },
+    { type: attributeOid.commonName, value: text },
+  ])
 }

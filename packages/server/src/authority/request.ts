@@ -10,6 +10,7 @@ import {
   type CertificateRequest,
   extensionOid,
   type GeneralName,
+  macAddressesOf,
   otherNameOid,
   parseCertificateRequest,
   purposes,
@@ -232,10 +233,9 @@ export function requestedEui(names: readonly GeneralName[]): string | undefined 
 
 function euiOf(name: GeneralName): string | undefined {
   if (name.kind === 'other' && name.type === otherNameOid.macAddress) {
-    // OCTET STRING of 8 (6 is an EUI-48, which is no device id here).
-    if (name.value.length === 10 && name.value[0] === 4 && name.value[1] === 8) {
-      return hex(name.value.subarray(2))
-    }
+    const [address] = macAddress(name)
+    // An EUI-48 is no device id here.
+    if (address?.length === 8) return hex(address)
     throw badName('the MACAddress is no OCTET STRING of 8 octets')
   }
   // Ours to write from the profile; harmless in a request.
@@ -246,6 +246,15 @@ function euiOf(name: GeneralName): string | undefined {
     throw badName('the URI is not urn:dev:mac: and 16 hex digits')
   }
   throw badName(`a device does not get a name of the kind ${name.kind}`)
+}
+
+function macAddress(name: GeneralName): readonly Uint8Array[] {
+  try {
+    return macAddressesOf([name])
+  } catch (cause) {
+    if (cause instanceof PeerError) return []
+    throw cause
+  }
 }
 
 function badName(message: string): PeerError<RequestErrorCode> {

@@ -3,8 +3,8 @@
  * once; issuing fills serial number, dates, subject, key and names, in one allocation and without an object tree.
  */
 import { der } from '@countersign/core/codec'
+import { encodeSignatureAlgorithm } from '@countersign/core/credential'
 import type { Milliseconds, Signer } from '@countersign/core/ports'
-import { signatureAlgorithm } from './algorithms.ts'
 
 export interface TemplateParts {
   /** Name of the issuer, DER. */
@@ -38,7 +38,7 @@ export class Template {
   readonly #extensions: Uint8Array
 
   constructor(parts: TemplateParts) {
-    this.#algorithm = signatureAlgorithm(parts.scheme)
+    this.#algorithm = encodeSignatureAlgorithm(parts.scheme)
     this.#issuer = concat([this.#algorithm, parts.issuer])
     this.#extensions = concat(parts.extensions)
   }

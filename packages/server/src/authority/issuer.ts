@@ -1,0 +1,152 @@
+/**
+ * Issuing: reserve in the registry, sign, record (`design.md` §4). Everything unique is claimed before anything is signed, and what
+ * was signed for a request is kept: the same request asked again gets the stored bytes, never a second signature.
+ */
+import { createHash } from 'node:crypto'
+import { fromHex } from '@countersign/core/codec'
+import { noExpiration } from '@countersign/core/codec'
+import { InvariantError } from '@countersign/core/errors'
+import type { Clock, Milliseconds } from '@countersign/core/ports'
+import type {
+  CertificateRow,
+  DeviceRow,
+  ProfileName,
+  Reservation,
+  ReservationRequest,
+} from '../ports.ts'
+import { deviceNames, serverNames } from './extensions.ts'
+import type { HouseCa } from './hierarchy.ts'
+import { backdateMs, deviceSubject } from './profiles.ts'
+
+/** The registry as the issuer sees it. */
+export interface Reservations {
+  reserve(request: ReservationRequest): Promise<Reservation>
+  /** Records the certificate of a reservation; answers what is on record, which is another's if that was first. */
+  issued(serial: string, der: Uint8Array, fingerprint: string): Promise<CertificateRow>
+}
+
+export interface IssueRequest {
+  readonly ca: HouseCa
+  readonly profile: ProfileName
+  readonly spki: Uint8Array
+  /** 'never': 99991231235959Z. Cut to the end of the CA in any case. */
+  readonly lifetimeMs: number | 'never'
+  /** What asks, as in `CertificateRow.request`: the key of idempotence together with the public key. */
+  readonly request: string
+  readonly actor: string
+  readonly target: ReservationRequest['target']
+  /** Subject of what is not a device. */
+  readonly subject?: Uint8Array
+  /** Names of a server. */
+  readonly hosts?: readonly string[]
+  /** IDevIDs alone: writes hardwareModuleName with this hwType. */
+  readonly hardwareModuleType?: string
+}
+
+export interface Issued {
+  readonly der: Uint8Array
+  readonly serial: string
+  readonly fingerprint: string
+  readonly device: DeviceRow | null
+}
+
+export class Issuer {
+  readonly #registry: Reservations
+  readonly #clock: Clock
+  /** Requests being answered: a retry that overtakes its original waits for it. */
+  readonly #running = new Map<string, Promise<Issued>>()
+
+  constructor(registry: Reservations, clock: Clock) {
+    this.#registry = registry
+    this.#clock = clock
+  }
+
+  issue(request: IssueRequest): Promise<Issued> {
+    const key = `${request.request} ${Buffer.from(request.spki).toString('base64')}`
+    const running = this.#running.get(key)
+    if (running !== undefined) return running
+    const promise = this.#issue(request).finally(() => this.#running.delete(key))
+    this.#running.set(key, promise)
+    return promise
+  }
+
+  async #issue(request: IssueRequest): Promise<Issued> {
+    const validity = validityOf(request, this.#clock.now())
+    const reservation = await this.#registry.reserve({
+      profile: request.profile,
+      ca: request.ca.row.name,
+      spki: request.spki,
+      ...validity,
+      request: request.request,
+      actor: request.actor,
+      target: request.target,
+    })
+    if (reservation.issued !== null) return onRecord(reservation.issued, reservation.device)
+    const der = await sign(request, reservation, validity)
+    const fingerprint = createHash('sha256').update(der).digest('hex')
+    const row = await this.#registry.issued(reservation.serial, der, fingerprint)
+    return onRecord(row, reservation.device)
+  }
+}
+
+interface Validity {
+  readonly notBefore: Milliseconds
+  readonly notAfter: Milliseconds
+}
+
+function validityOf(request: IssueRequest, now: Milliseconds): Validity {
+  const { certificate } = request.ca
+  const wanted = request.lifetimeMs === 'never' ? noExpiration : now + request.lifetimeMs
+  // Whole seconds: what X.509 can say, so that the row and the certificate agree.
+  return {
+    notBefore: wholeSecond(Math.max(now - backdateMs, certificate.notBefore)),
+    notAfter: wholeSecond(Math.min(wanted, certificate.notAfter)),
+  }
+}
+
+function wholeSecond(at: Milliseconds): Milliseconds {
+  return Math.floor(at / 1000) * 1000
+}
+
+async function sign(
+  request: IssueRequest,
+  reservation: Reservation,
+  validity: Validity,
+): Promise<Uint8Array> {
+  const { ca, profile, spki } = request
+  const { subject, names } = identityOf(request, reservation.device)
+  return ca.template(profile).sign(
+    {
+      serial: fromHex(reservation.serial),
+      ...validity,
+      subject,
+      spki,
+      extensions: names,
+    },
+    ca.signer,
+  )
+}
+
+function identityOf(
+  request: IssueRequest,
+  device: DeviceRow | null,
+): { readonly subject: Uint8Array; readonly names: readonly Uint8Array[] } {
+  if (device !== null) {
+    const type = request.hardwareModuleType
+    const module = type === undefined ? undefined : { type, serial: device.serial }
+    return { subject: deviceSubject(device.serial), names: [deviceNames(device.eui64, module)] }
+  }
+  if (request.subject === undefined) {
+    throw new InvariantError('ERR_ISSUE_SUBJECT', 'a certificate of no device needs a subject')
+  }
+  const names = request.hosts === undefined ? [] : [serverNames(request.hosts)]
+  return { subject: request.subject, names }
+}
+
+function onRecord(row: CertificateRow, device: DeviceRow | null): Issued {
+  const { der, fingerprint, serial } = row
+  if (der !== null && fingerprint !== null) return { der, serial, fingerprint, device }
+  throw new InvariantError('ERR_ISSUE_RECORD', 'an issued certificate has no bytes on record', {
+    serial,
+  })
+}
