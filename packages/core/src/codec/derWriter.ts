@@ -10,6 +10,11 @@ import { isPrintable } from './derValues.ts'
 
 /** An element of this identifier octet whose content is the concatenation of the parts. */
 export function element(identifier: number, ...parts: readonly Uint8Array[]): Uint8Array {
+  return elementOf(identifier, parts)
+}
+
+/** As `element`, of a list that may be too long to be arguments. */
+export function elementOf(identifier: number, parts: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const part of parts) length += part.length
   const headerLength = lengthOctets(length) + 1

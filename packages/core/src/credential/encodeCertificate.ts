@@ -2,7 +2,7 @@
  * Certificates, certification requests and CRLs as DER (RFC 5280 §4.1, §5.1; RFC 2986 §4), signed through a Signer. Plain assembly of
  * parts that the caller has encoded; the authority's profiles, which issue by the thousand, fill templates of their own instead.
  */
-import { der } from '../codec/index.ts'
+import { der, tag } from '../codec/index.ts'
 import type { Milliseconds, Signer } from '../ports.ts'
 import { encodeSignatureAlgorithm, encodeSignatureValue } from './encodeAlgorithm.ts'
 import { encodeExtension, encodeSubjectAltName } from './encodeExtensions.ts'
@@ -109,7 +109,7 @@ export function createCertificateList(parts: ListParts, signer: Signer): Promise
     parts.issuer,
     der.time(parts.thisUpdate),
     der.time(parts.nextUpdate),
-    ...(entries.length === 0 ? [] : [der.sequence(...entries)]),
+    ...(entries.length === 0 ? [] : [der.elementOf(tag.sequence, entries)]),
     der.explicit(0, der.sequence(...parts.extensions)),
   )
   return signStructure(tbs, signer)
