@@ -1,0 +1,25 @@
+/** The one place of this package that names concrete adapters: the machine's clock, timers, Node's cryptography, the software twin. */
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
+import { openSoftwareElement } from '@countersign/element/software'
+import { parseElementUrl } from '@countersign/element/url'
+import type { World } from './world.ts'
+
+export function systemWorld(): World {
+  return {
+    clock: { now: () => Date.now() },
+    random: randomBytes,
+    crypto: nodeCrypto,
+    async wait(milliseconds, signal) {
+      try {
+        await sleep(milliseconds, undefined, signal === undefined ? {} : { signal })
+      } catch {
+        // The signal fired: that is what the caller waited for.
+      }
+    },
+    openElement(url, folder) {
+      return openSoftwareElement(join(folder, parseElementUrl(url).file))
+    },
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * The way to the server: TLS 1.3, and not a byte of HTTP before the server's chain was judged by our own judge against the
+ * pinned anchor, the role `server`, explicit serverAuth and the host name (RFC 9525).
+ *
+ * Limit: Node's TLS finishes the handshake before it asks us, so a false server learns the device's certificate (never its
+ * key). The device's own TLS client, which comes with elements that keep their keys, judges before it answers.
+ */
+import { createHash } from 'node:crypto'
+import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'node:http'
+import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
+import { Judge, parseCertificate } from '@countersign/core/credential'
+import { AdapterError, CallerError, isCountersignError, PeerError } from '@countersign/core/errors'
+import { errorCode } from '@countersign/element/shapes'
+import type { DeviceErrorCode } from './errors.ts'
+import type { World } from './world.ts'
+
+export interface ServerTarget {
+  /** `https://host:port`, nothing behind it. */
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  /** SHA-256 of the SubjectPublicKeyInfo of the server issuing CA, lower-case hex. */
+  readonly anchor: string
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: Uint8Array
+}
+
+export interface Question {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+}
+
+export interface ServerConnection {
+  /** One at a time. Throws AdapterError when the way is broken, PeerError when the server is not the right one. */
+  ask(question: Question): Promise<Answer>
+  close(): void
+}
+
+export interface ConnectionOptions {
+  readonly world: World
+  readonly target: ServerTarget
+  /** The device's credential; undefined for a first enrolment. */
+  readonly context: SecureContext | undefined
+  readonly onConnected?: () => void
+  readonly onDisconnected?: () => void
+}
+
+/** Both with room for a slow element and a slow link. */
+const handshakeMsMax = 10_000
+const answerMsMax = 30_000
+/** An EST answer with a chain is a few KiB; nothing else that we ask for is larger. */
+const answerBytesMax = 256 * 1024
+/** Leaf, issuing CA, root and one to spare. */
+const chainLengthMax = 4
+
+export function parseTarget(url: string, anchor: string): ServerTarget {
+  const pin = anchor.replaceAll(':', '').toLowerCase()
+  if (!/^[0-9a-f]{64}$/.test(pin)) {
+    throw new CallerError<DeviceErrorCode>(
+      'ERR_ANCHOR_FORMAT',
+      'the anchor is a SHA-256 digest: 64 hex digits',
+      {},
+      { where: '--anchor', hint: 'take it from "countersign identity invite --json"' },
+    )
+  }
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  const plain = parsed !== undefined && parsed.pathname === '/' && parsed.search === ''
+  if (parsed?.protocol !== 'https:' || !plain || parsed.username !== '') {
+    throw new CallerError<DeviceErrorCode>(
+      'ERR_SERVER_URL',
+      `${JSON.stringify(url)} does not name a server`,
+      {},
+      {
+        where: '--server',
+        hint: 'use https://HOST:PORT, as "countersign identity invite" printed it',
+      },
+    )
+  }
+  const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
+  return { url: parsed.origin, host, port: Number(parsed.port || 443), anchor: pin }
+}
+
+export function openConnection(options: ConnectionOptions): ServerConnection {
+  const agent = new JudgingAgent(options)
+  return {
+    ask: (question) => ask(agent, options.target, question),
+    close: () => agent.destroy(),
+  }
+}
+
+/** Hands HTTP a socket only after the judge has spoken. */
+class JudgingAgent extends Agent {
+  readonly #options: ConnectionOptions
+  readonly #closing: AbortController = new AbortController()
+
+  constructor(options: ConnectionOptions) {
+    super({ keepAlive: true, maxSockets: 1 })
+    this.#options = options
+  }
+
+  /** Ends handshakes too, which the agent of Node does not know of yet. */
+  override destroy(): void {
+    this.#closing.abort()
+    super.destroy()
+  }
+
+  override createConnection(
+    _: ClientRequestArgs,
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): undefined {
+    connectJudged(this.#options, this.#closing.signal).then(
+      (socket) => callback?.(null, socket),
+      // With an error Node looks at no stream, though the types ask for one.
+      (error: unknown) => Reflect.apply(callback ?? ignore, undefined, [asError(error)]),
+    )
+  }
+}
+
+function ignore(): void {
+  // Node always hands a callback in.
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}
+
+async function connectJudged(options: ConnectionOptions, closing: AbortSignal): Promise<TLSSocket> {
+  const { target, context, onConnected, onDisconnected } = options
+  const socket = connect({
+    host: target.host,
+    port: target.port,
+    // RFC 6066 §3: an address is no server name.
+    ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
+    ALPNProtocols: ['http/1.1'],
+    rejectUnauthorized: false,
+    secureContext: context ?? createSecureContext({ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' }),
+  })
+  await handshake(socket, target, closing)
+  try {
+    judgeServer(socket, options)
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+  onConnected?.()
+  socket.once('close', () => onDisconnected?.())
+  return socket
+}
+
+function handshake(socket: TLSSocket, target: ServerTarget, closing: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => fail(timeout(target, 'the handshake', handshakeMsMax)),
+      handshakeMsMax,
+    )
+    const settle = (): void => {
+      clearTimeout(timer)
+      socket.off('close', onClose)
+      closing.removeEventListener('abort', onClose)
+    }
+    const fail = (error: Error): void => {
+      settle()
+      socket.destroy()
+      reject(error)
+    }
+    const onError = (error: Error): void => fail(unreachable(target, error))
+    const onClose = (): void => fail(unreachable(target, undefined))
+    socket.once('secureConnect', () => {
+      settle()
+      // From here on the socket is HTTP's, errors included.
+      socket.off('error', onError)
+      resolve()
+    })
+    socket.on('error', onError)
+    socket.once('close', onClose)
+    closing.addEventListener('abort', onClose, { once: true })
+    if (closing.aborted) onClose()
+  })
+}
+
+/** RFC 5280 §6 and RFC 9525 through the one judge; the anchor is the CA of the handshake whose key is pinned. */
+function judgeServer(socket: TLSSocket, { target, world }: ConnectionOptions): void {
+  const chain = peerChain(socket)
+  const [leaf, ...issuers] = chain
+  const pinned = issuers
+    .map((der) => parseCertificate(der))
+    .find((ca) => createHash('sha256').update(ca.spki.der).digest('hex') === target.anchor)
+  if (leaf === undefined || pinned === undefined) {
+    throw new PeerError<DeviceErrorCode>(
+      'ERR_ANCHOR_MISMATCH',
+      'the server is not the one of the anchor; nothing was sent to it',
+      { chainLength: chain.length },
+      {
+        where: target.url,
+        hint: 'compare the anchor with "countersign identity invite" of the right server; if it is right, somebody stands in between',
+      },
+    )
+  }
+  const judge = new Judge({
+    crypto: world.crypto,
+    clock: world.clock,
+    anchors: [{ role: 'server', certificate: pinned, origin: 'house', scope: {} }],
+  })
+  try {
+    judge.judge(leaf, issuers, {
+      role: 'server',
+      purpose: 'serverAuth',
+      name: { kind: isIP(target.host) === 0 ? 'DNS' : 'IP', value: target.host },
+    })
+  } catch (error) {
+    throw withClockHint(error, world)
+  }
+}
+
+function peerChain(socket: TLSSocket): readonly Uint8Array[] {
+  const chain: Uint8Array[] = []
+  let certificate = socket.getPeerX509Certificate()
+  while (certificate !== undefined && chain.length < chainLengthMax) {
+    chain.push(certificate.raw)
+    certificate = certificate.issuerCertificate
+  }
+  return chain
+}
+
+/** A wrong clock looks like a wrong certificate: say which it may be. */
+function withClockHint(error: unknown, world: World): unknown {
+  if (!(error instanceof PeerError)) return error
+  const dated = ['ERR_CERT_EXPIRED', 'ERR_CERT_NOT_YET_VALID', 'ERR_CHAIN_EXPIRED']
+  if (!dated.includes(error.code)) return error
+  const now = new Date(world.clock.now()).toISOString()
+  const hint = `this machine's clock says ${now}: set it if that is wrong, else the server needs a new certificate`
+  const { where } = error
+  return new PeerError(error.code, error.message, error.details, {
+    ...(where === undefined ? {} : { where }),
+    hint,
+    cause: error,
+  })
+}
+
+function ask(agent: Agent, target: ServerTarget, question: Question): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const body = question.body ?? new Uint8Array()
+    const outgoing = request({
+      agent,
+      protocol: 'http:',
+      host: target.host,
+      port: target.port,
+      method: question.method,
+      path: question.path,
+      timeout: answerMsMax,
+      headers: {
+        host: new URL(target.url).host,
+        'content-length': body.length,
+        ...question.headers,
+      },
+    })
+    outgoing.once('error', (error) => {
+      reject(isCountersignError(error) ? error : unreachable(target, error))
+    })
+    outgoing.once('timeout', () => outgoing.destroy(timeout(target, 'the answer', answerMsMax)))
+    outgoing.once('response', (incoming) => {
+      collect(incoming, target).then(resolve, reject)
+    })
+    outgoing.end(body)
+  })
+}
+
+async function collect(incoming: IncomingMessage, target: ServerTarget): Promise<Answer> {
+  const parts: Uint8Array[] = []
+  let length = 0
+  try {
+    for await (const part of incoming.iterator()) {
+      if (!(part instanceof Uint8Array)) continue
+      length += part.length
+      if (length > answerBytesMax) throw new Error(`an answer of more than ${answerBytesMax} bytes`)
+      parts.push(part)
+    }
+  } catch (error) {
+    incoming.destroy()
+    throw unreachable(target, error)
+  }
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(parts) }
+}
+
+function unreachable(target: ServerTarget, cause: unknown): AdapterError<DeviceErrorCode> {
+  const code = errorCode(cause) ?? 'closed'
+  return new AdapterError(
+    'ERR_SERVER_UNREACHABLE',
+    `the connection to the server failed (${code})`,
+    { reason: code },
+    {
+      where: target.url,
+      hint: 'check that "countersign serve" runs there and that host and port are right',
+      cause,
+    },
+  )
+}
+
+function timeout(target: ServerTarget, what: string, ms: number): AdapterError<DeviceErrorCode> {
+  return new AdapterError(
+    'ERR_SERVER_TIMEOUT',
+    `${what} did not come within ${ms / 1000} seconds`,
+    {},
+    { where: target.url },
+  )
+}

@@ -1,0 +1,163 @@
+/**
+ * `device enroll`: the first certificate of this device, over EST (RFC 7030 §4.2) with the one-time token of an invitation.
+ * The key is made and the attempt written down before anything is sent: whatever gets lost on the way, the next attempt asks
+ * with the same key and the server answers with the same certificate.
+ */
+import { fromHex } from '@countersign/core/codec'
+import { attributeOid, macAddressName } from '@countersign/core/credential'
+import { CallerError } from '@countersign/core/errors'
+import { softwareUrl } from '@countersign/element/url'
+import { backoffMs, brokenBackoff } from './backoff.ts'
+import { type CertificateReport, describe } from './certificate.ts'
+import { systemWorld } from './compose.ts'
+import { openConnection, parseTarget, type ServerTarget } from './connect.ts'
+import type { DeviceErrorCode } from './errors.ts'
+import { simpleEnroll } from './est.ts'
+import { isTransient } from './send.ts'
+import { type DeviceState, openState } from './state/folder.ts'
+import type { Identity } from './state/identity.ts'
+import type { World } from './world.ts'
+
+export interface EnrollOptions {
+  /** `https://host:port`. */
+  readonly server: string
+  readonly token: string
+  /** SHA-256 of the SubjectPublicKeyInfo of the server issuing CA, hex. */
+  readonly anchor: string
+  readonly serial: string
+  readonly eui64?: string
+  readonly state: string
+  /** Element URL; `software:` by default. */
+  readonly element?: string
+  readonly world?: World
+}
+
+export interface EnrollResult extends CertificateReport {
+  readonly server: string
+  readonly state: string
+}
+
+/** Slot of the first key; a renewal takes the other one. */
+const firstSlot = 0
+/** About ten seconds of broken connections before the terminal is given back. */
+const attemptsMax = 7
+
+/**
+ * @example await enroll({ server: 'https://localhost:8444', token, anchor, serial: 'SN-0001', state: './countersign-device' })
+ */
+export async function enroll(options: EnrollOptions): Promise<EnrollResult> {
+  const world = options.world ?? systemWorld()
+  const target = parseTarget(options.server, options.anchor)
+  requireSerial(options.serial)
+  if (options.token === '') throw noToken()
+  const wanted: Identity = {
+    version: 1,
+    element: options.element ?? softwareUrl,
+    server: target.url,
+    anchor: target.anchor,
+    serial: options.serial,
+    eui64: options.eui64 === undefined ? undefined : parseEui64(options.eui64),
+    current: undefined,
+    pending: undefined,
+  }
+  const state = await openState(options.state, world, { create: true, element: wanted.element })
+  try {
+    await begin(state, wanted)
+    const certificates = await attempt(state, target, options.token, world)
+    await state.save({ ...wanted, current: { slot: firstSlot, certificates } })
+    return { ...describe(certificates), server: target.url, state: options.state }
+  } finally {
+    await state.close()
+  }
+}
+
+/** Makes the key, unless an interrupted attempt with the same words has made it. */
+async function begin(state: DeviceState, wanted: Identity): Promise<void> {
+  const found = state.identity
+  if (found?.current !== undefined) {
+    throw new CallerError<DeviceErrorCode>(
+      'ERR_ALREADY_ENROLLED',
+      `this state folder holds the identity of ${found.serial} at ${found.server}`,
+      {},
+      {
+        where: state.folder,
+        hint: '"device renew" renews its certificate; another device needs another --state',
+      },
+    )
+  }
+  const slots = await state.element.slots()
+  const resumed =
+    found !== undefined && slots[firstSlot]?.state === 'key' && sameAttempt(found, wanted)
+  if (!resumed) await state.element.generateKey(firstSlot)
+  await state.save(wanted)
+}
+
+function sameAttempt(found: Identity, wanted: Identity): boolean {
+  return (
+    found.element === wanted.element &&
+    found.server === wanted.server &&
+    found.anchor === wanted.anchor &&
+    found.serial === wanted.serial &&
+    found.eui64 === wanted.eui64
+  )
+}
+
+async function attempt(
+  state: DeviceState,
+  target: ServerTarget,
+  token: string,
+  world: World,
+): Promise<string> {
+  const { identity } = state
+  if (identity === undefined) throw noToken()
+  for (let failures = 0; ; failures++) {
+    const connection = openConnection({ world, target, context: undefined })
+    try {
+      return await simpleEnroll(connection, {
+        operation: 'simpleenroll',
+        element: state.element,
+        slot: firstSlot,
+        subject: [{ type: attributeOid.serialNumber, value: identity.serial }],
+        altNames: identity.eui64 === undefined ? [] : [macAddressName(fromHex(identity.eui64))],
+        token,
+      })
+    } catch (error) {
+      if (!isTransient(error) || failures + 1 >= attemptsMax) throw error
+      await world.wait(backoffMs(failures, brokenBackoff, world.random))
+    } finally {
+      connection.close()
+    }
+  }
+}
+
+/** RFC 5280 §4.1.2.4 and X.520: serialNumber is a PrintableString; the server takes up to 64 characters. */
+function requireSerial(serial: string): void {
+  if (/^[A-Za-z0-9 '()+,./:=?-]{1,64}$/.test(serial)) return
+  throw new CallerError<DeviceErrorCode>(
+    'ERR_SERIAL_FORMAT',
+    `${JSON.stringify(serial.slice(0, 80))} cannot be a serial number`,
+    {},
+    { where: '--serial', hint: "1 to 64 letters, digits, spaces and ' ( ) + , - . / : = ?" },
+  )
+}
+
+/** Bare lower-case hex, from any of the usual ways of writing it. */
+export function parseEui64(text: string): string {
+  const bare = text.toLowerCase().replaceAll(/[-:]/g, '')
+  if (/^[0-9a-f]{16}$/.test(bare)) return bare
+  throw new CallerError<DeviceErrorCode>(
+    'ERR_EUI64_FORMAT',
+    `${JSON.stringify(text.slice(0, 80))} is not an EUI-64`,
+    {},
+    { where: '--eui64', hint: 'use 16 hex digits; without --eui64 the server chooses one' },
+  )
+}
+
+function noToken(): CallerError<DeviceErrorCode> {
+  return new CallerError(
+    'ERR_ENROLL_REFUSED',
+    'an enrolment needs the token of an invitation',
+    {},
+    { where: '--token', hint: 'take it from "countersign identity invite --json"' },
+  )
+}

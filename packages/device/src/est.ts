@@ -1,0 +1,125 @@
+/**
+ * The device's side of EST (RFC 7030 §4.2): a PKCS#10 request signed by the element, a certs-only answer, and the checks that the
+ * answer is a certificate for this very key and serial. Trust in the server comes from the connection; certificates that come
+ * along are carried, never believed. `cacerts` creates no trust and is not asked.
+ */
+
+import { fromBase64, pem } from '@countersign/core/codec'
+import {
+  attributeOid,
+  createCertificateRequest,
+  type GeneralName,
+  type NameAttribute,
+  parseCertificate,
+  parseCertsOnly,
+  serialNumberOf,
+} from '@countersign/core/credential'
+import { isCountersignError, PeerError } from '@countersign/core/errors'
+import type { SecureElement } from '@countersign/element/ports'
+import { elementSigner } from '@countersign/element/signer'
+import type { Answer, ServerConnection } from './connect.ts'
+import { Later } from './deliver.ts'
+import type { DeviceErrorCode } from './errors.ts'
+import { type Problem, readProblem, retryAfterMs } from './problem.ts'
+
+export interface EnrollRequest {
+  readonly operation: 'simpleenroll' | 'simplereenroll'
+  readonly element: SecureElement
+  readonly slot: number
+  readonly subject: readonly NameAttribute[]
+  readonly altNames: readonly GeneralName[]
+  /** Password of HTTP Basic, user `token`; undefined for a renewal, where the certificate of the connection speaks. */
+  readonly token: string | undefined
+}
+
+/** Certificates as PEM, leaf first. */
+export async function simpleEnroll(
+  connection: Pick<ServerConnection, 'ask'>,
+  request: EnrollRequest,
+): Promise<string> {
+  const signer = await elementSigner(request.element, request.slot)
+  const csr = await createCertificateRequest({
+    subject: request.subject,
+    altNames: request.altNames,
+    signer,
+  })
+  const answer = await connection.ask({
+    method: 'POST',
+    path: `/.well-known/est/${request.operation}`,
+    headers: {
+      'content-type': 'application/pkcs10',
+      'content-transfer-encoding': 'base64',
+      ...(request.token === undefined ? {} : { authorization: basic(request.token) }),
+    },
+    body: Buffer.from(Buffer.from(csr).toString('base64')),
+  })
+  if (answer.status === 200) return readCertificates(answer, request, signer.spki)
+  throw problemOf(answer, request)
+}
+
+function basic(token: string): string {
+  return `Basic ${Buffer.from(`token:${token}`).toString('base64')}`
+}
+
+/** RFC 7030 §4.2.3: a certs-only PKCS#7 in base64 whose leaf is for our key. */
+function readCertificates(answer: Answer, request: EnrollRequest, spki: Uint8Array): string {
+  let certificates: readonly Uint8Array[]
+  try {
+    const text = Buffer.from(answer.body).toString('latin1').replaceAll(/\s/g, '')
+    certificates = parseCertsOnly(fromBase64(text))
+  } catch (error) {
+    throw mismatch('the answer is not a certs-only message', error)
+  }
+  const parsed = certificates.map((der) => ({ der, certificate: parseCertificate(der) }))
+  const ours = Buffer.from(spki)
+  const leaf = parsed.find(({ certificate }) => ours.equals(certificate.spki.der))
+  if (leaf === undefined) throw mismatch('no certificate of the answer is for our key', undefined)
+  const serial = request.subject.find(({ type }) => type === attributeOid.serialNumber)?.value
+  if (serialNumberOf(leaf.certificate.subject) !== serial) {
+    throw mismatch('the certificate names another serial number', undefined)
+  }
+  const others = parsed.filter((each) => each !== leaf)
+  return [leaf, ...others].map(({ der }) => pem('CERTIFICATE', der)).join('')
+}
+
+function mismatch(why: string, cause: unknown): PeerError<DeviceErrorCode> {
+  return new PeerError(
+    'ERR_CERT_MISMATCH',
+    `the server issued something else than was asked for: ${why}`,
+    {},
+    {
+      where: 'EST answer',
+      hint: 'tell the operator of the server',
+      ...(isCountersignError(cause) ? { cause } : {}),
+    },
+  )
+}
+
+function problemOf(answer: Answer, request: EnrollRequest): Error {
+  const problem = readProblem(answer)
+  if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
+    return new Later(problem, retryAfterMs(answer))
+  }
+  const details = { status: problem.status, code: problem.code }
+  if (request.operation === 'simplereenroll') {
+    return new PeerError<DeviceErrorCode>(
+      'ERR_RENEW_REFUSED',
+      `the server did not renew the certificate: ${problem.message}`,
+      details,
+      { hint: problem.hint ?? 'the present certificate stays in use until it expires' },
+    )
+  }
+  return new PeerError<DeviceErrorCode>(
+    'ERR_ENROLL_REFUSED',
+    `the server did not enrol this device: ${problem.message}`,
+    details,
+    { hint: problem.hint ?? enrollHint(problem) },
+  )
+}
+
+function enrollHint(problem: Problem): string {
+  if (problem.status === 401) {
+    return 'the token is wrong, expired or used up: ask for a new one ("countersign identity invite")'
+  }
+  return 'compare --serial and --eui64 with what the invitation allows'
+}

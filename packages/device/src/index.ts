@@ -1,0 +1,19 @@
+/** The host side of a device: enrols, sends, renews. Its key stays in its element, its state in one folder. */
+export type { CertificateReport } from './certificate.ts'
+export { systemWorld } from './compose.ts'
+export { type EnrollOptions, type EnrollResult, enroll } from './enroll.ts'
+export type { DeviceErrorCode } from './errors.ts'
+export { type RenewOptions, renew } from './renew.ts'
+export { type RunOptions, type RunSummary, run } from './run.ts'
+export { type SendOptions, type SendResult, send } from './send.ts'
+export { type DeviceReport, type ShowOptions, show } from './show.ts'
+export {
+  fileSource,
+  hostSource,
+  lineSource,
+  measureHost,
+  type Sample,
+  type Source,
+  textSample,
+} from './source.ts'
+export type { DeviceEvent, Listener, World } from './world.ts'

@@ -1,0 +1,47 @@
+/** A device's connection under the credential it holds now; a change of credential is a new connection. */
+import type { Answer, Question, ServerConnection } from './connect.ts'
+import { openConnection, parseTarget } from './connect.ts'
+import { type DeviceState, requireEnrolled } from './state/folder.ts'
+import type { Credential } from './state/identity.ts'
+import type { Listener, World } from './world.ts'
+
+export class Link {
+  readonly #state: DeviceState
+  readonly #world: World
+  readonly #listener: Listener
+  #open: { readonly slot: number; readonly connection: ServerConnection } | undefined
+
+  constructor(state: DeviceState, world: World, listener: Listener) {
+    this.#state = state
+    this.#world = world
+    this.#listener = listener
+  }
+
+  async ask(question: Question): Promise<Answer> {
+    const { current } = requireEnrolled(this.#state.folder, this.#state.identity)
+    if (this.#open?.slot !== current.slot) {
+      this.close()
+      this.#open = { slot: current.slot, connection: await this.connectAs(current) }
+    }
+    return this.#open.connection.ask(question)
+  }
+
+  /** A connection of its own under this credential. The caller closes it. */
+  async connectAs(credential: Credential): Promise<ServerConnection> {
+    const { identity } = requireEnrolled(this.#state.folder, this.#state.identity)
+    const target = parseTarget(identity.server, identity.anchor)
+    const { slot, certificates } = credential
+    return openConnection({
+      world: this.#world,
+      target,
+      context: await this.#state.element.tlsContext(slot, certificates),
+      onConnected: () => this.#listener({ event: 'connected', server: target.url }),
+      onDisconnected: () => this.#listener({ event: 'disconnected', server: target.url }),
+    })
+  }
+
+  close(): void {
+    this.#open?.connection.close()
+    this.#open = undefined
+  }
+}

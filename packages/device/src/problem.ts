@@ -1,0 +1,38 @@
+/** What the server says when it says no: problem+json (RFC 9457), read as text from outside. */
+import { parseRecord } from '@countersign/element/shapes'
+import type { Answer } from './connect.ts'
+
+export interface Problem {
+  readonly status: number
+  /** `ERR_…`, when the server gave one. */
+  readonly code: string | undefined
+  readonly message: string
+  readonly hint: string | undefined
+}
+
+/** One line of a terminal. */
+const textMax = 300
+
+export function readProblem(answer: Answer): Problem {
+  const value = parseRecord(Buffer.from(answer.body).toString('utf8'))
+  const code = typeof value?.code === 'string' && /^ERR_[A-Z0-9_]{1,60}$/.test(value.code)
+  const said = line(value?.detail) ?? line(value?.title)
+  return {
+    status: answer.status,
+    code: code ? String(value?.code) : undefined,
+    message: said ?? `the server answered ${answer.status}`,
+    hint: line(value?.hint),
+  }
+}
+
+/** Seconds of a Retry-After header as milliseconds (RFC 9110 §10.2.3); a date is not taken: the clock may be wrong. */
+export function retryAfterMs(answer: Answer): number | undefined {
+  const text = answer.headers['retry-after']
+  return text !== undefined && /^\d{1,6}$/.test(text) ? Number(text) * 1000 : undefined
+}
+
+/** Text of the other side goes to terminals: no control characters, no direction marks, bounded. */
+function line(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value === '') return undefined
+  return value.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ').slice(0, textMax)
+}

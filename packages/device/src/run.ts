@@ -1,0 +1,198 @@
+/**
+ * `device run`: takes readings from a source, keeps each until the server has stored it, comes back after every kind of failure,
+ * and renews its certificate in time. Taking and delivering are two loops that meet at the outbox only.
+ */
+import { isCountersignError } from '@countersign/core/errors'
+import type { Milliseconds } from '@countersign/core/ports'
+import { type BackoffLimits, backoffMs, brokenBackoff, refusedBackoff } from './backoff.ts'
+import { renewalDue } from './certificate.ts'
+import { systemWorld } from './compose.ts'
+import { drain, Later } from './deliver.ts'
+import { Link } from './link.ts'
+import { renewOver } from './renew.ts'
+import type { Source } from './source.ts'
+import { type DeviceState, openState, requireEnrolled } from './state/folder.ts'
+import type { OutboxLimits } from './state/outbox.ts'
+import { requireTopic } from './topic.ts'
+import type { Listener, World } from './world.ts'
+
+export interface RunOptions {
+  readonly state: string
+  readonly source: Source
+  /** The source's own topic by default. */
+  readonly topic?: string
+  /** Stops the run; what waits stays in the outbox. */
+  readonly signal?: AbortSignal
+  readonly listener?: Listener
+  readonly world?: World
+  readonly outbox?: OutboxLimits
+  readonly backoff?: { readonly broken: BackoffLimits; readonly refused: BackoffLimits }
+}
+
+export interface RunSummary {
+  readonly sent: number
+  readonly rejected: number
+  readonly dropped: number
+  /** Readings that stay in the outbox for the next run. */
+  readonly waiting: number
+}
+
+/** How often a run looks at the calendar of its certificate while there is nothing to send. */
+const renewalLookMs = 60 * 60 * 1000
+/** After a renewal that failed. */
+const renewalRetryMs = 10 * 60 * 1000
+
+/**
+ * Runs until the source ends and everything is delivered, or until the signal fires.
+ * @example await run({ state: './countersign-device', source: hostSource(systemWorld(), 10_000) })
+ */
+export async function run(options: RunOptions): Promise<RunSummary> {
+  const world = options.world ?? systemWorld()
+  const topic = options.topic ?? options.source.topic
+  requireTopic(topic)
+  const state = await openState(options.state, world, {
+    create: false,
+    ...(options.outbox === undefined ? {} : { outbox: options.outbox }),
+  })
+  try {
+    requireEnrolled(state.folder, state.identity)
+    return await new Runner(options, world, state, topic).run()
+  } finally {
+    await state.close()
+  }
+}
+
+class Runner {
+  readonly #options: RunOptions
+  readonly #world: World
+  readonly #state: DeviceState
+  readonly #topic: string
+  readonly #link: Link
+  readonly #stop: AbortController = new AbortController()
+  readonly #counts = { sent: 0, rejected: 0, dropped: 0 }
+  #sourceEnded = false
+  #renewalNotBefore = 0
+  /** Ends the present rest: there is something to send, or nothing more will come. */
+  #wake: AbortController = new AbortController()
+
+  constructor(options: RunOptions, world: World, state: DeviceState, topic: string) {
+    this.#options = options
+    this.#world = world
+    this.#state = state
+    this.#topic = topic
+    this.#link = new Link(state, world, (event) => this.#tell(event))
+  }
+
+  async run(): Promise<RunSummary> {
+    const { signal } = this.#options
+    const stop = (): void => this.#end()
+    signal?.addEventListener('abort', stop, { once: true })
+    if (signal?.aborted === true) stop()
+    const taking = this.#take()
+    try {
+      await this.#deliver()
+      await taking
+    } finally {
+      this.#end()
+      signal?.removeEventListener('abort', stop)
+      // The loop that takes readings uses the outbox: it is over before the state closes. Its own failure was thrown above.
+      await taking.catch(() => undefined)
+    }
+    return { ...this.#counts, waiting: this.#state.outbox.size }
+  }
+
+  #end(): void {
+    this.#stop.abort()
+    this.#link.close()
+    this.#wake.abort()
+  }
+
+  async #take(): Promise<void> {
+    try {
+      for await (const sample of this.#options.source.samples(this.#stop.signal)) {
+        const number = await this.#state.counter.next()
+        const numbers = await this.#state.outbox.add({ number, topic: this.#topic, ...sample })
+        if (numbers.length > 0) this.#tell({ event: 'dropped', numbers })
+        this.#wake.abort()
+        if (this.#stop.signal.aborted) return
+      }
+    } finally {
+      this.#sourceEnded = true
+      this.#wake.abort()
+    }
+  }
+
+  async #deliver(): Promise<void> {
+    let failures = 0
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#renewWhenDue()
+        await drain(this.#link, this.#state.outbox, (event) => this.#tell(event), this.#stop.signal)
+        failures = 0
+        if (this.#sourceEnded && this.#state.outbox.size === 0) return
+        await this.#rest(renewalLookMs)
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        await this.#afterFailure(error, failures++)
+      }
+    }
+  }
+
+  /** Waits until there is work. A wake that came before this call counts. */
+  async #rest(milliseconds: Milliseconds): Promise<void> {
+    await this.#world.wait(milliseconds, this.#wake.signal)
+    this.#wake = new AbortController()
+    if (this.#sourceEnded || this.#stop.signal.aborted) this.#wake.abort()
+  }
+
+  async #afterFailure(error: unknown, failures: number): Promise<void> {
+    // Our own mistakes and the disk's are not waited out.
+    if (!isCountersignError(error) || !outside.has(error.code)) throw error
+    const limits = this.#options.backoff ?? { broken: brokenBackoff, refused: refusedBackoff }
+    const refused = error.code === 'ERR_DEVICE_REFUSED'
+    const own = backoffMs(failures, refused ? limits.refused : limits.broken, this.#world.random)
+    const retryInMs = error instanceof Later ? Math.max(own, error.afterMs ?? 0) : own
+    const { code, message, hint } = error
+    this.#tell({ event: refused ? 'refused' : 'unreachable', code, message, hint, retryInMs })
+    await this.#world.wait(retryInMs, this.#stop.signal)
+  }
+
+  /** A renewal that fails is tried again later: the present certificate still works. */
+  async #renewWhenDue(): Promise<void> {
+    const { identity, current } = requireEnrolled(this.#state.folder, this.#state.identity)
+    const now = this.#world.clock.now()
+    // An interrupted renewal goes first: the server may already have put the new certificate in the old one's place.
+    const due = identity.pending !== undefined || now >= renewalDue(current.certificates)
+    if (!due || now < this.#renewalNotBefore) return
+    try {
+      const { certificate } = await renewOver(this.#link, this.#state)
+      this.#tell({ event: 'renewed', notAfter: certificate.notAfter })
+    } catch (error) {
+      if (!isCountersignError(error) || !outside.has(error.code)) throw error
+      this.#renewalNotBefore = now + renewalRetryMs
+      this.#tell({ event: 'renewalFailed', code: error.code, message: error.message })
+    }
+  }
+
+  #tell(event: Parameters<Listener>[0]): void {
+    if (event.event === 'sent') this.#counts.sent++
+    if (event.event === 'rejected') this.#counts.rejected++
+    if (event.event === 'dropped') this.#counts.dropped += event.numbers.length
+    this.#options.listener?.(event)
+  }
+}
+
+/** Failures of the way and of the other end: worth another attempt. A wrong server is one too: somebody may stand in between for a while. */
+const outside: ReadonlySet<string> = new Set([
+  'ERR_SERVER_UNREACHABLE',
+  'ERR_SERVER_TIMEOUT',
+  'ERR_SERVER_ANSWER',
+  'ERR_DEVICE_REFUSED',
+  'ERR_RENEW_REFUSED',
+  'ERR_ANCHOR_MISMATCH',
+  'ERR_CERT_MISMATCH',
+  'ERR_CERT_EXPIRED',
+  'ERR_CERT_NOT_YET_VALID',
+  'ERR_CHAIN_EXPIRED',
+  'ERR_CHAIN_NAME',
+])

@@ -1,0 +1,120 @@
+/** `device send`: one reading, kept first, then delivered together with whatever waited before it. */
+import { AdapterError, isCountersignError } from '@countersign/core/errors'
+import { backoffMs, brokenBackoff } from './backoff.ts'
+import { systemWorld } from './compose.ts'
+import { drain, Later, rejected } from './deliver.ts'
+import { Link } from './link.ts'
+import { type Sample, sampleBytesMax, tooLarge } from './source.ts'
+import { openState, requireEnrolled } from './state/folder.ts'
+import { requireTopic } from './topic.ts'
+import type { DeviceEvent, Listener, World } from './world.ts'
+
+export interface SendOptions {
+  readonly state: string
+  readonly topic: string
+  readonly sample: Sample
+  readonly listener?: Listener
+  readonly world?: World
+}
+
+export interface SendResult {
+  /** The CloudEvents id that the server gave this reading. */
+  readonly id: string
+  readonly number: number
+  readonly topic: string
+  /** Readings delivered now, this one included. */
+  readonly delivered: number
+}
+
+/** Attempts of one command before it gives the terminal back; the reading stays in the outbox. */
+const attemptsMax = 5
+
+/**
+ * Resolves when the server has stored the reading. When it throws for a broken connection, the reading waits in the outbox.
+ * @example await send({ state: './countersign-device', topic: 'room/temperature', sample: textSample('{"celsius":21.5}') })
+ */
+export async function send(options: SendOptions): Promise<SendResult> {
+  const { topic, sample } = options
+  requireTopic(topic)
+  if (sample.data.length > sampleBytesMax) throw tooLarge(sample.data.length)
+  const world = options.world ?? systemWorld()
+  const state = await openState(options.state, world, { create: false })
+  const events: DeviceEvent[] = []
+  const listener: Listener = (event) => {
+    events.push(event)
+    options.listener?.(event)
+  }
+  const link = new Link(state, world, listener)
+  try {
+    requireEnrolled(state.folder, state.identity)
+    const number = await state.counter.next()
+    const dropped = await state.outbox.add({ number, topic, ...sample })
+    if (dropped.length > 0) listener({ event: 'dropped', numbers: dropped })
+    await drainPatiently(link, state.outbox, listener, world).catch((error: unknown) => {
+      throw withKept(error, number)
+    })
+    return resultOf(events, number, topic)
+  } finally {
+    link.close()
+    await state.close()
+  }
+}
+
+async function drainPatiently(
+  link: Link,
+  outbox: Parameters<typeof drain>[1],
+  listener: Listener,
+  world: World,
+): Promise<void> {
+  for (let failures = 0; ; failures++) {
+    try {
+      await drain(link, outbox, listener)
+      return
+    } catch (error) {
+      if (!isTransient(error) || failures + 1 >= attemptsMax) throw error
+      const own = backoffMs(failures, brokenBackoff, world.random)
+      const asked = error instanceof Later ? (error.afterMs ?? 0) : 0
+      // A long "come again" is for `run`; a command that waits for minutes looks dead.
+      if (asked > brokenBackoff.maxMs / 2) throw error
+      await world.wait(Math.max(own, asked))
+    }
+  }
+}
+
+/** Says that the reading is not lost, which is the first thing that its sender wants to know. */
+function withKept(error: unknown, number: number): unknown {
+  if (!isCountersignError(error) || !isTransient(error)) return error
+  const { where } = error
+  return new AdapterError(
+    error.code,
+    error.message,
+    { ...error.details, number },
+    {
+      ...(where === undefined ? {} : { where }),
+      hint: `the reading is kept as number ${number} and goes with the next "device send" or "device run"; ${error.hint ?? 'try again later'}`,
+      cause: error,
+    },
+  )
+}
+
+/** A broken way or a server that asks to come again; everything else would only repeat. */
+export function isTransient(error: unknown): boolean {
+  if (!isCountersignError(error)) return false
+  const codes = ['ERR_SERVER_UNREACHABLE', 'ERR_SERVER_TIMEOUT', 'ERR_SERVER_ANSWER']
+  return codes.includes(error.code)
+}
+
+function resultOf(events: readonly DeviceEvent[], number: number, topic: string): SendResult {
+  let id = ''
+  let delivered = 0
+  for (const event of events) {
+    if (event.event === 'sent') {
+      delivered++
+      if (event.number === number) id = event.id
+    }
+    if (event.event === 'rejected' && event.number === number) {
+      throw rejected(number, event.status, event.reason)
+    }
+  }
+  return { id, number, topic, delivered }
+}

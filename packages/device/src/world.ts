@@ -1,0 +1,48 @@
+/**
+ * What a device takes from the world, so that tests and the demo can hold it in their hand. `compose.ts` names the real ones.
+ */
+import type { Clock, Crypto, Milliseconds, Random } from '@countersign/core/ports'
+import type { SoftwareElement } from '@countersign/element/software'
+
+export interface World {
+  readonly clock: Clock
+  readonly random: Random
+  readonly crypto: Crypto
+  /** Resolves after that time, or at once when the signal fires. Never rejects. */
+  wait(milliseconds: Milliseconds, signal?: AbortSignal): Promise<void>
+  /** Opens the element that this URL names; files are inside `folder`. */
+  openElement(url: string, folder: string): Promise<SoftwareElement>
+}
+
+/** What happens to a running device, in the order in which it happens. Times are the device's own. */
+export type DeviceEvent =
+  | { readonly event: 'connected'; readonly server: string }
+  | { readonly event: 'disconnected'; readonly server: string }
+  | { readonly event: 'sent'; readonly number: number; readonly id: string; readonly topic: string }
+  /** The server will never take this reading: it is given up. */
+  | {
+      readonly event: 'rejected'
+      readonly number: number
+      readonly status: number
+      readonly reason: string
+    }
+  /** The outbox was full: the oldest readings went. */
+  | { readonly event: 'dropped'; readonly numbers: readonly number[] }
+  | {
+      readonly event: 'refused'
+      readonly code: string
+      readonly message: string
+      readonly hint: string | undefined
+      readonly retryInMs: Milliseconds
+    }
+  | {
+      readonly event: 'unreachable'
+      readonly code: string
+      readonly message: string
+      readonly hint: string | undefined
+      readonly retryInMs: Milliseconds
+    }
+  | { readonly event: 'renewed'; readonly notAfter: string }
+  | { readonly event: 'renewalFailed'; readonly code: string; readonly message: string }
+
+export type Listener = (event: DeviceEvent) => void
