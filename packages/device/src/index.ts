@@ -14,6 +14,7 @@ export {
   measureHost,
   type Sample,
   type Source,
+  sampleBytesMax,
   textSample,
 } from './source.ts'
 export type { DeviceEvent, Listener, World } from './world.ts'

@@ -14,7 +14,16 @@ export interface Failure {
 }
 
 /** Codes that mean "the line was wrong": exit 2. Everything else that fails is 1. */
-const usageCodes: ReadonlySet<string> = new Set(['ERR_USAGE', 'ERR_PARAMETER'])
+const usageCodes: ReadonlySet<string> = new Set([
+  'ERR_USAGE',
+  'ERR_PARAMETER',
+  'ERR_SERVER_URL',
+  'ERR_ANCHOR_FORMAT',
+  'ERR_SERIAL_FORMAT',
+  'ERR_EUI64_FORMAT',
+  'ERR_TOPIC_FORMAT',
+  'ERR_ELEMENT_URL',
+])
 
 /** Help that was asked for is no failure. */
 const calm: ReadonlySet<string> = new Set(['commander.helpDisplayed', 'commander.version'])

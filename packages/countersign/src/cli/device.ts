@@ -1,0 +1,165 @@
+/**
+ * `countersign device …`: the other end. Works on its own state folder, never on a server's.
+ */
+import { resolve } from 'node:path'
+import type { DeviceEvent } from '@countersign/device'
+import type { Command } from 'commander'
+import { addCommand, type Line, type OptionSpec } from './command.ts'
+import { outline } from './identity.ts'
+import { plain, type Terminal } from './terminal.ts'
+import { parseDuration } from './time.ts'
+
+const state: OptionSpec = {
+  flags: '--state <folder>',
+  text: "the device's own folder: key, certificate, anchor, counters",
+  default: './countersign-device',
+}
+
+export function addDevice(program: Command, terminal: Terminal): void {
+  const device = program.command('device').description('This machine as a device.')
+  addCommand(device, terminal, {
+    usage: 'enroll',
+    summary: 'Make a key in the element and get a certificate for it with an invitation.',
+    example:
+      'device enroll --server https://iot.example.com:8444 --token … --anchor … --serial SN-0001',
+    options: [
+      { flags: '--server <url>', text: 'as "identity invite" printed it', required: true },
+      { flags: '--token <token>', text: 'the invitation', required: true },
+      {
+        flags: '--anchor <sha256>',
+        text: 'digest of the key that the server must chain to; nothing is sent before',
+        required: true,
+      },
+      { flags: '--serial <serial>', text: 'what the maker printed on the device', required: true },
+      { flags: '--eui64 <eui64>', text: 'its EUI-64 (default: the server gives one)' },
+      { flags: '--element <url>', text: 'secure element that keeps the key', default: 'software:' },
+      state,
+    ],
+    run: enroll,
+  })
+  addCommand(device, terminal, {
+    usage: 'send <topic> <data>',
+    summary: 'Send one reading; it is kept until the server has it.',
+    example: `device send room/temperature '{"celsius":21.5}'`,
+    options: [state],
+    run: send,
+  })
+  addCommand(device, terminal, {
+    usage: 'run',
+    summary: 'Keep sending, and renew the certificate when its time comes; Ctrl-C stops.',
+    example: 'device run --source host --every 10s',
+    options: [
+      {
+        flags: '--source <source>',
+        text: "host (this machine's load, memory, uptime, temperature), a file, or - for lines of stdin",
+        default: 'host',
+      },
+      { flags: '--every <duration>', text: 'time between readings', default: '10s' },
+      { flags: '--topic <topic>', text: 'topic of the readings (default: by source)' },
+      state,
+    ],
+    notes: 'With --json each event of the run is one document on one line.',
+    run,
+  })
+  addCommand(device, terminal, {
+    usage: 'renew',
+    summary:
+      'Get a new certificate for a new key now; the old one stays until the new one has worked.',
+    example: 'device renew',
+    options: [state],
+    run: async (line) => {
+      const { renew } = await import('@countersign/device')
+      const renewed = await line.terminal.during('renewing', renew({ state: stateOf(line) }))
+      line.terminal.data(renewed, () => outline(renewed))
+    },
+  })
+  addCommand(device, terminal, {
+    usage: 'show',
+    summary: 'Show who this device is, its certificate and what waits to be sent.',
+    example: 'device show',
+    options: [state],
+    run: async (line) => {
+      const { show } = await import('@countersign/device')
+      const report = await show({ state: stateOf(line) })
+      line.terminal.data(report, () => outline(report))
+    },
+  })
+}
+
+function stateOf(line: Line): string {
+  return resolve(line.text('state'))
+}
+
+async function enroll(line: Line): Promise<void> {
+  const { enroll: enrollDevice } = await import('@countersign/device')
+  const eui64 = line.optional('eui64')
+  const enrolled = await line.terminal.during(
+    'enrolling',
+    enrollDevice({
+      server: line.text('server'),
+      token: line.text('token'),
+      anchor: line.text('anchor'),
+      serial: line.text('serial'),
+      element: line.text('element'),
+      state: stateOf(line),
+      ...(eui64 === undefined ? {} : { eui64 }),
+    }),
+  )
+  line.terminal.data(enrolled, () => outline(enrolled))
+}
+
+async function send(line: Line): Promise<void> {
+  const { send: sendReading, textSample } = await import('@countersign/device')
+  const sent = await line.terminal.during(
+    'sending',
+    sendReading({
+      state: stateOf(line),
+      topic: line.argument(0),
+      sample: textSample(line.argument(1)),
+      listener: (event) => sayTrouble(line.terminal, event),
+    }),
+  )
+  line.terminal.data(sent, () => outline(sent))
+}
+
+async function run(line: Line): Promise<void> {
+  const device = await import('@countersign/device')
+  const { terminal } = line
+  const every = parseDuration(line.text('every'), '--every')
+  const world = device.systemWorld()
+  const name = line.text('source')
+  const source =
+    name === 'host'
+      ? device.hostSource(world, every)
+      : name === '-'
+        ? device.lineSource(terminal.stdin)
+        : device.fileSource(world, resolve(name), every)
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
+  const topic = line.optional('topic')
+  const summary = await device.run({
+    state: stateOf(line),
+    source,
+    world,
+    signal: stop.signal,
+    listener: (event) => {
+      if (terminal.json) terminal.document(event)
+      else terminal.text(sentence(event))
+    },
+    ...(topic === undefined ? {} : { topic }),
+  })
+  terminal.data({ event: 'stopped', ...summary }, () => outline(summary))
+}
+
+function sayTrouble(terminal: Terminal, event: DeviceEvent): void {
+  if (event.event !== 'sent' && event.event !== 'connected') terminal.words(sentence(event))
+}
+
+/** One line: the event, then what it carries. */
+function sentence(event: DeviceEvent): string {
+  const { event: name, ...rest } = event
+  const facts = Object.entries(rest)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${plain(String(value))}`)
+  return [name, ...facts].join(' ')
+}
