@@ -26,8 +26,8 @@ export interface Config {
   readonly hosts: readonly string[]
   readonly listen: Readonly<Record<DoorName, Address>>
   readonly logLevel: LogLevel
-  /** Where stock clients fetch CRLs: written into certificates as the CRL distribution point. */
-  readonly crlUrl: string | null
+  /** Where stock clients fetch CRLs, `<crlBase>/<ca>.crl`: written into certificates made from then on. */
+  readonly crlBase: string | null
   readonly webhooks: {
     /** Hosts whose webhooks may be private, link-local or plain http. */
     readonly trustedHosts: readonly string[]
@@ -59,7 +59,7 @@ interface FileShape {
   hosts?: string[] | undefined
   listen?: { console?: string | undefined; https?: string | undefined } | undefined
   logLevel?: LogLevel | undefined
-  crlUrl?: string | undefined
+  crlBase?: string | undefined
   webhooks?: { trustedHosts?: string[] | undefined } | undefined
 }
 
@@ -69,7 +69,7 @@ const fileSchema: z.ZodType<FileShape> = z.strictObject({
     .strictObject({ console: addressSchema.optional(), https: addressSchema.optional() })
     .optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),
-  crlUrl: z
+  crlBase: z
     .url({ protocol: /^https?$/ })
     .max(512)
     .optional(),
@@ -83,7 +83,7 @@ const defaults: Config = {
     https: { host: '127.0.0.1', port: 8444 },
   },
   logLevel: 'info',
-  crlUrl: null,
+  crlBase: null,
   webhooks: { trustedHosts: [] },
 }
 
@@ -153,7 +153,7 @@ const knownKeys: readonly string[] = [
   'listen.console',
   'listen.https',
   'logLevel',
-  'crlUrl',
+  'crlBase',
   'webhooks.trustedHosts',
 ]
 
@@ -171,7 +171,7 @@ export function mergeConfig(file: ConfigFile, flags: ConfigFlags): Config {
     hosts: file.hosts ?? defaults.hosts,
     listen,
     logLevel: flags.logLevel ?? file.logLevel ?? defaults.logLevel,
-    crlUrl: file.crlUrl ?? null,
+    crlBase: file.crlBase ?? null,
     webhooks: { trustedHosts: file.webhooks?.trustedHosts ?? [] },
   }
 }

@@ -42,7 +42,7 @@ export function addCommand(parent: Command, terminal: Terminal, spec: CommandSpe
   const notes = spec.notes === undefined ? '' : `\n${spec.notes}\n`
   command.addHelpText('after', `${notes}\nExample:\n  $ countersign ${spec.example}\n`)
   command.action(async () => {
-    await spec.run(new Line(command.args, command.opts(), terminal))
+    await spec.run(new Line(command.args, command.optsWithGlobals(), terminal))
   })
   return command
 }

@@ -1,5 +1,5 @@
 /** The whole command as commander knows it. Nothing of the server is loaded before a verb runs. */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { addApplication } from './application.ts'
 import { addCa } from './ca.ts'
 import { addCare } from './care.ts'
@@ -37,7 +37,7 @@ export function createProgram(terminal: Terminal): Command {
     program.commandsGroup(heading)
     for (const add of adders) add(program, terminal)
   }
-  for (const command of program.commands) settle(command)
+  settle(program)
   return program
 }
 
@@ -48,8 +48,15 @@ Example:
   $ countersign demo
 `
 
-/** `help` as a verb would be a second way to say --help. */
+/** `help` as a verb would be a second way to say --help; options of the whole command may stand before the verb too. */
 function settle(command: Command): void {
   command.helpCommand(false)
+  if (command.commands.length === 0) return
+  for (const flags of ['--json', '--dir <folder>', '--passphrase-file <file>']) {
+    command.addOption(new Option(flags).hideHelp())
+  }
+  if (command.parent !== null) command.addHelpText('after', nounFooter)
   for (const sub of command.commands) settle(sub)
 }
+
+const nounFooter = '\nEach verb takes --help, which ends with an example.\n'

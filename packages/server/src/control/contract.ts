@@ -137,17 +137,18 @@ export interface HouseDocument {
   readonly pid: number
   /** Empty when nobody serves. */
   readonly listeners: Readonly<Record<string, string>>
+  /** Of the https door; null before the first. */
+  readonly serverCertificate: { readonly notBefore: string; readonly notAfter: string } | null
   /** Newest entry of the audit log. */
   readonly lastEvent: { readonly seq: number; readonly time: string } | null
 }
 
+/** A log that fails is an error that names the entry. */
 export interface LogVerdict {
-  readonly ok: boolean
+  readonly ok: true
   readonly entries: number
+  /** Hash of the newest entry: what an auditor writes down. */
   readonly head: string
-  /** What was found when not ok. */
-  readonly fault?: string
-  readonly seq?: number
 }
 
 /** One row of the table of operations: [parameters, result]. */

@@ -3,7 +3,7 @@
  * the owner of the folder, so that there is no further login. Operations run one by one per connection, in order.
  */
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -19,8 +19,6 @@ const waitingMax = 64
 /** sun_path of sockaddr_un: 108 bytes with the final zero on Linux, 104 on macOS. */
 const socketPathBytesMax = 103
 const socketFile = 'control.sock'
-/** Names the endpoint when it is not `control.sock` in the folder. Only the owner of the folder's lock writes it. */
-const endpointFile = 'control.path'
 
 export type RunOperation = (operation: string, params: unknown) => Promise<unknown>
 
@@ -29,7 +27,7 @@ export interface ControlServer {
   close(): Promise<void>
 }
 
-/** The caller holds the folder's lock: a socket file that is there was left by a process that died. */
+/** The caller holds the folder's lock: a socket file that is there was left by a process that died. It announces the endpoint. */
 export async function openControl(
   dir: string,
   run: RunOperation,
@@ -46,9 +44,6 @@ export async function openControl(
   await listen(server, endpoint)
   // Before 0600 the folder's own 0700 keeps others out.
   if (process.platform !== 'win32') await chmod(endpoint, 0o600)
-  if (endpoint !== join(dir, socketFile)) {
-    await writeFile(join(dir, endpointFile), endpoint, { mode: 0o600 })
-  }
   return {
     endpoint,
     close: async () => {
@@ -59,20 +54,12 @@ export async function openControl(
       }, 1000)
       await closed
       clearTimeout(timer)
-      await rm(join(dir, endpointFile), { force: true })
       if (temporary) await rm(dirname(endpoint), { recursive: true, force: true })
     },
   }
 }
 
-/** Where a running server of this folder listens. */
-export async function controlEndpoint(dir: string): Promise<string> {
-  const named = await readFile(join(dir, endpointFile), 'utf8').catch(() => undefined)
-  return named?.trim() ?? join(dir, socketFile)
-}
-
 async function chooseEndpoint(dir: string): Promise<{ endpoint: string; temporary: boolean }> {
-  await rm(join(dir, endpointFile), { force: true })
   if (process.platform === 'win32') {
     // Random: a name that others could guess, they could also occupy.
     return {

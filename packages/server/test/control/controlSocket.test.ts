@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import { describe, it, type TestContext } from 'node:test'
 import { CallerError } from '@countersign/core/errors'
 import { connectControl } from '../../src/control/controlClient.ts'
-import { controlEndpoint, openControl, type RunOperation } from '../../src/control/controlServer.ts'
+import { openControl, type RunOperation } from '../../src/control/controlServer.ts'
 import { requestBytesMax } from '../../src/control/protocol.ts'
 import { silentLog } from '../../src/log.ts'
 
@@ -22,7 +22,7 @@ async function folder(t: TestContext, below = ''): Promise<string> {
 async function open(t: TestContext, dir: string, run: RunOperation) {
   const server = await openControl(dir, run, silentLog)
   t.after(() => server.close())
-  const client = await connectControl(await controlEndpoint(dir))
+  const client = await connectControl(server.endpoint)
   assert.ok(client)
   t.after(() => client.close())
   return { server, client }
@@ -62,7 +62,7 @@ describe('control socket', { skip: process.platform === 'win32' && 'modes are PO
   it('a socket file left by a process that died is replaced', async (t) => {
     const dir = await folder(t)
     await writeFile(join(dir, 'control.sock'), '')
-    assert.equal(await connectControl(await controlEndpoint(dir)), undefined)
+    assert.equal(await connectControl(join(dir, 'control.sock')), undefined)
     const { client } = await open(t, dir, echo)
     assert.deepEqual(await client.call('a', {}), { operation: 'a', params: {} })
   })

@@ -1,0 +1,28 @@
+/** Two things that `doctor` tries out: does the passphrase open the keys, is a port free? */
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { isCountersignError } from '@countersign/core/errors'
+import { Vault } from '../authority/vault.ts'
+import type { Address, DoorName } from '../config.ts'
+import { listen } from '../listen.ts'
+import { type Check, fail, ok } from './check.ts'
+import { keysFolder } from './found.ts'
+
+export async function checkKeys(dir: string, passphrase: string): Promise<Check> {
+  await Vault.open({ directory: join(dir, keysFolder), passphrase })
+  return ok('keys', 'the passphrase opens them')
+}
+
+export async function checkPort(door: DoorName, address: Address): Promise<Check> {
+  const server = createServer()
+  try {
+    await listen(server, door, address)
+    return ok(`door ${door}`, `${address.host}:${address.port} is free`)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    const hint = isCountersignError(error) ? error.hint : undefined
+    return fail(`door ${door}`, message, hint ?? 'Choose another address.')
+  } finally {
+    server.close()
+  }
+}

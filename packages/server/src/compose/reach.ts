@@ -1,0 +1,56 @@
+/**
+ * The way of a command to a data folder: through the process that owns it, when that one serves; otherwise by owning it for the time of
+ * one command. Both run the same table of operations.
+ */
+import { openHouse } from '../compose.ts'
+import { connectControl } from '../control/controlClient.ts'
+import type { House } from '../control/contract.ts'
+import { runOperation } from '../control/operations.ts'
+import { announcedBy, readMark } from '../store/folder.ts'
+
+export interface ReachOptions {
+  /** Asked at most once, and only when an operation needs a key that nobody has open. */
+  readonly passphrase: () => Promise<string>
+  readonly warn: (text: string) => void
+}
+
+/** Another command holds the folder for a moment; longer than this is somebody who stays. */
+const patienceMs = 5000
+const retryMs = 50
+
+export async function reachHouse(dir: string, options: ReachOptions): Promise<House> {
+  const { demo } = readMark(dir)
+  if (demo) options.warn('this data folder was made by the demo: its identities prove nothing')
+  const deadline = performance.now() + patienceMs
+  for (;;) {
+    const remote = await remoteHouse(dir)
+    if (remote !== undefined) return remote
+    try {
+      return await localHouse(dir, options)
+    } catch (error) {
+      const locked = error instanceof Error && 'code' in error && error.code === 'ERR_FOLDER_LOCKED'
+      if (!locked || performance.now() > deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, retryMs))
+    }
+  }
+}
+
+async function remoteHouse(dir: string): Promise<House | undefined> {
+  const endpoint = announcedBy(dir)?.facts['control']
+  if (endpoint === undefined) return undefined
+  const client = await connectControl(endpoint)
+  if (client === undefined) return undefined
+  return {
+    // The server ran the operation of this name: its result has the type of the contract.
+    call: async (operation, params) => (await client.call(operation, params)) as never,
+    close: async () => client.close(),
+  }
+}
+
+async function localHouse(dir: string, options: ReachOptions): Promise<House> {
+  const services = await openHouse(dir, options)
+  return {
+    call: async (operation, params) => (await runOperation(services, operation, params)) as never,
+    close: () => services.close(),
+  }
+}

@@ -1,0 +1,110 @@
+/** Rows as documents: what `--json` shows. Times become RFC 3339; secrets and sealed bytes have no place here. */
+import { createHash } from 'node:crypto'
+import { encodePem } from '@countersign/core/codec'
+import { formatName, parseCertificate } from '@countersign/core/credential'
+import type { Milliseconds } from '@countersign/core/ports'
+import type {
+  AnchorRow,
+  ApplicationRow,
+  CaRow,
+  CertificateRow,
+  DeviceRow,
+  ProductRow,
+  Road,
+} from '../../ports.ts'
+import type {
+  AnchorDocument,
+  ApplicationDocument,
+  CaDocument,
+  CertificateDocument,
+  DeviceDocument,
+  ProductDocument,
+} from '../contract.ts'
+
+export function rfc3339(time: Milliseconds): string {
+  return new Date(time).toISOString()
+}
+
+function rfc3339OrNull(time: Milliseconds | null): string | null {
+  return time === null ? null : rfc3339(time)
+}
+
+export function deviceDocument(row: DeviceRow): DeviceDocument {
+  const { id, eui64, serial, product, owner, state, assurance, road, reason } = row
+  const firstSeen = rfc3339OrNull(row.firstSeen)
+  const lastSeen = rfc3339OrNull(row.lastSeen)
+  return { id, eui64, serial, product, owner, state, assurance, road, firstSeen, lastSeen, reason }
+}
+
+export function certificateDocument(row: CertificateRow): CertificateDocument {
+  const { serial, fingerprint, x5t, profile, ca, status, reason } = row
+  return {
+    serial,
+    fingerprint,
+    x5t,
+    profile,
+    ca,
+    status,
+    notBefore: rfc3339(row.notBefore),
+    notAfter: rfc3339(row.notAfter),
+    revokedAt: rfc3339OrNull(row.revokedAt),
+    reason,
+  }
+}
+
+export function productDocument(row: ProductRow): ProductDocument {
+  const { createdAt: _createdAt, version: _version, roads, ...policy } = row
+  return { ...policy, roads: JSON.parse(roads) as Road[] }
+}
+
+export function applicationDocument(row: ApplicationRow, deadLetters: number): ApplicationDocument {
+  const { id, name, webhook, webhookState, cursor } = row
+  return {
+    id,
+    name,
+    webhook,
+    webhookState,
+    cursor,
+    deadLetters,
+    createdAt: rfc3339(row.createdAt),
+  }
+}
+
+export function caDocument(row: CaRow): CaDocument {
+  const certificate = parseCertificate(row.der)
+  return {
+    name: row.name,
+    role: row.role,
+    status: row.status,
+    subject: formatName(certificate.subject),
+    fingerprint: row.fingerprint,
+    anchor: sha256(certificate.spki.der),
+    notBefore: rfc3339(certificate.notBefore),
+    notAfter: rfc3339(certificate.notAfter),
+    crlNumber: row.crlNumber,
+    pem: certificatePem(row.der),
+  }
+}
+
+export function anchorDocument(row: AnchorRow): AnchorDocument {
+  const certificate = parseCertificate(row.der)
+  return {
+    fingerprint: row.fingerprint,
+    role: row.role,
+    origin: row.origin,
+    subject: formatName(certificate.subject),
+    notAfter: rfc3339(Math.min(row.notAfter ?? certificate.notAfter, certificate.notAfter)),
+    product: row.product,
+    serialPattern: row.serialPattern,
+    assuranceCap: row.assuranceCap,
+    pem: certificatePem(row.der),
+  }
+}
+
+export function certificatePem(der: Uint8Array): string {
+  return encodePem('CERTIFICATE', der)
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

@@ -1,0 +1,169 @@
+/** Authorities, certificates, revocation lists and anchors. */
+import { createHash } from 'node:crypto'
+import { parseCertificate } from '@countersign/core/credential'
+import { CallerError } from '@countersign/core/errors'
+import { z } from 'zod'
+import type { Services } from '../../compose/services.ts'
+import type { AnchorRow, Assurance } from '../../ports.ts'
+import {
+  anchorDocument,
+  caDocument,
+  certificateDocument,
+  certificatePem,
+  rfc3339,
+} from './documents.ts'
+import { certificateDer, requestDer } from './files.ts'
+import {
+  file,
+  noParams,
+  parameterError,
+  revocationReason,
+  role,
+  type Table,
+  text,
+  time,
+} from './operation.ts'
+
+/** More CAs than a house makes in centuries of rollovers. */
+const casMax = 1000
+const hosts = z.array(text).max(64)
+const fingerprintPrefixMin = 8
+
+type CaNames = 'ca.show' | 'ca.issue' | 'ca.revoke' | 'ca.crl' | 'ca.rollover'
+
+export const caOperations: Table<CaNames> = {
+  'ca.show': {
+    params: z.strictObject({ name: text.optional() }),
+    run: async (house, { name }) => {
+      const rows = await house.store.scan('ca', { limit: casMax })
+      const wanted = name === undefined ? rows : rows.filter((row) => row.name === name)
+      if (wanted.length === 0) {
+        const known = rows.map((row) => row.name).join(', ')
+        throw parameterError('name', `there is no CA "${name ?? ''}"`, `The CAs are: ${known}.`)
+      }
+      return wanted.map(caDocument)
+    },
+  },
+  'ca.issue': {
+    params: z.strictObject({
+      profile: z.enum(['server', 'operator', 'application']),
+      csr: file,
+      hosts,
+      days: z.number().int().min(1).max(36_500).optional(),
+    }),
+    run: async (house, params) => {
+      const { authority } = await house.keys()
+      const issued = await authority.issueByOperator({
+        profile: params.profile,
+        csr: requestDer(params.csr, '--csr'),
+        hosts: params.hosts,
+        ...(params.days === undefined ? {} : { days: params.days }),
+      })
+      const leaf = parseCertificate(issued.der)
+      return {
+        serial: issued.serial,
+        fingerprint: issued.fingerprint,
+        profile: params.profile,
+        notAfter: rfc3339(leaf.notAfter),
+        pem: certificatePem(issued.der) + certificatePem(issued.issuer),
+      }
+    },
+  },
+  'ca.revoke': {
+    params: z.strictObject({ serial: text, reason: revocationReason }),
+    run: async (house, { serial, reason }) => {
+      return certificateDocument(await house.registry.revokeCertificate(serial, reason))
+    },
+  },
+  'ca.crl': {
+    params: z.strictObject({ name: text }),
+    run: async (house, { name }) => {
+      const { authority } = await house.keys()
+      const der = await authority.crl(name)
+      return { name, der: Buffer.from(der).toString('base64') }
+    },
+  },
+  'ca.rollover': {
+    params: z.strictObject({
+      role,
+      rootKey: text.optional(),
+      rootPassphrase: z.string().min(1).max(1024).optional(),
+    }),
+    run: async (house, params) => {
+      const { authority } = await house.keys()
+      return caDocument(await authority.rollover(params))
+    },
+  },
+}
+
+type AnchorNames = 'anchor.add' | 'anchor.list' | 'anchor.root' | 'anchor.remove'
+
+export const anchorOperations: Table<AnchorNames> = {
+  'anchor.add': {
+    params: z.strictObject({
+      role,
+      certificate: file,
+      product: text.optional(),
+      serialPattern: text.optional(),
+      notAfter: time.optional(),
+      assuranceCap: z.number().int().min(0).max(4).optional(),
+    }),
+    run: async (house, params) => {
+      const der = certificateDer(params.certificate, 'file')
+      const certificate = parseCertificate(der)
+      const row: AnchorRow = {
+        fingerprint: createHash('sha256').update(der).digest('hex'),
+        role: params.role,
+        der: certificate.der,
+        origin: 'foreign',
+        product: params.product ?? null,
+        serialPattern: params.serialPattern ?? null,
+        notAfter: params.notAfter ?? null,
+        assuranceCap: (params.assuranceCap ?? 0) as Assurance,
+        createdAt: house.clock.now(),
+      }
+      await house.registry.addAnchor(row)
+      return anchorDocument(row)
+    },
+  },
+  'anchor.list': {
+    params: z.strictObject({ role: role.optional() }),
+    run: async (house, params) => {
+      const rows = await house.registry.listAnchors()
+      return rows
+        .filter((row) => params.role === undefined || row.role === params.role)
+        .map(anchorDocument)
+    },
+  },
+  'anchor.root': {
+    params: noParams,
+    run: async (house) => {
+      const rows = await house.store.find('ca', 'role', 'root')
+      return { pem: rows.map((row) => certificatePem(row.der)).join('') }
+    },
+  },
+  'anchor.remove': {
+    params: z.strictObject({ fingerprint: text }),
+    run: async (house, params) => {
+      const row = await oneAnchor(house, params.fingerprint.toLowerCase().replaceAll(':', ''))
+      await house.registry.removeAnchor(row.fingerprint)
+      return anchorDocument(row)
+    },
+  },
+}
+
+/** A listing may be copied in part: the beginning is enough when it fits one anchor only. */
+async function oneAnchor(house: Services, beginning: string): Promise<AnchorRow> {
+  const rows = await house.registry.listAnchors()
+  const fitting = rows.filter((row) => row.fingerprint.startsWith(beginning))
+  const [row] = fitting
+  if (row !== undefined && fitting.length === 1 && beginning.length >= fingerprintPrefixMin) {
+    return row
+  }
+  throw new CallerError(
+    'ERR_ANCHOR_UNKNOWN',
+    fitting.length > 1 ? 'more than one anchor begins so' : 'no anchor has this fingerprint',
+    {},
+    { where: beginning, hint: 'See "countersign ca anchor list".' },
+  )
+}
