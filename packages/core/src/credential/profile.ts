@@ -53,12 +53,19 @@ export function isSelfIssued(certificate: Certificate): boolean {
 
 /** Throws the reason why this certificate cannot stand where it stands. */
 export function checkProfile(link: Link): void {
+  checkVersion(link)
   checkSerial(link)
   checkKey(link)
   for (const extension of link.certificate.extensions.all) checkCriticality(link, extension)
-  checkKeyIds(link)
   checkConstraintsMatchKind(link)
+  checkKeyIds(link)
   if (link.index === 0) checkLeaf(link)
+}
+
+/** RFC 5280 §4.1.2.1: version 3 whenever there are extensions, and every certificate here has some. */
+function checkVersion(link: Link): void {
+  if (link.certificate.version === 3) return
+  throw malformed(link, 'version', `it is of version ${link.certificate.version}`)
 }
 
 function checkSerial(link: Link): void {

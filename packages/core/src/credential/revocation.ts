@@ -7,10 +7,21 @@
 import { equalBytes } from '../codec/index.ts'
 import { PeerError } from '../errors.ts'
 import { type ChainError, describe, type Link, linkError } from './chainError.ts'
+import { extensionOid as id } from './oids.ts'
 import { lastMoment } from './pathRules.ts'
 import type { SignatureChecker } from './signatures.ts'
-import type { Certificate, CertificateList, GeneralName } from './types.ts'
+import type { Certificate, CertificateList, GeneralName, Oid } from './types.ts'
 import type { PathRequest } from './verified.ts'
+
+/** "MUST be critical", "MUST be non-critical" (RFC 5280 §5.2.1, .3-.7). */
+const criticality: ReadonlyMap<Oid, boolean> = new Map<Oid, boolean>([
+  [id.authorityKeyIdentifier, false],
+  [id.cRLNumber, false],
+  [id.deltaCRLIndicator, true],
+  [id.issuingDistributionPoint, true],
+  [id.freshestCRL, false],
+  [id.authorityInfoAccess, false],
+])
 
 export function checkRevocation(
   path: readonly Certificate[],
@@ -70,6 +81,10 @@ function soundness(
     return unusable(link, `its CRL has a critical extension that is not understood (${unknown})`)
   }
   if (crl.crlNumber === undefined) return unusable(link, 'its CRL has no number')
+  const misplaced = crl.extensions.find((one) => criticality.get(one.oid) === !one.critical)
+  if (misplaced !== undefined) {
+    return unusable(link, `its CRL has extension ${misplaced.oid} with the wrong criticality`)
+  }
   // RFC 5280 §6.3.3 (f)
   if (keyUsage !== undefined && !keyUsage.has('cRLSign')) {
     return unusable(link, `the CRL's issuer, ${describe(issuer)}, may not sign CRLs`)
