@@ -76,13 +76,14 @@ const serverCommons: ReadonlySet<string> = new Set([
   'listen.ts',
   'problem.ts',
 ])
-const serverComposers: ReadonlySet<string> = new Set(['compose.ts', 'index.ts'])
+/** They name every room: the composition, what the package exports, and the table of operations over the whole. */
+const serverComposer = /^(compose\.ts|index\.ts|compose\/|control\/operations(\.ts|\/))/
 
 /** Concrete adapters, and the only files that may name them. */
 const adapters: readonly { readonly path: RegExp; readonly only: RegExp }[] = [
   {
     path: /^packages\/server\/src\/store\/sqlite/,
-    only: /^packages\/server\/src\/(compose\.ts|store\/)/,
+    only: /^packages\/server\/src\/(compose\.ts|compose\/|store\/)/,
   },
 ]
 
@@ -156,7 +157,7 @@ function checkRelative(context: Context, specifier: string, say: Say): Violation
     if (from === undefined || !coreRooms[from]?.includes(to))
       return say('room', `core/${from ?? ''} may not import core/${to}`)
   }
-  if (context.pkg === 'server' && !serverComposers.has(context.inSrc ?? ''))
+  if (context.pkg === 'server' && !serverComposer.test(context.inSrc ?? ''))
     return say(
       'room',
       `server/${from ?? context.inSrc} may not import server/${to}; meet at ports.ts`,
@@ -169,7 +170,7 @@ function checkRelative(context: Context, specifier: string, say: Say): Violation
 /** A file at the top of src: shared ports are everyone's, composers are nobody's. */
 function checkCommon(context: Context, inSrc: string, say: Say): Violation[] {
   if (context.pkg !== 'server' || roomOf(inSrc) !== undefined) return []
-  const composer = serverComposers.has(context.inSrc ?? '')
+  const composer = serverComposer.test(context.inSrc ?? '')
   if (serverCommons.has(inSrc) || composer || roomOf(context.inSrc ?? '') === undefined) return []
   return say('room', `a room imports ports.ts of the server's top level, not ${inSrc}`)
 }
