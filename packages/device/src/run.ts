@@ -2,7 +2,7 @@
  * `device run`: takes readings from a source, keeps each until the server has stored it, comes back after every kind of failure,
  * and renews its certificate in time. Taking and delivering are two loops that meet at the outbox only.
  */
-import { isCountersignError } from '@countersign/core/errors'
+import { type AnyCountersignError, PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { type BackoffLimits, backoffMs, brokenBackoff, refusedBackoff } from './backoff.ts'
 import { renewalDue } from './certificate.ts'
@@ -10,6 +10,7 @@ import { systemWorld } from './compose.ts'
 import { drain, Later } from './deliver.ts'
 import { Link } from './link.ts'
 import { renewOver } from './renew.ts'
+import { isTransient } from './send.ts'
 import type { Source } from './source.ts'
 import { type DeviceState, openState, requireEnrolled } from './state/folder.ts'
 import type { OutboxLimits } from './state/outbox.ts'
@@ -146,8 +147,7 @@ class Runner {
   }
 
   async #afterFailure(error: unknown, failures: number): Promise<void> {
-    // Our own mistakes and the disk's are not waited out.
-    if (!isCountersignError(error) || !outside.has(error.code)) throw error
+    if (!isOutside(error)) throw error
     const limits = this.#options.backoff ?? { broken: brokenBackoff, refused: refusedBackoff }
     const refused = error.code === 'ERR_DEVICE_REFUSED'
     const own = backoffMs(failures, refused ? limits.refused : limits.broken, this.#world.random)
@@ -168,7 +168,7 @@ class Runner {
       const { certificate } = await renewOver(this.#link, this.#state)
       this.#tell({ event: 'renewed', notAfter: certificate.notAfter })
     } catch (error) {
-      if (!isCountersignError(error) || !outside.has(error.code)) throw error
+      if (!isOutside(error)) throw error
       this.#renewalNotBefore = now + renewalRetryMs
       this.#tell({ event: 'renewalFailed', code: error.code, message: error.message })
     }
@@ -182,17 +182,10 @@ class Runner {
   }
 }
 
-/** Failures of the way and of the other end: worth another attempt. A wrong server is one too: somebody may stand in between for a while. */
-const outside: ReadonlySet<string> = new Set([
-  'ERR_SERVER_UNREACHABLE',
-  'ERR_SERVER_TIMEOUT',
-  'ERR_SERVER_ANSWER',
-  'ERR_DEVICE_REFUSED',
-  'ERR_RENEW_REFUSED',
-  'ERR_ANCHOR_MISMATCH',
-  'ERR_CERT_MISMATCH',
-  'ERR_CERT_EXPIRED',
-  'ERR_CERT_NOT_YET_VALID',
-  'ERR_CHAIN_EXPIRED',
-  'ERR_CHAIN_NAME',
-])
+/**
+ * Failures of the way and of the other end are worth another attempt, a wrong server too: somebody may stand in between for a while.
+ * Our own mistakes and the disk's are not.
+ */
+function isOutside(error: unknown): error is AnyCountersignError {
+  return error instanceof PeerError || isTransient(error)
+}

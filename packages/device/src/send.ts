@@ -1,5 +1,5 @@
 /** `device send`: one reading, kept first, then delivered together with whatever waited before it. */
-import { AdapterError, isCountersignError } from '@countersign/core/errors'
+import { AdapterError } from '@countersign/core/errors'
 import { backoffMs, brokenBackoff } from './backoff.ts'
 import { systemWorld } from './compose.ts'
 import { drain, Later, rejected } from './deliver.ts'
@@ -83,7 +83,7 @@ async function drainPatiently(
 
 /** Says that the reading is not lost, which is the first thing that its sender wants to know. */
 function withKept(error: unknown, number: number): unknown {
-  if (!isCountersignError(error) || !isTransient(error)) return error
+  if (!isTransient(error)) return error
   const { where } = error
   return new AdapterError(
     error.code,
@@ -98,8 +98,8 @@ function withKept(error: unknown, number: number): unknown {
 }
 
 /** A broken way or a server that asks to come again; everything else would only repeat. */
-export function isTransient(error: unknown): boolean {
-  if (!isCountersignError(error)) return false
+export function isTransient(error: unknown): error is AdapterError {
+  if (!(error instanceof AdapterError)) return false
   const codes = ['ERR_SERVER_UNREACHABLE', 'ERR_SERVER_TIMEOUT', 'ERR_SERVER_ANSWER']
   return codes.includes(error.code)
 }
