@@ -1,0 +1,140 @@
+/** Wycheproof (C2SP): signatures that broken verifiers take, through the crypto port of Node. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { parseSpki } from '@countersign/core/credential'
+import { PeerError } from '@countersign/core/errors'
+import type { SignatureScheme } from '@countersign/core/ports'
+import { nodeCrypto } from '../src/nodeCrypto.ts'
+
+interface Wycheproof {
+  readonly numberOfTests: number
+  readonly testGroups: readonly {
+    readonly publicKeyDer: string
+    readonly tests: readonly {
+      readonly tcId: number
+      readonly comment: string
+      readonly msg: string
+      readonly sig: string
+      readonly result: 'valid' | 'invalid' | 'acceptable'
+    }[]
+  }[]
+}
+
+const files: readonly [string, SignatureScheme][] = [
+  ['ecdsa_secp256r1_sha256_p1363_test.json', { kind: 'ecdsa', hash: 'sha256', encoding: 'p1363' }],
+  ['ed25519_test.json', { kind: 'ed25519' }],
+]
+
+for (const [file, scheme] of files) {
+  test(`every signature of ${file} is judged as Wycheproof says`, () => {
+    const vectors = vectorFile(file)
+    let judged = 0
+    for (const group of vectors.testGroups) {
+      const { der, algorithm } = parseSpki(bytes(group.publicKeyDer))
+      assert.ok(algorithm !== undefined)
+      const key = nodeCrypto.importPublicKey(der, algorithm)
+      for (const { tcId, comment, msg, sig, result } of group.tests) {
+        assert.notEqual(result, 'acceptable')
+        const verdict = nodeCrypto.verify(key, scheme, bytes(msg), bytes(sig))
+        assert.equal(verdict, result === 'valid', `${tcId}: ${comment}`)
+        judged++
+      }
+    }
+    assert.equal(judged, vectors.numberOfTests)
+  })
+}
+
+test('a signature of another scheme than the key never verifies', () => {
+  const key = p256()
+  const schemes: readonly SignatureScheme[] = [
+    { kind: 'ed25519' },
+    { kind: 'rsa-pkcs1', hash: 'sha256' },
+    { kind: 'rsa-pss', hash: 'sha256', saltLength: 32 },
+  ]
+  for (const scheme of schemes) {
+    assert.equal(nodeCrypto.verify(key, scheme, new Uint8Array(1), new Uint8Array(64)), false)
+  }
+})
+
+test('a point that is not on its curve is refused', () => {
+  const { spki } = p256()
+  const off = Uint8Array.from(spki)
+  off[off.length - 1] = (off[off.length - 1] ?? 0) ^ 1
+  refusesKey(() => nodeCrypto.importPublicKey(off, { kind: 'ec', curve: 'P-256' }))
+})
+
+test('a key of another curve or kind than was parsed is refused', () => {
+  const { spki } = p256()
+  refusesKey(() => nodeCrypto.importPublicKey(spki, { kind: 'ec', curve: 'P-384' }))
+  refusesKey(() => nodeCrypto.importPublicKey(spki, { kind: 'ed25519' }))
+  refusesKey(() => nodeCrypto.importPublicKey(spki, { kind: 'rsa', modulusBits: 2048 }))
+})
+
+test('an Ed25519 key of small order is refused in each of its encodings', () => {
+  // RFC 8032 §5.1: y of the points whose order divides 8, and y + p where that fits into 255 bits; both signs.
+  const p = 2n ** 255n - 19n
+  const d = (-121665n * power(121666n, p - 2n, p)) % p
+  const orderEight = roots(d < 0n ? d + p : d, p)
+  const ys = [0n, 1n, p - 1n, p, p + 1n, ...orderEight]
+  assert.equal(ys.length, 7)
+  for (const y of ys) {
+    for (const sign of [0, 0x80]) {
+      const point = Buffer.from(Buffer.from(y.toString(16).padStart(64, '0'), 'hex').toReversed())
+      point.writeUInt8(point.readUInt8(31) | sign, 31)
+      const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), point])
+      refusesKey(() => nodeCrypto.importPublicKey(spki, { kind: 'ed25519' }))
+    }
+  }
+})
+
+function p256(): ReturnType<typeof nodeCrypto.importPublicKey> {
+  const vectors = vectorFile('ecdsa_secp256r1_sha256_p1363_test.json')
+  const spki = bytes(vectors.testGroups[0]?.publicKeyDer ?? '')
+  return nodeCrypto.importPublicKey(spki, { kind: 'ec', curve: 'P-256' })
+}
+
+function vectorFile(name: string): Wycheproof {
+  const path = new URL(`../../../vectors/wycheproof/${name}`, import.meta.url)
+  const vectors: Wycheproof = JSON.parse(readFileSync(path, 'utf8'))
+  return vectors
+}
+
+function refusesKey(act: () => unknown): void {
+  assert.throws(act, (error) => error instanceof PeerError && error.code === 'ERR_KEY_INVALID')
+}
+
+function bytes(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'hex'))
+}
+
+/** The two y with d·y⁴ + 2·y² − 1 = 0 that double to a point with y = 0: points of order 8. */
+function roots(d: bigint, p: bigint): readonly bigint[] {
+  // x² = −y² there (x = y·√−1 doubles to y = 0), so the curve −x² + y² = 1 + d·x²·y² becomes 2·y² = 1 − d·y⁴.
+  const root = squareRoot((1n + d) % p, p)
+  const inverse = power(d, p - 2n, p)
+  const found: bigint[] = []
+  for (const sign of [root, p - root]) {
+    const square = (((sign - 1n + p) % p) * inverse) % p
+    const y = squareRoot(square, p)
+    if ((y * y) % p === square) found.push(y, p - y)
+  }
+  return found
+}
+
+/** p ≡ 5 (mod 8); the result is a root only when there is one. */
+function squareRoot(value: bigint, p: bigint): bigint {
+  const candidate = power(value, (p + 3n) / 8n, p)
+  if ((candidate * candidate) % p === value) return candidate
+  return (candidate * power(2n, (p - 1n) / 4n, p)) % p
+}
+
+function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
+  let result = 1n
+  let factor = ((base % modulus) + modulus) % modulus
+  for (let left = exponent; left > 0n; left >>= 1n) {
+    if (left & 1n) result = (result * factor) % modulus
+    factor = (factor * factor) % modulus
+  }
+  return result
+}
