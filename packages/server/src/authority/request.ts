@@ -6,6 +6,7 @@
  */
 import { hex } from '@countersign/core/codec'
 import {
+  attributeOf,
   attributeOid,
   type CertificateRequest,
   extensionOid,
@@ -17,7 +18,7 @@ import {
 } from '@countersign/core/credential'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Crypto } from '@countersign/core/ports'
-import { serialNumberLengthMax } from './profiles.ts'
+import { commonNameLengthMax, serialNumberLengthMax } from './profiles.ts'
 
 export type RequestErrorCode =
   | 'ERR_CSR_MALFORMED'
@@ -50,11 +51,36 @@ export function judgeDeviceRequest(der: Uint8Array, crypto: Crypto): DeviceReque
   }
 }
 
-/** Someone else (an application, an operator) asks: the name is the authority's to give, so only the key is taken. */
-export function judgeKeyRequest(der: Uint8Array, crypto: Crypto): { readonly spki: Uint8Array } {
+export interface KeyRequest {
+  readonly spki: Uint8Array
+  /** What the request calls itself; the operator who hands it in answers for it. */
+  readonly commonName: string | undefined
+}
+
+/** A server, an application or a person asks, through the operator: the key is taken, and its possession proved. */
+export function judgeKeyRequest(der: Uint8Array, crypto: Crypto): KeyRequest {
   const request = parseProved(der, crypto)
-  refuseAuthority(request, [purposes.clientAuth, purposes.application, purposes.operator])
-  return { spki: request.spki.der }
+  refuseAuthority(request, [
+    purposes.serverAuth,
+    purposes.clientAuth,
+    purposes.application,
+    purposes.operator,
+  ])
+  return {
+    spki: request.spki.der,
+    commonName: attributeOf(request.subject, attributeOid.commonName),
+  }
+}
+
+/** The common name of a certificate for a person, a server or an application. */
+export function requireName(commonName: string | undefined): string {
+  const length = commonName?.length ?? 0
+  if (commonName !== undefined && length > 0 && length <= commonNameLengthMax) return commonName
+  throw refuse(
+    'ERR_CSR_SUBJECT',
+    `the subject has no common name of 1 to ${commonNameLengthMax} characters`,
+    { where: 'subject', hint: 'Name the holder in the subject: `-subj "/CN=alice"`.' },
+  )
 }
 
 /** RFC 2986 §4.2: the signature over the request proves possession of the private key. */

@@ -1,0 +1,266 @@
+/**
+ * The authority (`design.md` §3): the house's CAs, what they issue, their CRLs, and enrolment over EST. This file puts the parts of the
+ * room together; what may be issued is in request.ts and profiles.ts, how in issuer.ts.
+ */
+import { createHash } from 'node:crypto'
+import type { Role } from '@countersign/core/credential'
+import { CallerError, isCountersignError } from '@countersign/core/errors'
+import type { Clock, Crypto } from '@countersign/core/ports'
+import { softwareSigner } from '@countersign/element/softwareSigner'
+import type {
+  Assurance,
+  CaRow,
+  EstService,
+  KeyOrigin,
+  Log,
+  Notices,
+  ReservationRequest,
+  Store,
+  Timers,
+} from '../ports.ts'
+import { CrlPublisher } from './crlPublisher.ts'
+import { createEst, type EnrolmentDesk } from './est.ts'
+import { Hierarchy } from './hierarchy.ts'
+import { type Issued, Issuer, type Reservations } from './issuer.ts'
+import { readRootCrl, writeRootCrl } from './rootCrl.ts'
+import { judgeDeviceRequest, judgeKeyRequest, requireName } from './request.ts'
+import { commonName } from './profiles.ts'
+import { type ServerCredential, ServerLeaf } from './serverLeaf.ts'
+import type { VaultErrorCode } from './passphrase.ts'
+import type { Vault } from './vault.ts'
+
+const dayMs = 86_400_000
+/** A leaf of the server is looked at daily: it is renewed a month before its end. */
+const leafCheckMs = dayMs
+const lifetimeDays = { server: 90, operator: 365, application: 365 } as const
+
+export interface AuthorityParts {
+  readonly store: Store
+  readonly registry: Reservations & EnrolmentDesk
+  readonly notices: Notices
+  readonly vault: Vault
+  readonly crypto: Crypto
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly log: Log
+  /** Folder of the published CRLs. */
+  readonly directory: string
+  /** Names and addresses of the server. */
+  readonly hosts: readonly string[]
+  /** URL that CRL distribution points begin with; none when absent. */
+  readonly crlBase?: string
+}
+
+export interface FoundingParts
+  extends Pick<AuthorityParts, 'store' | 'vault' | 'clock' | 'directory' | 'crlBase'> {
+  readonly rootPassphrase: string
+  readonly organization?: string
+}
+
+/** A certificate and the CA above it, both DER. */
+export interface IssuedUnder extends Issued {
+  readonly issuer: Uint8Array
+}
+
+export class Authority {
+  readonly est: EstService
+  readonly #parts: AuthorityParts
+  readonly #hierarchy: Hierarchy
+  readonly #issuer: Issuer
+  readonly #publisher: CrlPublisher
+  readonly #leaf: ServerLeaf
+  #timer: { cancel(): void } | undefined
+
+  private constructor(parts: AuthorityParts, hierarchy: Hierarchy, publisher: CrlPublisher) {
+    const issuer = new Issuer(parts.registry, parts.clock)
+    this.#parts = parts
+    this.#hierarchy = hierarchy
+    this.#issuer = issuer
+    this.#publisher = publisher
+    this.#leaf = new ServerLeaf({ ...parts, hierarchy, issuer })
+    this.est = createEst({ ...parts, desk: parts.registry, hierarchy, issuer })
+  }
+
+  /** Once in the life of a folder: the root, one issuing CA a role, and the root's first CRL. */
+  static async found(parts: FoundingParts): Promise<void> {
+    const { hierarchy, rootSigner } = await Hierarchy.found(parts)
+    await writeRootCrl(parts, hierarchy.root, rootSigner)
+  }
+
+  static async open(parts: AuthorityParts): Promise<Authority> {
+    const hierarchy = await Hierarchy.open(parts)
+    return new Authority(parts, hierarchy, await CrlPublisher.open(parts, hierarchy.issuing()))
+  }
+
+  /** The server lives: CRLs are kept fresh and its leaf is renewed in time, each new one told. */
+  async start(onCredential: (credential: ServerCredential) => void): Promise<void> {
+    await this.#publisher.start()
+    const again = (): void => {
+      this.#timer = this.#parts.timers.after(leafCheckMs, () => {
+        void this.#renewLeaf(onCredential).finally(again)
+      })
+    }
+    again()
+  }
+
+  async close(): Promise<void> {
+    this.#timer?.cancel()
+    await this.#publisher.close()
+  }
+
+  /** Root and issuing CAs, retired ones too. */
+  cas(): readonly CaRow[] {
+    return this.#hierarchy.rows()
+  }
+
+  /** What devices pin: SHA-256 of the SubjectPublicKeyInfo of the server issuing CA, hex. */
+  serverAnchor(): string {
+    const { spki } = this.#hierarchy.active('server').certificate
+    return createHash('sha256').update(spki.der).digest('hex')
+  }
+
+  /** The leaf that doors show, made or renewed when that is due. */
+  async serverCredential(): Promise<ServerCredential> {
+    return (await this.#leaf.renew()).credential
+  }
+
+  /** The current CRL, DER; undefined when there is no such CA. */
+  crl(name: string): Promise<Uint8Array | undefined> {
+    return name === 'root' ? readRootCrl(this.#parts.directory) : this.#publisher.crl(name)
+  }
+
+  /** `ca issue`: the operator vouches for the names. */
+  async issueByOperator(wanted: {
+    readonly profile: 'server' | 'operator' | 'application'
+    readonly csr: Uint8Array
+    readonly hosts: readonly string[]
+    readonly days?: number
+  }): Promise<IssuedUnder> {
+    const { profile, hosts } = wanted
+    const { spki, name } = this.#judged(wanted.csr)
+    if (profile === 'server' && hosts.length === 0) {
+      throw new CallerError(
+        'ERR_PARAMETER',
+        'a server needs a name',
+        {},
+        {
+          where: '--host',
+          hint: 'Give its names and addresses: --host server.example.com.',
+        },
+      )
+    }
+    const ca = this.#hierarchy.active(profile === 'server' ? 'server' : 'operator')
+    const issued = await this.#issuer.issue({
+      ca,
+      profile,
+      spki,
+      lifetimeMs: (wanted.days ?? lifetimeDays[profile]) * dayMs,
+      request: 'operator',
+      actor: 'operator',
+      target: { kind: 'house', name },
+      subject: commonName(name),
+      ...(profile === 'server' ? { hosts } : {}),
+    })
+    return { ...issued, issuer: ca.row.der }
+  }
+
+  /** `application add --csr`. */
+  async issueForApplication(application: {
+    readonly id: string
+    readonly name: string
+    readonly csr: Uint8Array
+  }): Promise<IssuedUnder> {
+    const ca = this.#hierarchy.active('operator')
+    const { spki } = judgeKeyRequest(application.csr, this.#parts.crypto)
+    const issued = await this.#issuer.issue({
+      ca,
+      profile: 'application',
+      spki,
+      lifetimeMs: lifetimeDays.application * dayMs,
+      request: `application:${application.id}`,
+      actor: 'operator',
+      target: { kind: 'application', id: application.id },
+      subject: commonName(application.name),
+    })
+    return { ...issued, issuer: ca.row.der }
+  }
+
+  /** A factory's own order (`design.md` §3): an IDevID for a device that its station vouches for. */
+  async issueIdevid(order: {
+    readonly csr: Uint8Array
+    readonly product: string
+    readonly origin: KeyOrigin
+    readonly assurance: Assurance
+    readonly actor: string
+    readonly hardwareModuleType?: string
+  }): Promise<IssuedUnder> {
+    const asked = judgeDeviceRequest(order.csr, this.#parts.crypto)
+    const ca = this.#hierarchy.active('maker')
+    const { product, origin, assurance } = order
+    const { serial, eui64, spki } = asked
+    const target: ReservationRequest['target'] = {
+      kind: 'newDevice',
+      product,
+      serial,
+      eui64,
+      origin,
+      assurance,
+      tokenHash: undefined,
+    }
+    const type = order.hardwareModuleType
+    const issued = await this.#issuer.issue({
+      ca,
+      profile: 'idevid',
+      spki,
+      lifetimeMs: 'never',
+      request: `order:${order.actor}`,
+      actor: order.actor,
+      target,
+      ...(type === undefined ? {} : { hardwareModuleType: type }),
+    })
+    return { ...issued, issuer: ca.row.der }
+  }
+
+  /** A new issuing CA for a role, signed by the root whose key the operator brings. */
+  async rollover(wanted: {
+    readonly role: Role
+    /** Where root.key is; the data folder when absent. */
+    readonly rootKey?: string | undefined
+    readonly rootPassphrase?: string | undefined
+  }): Promise<CaRow> {
+    if (wanted.rootPassphrase === undefined) {
+      throw new CallerError<VaultErrorCode>(
+        'ERR_PASSPHRASE',
+        'the passphrase of root.key is needed',
+        {},
+        {
+          hint: 'Give it with --root-passphrase-file.',
+        },
+      )
+    }
+    const key = await this.#parts.vault.openRootKey(wanted.rootPassphrase, wanted.rootKey)
+    const made = await this.#hierarchy.rollover(wanted.role, key)
+    await writeRootCrl(this.#parts, this.#hierarchy.root, softwareSigner(key))
+    await this.#publisher.add(made)
+    this.#parts.notices.tell({ kind: 'anchors' })
+    return made.row
+  }
+
+  #judged(csr: Uint8Array): { readonly spki: Uint8Array; readonly name: string } {
+    const { spki, commonName: name } = judgeKeyRequest(csr, this.#parts.crypto)
+    return { spki, name: requireName(name) }
+  }
+
+  async #renewLeaf(onCredential: (credential: ServerCredential) => void): Promise<void> {
+    try {
+      const { credential, renewed } = await this.#leaf.renew()
+      if (renewed) onCredential(credential)
+    } catch (error) {
+      const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
+      this.#parts.log.error(
+        { code },
+        `the server's certificate could not be renewed: ${String(error)}`,
+      )
+    }
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * Enrolment over Secure Transport (RFC 7030, RFC 8951) as a function of request and answer; the https door carries it.
+ * First enrolment by the token of an invitation (HTTP Basic, user `token`) or by a maker's certificate, renewal by the current one.
+ * A retried request whose answer was lost gets the certificate that was made for it.
+ * Left out: fullcmc, serverkeygen (a device makes its own keys), CA labels in the path.
+ */
+import { encodeCertsOnly, euiFromCertificate, serialNumberOf } from '@countersign/core/credential'
+import type { VerifiedPeer } from '@countersign/core/credential'
+import { isCountersignError } from '@countersign/core/errors'
+import type { Clock, Crypto } from '@countersign/core/ports'
+import type {
+  Admitted,
+  CaRow,
+  EstRequest,
+  EstResponse,
+  EstService,
+  Log,
+  ProductRow,
+  Refusal,
+  ReservationRequest,
+  Road,
+  TokenRow,
+} from '../ports.ts'
+import { csrAttributes } from './estAttributes.ts'
+import { EnrolmentRate } from './estRate.ts'
+import {
+  decodeBody,
+  derAnswer,
+  parseBasic,
+  problemAnswer,
+  refuse,
+  requireMediaType,
+  statusOf,
+} from './estWire.ts'
+import type { Hierarchy } from './hierarchy.ts'
+import type { Issuer } from './issuer.ts'
+import { type DeviceRequest, judgeDeviceRequest } from './request.ts'
+
+const dayMs = 86_400_000
+
+/** The registry as enrolment sees it. */
+export interface EnrolmentDesk {
+  checkToken(token: string): Promise<TokenRow>
+  product(name: string): Promise<ProductRow>
+  /** Judges the state of device and certificate: throws for a suspended or revoked one. */
+  admit(peer: VerifiedPeer, road: Road): Promise<Admitted>
+  /** What a maker's certificate entitles to: the device that it names, or a new one of the product in its anchor's scope. */
+  admitMaker(peer: VerifiedPeer): Promise<ReservationRequest['target']>
+  refused(refusal: Refusal): void
+}
+
+export interface EstParts {
+  readonly desk: EnrolmentDesk
+  readonly hierarchy: Hierarchy
+  readonly issuer: Issuer
+  readonly crypto: Crypto
+  readonly clock: Clock
+  readonly log: Log
+}
+
+interface Operation {
+  readonly method: 'GET' | 'POST'
+  readonly run: (request: EstRequest) => Promise<EstResponse>
+}
+
+/** Answers every request; never throws. */
+export function createEst(parts: EstParts): EstService {
+  const enrolment = new Enrolment(parts)
+  const operations: ReadonlyMap<string, Operation> = new Map<string, Operation>([
+    ['cacerts', { method: 'GET', run: async () => caCertificates(parts.hierarchy) }],
+    ['csrattrs', { method: 'GET', run: async () => attributes }],
+    ['simpleenroll', { method: 'POST', run: (request) => enrolment.enrol(request) }],
+    ['simplereenroll', { method: 'POST', run: (request) => enrolment.renew(request) }],
+  ])
+  return async (request) => {
+    try {
+      return await find(operations, request).run(request)
+    } catch (error) {
+      return explain(parts, request, operations.get(request.operation)?.method, error)
+    }
+  }
+}
+
+const attributes: EstResponse = derAnswer('application/csrattrs', csrAttributes)
+
+function find(operations: ReadonlyMap<string, Operation>, request: EstRequest): Operation {
+  const operation = operations.get(request.operation)
+  if (operation === undefined) {
+    throw refuse(
+      'ERR_EST_OPERATION',
+      'this server does not know the operation',
+      `It knows ${[...operations.keys()].join(', ')}.`,
+    )
+  }
+  if (operation.method === request.method) return operation
+  throw refuse(
+    'ERR_EST_METHOD',
+    `this operation is asked by ${operation.method}`,
+    'See RFC 7030 §3.2.2.',
+  )
+}
+
+/** The operator reads the reason (audit log), the peer gets what it can act on. */
+function explain(
+  parts: EstParts,
+  request: EstRequest,
+  method: string | undefined,
+  error: unknown,
+): EstResponse {
+  const status = statusOf(error)
+  if (status >= 500 || !isCountersignError(error)) {
+    const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
+    parts.log.error({ code, operation: request.operation }, `enrolment failed: ${String(error)}`)
+    return problemAnswer(error, {})
+  }
+  const { code, message, where, hint } = error
+  parts.desk.refused({
+    road: 'https',
+    address: request.peerAddress,
+    code,
+    message,
+    ...(request.peer === undefined ? {} : { fingerprint: request.peer.fingerprint }),
+    ...(where === undefined ? {} : { where }),
+    ...(hint === undefined ? {} : { hint }),
+  })
+  return problemAnswer(error, status === 405 && method !== undefined ? { allow: method } : {})
+}
+
+/**
+ * RFC 7030 §4.1.3: what a device needs to judge us and to build its own chain. The server's and the owner's issuing CAs, retired ones
+ * too as long as their certificates are about, and the root.
+ */
+function caCertificates(hierarchy: Hierarchy): EstResponse {
+  const issuing = hierarchy.issuing().map((ca) => ca.row)
+  const rows = [...issuing.filter(({ role }) => shown.has(role)), hierarchy.root]
+  return derAnswer('application/pkcs7-mime', encodeCertsOnly(rows.map((row) => row.der)))
+}
+
+const shown: ReadonlySet<CaRow['role']> = new Set<CaRow['role']>(['server', 'owner'])
+
+class Enrolment {
+  readonly #parts: EstParts
+  readonly #rate: EnrolmentRate
+
+  constructor(parts: EstParts) {
+    this.#parts = parts
+    this.#rate = new EnrolmentRate(parts.clock)
+  }
+
+  /** §4.2.1: a first certificate of the owner. */
+  async enrol(request: EstRequest): Promise<EstResponse> {
+    const basic = parseBasic(request.authorization)
+    if (basic !== undefined) return this.#byToken(request, basic)
+    const { peer } = request
+    if (peer?.role === 'maker') return this.#byMaker(request, peer)
+    if (peer !== undefined) {
+      throw refuse(
+        'ERR_EST_CERTIFICATE',
+        'this certificate does not enrol: it is no certificate of a maker',
+        'Renew it with simplereenroll, or give the token of an invitation.',
+      )
+    }
+    throw refuse(
+      'ERR_EST_AUTHENTICATION',
+      'a first enrolment needs the token of an invitation or the certificate of a maker',
+      'Ask the operator for `countersign identity invite`, and give its token: `curl -u token:<token>`.',
+    )
+  }
+
+  async #byToken(
+    request: EstRequest,
+    { user, password }: { readonly user: string; readonly password: string },
+  ): Promise<EstResponse> {
+    if (user !== 'token') {
+      throw refuse('ERR_EST_AUTHENTICATION', 'the user is not `token`', 'Give `token` as the user.')
+    }
+    const token = await this.#parts.desk.checkToken(password)
+    const asked = this.#read(request)
+    return this.#issue(asked, token.product, {
+      request: `token:${token.id}`,
+      actor: `token:${token.id}`,
+      target: {
+        kind: 'newDevice',
+        product: token.product,
+        serial: asked.serial,
+        eui64: asked.eui64,
+        origin: 'software',
+        assurance: 0,
+        tokenHash: token.hash,
+      },
+    })
+  }
+
+  async #byMaker(request: EstRequest, peer: VerifiedPeer): Promise<EstResponse> {
+    const target = await this.#parts.desk.admitMaker(peer)
+    const asked = this.#read(request)
+    const { subject } = peer.leaf
+    this.#requireSame(asked, serialNumberOf(subject), euiFromCertificate(peer.leaf))
+    const product = await this.#productOf(target)
+    return this.#issue(asked, product, {
+      request: `maker:${peer.fingerprint}`,
+      actor: 'device',
+      target:
+        target.kind === 'newDevice' ? { ...target, eui64: target.eui64 ?? asked.eui64 } : target,
+    })
+  }
+
+  /** §4.2.2: the current certificate is renewed, with its key or a new one. */
+  async renew(request: EstRequest): Promise<EstResponse> {
+    const { peer } = request
+    if (peer === undefined || peer.role !== 'owner') {
+      throw refuse(
+        'ERR_EST_CERTIFICATE',
+        'a renewal needs the current certificate of the device in the TLS handshake',
+        'Connect with the certificate that is to be renewed; a first one comes by simpleenroll.',
+      )
+    }
+    const { device, certificate } = await this.#parts.desk.admit(peer, 'https')
+    const asked = this.#read(request)
+    this.#requireSame(asked, device.serial, device.eui64)
+    const product = await this.#parts.desk.product(device.product)
+    const isDue = peer.leaf.notAfter - product.renewalDays * dayMs <= this.#parts.clock.now()
+    this.#rate.take(device.id, peer.fingerprint, asked.spki, isDue)
+    return this.#issue(asked, product, {
+      request: `renew:${certificate?.serial ?? peer.fingerprint}`,
+      actor: 'device',
+      target: { kind: 'device', id: device.id, origin: 'software' },
+    })
+  }
+
+  #read(request: EstRequest): DeviceRequest {
+    requireMediaType(request.contentType, 'application/pkcs10')
+    return judgeDeviceRequest(decodeBody(request.body), this.#parts.crypto)
+  }
+
+  /** §4.2.2: the request names the device that the certificate names. What the profile does not carry over is not compared. */
+  #requireSame(asked: DeviceRequest, serial: string | undefined, eui64: string | undefined): void {
+    if (asked.serial !== serial) {
+      throw refuse(
+        'ERR_EST_SUBJECT',
+        `the request names ${asked.serial}, the certificate ${serial ?? 'no serialNumber'}`,
+        'Ask with the serialNumber of the certificate in use.',
+      )
+    }
+    if (asked.eui64 === undefined || asked.eui64 === eui64) return
+    throw refuse(
+      'ERR_EST_SUBJECT',
+      `the request names the EUI-64 ${asked.eui64}, the certificate ${eui64 ?? 'none'}`,
+      'Ask with the EUI-64 of the certificate in use, or leave subjectAltName out.',
+    )
+  }
+
+  async #productOf(target: ReservationRequest['target']): Promise<string> {
+    return target.kind === 'newDevice' ? target.product : 'default'
+  }
+
+  async #issue(
+    asked: DeviceRequest,
+    product: string | ProductRow,
+    wanted: Pick<ReservationRequest, 'request' | 'actor' | 'target'>,
+  ): Promise<EstResponse> {
+    const { desk, hierarchy, issuer } = this.#parts
+    const policy = typeof product === 'string' ? await desk.product(product) : product
+    const issued = await issuer.issue({
+      ca: hierarchy.active('owner'),
+      profile: 'ldevid',
+      spki: asked.spki,
+      lifetimeMs: policy.validityDays * dayMs,
+      ...wanted,
+    })
+    const der = encodeCertsOnly([issued.der])
+    return derAnswer('application/pkcs7-mime; smime-type=certs-only', der)
+  }
+}
