@@ -1,0 +1,200 @@
+/**
+ * The console door: the API for people and applications of the operator, plain http on this machine, TLS beyond it. Whoever reaches it
+ * from a browser comes by a name that is ours and from a page that is ours: a foreign page must not use the browser as a way in
+ * (DNS rebinding, cross-site requests). The page itself comes later; this is its API.
+ */
+import { createServer as createHttpServer, type ServerOptions } from 'node:http'
+import {
+  createServer as createHttpsServer,
+  type ServerOptions as TlsServerOptions,
+} from 'node:https'
+import { BlockList, isIP } from 'node:net'
+import { CallerError } from '@countersign/core/errors'
+import { createAdaptorServer, type HttpBindings, type ServerType } from '@hono/node-server'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { type Context, Hono } from 'hono'
+import { type ListenAddress, listen } from '../listen.ts'
+import type { ApplicationRow, Log, Timers } from '../ports.ts'
+import { type Problem, problemBody, problemType } from '../problem.ts'
+import { type EventsQuery, parseEventsQuery } from './eventsQuery.ts'
+
+/** The application room, as this door sees it. */
+export interface ApplicationDoor {
+  authenticate(token: string): Promise<ApplicationRow | undefined>
+}
+
+export interface EventStreamsDoor {
+  open(query: EventsQuery, response: HttpBindings['outgoing']): 'open' | 'tooMany'
+}
+
+export interface ConsoleTls {
+  readonly chainPem: string
+  readonly keyPem: string | Buffer
+}
+
+export interface ConsoleDoorParts {
+  readonly applications: ApplicationDoor
+  readonly streams: EventStreamsDoor
+  readonly timers: Timers
+  readonly log: Log
+  /** Names by which this door is called, beside those of this machine. */
+  readonly hosts: readonly string[]
+  readonly health: () => Readonly<Record<string, unknown>>
+  readonly tls?: ConsoleTls
+}
+
+/** People and applications, not devices: a door this size serves hundreds of them. */
+const connectionsMax = 1_000
+const headersMsMax = 10_000
+const requestMsMax = 30_000
+const headerBytesMax = 16_384
+const ownNames: readonly string[] = ['localhost', '127.0.0.1', '::1']
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+type Env = { Bindings: HttpBindings }
+
+export class ConsoleDoor {
+  readonly #parts: ConsoleDoorParts
+  readonly #hosts: ReadonlySet<string>
+  readonly #server: ServerType
+
+  constructor(parts: ConsoleDoorParts) {
+    this.#parts = parts
+    this.#hosts = new Set([...ownNames, ...parts.hosts].map((host) => host.toLowerCase()))
+    this.#server = this.#createServer(this.#routes())
+  }
+
+  async open(at: ListenAddress): Promise<number> {
+    if (this.#parts.tls === undefined && !isLoopback(at.host))
+      throw new CallerError(
+        'ERR_CONSOLE_NEEDS_TLS',
+        `the console would speak plain http on ${at.host}`,
+        {},
+        {
+          where: `console on ${at.host}:${at.port}`,
+          hint: 'listen on 127.0.0.1, or turn TLS on for the console',
+        },
+      )
+    return await listen(this.#server, 'console', at)
+  }
+
+  /** Streams are closed by their room; what is left here is in the middle of a short answer. */
+  close(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const server = this.#server
+      const late = this.#parts.timers.after(graceMs, () => {
+        if ('closeAllConnections' in server) server.closeAllConnections()
+      })
+      server.close(() => {
+        late.cancel()
+        resolve()
+      })
+      if ('closeIdleConnections' in server) server.closeIdleConnections()
+    })
+  }
+
+  #createServer(app: Hono<Env>): ServerType {
+    const options: ServerOptions = {
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: headersMsMax,
+      requestTimeout: requestMsMax,
+    }
+    const { tls } = this.#parts
+    const server =
+      tls === undefined
+        ? createAdaptorServer({
+            fetch: app.fetch,
+            overrideGlobalObjects: false,
+            createServer: createHttpServer,
+            serverOptions: options,
+          })
+        : createAdaptorServer({
+            fetch: app.fetch,
+            overrideGlobalObjects: false,
+            createServer: createHttpsServer,
+            serverOptions: secured(options, tls),
+          })
+    server.maxConnections = connectionsMax
+    return server
+  }
+
+  #routes(): Hono<Env> {
+    const app = new Hono<Env>()
+    app.use(async (context, next) => {
+      const refusal = this.#refuseForeign(context)
+      if (refusal !== undefined) return refusal
+      await next()
+      context.res.headers.set('X-Content-Type-Options', 'nosniff')
+    })
+    app.get('/api/v1/health', (context) => context.json(this.#parts.health()))
+    app.get('/api/v1/events', (context) => this.#events(context))
+    app.notFound(() => answer({ status: 404 }))
+    app.onError((error) => {
+      this.#parts.log.error({}, `the console door could not answer: ${String(error)}`)
+      return answer({ status: 500 })
+    })
+    return app
+  }
+
+  /** RFC 9110 §7.2: 421 for a name that is not ours. An Origin is there only when a browser sends it for a page. */
+  #refuseForeign(context: Context<Env>): Response | undefined {
+    const host = context.req.header('host') ?? ''
+    if (!this.#hosts.has(hostName(host)))
+      return answer({ status: 421, detail: 'this is another host' })
+    const origin = context.req.header('origin')
+    if (origin === undefined) return undefined
+    const own = `${this.#parts.tls === undefined ? 'http' : 'https'}://${host}`.toLowerCase()
+    if (origin.toLowerCase() === own) return undefined
+    return answer({ status: 403, detail: 'a page of another origin may not ask here' })
+  }
+
+  async #events(context: Context<Env>): Promise<Response> {
+    // RFC 6750 §2.1. The scheme's name is case-insensitive (RFC 9110 §11.1).
+    const token = /^bearer +([\x21-\x7e]+)$/i.exec(context.req.header('authorization') ?? '')?.[1]
+    const application =
+      token === undefined ? undefined : await this.#parts.applications.authenticate(token)
+    if (application === undefined)
+      return answer({ status: 401, headers: { 'WWW-Authenticate': 'Bearer realm="countersign"' } })
+    const query = parseEventsQuery(
+      application,
+      context.req.query(),
+      context.req.header('last-event-id'),
+    )
+    if ('fault' in query) return answer({ status: 400, detail: query.fault })
+    const { outgoing } = context.env
+    if (outgoing.destroyed) return RESPONSE_ALREADY_SENT
+    if (this.#parts.streams.open(query, outgoing) === 'open') return RESPONSE_ALREADY_SENT
+    return answer({
+      status: 429,
+      headers: { 'Retry-After': '30' },
+      detail: 'too many streams are open',
+    })
+  }
+}
+
+function secured(options: ServerOptions, tls: ConsoleTls): TlsServerOptions {
+  return { ...options, cert: tls.chainPem, key: tls.keyPem, minVersion: 'TLSv1.3' }
+}
+
+function answer(problem: Problem): Response {
+  return new Response(problemBody(problem), {
+    status: problem.status,
+    headers: { 'Content-Type': problemType, ...problem.headers },
+  })
+}
+
+/** Without the port, and an IPv6 literal without its brackets. */
+function hostName(host: string): string {
+  return host
+    .toLowerCase()
+    .replace(/:\d{1,5}$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+}
+
+function isLoopback(host: string): boolean {
+  const family = isIP(host)
+  return family === 0 ? host === 'localhost' : loopback.check(host, family === 6 ? 'ipv6' : 'ipv4')
+}

@@ -1,0 +1,43 @@
+/** What a reader of `GET /api/v1/events` asks for: `?type=&device=` and Last-Event-ID. An unknown parameter is a mistake, and is said so. */
+import type { ApplicationRow } from '../ports.ts'
+
+export interface EventsQuery {
+  readonly application: string
+  /** Whether the cursor is this reader's to move: a webhook moves it itself. */
+  readonly movesCursor: boolean
+  readonly lastEventId: number | undefined
+  readonly type: string | undefined
+  /** Device id. */
+  readonly device: string | undefined
+}
+
+const known: ReadonlySet<string> = new Set(['type', 'device'])
+const typePattern = /^[a-z][a-z0-9.]{0,63}$/
+const devicePattern = /^(?:urn:dev:mac:)?([0-9a-f]{16})$/
+/** The store numbers messages from 1; 15 digits stay exact in a double. */
+const idPattern = /^[0-9]{1,15}$/
+
+export function parseEventsQuery(
+  application: ApplicationRow,
+  query: Readonly<Record<string, string>>,
+  lastEventId: string | undefined,
+): EventsQuery | { readonly fault: string } {
+  const stranger = Object.keys(query).find((name) => !known.has(name))
+  if (stranger !== undefined) return { fault: 'the parameters are type and device' }
+  const { type, device } = query
+  if (type !== undefined && !typePattern.test(type))
+    return { fault: 'type is an event type, for instance countersign.message' }
+  const eui64 = device === undefined ? undefined : devicePattern.exec(device)?.[1]
+  if (device !== undefined && eui64 === undefined)
+    return { fault: 'device is an EUI-64 of 16 lower-case hex digits, or urn:dev:mac: and that' }
+  // WHATWG HTML §9.2.5: an empty id means that there is none.
+  if (lastEventId !== undefined && lastEventId !== '' && !idPattern.test(lastEventId))
+    return { fault: 'Last-Event-ID is the id of an event of this door' }
+  return {
+    application: application.id,
+    movesCursor: application.webhook === null,
+    lastEventId: lastEventId === undefined || lastEventId === '' ? undefined : Number(lastEventId),
+    type,
+    device: eui64 === undefined ? undefined : `urn:dev:mac:${eui64}`,
+  }
+}
