@@ -4,16 +4,14 @@
  * vouches for its scope only, a leaf is no CA. Registry state and assurance are judged behind it, by those who keep them.
  */
 import { equalBytes, hex } from '../codec/index.ts'
-import { CallerError, InvariantError, PeerError } from '../errors.ts'
+import { InvariantError, PeerError } from '../errors.ts'
 import type { Clock, Crypto, Milliseconds, PublicKey } from '../ports.ts'
-import { chainError, type Link, linkError } from './chainError.ts'
+import { chainError, type Link, shownName } from './chainError.ts'
 import { parseCertificate } from './parseCertificate.ts'
-import { formatName, serialNumberOf } from './parseName.ts'
 import { type ValidPath, validatePath } from './path.ts'
 import { lastMoment } from './pathRules.ts'
-import { matchesPattern } from './pattern.ts'
-import { isSelfIssued } from './profile.ts'
-import { purposes } from './roles.ts'
+import { requireAnchor, requireEndEntity, scopeFlaw } from './peerRules.ts'
+import { purposes, type Role } from './roles.ts'
 import type { Certificate } from './types.ts'
 import type { Anchor, ChainErrorCode, Expectation, PathRequest, VerifiedPeer } from './verified.ts'
 
@@ -35,6 +33,13 @@ interface Remembered {
   readonly notBefore: Milliseconds
 }
 
+interface Stranger {
+  readonly role: Role
+  readonly anchor: Certificate
+  /** Its place in the path. */
+  readonly index: number
+}
+
 /**
  * @example
  * const judge = new Judge({ crypto: nodeCrypto, clock, anchors })
@@ -45,6 +50,8 @@ export class Judge {
   readonly #clock: Clock
   readonly #cachedMax: number
   readonly #cache = new Map<string, Remembered>()
+  /** Leaves with a sound chain to another role: refused without doing the work again. */
+  readonly #strangers = new Map<string, Stranger>()
   #anchors: readonly Anchor[] = []
 
   constructor(options: JudgeOptions) {
@@ -59,6 +66,7 @@ export class Judge {
     for (const anchor of anchors) requireAnchor(anchor)
     this.#anchors = [...anchors]
     this.#cache.clear()
+    this.#strangers.clear()
   }
 
   /** A known leaf costs one hash: no parsing, no signature. Time and limits are the judge's own, never the peer's. */
@@ -72,23 +80,61 @@ export class Judge {
     const at = this.#clock.now()
     const known = this.#recall(key, at)
     if (known !== undefined) return known
+    const stranger = this.#strangers.get(key)
+    if (stranger !== undefined) throw otherRole(stranger, expectation)
     if (intermediatesDer.length > peerIntermediatesMax) throw tooManySent(intermediatesDer.length)
     const leaf = parseLink(leafDer, 0)
     const intermediates = intermediatesDer.map((der, index) => parseLink(der, index + 1))
-    const peer = this.#verify(leaf, intermediates, expectation, fingerprint, at)
+    const request = requestFor(leaf, intermediates, expectation, at)
+    const valid = this.#validate(request, expectation, key)
+    const peer = this.#prove(valid, leaf, expectation, fingerprint, at)
     this.#remember(key, peer)
     return peer
   }
 
-  #verify(
+  #validate(
+    request: Omit<PathRequest, 'anchors'>,
+    expectation: Expectation,
+    key: string,
+  ): ValidPath {
+    const own = this.#anchors.filter((anchor) => anchor.role === expectation.role)
+    try {
+      return validatePath({ ...request, anchors: certificatesOf(own) }, this.#crypto)
+    } catch (error) {
+      const unknown: ChainErrorCode = 'ERR_CHAIN_UNKNOWN_ISSUER'
+      if (!(error instanceof PeerError) || error.code !== unknown) throw error
+      const stranger = this.#belongsElsewhere(request, expectation)
+      if (stranger === undefined) throw error
+      bounded(this.#strangers.set(key, stranger), this.#cachedMax)
+      throw otherRole(stranger, expectation, error)
+    }
+  }
+
+  /** An anchor of another role is never accepted, and the operator learns which role it was. */
+  #belongsElsewhere(
+    { leaf, intermediates, at }: Omit<PathRequest, 'anchors'>,
+    { role }: Expectation,
+  ): Stranger | undefined {
+    const others = this.#anchors.filter((anchor) => anchor.role !== role)
+    const bare = { leaf, intermediates, crls: [], at, anchors: certificatesOf(others) }
+    try {
+      const { path } = validatePath(bare, this.#crypto)
+      const last = path.at(-1)
+      const anchor = others.find(({ certificate }) => same(certificate, last))
+      return anchor && { role: anchor.role, anchor: anchor.certificate, index: path.length - 1 }
+    } catch (error) {
+      if (error instanceof PeerError) return undefined
+      throw error
+    }
+  }
+
+  #prove(
+    valid: ValidPath,
     leaf: Certificate,
-    intermediates: readonly Certificate[],
     expectation: Expectation,
     fingerprint: string,
     at: Milliseconds,
   ): VerifiedPeer {
-    const request = requestFor(leaf, intermediates, expectation, at)
-    const valid = this.#validate(request, expectation)
     const link: Link = { index: 0, certificate: leaf }
     requireEndEntity(link, expectation)
     const anchor = this.#anchorOf(valid, link, expectation, at)
@@ -98,46 +144,6 @@ export class Judge {
     // The only place that makes one: the path above was built and validated.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the proof is a type, without a value
     return Object.freeze(peer) as VerifiedPeer
-  }
-
-  #validate(request: Omit<PathRequest, 'anchors'>, expectation: Expectation): ValidPath {
-    const own = this.#anchors.filter((anchor) => anchor.role === expectation.role)
-    try {
-      return validatePath({ ...request, anchors: certificatesOf(own) }, this.#crypto)
-    } catch (error) {
-      const unknown: ChainErrorCode = 'ERR_CHAIN_UNKNOWN_ISSUER'
-      if (error instanceof PeerError && error.code === unknown) {
-        this.#refuseOtherRole(request, expectation, error)
-      }
-      throw error
-    }
-  }
-
-  /** An anchor of another role is never accepted, and the operator learns which role it was. */
-  #refuseOtherRole(
-    request: Omit<PathRequest, 'anchors'>,
-    expectation: Expectation,
-    cause: PeerError,
-  ): void {
-    const others = this.#anchors.filter((anchor) => anchor.role !== expectation.role)
-    const { leaf, intermediates, crls, at } = request
-    const bare = { leaf, intermediates, crls, at, anchors: certificatesOf(others) }
-    let found: ValidPath
-    try {
-      found = validatePath(bare, this.#crypto)
-    } catch (error) {
-      if (error instanceof PeerError) return
-      throw error
-    }
-    const last = found.path.at(-1)
-    const role = others.find((anchor) => same(anchor.certificate, last))?.role
-    throw chainError(
-      'ERR_CHAIN_ROLE',
-      `the certificate belongs to role ${role}, and ${expectation.role} is expected here`,
-      `link ${found.path.length - 1} (${last === undefined ? '' : formatName(last.subject)}): role`,
-      `Present a certificate that the ${expectation.role} CA issued.`,
-      cause,
-    )
   }
 
   /** One CA may be an anchor several times, with another scope for each product: the first that holds the leaf counts. */
@@ -165,11 +171,27 @@ export class Judge {
 
   /** Only what was verified gets in, so that strangers cannot push out the known. The least recently used leaves first. */
   #remember(key: string, peer: VerifiedPeer): void {
-    this.#cache.set(key, { peer, notBefore: Math.max(...peer.path.map((one) => one.notBefore)) })
-    if (this.#cache.size <= this.#cachedMax) return
-    const oldest = this.#cache.keys().next()
-    if (oldest.done !== true) this.#cache.delete(oldest.value)
+    const notBefore = Math.max(...peer.path.map((one) => one.notBefore))
+    bounded(this.#cache.set(key, { peer, notBefore }), this.#cachedMax)
   }
+}
+
+/** Drops the oldest entry of a map that has grown over its bound. */
+function bounded<Value>(map: Map<string, Value>, max: number): void {
+  if (map.size <= max) return
+  const oldest = map.keys().next()
+  if (oldest.done !== true) map.delete(oldest.value)
+}
+
+function otherRole(stranger: Stranger, expectation: Expectation, cause?: unknown): Error {
+  const { role, anchor, index } = stranger
+  return chainError(
+    'ERR_CHAIN_ROLE',
+    `the certificate belongs to role ${role}, and ${expectation.role} is expected here`,
+    `link ${index} (${shownName(anchor)}): role`,
+    `Present a certificate that the ${expectation.role} CA issued.`,
+    cause,
+  )
 }
 
 function cacheKey(fingerprint: string, { role, purpose, name }: Expectation): string {
@@ -188,68 +210,6 @@ function requestFor(
   const extKeyUsage = { oid: purposes[purpose], explicit }
   const request = { leaf, intermediates, crls: [], at, extKeyUsage }
   return name === undefined ? request : { ...request, name }
-}
-
-function requireAnchor(anchor: Anchor): void {
-  const { certificate, origin, scope } = anchor
-  const name = formatName(certificate.subject)
-  if (certificate.extensions.basicConstraints?.ca !== true) {
-    throw badAnchor(name, 'is no CA', 'Give the certificate of the issuing CA.')
-  }
-  if (origin === 'house' && isSelfIssued(certificate)) {
-    throw badAnchor(name, 'is a root', 'A role is anchored by its issuing CA, never by the root.')
-  }
-  if (origin === 'house' && Object.values(scope).some((limit) => limit !== undefined)) {
-    throw badAnchor(name, 'is our own and has a scope', 'Only foreign anchors are scoped.')
-  }
-}
-
-function badAnchor(name: string, reason: string, hint: string): CallerError<'ERR_ANCHOR'> {
-  return new CallerError('ERR_ANCHOR', `the anchor ${name} ${reason}`, {}, { hint })
-}
-
-/** A CA certificate identifies no peer, and a key does what its usage says (RFC 5280 §4.2.1.3). */
-function requireEndEntity(link: Link, { purpose }: Expectation): void {
-  const { basicConstraints, keyUsage } = link.certificate.extensions
-  if (basicConstraints?.ca === true) {
-    throw linkError(
-      'ERR_CHAIN_PURPOSE',
-      link,
-      'basicConstraints',
-      'it is a CA certificate, which identifies no peer',
-      'Present an end-entity certificate.',
-    )
-  }
-  const needed = purpose === 'serverEdhocDh' ? 'keyAgreement' : 'digitalSignature'
-  if (keyUsage === undefined || keyUsage.has(needed)) return
-  throw linkError(
-    'ERR_CHAIN_KEY_USAGE',
-    link,
-    'keyUsage',
-    `its keyUsage lacks ${needed}`,
-    `Have it issued with ${needed}.`,
-  )
-}
-
-function scopeFlaw(link: Link, anchor: Anchor, at: Milliseconds): Error | undefined {
-  const { serialPattern, notAfter } = anchor.scope
-  if (notAfter !== undefined && at > notAfter) {
-    return outOfScope(link, 'validity', 'the time is outside the scope')
-  }
-  if (serialPattern === undefined) return undefined
-  const serial = serialNumberOf(link.certificate.subject)
-  if (serial !== undefined && matchesPattern(serialPattern, serial)) return undefined
-  return outOfScope(link, 'subject.serialNumber', 'its serial number is outside the scope')
-}
-
-function outOfScope(link: Link, field: string, reason: string): Error {
-  return linkError(
-    'ERR_CHAIN_SCOPE',
-    link,
-    field,
-    `${reason} of the foreign anchor that vouches for it`,
-    'Add the anchor again with the scope that was agreed with the maker.',
-  )
 }
 
 function parseLink(der: Uint8Array, index: number): Certificate {
