@@ -1,0 +1,255 @@
+/**
+ * Who may come in, on every handshake and every resumption: certificate, device, product policy. A known device costs one look-up in
+ * memory and no write; the first accepted handshake of a certificate confirms it.
+ */
+import type { VerifiedPeer } from '@countersign/core/credential'
+import type { Milliseconds } from '@countersign/core/ports'
+import type {
+  Admitted,
+  Assurance,
+  CertificateRow,
+  DeviceRow,
+  MessageDraft,
+  Notice,
+  ProductRow,
+  Road,
+  Write,
+} from '../ports.ts'
+import type { Background } from './background.ts'
+import type { Known, RegistryCache } from './cache.ts'
+import {
+  auditEvent,
+  commit,
+  deviceMessage,
+  msPerDay,
+  type RegistryParts,
+  refusal,
+  untilSettled,
+} from './context.ts'
+import { isLegal, moved, stateRefusal } from './lifecycle.ts'
+import { roadsOf } from './products.ts'
+
+/** Last seen is exact to this much. */
+const seenEveryMs = 60_000
+
+export class Admission {
+  private readonly parts: RegistryParts
+  private readonly cache: RegistryCache
+  private readonly background: Background
+
+  constructor(parts: RegistryParts, cache: RegistryCache, background: Background) {
+    this.parts = parts
+    this.cache = cache
+    this.background = background
+  }
+
+  admit(peer: VerifiedPeer, road: Road): Promise<Admitted> {
+    return untilSettled(async () => {
+      const known = await this.knownOf(peer)
+      const product = await this.cache.product(known.device.product)
+      this.judge(peer, road, known, product)
+      const { certificate, device } = known
+      if (certificate.status === 'issued' || isLegal(device.state, 'activate')) {
+        const accepted = await this.accept(known, product, road)
+        return admittedBy(peer, accepted, product)
+      }
+      this.seen(known, road)
+      return admittedBy(peer, known, product)
+    })
+  }
+
+  private async knownOf(peer: VerifiedPeer): Promise<Known> {
+    const known = await this.cache.byFingerprint(peer.fingerprint)
+    if (known !== undefined) return known
+    if (peer.anchor.origin === 'foreign')
+      throw refusal(
+        'ERR_CREDENTIAL_NOT_ALLOWED',
+        'a certificate of a foreign maker serves to enrol, not to send',
+        { fingerprint: peer.fingerprint },
+      )
+    throw refusal('ERR_CERT_UNKNOWN', 'no device has this certificate', {
+      fingerprint: peer.fingerprint,
+    })
+  }
+
+  private judge(
+    peer: VerifiedPeer,
+    road: Road,
+    { certificate, device }: Known,
+    product: ProductRow,
+  ): void {
+    const refused = stateRefusal(device)
+    if (refused !== undefined) throw refused
+    checkCertificate(certificate, this.parts.clock.now())
+    const details = { device: device.id, product: product.name }
+    const kind = credentialKind(peer, certificate)
+    if (kind === undefined || (product.credential !== 'either' && product.credential !== kind))
+      throw refusal(
+        'ERR_CREDENTIAL_NOT_ALLOWED',
+        `product ${product.name} takes ${product.credential} certificates, this is one of profile ${certificate.profile}`,
+        details,
+      )
+    if (!roadsOf(product).includes(road))
+      throw refusal('ERR_ROAD_NOT_ALLOWED', `product ${product.name} does not use ${road}`, {
+        ...details,
+        road,
+      })
+    const assurance = cappedAssurance(peer, device)
+    if (assurance < product.assuranceMin)
+      throw refusal(
+        'ERR_ASSURANCE_TOO_LOW',
+        `assurance ${assurance} is below the ${product.assuranceMin} of product ${product.name}`,
+        details,
+      )
+  }
+
+  /** The first accepted handshake of a certificate, or of a device. Whoever loses a race here reads again and finds it done. */
+  private async accept(
+    { certificate, device }: Known,
+    product: ProductRow,
+    road: Road,
+  ): Promise<Known> {
+    const now = this.parts.clock.now()
+    const activates = isLegal(device.state, 'activate')
+    const base = activates
+      ? moved(device, 'activate', 'device', null)
+      : { ...device, version: device.version + 1 }
+    const after: DeviceRow = { ...base, road, firstSeen: device.firstSeen ?? now, lastSeen: now }
+    const older = await this.olderThan(certificate)
+    const confirmed = certificate.status === 'issued' ? 'confirmed' : certificate.status
+    const overlapUntil = now + product.overlapDays * msPerDay
+    const { state, reason, firstSeen, version } = after
+    const writes: Write[] = [
+      {
+        kind: 'update',
+        table: 'certificate',
+        key: certificate.serial,
+        set: { status: confirmed },
+      },
+      {
+        kind: 'update',
+        table: 'device',
+        key: device.id,
+        set: { state, reason, road, firstSeen, lastSeen: now, version },
+      },
+      ...older.map((row) => supersede(row, overlapUntil)),
+    ]
+    const messages: MessageDraft[] = activates
+      ? [deviceMessage(this.parts, 'countersign.device.changed', after)]
+      : []
+    const { serial, status } = certificate
+    const superseded = older.map((row) => row.serial)
+    const type = activates ? 'device.active' : 'certificate.confirmed'
+    await commit(
+      this.parts,
+      {
+        conditions: [
+          { kind: 'equals', table: 'certificate', key: serial, where: { status } },
+          { kind: 'equals', table: 'device', key: device.id, where: { version: device.version } },
+        ],
+        writes,
+        events: [auditEvent(this.parts, type, device.id, 'device', { serial, road, superseded })],
+        messages,
+      },
+      [
+        ...older.map(
+          (row): Notice => ({ kind: 'certificate', serial: row.serial, device: device.id }),
+        ),
+        { kind: 'device', id: device.id },
+      ],
+    )
+    return { certificate: { ...certificate, status: confirmed }, device: after, seenAt: now }
+  }
+
+  private async olderThan(certificate: CertificateRow): Promise<CertificateRow[]> {
+    if (certificate.device === null || certificate.status !== 'issued') return []
+    const rows = await this.parts.store.find('certificate', 'device', certificate.device)
+    return rows.filter(
+      (row) =>
+        row.serial !== certificate.serial &&
+        row.profile === certificate.profile &&
+        (row.status === 'confirmed' ||
+          (row.status === 'issued' && row.createdAt < certificate.createdAt)),
+    )
+  }
+
+  /** Written at most once a minute, and nobody waits for it: a full disk must not lock out a device that only says hello. */
+  private seen(known: Known, road: Road): void {
+    const now = this.parts.clock.now()
+    if (now - known.seenAt < seenEveryMs) return
+    known.seenAt = now
+    const write = {
+      kind: 'update',
+      table: 'device',
+      key: known.device.id,
+      set: { lastSeen: now, road },
+    } as const
+    this.background.run(() => this.parts.store.apply({ writes: [write] }))
+  }
+}
+
+function supersede(row: CertificateRow, overlapUntil: Milliseconds): Write {
+  return {
+    kind: 'update',
+    table: 'certificate',
+    key: row.serial,
+    set: { status: 'superseded', overlapUntil: Math.min(overlapUntil, row.notAfter) },
+  }
+}
+
+function checkCertificate(certificate: CertificateRow, now: Milliseconds): void {
+  const { status, serial, reason, overlapUntil } = certificate
+  const details = { serial }
+  switch (status) {
+    case 'issued':
+    case 'confirmed':
+      return
+    case 'revoked':
+      throw refusal(
+        'ERR_CERT_REVOKED',
+        `certificate ${serial} is revoked (${reason ?? 'unspecified'})`,
+        details,
+      )
+    case 'superseded':
+      if (overlapUntil !== null && now < overlapUntil) return
+      throw refusal(
+        'ERR_CERT_SUPERSEDED',
+        `certificate ${serial} was replaced by a newer one`,
+        details,
+      )
+    case 'reserved':
+    case 'void':
+      throw refusal('ERR_CERT_UNKNOWN', `certificate ${serial} was never issued`, details)
+  }
+}
+
+/** What product policy calls it; undefined: no certificate of a device. */
+export function credentialKind(
+  peer: VerifiedPeer,
+  certificate: CertificateRow,
+): 'factory' | 'owner' | undefined {
+  if (peer.role === 'maker' && certificate.profile === 'idevid') return 'factory'
+  if (peer.role === 'owner' && certificate.profile === 'ldevid') return 'owner'
+  return undefined
+}
+
+function cappedAssurance(peer: VerifiedPeer, device: DeviceRow): Assurance {
+  const cap = peer.anchor.scope.assuranceCap ?? 4
+  return device.assurance < cap ? device.assurance : cap
+}
+
+function admittedBy(
+  peer: VerifiedPeer,
+  { certificate, device }: Known,
+  product: ProductRow,
+): Admitted {
+  const { overlapUntil } = certificate
+  const notAfter = overlapUntil === null ? peer.notAfter : Math.min(peer.notAfter, overlapUntil)
+  return {
+    device,
+    certificate,
+    notAfter,
+    messagesPerMinute: product.messagesPerMinute,
+    credential: certificate.x5t ?? peer.fingerprint.slice(0, 16),
+  }
+}

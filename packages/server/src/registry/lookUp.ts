@@ -1,0 +1,97 @@
+/** Finding devices and certificates, for the command and the console. */
+import { CallerError } from '@countersign/core/errors'
+import type { CertificateRow, DeviceRow, DeviceState } from '../ports.ts'
+import { deviceId } from './addresses.ts'
+import { misuse, type RegistryParts } from './context.ts'
+
+const pageSize = 500
+/** A device has a few; a runaway renewal loop must not fill a screen. */
+const certificatesMax = 1_000
+
+export interface DeviceFilter {
+  readonly state?: DeviceState | undefined
+  readonly product?: string | undefined
+  /** Device id. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+export class LookUp {
+  private readonly parts: RegistryParts
+
+  constructor(parts: RegistryParts) {
+    this.parts = parts
+  }
+
+  /** By URN, by EUI-64 (also with colons or dashes, either case), or by serial number. */
+  async find(text: string): Promise<DeviceRow> {
+    const bare = text
+      .trim()
+      .toLowerCase()
+      .replace(/^urn:dev:mac:/, '')
+      .replace(/[:-]/g, '')
+    if (/^[0-9a-f]{16}$/.test(bare)) {
+      const row = await this.parts.store.get('device', deviceId(bare))
+      if (row !== undefined) return row
+    }
+    const rows = await this.parts.store.find('device', 'serial', text.trim())
+    const [row, second] = rows
+    if (row === undefined) throw misuse('ERR_DEVICE_UNKNOWN', `no device is called ${text}`, text)
+    if (second !== undefined)
+      throw new CallerError(
+        'ERR_DEVICE_AMBIGUOUS',
+        `${rows.length} devices have the serial number ${text}`,
+        {},
+        {
+          where: rows.map(({ product, id }) => `${product}: ${id}`).join(', '),
+          hint: 'Name it by its id.',
+        },
+      )
+    return row
+  }
+
+  /** In the order of ids. */
+  async list({ state, product, after, limit }: DeviceFilter): Promise<readonly DeviceRow[]> {
+    const found: DeviceRow[] = []
+    let from = after
+    for (;;) {
+      const page = await this.page(state, product, from)
+      for (const row of page) {
+        if (product !== undefined && row.product !== product) continue
+        if (found.push(row) === limit) return found
+      }
+      from = page.at(-1)?.id
+      if (page.length < pageSize) return found
+    }
+  }
+
+  certificatesOf(device: string): Promise<readonly CertificateRow[]> {
+    return this.parts.store.find('certificate', 'device', device, { limit: certificatesMax })
+  }
+
+  /** Every revoked certificate of an issuing CA, in the order of serial numbers: what its CRL is made of. */
+  async *revokedCertificates(ca: string): AsyncGenerator<CertificateRow> {
+    let after: string | undefined
+    for (;;) {
+      const page = await this.parts.store.find('certificate', 'status', 'revoked', {
+        limit: pageSize,
+        ...(after === undefined ? {} : { after }),
+      })
+      for (const row of page) if (row.ca === ca) yield row
+      after = page.at(-1)?.serial
+      if (page.length < pageSize) return
+    }
+  }
+
+  private page(
+    state: DeviceState | undefined,
+    product: string | undefined,
+    after: string | undefined,
+  ): Promise<readonly DeviceRow[]> {
+    const { store } = this.parts
+    const options = { limit: pageSize, ...(after === undefined ? {} : { after }) }
+    if (state !== undefined) return store.find('device', 'state', state, options)
+    if (product !== undefined) return store.find('device', 'product', product, options)
+    return store.scan('device', options)
+  }
+}

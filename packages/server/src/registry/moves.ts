@@ -1,0 +1,135 @@
+/**
+ * An operator's moves: suspend, resume, revoke, retire a device, revoke one certificate. Each is one Change with its audit event and its
+ * message to the applications, then notices: live sessions end before the command answers.
+ */
+import type { RevocationReason } from '@countersign/core/credential'
+import type { CertificateRow, DeviceRow, Notice, Write } from '../ports.ts'
+import {
+  auditEvent,
+  commit,
+  deviceMessage,
+  misuse,
+  type RegistryParts,
+  untilSettled,
+} from './context.ts'
+import { lifecycle, type Move, type MoveActor, moved } from './lifecycle.ts'
+
+/** A device has a few certificates; beyond this something is wrong with it, and pages follow. */
+const certificatesMax = 10_000
+
+export class Moves {
+  private readonly parts: RegistryParts
+
+  constructor(parts: RegistryParts) {
+    this.parts = parts
+  }
+
+  suspend(id: string, reason: string, by: MoveActor = 'operator'): Promise<DeviceRow> {
+    return this.move(id, 'suspend', by, reason)
+  }
+
+  resume(id: string): Promise<DeviceRow> {
+    return this.move(id, 'resume', 'operator', null)
+  }
+
+  revoke(id: string, reason: RevocationReason): Promise<DeviceRow> {
+    return this.move(id, 'revoke', 'operator', reason, reason)
+  }
+
+  retire(id: string): Promise<DeviceRow> {
+    return this.move(id, 'retire', 'operator', null, 'cessationOfOperation')
+  }
+
+  /** One certificate; its device lives on with its others. Idempotent. */
+  revokeCertificate(serial: string, reason: RevocationReason): Promise<CertificateRow> {
+    return untilSettled(async () => {
+      const row = await this.parts.store.get('certificate', serial)
+      if (row === undefined || row.status === 'void')
+        throw misuse('ERR_CERT_UNKNOWN', `there is no certificate ${serial}`, serial)
+      if (row.status === 'revoked') return row
+      const revokedAt = this.parts.clock.now()
+      const { status, device } = row
+      const set = { status: 'revoked', revokedAt, reason } as const
+      await commit(
+        this.parts,
+        {
+          conditions: [{ kind: 'equals', table: 'certificate', key: serial, where: { status } }],
+          writes: [{ kind: 'update', table: 'certificate', key: serial, set }],
+          events: [
+            auditEvent(this.parts, 'certificate.revoked', device ?? serial, 'operator', {
+              serial,
+              reason,
+            }),
+          ],
+        },
+        [{ kind: 'certificate', serial, device }],
+      )
+      return { ...row, ...set }
+    })
+  }
+
+  private move(
+    id: string,
+    move: Move,
+    by: MoveActor,
+    reason: string | null,
+    revocation: RevocationReason = 'unspecified',
+  ): Promise<DeviceRow> {
+    return untilSettled(async () => {
+      const device = await this.parts.store.get('device', id)
+      if (device === undefined) throw misuse('ERR_DEVICE_UNKNOWN', `there is no device ${id}`, id)
+      const after = moved(device, move, by, reason)
+      const ended = lifecycle[move].certificates === 'revoke' ? await this.liveOf(id) : []
+      const { state, resumeState, version } = after
+      const event = auditEvent(this.parts, `device.${state}`, id, by, {
+        move,
+        from: device.state,
+        to: state,
+        reason,
+        certificates: ended.map(({ serial }) => serial),
+      })
+      const revoked = ended.map(
+        ({ serial }): Notice => ({ kind: 'certificate', serial, device: id }),
+      )
+      await commit(
+        this.parts,
+        {
+          // The version: a certificate issued since we read the list would have raised it.
+          conditions: [
+            { kind: 'equals', table: 'device', key: id, where: { version: device.version } },
+          ],
+          writes: [
+            {
+              kind: 'update',
+              table: 'device',
+              key: id,
+              set: { state, reason, resumeState, version },
+            },
+            ...ended.map((row) => this.revocationOf(row, revocation)),
+          ],
+          events: [event],
+          messages: [deviceMessage(this.parts, 'countersign.device.changed', after)],
+        },
+        [{ kind: 'device', id }, ...revoked],
+      )
+      return after
+    })
+  }
+
+  private async liveOf(device: string): Promise<CertificateRow[]> {
+    const rows = await this.parts.store.find('certificate', 'device', device, {
+      limit: certificatesMax,
+    })
+    return rows.filter(({ status }) => status !== 'revoked' && status !== 'void')
+  }
+
+  private revocationOf({ serial }: CertificateRow, reason: RevocationReason): Write {
+    const revokedAt = this.parts.clock.now()
+    return {
+      kind: 'update',
+      table: 'certificate',
+      key: serial,
+      set: { status: 'revoked', revokedAt, reason },
+    }
+  }
+}

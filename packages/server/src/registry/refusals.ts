@@ -1,0 +1,128 @@
+/**
+ * Attempts that were turned away, in the audit log and to the applications. An attacker chooses how many there are, so they are bounded
+ * for each address and overall; what is dropped is counted, and the count is an event too.
+ */
+import type { Milliseconds } from '@countersign/core/ports'
+import { cloudEvent, houseSource, jsonData } from '../cloudEvent.ts'
+import type { Refusal } from '../ports.ts'
+import type { Background } from './background.ts'
+import { auditEvent, commit, type RegistryParts, randomHex } from './context.ts'
+
+/** An event costs about 1 KiB on disk: overall at most 170 MiB a day, and a burst that shows what is going on. */
+const overall = { burst: 200, perSecond: 2 }
+const perAddress = { burst: 10, perSecond: 0.1 }
+/** Addresses remembered; beyond it the one unseen for longest starts anew, and the overall bound still holds. */
+const addressesMax = 10_000
+/** What a peer can make us write of it. */
+const textMax = 300
+
+interface Bucket {
+  tokens: number
+  at: Milliseconds
+}
+type Rate = typeof overall
+
+export class Refusals {
+  private readonly parts: RegistryParts
+  private readonly background: Background
+  private readonly addresses = new Map<string, Bucket>()
+  private readonly all: Bucket
+  private dropped = 0
+  private droppedSince: Milliseconds = 0
+
+  constructor(parts: RegistryParts, background: Background) {
+    this.parts = parts
+    this.background = background
+    this.all = { tokens: overall.burst, at: parts.clock.now() }
+  }
+
+  refused(refusal: Refusal): void {
+    const now = this.parts.clock.now()
+    if (!this.allowed(refusal.address, now)) {
+      if (this.dropped++ === 0) this.droppedSince = now
+      return
+    }
+    const { dropped, droppedSince } = this
+    this.dropped = 0
+    this.background.run(async () => {
+      try {
+        await this.record(refusal, dropped, droppedSince)
+      } catch (error) {
+        this.dropped += dropped + 1
+        throw error
+      }
+    })
+  }
+
+  /** What is still to be told of when the house closes. */
+  flush(): void {
+    const { dropped, droppedSince } = this
+    if (dropped === 0) return
+    this.dropped = 0
+    const event = this.droppedEvent(dropped, droppedSince)
+    this.background.run(() => this.parts.store.apply({ events: [event] }))
+  }
+
+  private async record(refusal: Refusal, dropped: number, since: Milliseconds): Promise<void> {
+    const { road, address, fingerprint, code, where, hint } = refusal
+    const message = clip(refusal.message)
+    const device = refusal.device ?? (await this.deviceOf(fingerprint))
+    const subject = device ?? fingerprint ?? address
+    const data = { code, message, where: clip(where), road, address, fingerprint }
+    const events = [
+      auditEvent(this.parts, 'refused', subject, device === undefined ? 'system' : 'device', data),
+    ]
+    if (dropped > 0) events.push(this.droppedEvent(dropped, since))
+    const draft = cloudEvent(
+      {
+        id: randomHex(this.parts, 16),
+        source: device ?? houseSource,
+        type: 'countersign.refused',
+        time: this.parts.clock.now(),
+        road,
+        credential: fingerprint?.slice(0, 16),
+      },
+      jsonData({ code, message, where: clip(where), hint, address }),
+    )
+    await commit(this.parts, { events, messages: [draft] }, [])
+  }
+
+  private async deviceOf(fingerprint: string | undefined): Promise<string | undefined> {
+    if (fingerprint === undefined) return undefined
+    const [row] = await this.parts.store.find('certificate', 'fingerprint', fingerprint)
+    return row?.device ?? undefined
+  }
+
+  private droppedEvent(count: number, since: Milliseconds): ReturnType<typeof auditEvent> {
+    return auditEvent(this.parts, 'refusals.dropped', 'house', 'system', { count, since })
+  }
+
+  private allowed(address: string, now: Milliseconds): boolean {
+    const known = this.addresses.get(address)
+    const bucket = known ?? { tokens: perAddress.burst, at: now }
+    // Put at the end: the first of the map is the one unseen for longest.
+    this.addresses.delete(address)
+    this.addresses.set(address, bucket)
+    if (this.addresses.size > addressesMax) this.forgetFirst()
+    // The address first: what it may not say does not use up what others may.
+    return take(bucket, perAddress, now) && take(this.all, overall, now)
+  }
+
+  private forgetFirst(): void {
+    const first = this.addresses.keys().next()
+    if (first.done !== true) this.addresses.delete(first.value)
+  }
+}
+
+function take(bucket: Bucket, rate: Rate, now: Milliseconds): boolean {
+  const earned = (Math.max(0, now - bucket.at) / 1_000) * rate.perSecond
+  bucket.tokens = Math.min(rate.burst, bucket.tokens + earned)
+  bucket.at = now
+  if (bucket.tokens < 1) return false
+  bucket.tokens--
+  return true
+}
+
+function clip<T extends string | undefined>(text: T): T | string {
+  return text === undefined || text.length <= textMax ? text : `${text.slice(0, textMax)}…`
+}

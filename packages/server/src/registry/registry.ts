@@ -1,0 +1,212 @@
+/**
+ * The registry: who is who, and what may happen to them. The one class that the doors, the authority and the command know; each of its
+ * methods is at home in a file of this room.
+ */
+import type { RevocationReason, Role, VerifiedPeer } from '@countersign/core/credential'
+import type {
+  Admitted,
+  AnchorRow,
+  CertificateRow,
+  DeviceRow,
+  Gatekeeper,
+  ProductRow,
+  Refusal,
+  Reservation,
+  ReservationRequest,
+  Road,
+  TokenRow,
+} from '../ports.ts'
+import { Addresses } from './addresses.ts'
+import { Admission } from './admission.ts'
+import { type AnchorDraft, Anchors } from './anchors.ts'
+import { Background } from './background.ts'
+import { RegistryCache } from './cache.ts'
+import type { RegistryParts } from './context.ts'
+import { type Invitation, Invitations } from './invitations.ts'
+import { Issuing } from './issuing.ts'
+import { type DeviceFilter, LookUp } from './lookUp.ts'
+import { admitMaker, type MakerStanding } from './makers.ts'
+import { Moves } from './moves.ts'
+import { defaultProduct, type ProductPolicy, Products } from './products.ts'
+import { Refusals } from './refusals.ts'
+import { Reservations } from './reservations.ts'
+import { explain, type Why } from './why.ts'
+
+export type {
+  AnchorDraft,
+  DeviceFilter,
+  Invitation,
+  MakerStanding,
+  ProductPolicy,
+  RegistryParts,
+  Why,
+}
+
+export class Registry implements Gatekeeper {
+  readonly #parts: RegistryParts
+  readonly #background: Background
+  readonly #products: Products
+  readonly #invitations: Invitations
+  readonly #reservations: Reservations
+  readonly #issuing: Issuing
+  readonly #admission: Admission
+  readonly #moves: Moves
+  readonly #refusals: Refusals
+  readonly #lookUp: LookUp
+  readonly #anchors: Anchors
+
+  constructor(parts: RegistryParts) {
+    const cache = new RegistryCache(parts)
+    const addresses = new Addresses(parts)
+    this.#parts = parts
+    this.#background = new Background(parts.failed)
+    this.#products = new Products(parts)
+    this.#invitations = new Invitations(parts, this.#products)
+    this.#reservations = new Reservations({
+      parts,
+      invitations: this.#invitations,
+      addresses,
+      cache,
+    })
+    this.#issuing = new Issuing(parts)
+    this.#admission = new Admission(parts, cache, this.#background)
+    this.#moves = new Moves(parts)
+    this.#refusals = new Refusals(parts, this.#background)
+    this.#lookUp = new LookUp(parts)
+    this.#anchors = new Anchors(parts)
+  }
+
+  /** What every house begins with; does nothing the second time. */
+  async bootstrap(): Promise<void> {
+    const known = await this.#parts.store.get('product', defaultProduct)
+    if (known === undefined) await this.#products.add(defaultProduct, {}, 'system')
+  }
+
+  /** When nothing is being written that nobody waits for. Call it before the store is closed. */
+  settled(): Promise<void> {
+    this.#refusals.flush()
+    return this.#background.settled()
+  }
+
+  // --- Products and invitations ---------------------------------------------------------------------------------------
+
+  products(): Promise<readonly ProductRow[]> {
+    return this.#products.all()
+  }
+
+  /** Throws CallerError ERR_PRODUCT_UNKNOWN. */
+  product(name: string): Promise<ProductRow> {
+    return this.#products.one(name)
+  }
+
+  addProduct(name: string, policy: Partial<ProductPolicy>): Promise<ProductRow> {
+    return this.#products.add(name, policy)
+  }
+
+  setProduct(name: string, policy: Partial<ProductPolicy>): Promise<ProductRow> {
+    return this.#products.set(name, policy)
+  }
+
+  /** The token is shown once: only its hash is stored. */
+  invite(invitation: Invitation): Promise<{ readonly token: string; readonly id: string }> {
+    return this.#invitations.invite(invitation)
+  }
+
+  invitations(): Promise<readonly TokenRow[]> {
+    return this.#invitations.list()
+  }
+
+  /** Throws PeerError ERR_TOKEN_UNKNOWN or ERR_TOKEN_EXPIRED. */
+  checkToken(token: string): Promise<TokenRow> {
+    return this.#invitations.checkToken(token)
+  }
+
+  // --- Certificates: reserved, issued, or void ------------------------------------------------------------------------
+
+  /** Takes everything that must be unique, before anything is signed. A request that was answered before gives `issued`. */
+  reserve(request: ReservationRequest): Promise<Reservation> {
+    return this.#reservations.reserve(request)
+  }
+
+  /** Stores what was signed, and returns the row that counts: the first, when two signed the same reservation. */
+  issued(serial: string, der: Uint8Array, fingerprint: string): Promise<CertificateRow> {
+    return this.#issuing.issued(serial, der, fingerprint)
+  }
+
+  /** Gives back what reservations without a certificate have taken; the composer calls it at start and now and then. */
+  voidExpired(): Promise<number> {
+    return this.#issuing.voidExpired()
+  }
+
+  // --- The doors ------------------------------------------------------------------------------------------------------
+
+  /** Throws PeerError<RegistryErrorCode>. Hold the session where notices find it before calling this. */
+  admit(peer: VerifiedPeer, road: Road): Promise<Admitted> {
+    return this.#admission.admit(peer, road)
+  }
+
+  /** A maker's certificate, for enrolment only. */
+  admitMaker(peer: VerifiedPeer): Promise<MakerStanding> {
+    return admitMaker(this.#parts, peer)
+  }
+
+  refused(refusal: Refusal): void {
+    this.#refusals.refused(refusal)
+  }
+
+  // --- The operator ---------------------------------------------------------------------------------------------------
+
+  suspend(id: string, reason: string): Promise<DeviceRow> {
+    return this.#moves.suspend(id, reason)
+  }
+
+  resume(id: string): Promise<DeviceRow> {
+    return this.#moves.resume(id)
+  }
+
+  revoke(id: string, reason: RevocationReason): Promise<DeviceRow> {
+    return this.#moves.revoke(id, reason)
+  }
+
+  retire(id: string): Promise<DeviceRow> {
+    return this.#moves.retire(id)
+  }
+
+  revokeCertificate(serial: string, reason: RevocationReason): Promise<CertificateRow> {
+    return this.#moves.revokeCertificate(serial, reason)
+  }
+
+  /** By URN, EUI-64 or serial number. Throws CallerError ERR_DEVICE_UNKNOWN or ERR_DEVICE_AMBIGUOUS. */
+  find(text: string): Promise<DeviceRow> {
+    return this.#lookUp.find(text)
+  }
+
+  list(filter: DeviceFilter): Promise<readonly DeviceRow[]> {
+    return this.#lookUp.list(filter)
+  }
+
+  certificatesOf(device: string): Promise<readonly CertificateRow[]> {
+    return this.#lookUp.certificatesOf(device)
+  }
+
+  revokedCertificates(ca: string): AsyncGenerator<CertificateRow> {
+    return this.#lookUp.revokedCertificates(ca)
+  }
+
+  /** Also takes a certificate's fingerprint or an address that was turned away. */
+  why(text: string): Promise<Why> {
+    return explain(this.#parts, this.#lookUp, text)
+  }
+
+  addAnchor(draft: AnchorDraft): Promise<AnchorRow> {
+    return this.#anchors.add(draft)
+  }
+
+  listAnchors(role?: Role): Promise<readonly AnchorRow[]> {
+    return this.#anchors.list(role)
+  }
+
+  removeAnchor(fingerprint: string): Promise<void> {
+    return this.#anchors.remove(fingerprint)
+  }
+}

@@ -1,0 +1,422 @@
+/**
+ * Reservations: what must be unique (device, serial number, EUI-64, key, element, certificate serial number) is taken in one Change, before
+ * anything is signed. The Change is tried first and explained afterwards: in the good case it costs no look-up, and two that race are
+ * told apart by the store and nobody else.
+ */
+import { matchesPattern } from '@countersign/core/credential'
+import type { Milliseconds } from '@countersign/core/ports'
+import type {
+  CertificateRow,
+  Change,
+  DeviceRow,
+  KeyRow,
+  ProductRow,
+  Reservation,
+  ReservationRequest,
+  TokenRow,
+  Write,
+} from '../ports.ts'
+import { type Addresses, deviceId, insideBlock, isIndividual } from './addresses.ts'
+import {
+  auditEvent,
+  conflictOf,
+  type RegistryParts,
+  randomHex,
+  refusal,
+  sha256Hex,
+  untilSettled,
+} from './context.ts'
+import type { Invitations } from './invitations.ts'
+import { stateRefusal } from './lifecycle.ts'
+import type { RegistryCache } from './cache.ts'
+
+/** From the reservation to the signature: a token's or an element's answer may be slow, a person's is not meant. */
+const reservationMs = 10 * 60_000
+/** RFC 5280 §4.1.2.2: at most 20 octets; 126 random bits are beyond guessing and beyond meeting by chance. */
+const serialBytes = 16
+
+type Target<K extends ReservationRequest['target']['kind']> = Extract<
+  ReservationRequest['target'],
+  { readonly kind: K }
+>
+type ElementClaim = NonNullable<Target<'newDevice'>['element']>
+
+export interface ReservationParts {
+  readonly parts: RegistryParts
+  readonly invitations: Invitations
+  readonly addresses: Addresses
+  readonly cache: RegistryCache
+}
+
+export class Reservations {
+  private readonly parts: RegistryParts
+  private readonly invitations: Invitations
+  private readonly addresses: Addresses
+  private readonly cache: RegistryCache
+
+  constructor({ parts, invitations, addresses, cache }: ReservationParts) {
+    this.parts = parts
+    this.invitations = invitations
+    this.addresses = addresses
+    this.cache = cache
+  }
+
+  reserve(request: ReservationRequest): Promise<Reservation> {
+    const { target } = request
+    switch (target.kind) {
+      case 'newDevice':
+        return this.reserveNewDevice(request, target)
+      case 'device':
+        return untilSettled(() => this.reserveForDevice(request, target))
+      case 'application':
+        return untilSettled(() => this.reserveForHouse(request, target.id))
+      case 'house':
+        return untilSettled(() => this.reserveForHouse(request, null))
+    }
+  }
+
+  // --- A new device -----------------------------------------------------------------------------------------------
+
+  private async reserveNewDevice(
+    request: ReservationRequest,
+    target: Target<'newDevice'>,
+  ): Promise<Reservation> {
+    const product = await this.cache.product(target.product)
+    const token =
+      target.tokenHash === undefined ? undefined : await this.invitations.byHash(target.tokenHash)
+    checkNewDevice(target, product, token)
+    let careful = false
+    return untilSettled(async () => {
+      const eui64 = target.eui64 ?? (await this.takeAddress(target.product, careful))
+      const device = this.newDevice(target, eui64)
+      const key = this.newKey(request, device.id, target.origin, target.element)
+      const certificate = this.newCertificate(request, key.spkiHash, device.id, null)
+      try {
+        await this.parts.store.apply(
+          this.newDeviceChange(request, { device, key, certificate, token, target }),
+        )
+        return { serial: certificate.serial, device, issued: null }
+      } catch (error) {
+        careful = true
+        return await this.explainNewDevice(error, request, target, key.spkiHash, device)
+      }
+    })
+  }
+
+  private takeAddress(product: string, careful: boolean): Promise<string> {
+    return careful ? this.addresses.nextFree(product) : this.addresses.next(product)
+  }
+
+  private newDeviceChange(
+    request: ReservationRequest,
+    made: {
+      readonly device: DeviceRow
+      readonly key: KeyRow
+      readonly certificate: CertificateRow
+      readonly token: TokenRow | undefined
+      readonly target: Target<'newDevice'>
+    },
+  ): Change {
+    const { device, key, certificate, token, target } = made
+    const writes: Write[] = [
+      { kind: 'insert', table: 'device', row: device },
+      { kind: 'insert', table: 'key', row: key },
+      { kind: 'insert', table: 'certificate', row: certificate },
+      ...elementWrites(target.element, device),
+    ]
+    if (token !== undefined)
+      writes.push({
+        kind: 'add',
+        table: 'token',
+        key: token.id,
+        column: 'used',
+        by: 1,
+        atMost: 'count',
+      })
+    return { writes, events: [this.reservedEvent(request, certificate)] }
+  }
+
+  /** A conflict is either our own earlier attempt (its answer was lost), or a reason, or a race for an address: then it is thrown again. */
+  private async explainNewDevice(
+    error: unknown,
+    request: ReservationRequest,
+    target: Target<'newDevice'>,
+    spkiHash: string,
+    device: DeviceRow,
+  ): Promise<Reservation> {
+    const place = conflictOf(error)
+    if (place === undefined) throw error
+    const key = await this.parts.store.get('key', spkiHash)
+    const holder = await this.holderOf(target)
+    if (key !== undefined) {
+      const mine = holder !== undefined && key.device === holder.id
+      if (!mine) throw keyUsed(spkiHash)
+      return this.takeOver(request, spkiHash, holder)
+    }
+    if (holder !== undefined)
+      throw refusal('ERR_SERIAL_USED', `serial number ${target.serial} has a device already`, {
+        serial: target.serial,
+        product: target.product,
+        device: holder.id,
+      })
+    if (place.table === 'token')
+      throw refusal('ERR_TOKEN_SPENT', 'the token has paid for as many devices as it may')
+    if (place.table === 'element')
+      throw refusal('ERR_ELEMENT_USED', 'the secure element belongs to another device')
+    if (place.table === 'device' && target.eui64 !== undefined)
+      throw refusal('ERR_EUI64_USED', `EUI-64 ${target.eui64} belongs to another device`, {
+        device: device.id,
+      })
+    throw error
+  }
+
+  private async holderOf(target: Target<'newDevice'>): Promise<DeviceRow | undefined> {
+    const found = await this.parts.store.find('device', 'serial', target.serial)
+    return found.find(({ product }) => product === target.product)
+  }
+
+  // --- A device that exists -------------------------------------------------------------------------------------------
+
+  private async reserveForDevice(
+    request: ReservationRequest,
+    target: Target<'device'>,
+  ): Promise<Reservation> {
+    const device = await this.parts.store.get('device', target.id)
+    if (device === undefined) throw refusal('ERR_DEVICE_UNKNOWN', `there is no device ${target.id}`)
+    const refused = device.state === 'manufactured' ? undefined : stateRefusal(device)
+    if (refused !== undefined) throw refused
+    const key = this.newKey(request, device.id, target.origin, target.element)
+    const known = await this.parts.store.get('key', key.spkiHash)
+    if (known !== undefined && known.device !== device.id) throw keyUsed(key.spkiHash)
+    const earlier = known && (await this.earlier(request, key.spkiHash))
+    if (earlier !== undefined) return this.takeOver(request, key.spkiHash, device)
+    const certificate = this.newCertificate(request, key.spkiHash, device.id, null)
+    const writes: Write[] = [{ kind: 'insert', table: 'certificate', row: certificate }]
+    if (known === undefined) writes.push({ kind: 'insert', table: 'key', row: key })
+    await this.parts.store.apply({
+      conditions: [
+        { kind: 'equals', table: 'device', key: device.id, where: { state: device.state } },
+      ],
+      writes,
+      events: [this.reservedEvent(request, certificate)],
+    })
+    return { serial: certificate.serial, device, issued: null }
+  }
+
+  /** The certificate of the same request for the same key: answered before, or not yet. */
+  private async earlier(
+    request: ReservationRequest,
+    spkiHash: string,
+  ): Promise<CertificateRow | undefined> {
+    const rows = await this.parts.store.find('certificate', 'spkiHash', spkiHash)
+    return rows.find(
+      (row) =>
+        row.request === request.request && row.profile === request.profile && row.status !== 'void',
+    )
+  }
+
+  private async takeOver(
+    request: ReservationRequest,
+    spkiHash: string,
+    device: DeviceRow,
+  ): Promise<Reservation> {
+    const refused = device.state === 'manufactured' ? undefined : stateRefusal(device)
+    if (refused !== undefined) throw refused
+    const row = await this.earlier(request, spkiHash)
+    if (row === undefined) throw keyUsed(spkiHash)
+    switch (row.status) {
+      case 'issued':
+      case 'confirmed':
+        return { serial: row.serial, device, issued: row }
+      case 'reserved':
+        await this.parts.store.apply({
+          conditions: [
+            {
+              kind: 'equals',
+              table: 'certificate',
+              key: row.serial,
+              where: { status: 'reserved' },
+            },
+          ],
+          writes: [
+            {
+              kind: 'update',
+              table: 'certificate',
+              key: row.serial,
+              set: {
+                reservedUntil: this.reservedUntil(),
+                notBefore: request.notBefore,
+                notAfter: request.notAfter,
+              },
+            },
+          ],
+        })
+        return { serial: row.serial, device, issued: null }
+      case 'revoked':
+        throw refusal('ERR_CERT_REVOKED', `certificate ${row.serial} of this request was revoked`)
+      case 'superseded':
+      case 'void':
+        throw keyUsed(spkiHash)
+    }
+  }
+
+  // --- Applications, people, the house itself ------------------------------------------------------------------------------
+
+  /** Such a request may be repeated with the same key (a renewal), and then makes a new certificate. */
+  private async reserveForHouse(
+    request: ReservationRequest,
+    application: string | null,
+  ): Promise<Reservation> {
+    const key = this.newKey(request, null, 'software', undefined)
+    const known = await this.parts.store.get('key', key.spkiHash)
+    if (known !== undefined) {
+      const rows = await this.parts.store.find('certificate', 'spkiHash', key.spkiHash)
+      const same = rows.every(
+        (row) => row.profile === request.profile && row.application === application,
+      )
+      if (known.device !== null || !same) throw keyUsed(key.spkiHash)
+    }
+    const certificate = this.newCertificate(request, key.spkiHash, null, application)
+    const writes: Write[] = [{ kind: 'insert', table: 'certificate', row: certificate }]
+    if (known === undefined) writes.push({ kind: 'insert', table: 'key', row: key })
+    await this.parts.store.apply({ writes, events: [this.reservedEvent(request, certificate)] })
+    return { serial: certificate.serial, device: null, issued: null }
+  }
+
+  // --- Rows ------------------------------------------------------------------------------------------------------------------
+
+  private newDevice(target: Target<'newDevice'>, eui64: string): DeviceRow {
+    return {
+      id: deviceId(eui64),
+      eui64,
+      serial: target.serial,
+      product: target.product,
+      owner: 'house',
+      state: 'manufactured',
+      assurance: target.assurance,
+      road: null,
+      firstSeen: null,
+      lastSeen: null,
+      reason: null,
+      resumeState: null,
+      createdAt: this.parts.clock.now(),
+      version: 1,
+    }
+  }
+
+  private newKey(
+    request: ReservationRequest,
+    device: string | null,
+    origin: KeyRow['origin'],
+    element: ElementClaim | undefined,
+  ): KeyRow {
+    return {
+      spkiHash: sha256Hex(this.parts, request.spki),
+      spki: request.spki,
+      device,
+      elementKind: element?.kind ?? null,
+      elementSerial: element?.serial ?? null,
+      slot: element?.slot ?? null,
+      origin,
+      evidence: null,
+      verdict: null,
+      createdAt: this.parts.clock.now(),
+    }
+  }
+
+  private newCertificate(
+    request: ReservationRequest,
+    spkiHash: string,
+    device: string | null,
+    application: string | null,
+  ): CertificateRow {
+    return {
+      serial: this.newSerial(),
+      ca: request.ca,
+      fingerprint: null,
+      x5t: null,
+      profile: request.profile,
+      device,
+      application,
+      spkiHash,
+      der: null,
+      status: 'reserved',
+      notBefore: request.notBefore,
+      notAfter: request.notAfter,
+      revokedAt: null,
+      reason: null,
+      overlapUntil: null,
+      reservedUntil: this.reservedUntil(),
+      request: request.request,
+      createdAt: this.parts.clock.now(),
+    }
+  }
+
+  /** Positive, and of constant length: the first octet is 0x40..0x7f. */
+  private newSerial(): string {
+    const digits = randomHex(this.parts, serialBytes)
+    const first = (Number.parseInt(digits.slice(0, 2), 16) & 0x3f) | 0x40
+    return first.toString(16) + digits.slice(2)
+  }
+
+  private reservedUntil(): Milliseconds {
+    return this.parts.clock.now() + reservationMs
+  }
+
+  private reservedEvent(
+    request: ReservationRequest,
+    row: CertificateRow,
+  ): NonNullable<Change['events']>[number] {
+    const { serial, ca, profile, spkiHash } = row
+    const data = { serial, ca, profile, key: spkiHash, request: request.request }
+    return auditEvent(this.parts, 'certificate.reserved', row.device ?? serial, request.actor, data)
+  }
+}
+
+function checkNewDevice(
+  target: Target<'newDevice'>,
+  product: ProductRow,
+  token: TokenRow | undefined,
+): void {
+  const { serial, eui64 } = target
+  if (token !== undefined && token.product !== product.name)
+    throw refusal('ERR_TOKEN_PRODUCT', `the token is for product ${token.product}`, {
+      token: token.id,
+    })
+  if (token !== undefined && token.serial !== null && token.serial !== serial)
+    throw refusal('ERR_TOKEN_SERIAL', `the token is for serial number ${token.serial}`, {
+      token: token.id,
+    })
+  if (!matchesPattern(product.serialPattern, serial))
+    throw refusal(
+      'ERR_SERIAL_PATTERN',
+      `serial number ${serial} does not fit ${product.serialPattern}`,
+    )
+  if (eui64 === undefined) return
+  if (!isIndividual(eui64))
+    throw refusal('ERR_EUI64_INVALID', `${eui64} is not the EUI-64 of one device`)
+  // A maker's certificate vouches for the maker's own addresses; a token only for its product's block.
+  if (token !== undefined && !insideBlock(eui64, product))
+    throw refusal(
+      'ERR_EUI64_OUTSIDE_BLOCK',
+      `EUI-64 ${eui64} is outside the block of ${product.name}`,
+    )
+}
+
+function elementWrites(element: ElementClaim | undefined, device: DeviceRow): Write[] {
+  if (element === undefined) return []
+  const { serial, kind } = element
+  return [
+    {
+      kind: 'insert',
+      table: 'element',
+      row: { serial, kind, device: device.id, createdAt: device.createdAt },
+    },
+  ]
+}
+
+function keyUsed(spkiHash: string): Error {
+  return refusal('ERR_KEY_USED', 'this public key belongs to another device or request', {
+    key: spkiHash,
+  })
+}

@@ -1,0 +1,159 @@
+/**
+ * Why a device is where it is: its last states, its last refusals with their remedy, its certificates, and what to do next. For people:
+ * one document of plain values.
+ */
+import type { CertificateRow, DeviceRow, EventRow } from '../ports.ts'
+import type { RegistryParts } from './context.ts'
+import type { LookUp } from './lookUp.ts'
+import { remedyOf } from './remedies.ts'
+import { stateRefusal } from './lifecycle.ts'
+
+const eventsRead = 500
+const shownMax = 10
+
+export interface Why {
+  /** null: refusals of a certificate or an address that belongs to no device. */
+  readonly device: {
+    readonly id: string
+    readonly serial: string
+    readonly product: string
+    readonly state: string
+    readonly reason: string | null
+    readonly lastSeen: string | null
+  } | null
+  /** One sentence. */
+  readonly verdict: string
+  readonly next: string
+  readonly history: readonly {
+    readonly time: string
+    readonly event: string
+    readonly actor: string
+    readonly data: unknown
+  }[]
+  readonly refusals: readonly {
+    readonly time: string
+    readonly code: string
+    readonly message: string
+    readonly where: string | null
+    readonly road: string
+    readonly address: string
+    readonly remedy: string
+  }[]
+  readonly certificates: readonly {
+    readonly serial: string
+    readonly profile: string
+    readonly status: string
+    readonly reason: string | null
+    readonly notAfter: string
+    readonly fingerprint: string | null
+  }[]
+}
+
+export async function explain(parts: RegistryParts, lookUp: LookUp, text: string): Promise<Why> {
+  const stranger = await strangerOf(parts, text)
+  if (stranger.length > 0) return ofStranger(stranger)
+  const device = await lookUp.find(text)
+  const events = await newest(parts, device.id)
+  const refusals = events.filter(({ type }) => type === 'refused').map(refusalOf)
+  const certificates = await lookUp.certificatesOf(device.id)
+  const { id, serial, product, state, reason, lastSeen } = device
+  return {
+    device: {
+      id,
+      serial,
+      product,
+      state,
+      reason,
+      lastSeen: lastSeen === null ? null : time(lastSeen),
+    },
+    ...verdictOf(device, certificates, refusals[0], parts.clock.now()),
+    history: events
+      .filter(({ type }) => type !== 'refused')
+      .slice(0, shownMax)
+      .map(historyOf),
+    refusals: refusals.slice(0, shownMax),
+    certificates: certificates.filter(({ status }) => status !== 'void').map(certificateOf),
+  }
+}
+
+/** A fingerprint or an address that was refused and is no device's. */
+async function strangerOf(parts: RegistryParts, text: string): Promise<readonly EventRow[]> {
+  const subject = text.trim().toLowerCase()
+  if (/^[0-9a-f]{64}$/.test(subject)) {
+    const [known] = await parts.store.find('certificate', 'fingerprint', subject)
+    if (known !== undefined && known.device !== null) return []
+  }
+  const events = await newest(parts, subject)
+  return events.filter(({ type }) => type === 'refused')
+}
+
+function ofStranger(events: readonly EventRow[]): Why {
+  const refusals = events.slice(0, shownMax).map(refusalOf)
+  return {
+    device: null,
+    verdict: `It is no device of this house; it was turned away ${events.length} times.`,
+    next: refusals[0]?.remedy ?? remedyOf('ERR_DEVICE_UNKNOWN'),
+    history: [],
+    refusals,
+    certificates: [],
+  }
+}
+
+function newest(parts: RegistryParts, subject: string): Promise<readonly EventRow[]> {
+  return parts.store.find('event', 'subject', subject, { limit: eventsRead, newestFirst: true })
+}
+
+function verdictOf(
+  device: DeviceRow,
+  certificates: readonly CertificateRow[],
+  refusal: Why['refusals'][number] | undefined,
+  now: number,
+): { verdict: string; next: string } {
+  const refused = stateRefusal(device)
+  if (refused !== undefined)
+    return { verdict: `It is not let in: ${refused.message}.`, next: refused.hint ?? '' }
+  const live = certificates.filter(({ status }) => status === 'issued' || status === 'confirmed')
+  if (live.length === 0)
+    return { verdict: 'It has no live certificate.', next: remedyOf('ERR_CERT_REVOKED') }
+  if (live.every(({ notAfter }) => notAfter < now))
+    return { verdict: 'Its certificate has expired.', next: remedyOf('ERR_CERT_EXPIRED') }
+  const since = device.lastSeen ?? 0
+  if (refusal !== undefined && Date.parse(refusal.time) > since)
+    return { verdict: `It was turned away last: ${refusal.message}.`, next: refusal.remedy }
+  return device.lastSeen === null
+    ? { verdict: 'It is enrolled and has not come yet.', next: 'Let it connect.' }
+    : { verdict: 'It is let in.', next: 'Nothing is to be done.' }
+}
+
+function historyOf({ time: at, type, actor, data }: EventRow): Why['history'][number] {
+  return { time: time(at), event: type, actor, data: JSON.parse(data) as unknown }
+}
+
+function refusalOf(row: EventRow): Why['refusals'][number] {
+  const parsed: unknown = JSON.parse(row.data)
+  const data = new Map<string, unknown>(Object.entries(parsed ?? {}))
+  const text = (name: string): string => textOf(data.get(name))
+  const code = text('code')
+  return {
+    time: time(row.time),
+    code,
+    message: text('message'),
+    where: data.has('where') ? text('where') : null,
+    road: text('road'),
+    address: text('address'),
+    remedy: remedyOf(code),
+  }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function certificateOf(row: CertificateRow): Why['certificates'][number] {
+  const { serial, profile, status, reason, notAfter, fingerprint } = row
+  return { serial, profile, status, reason, notAfter: time(notAfter), fingerprint }
+}
+
+function time(at: number): string {
+  return new Date(at).toISOString()
+}
