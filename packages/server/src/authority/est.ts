@@ -4,13 +4,18 @@
  * A retried request whose answer was lost gets the certificate that was made for it.
  * Left out: fullcmc, serverkeygen (a device makes its own keys), CA labels in the path.
  */
-import { encodeCertsOnly, euiFromCertificate, serialNumberOf } from '@countersign/core/credential'
-import type { VerifiedPeer } from '@countersign/core/credential'
+import {
+  encodeCertsOnly,
+  euiFromCertificate,
+  serialNumberOf,
+  type VerifiedPeer,
+} from '@countersign/core/credential'
 import { isCountersignError } from '@countersign/core/errors'
 import type { Clock, Crypto } from '@countersign/core/ports'
 import type {
   Admitted,
   CaRow,
+  DeviceRow,
   EstRequest,
   EstResponse,
   EstService,
@@ -45,7 +50,12 @@ export interface EnrolmentDesk {
   /** Judges the state of device and certificate: throws for a suspended or revoked one. */
   admit(peer: VerifiedPeer, road: Road): Promise<Admitted>
   /** What a maker's certificate entitles to: the device that it names, or a new one of the product in its anchor's scope. */
-  admitMaker(peer: VerifiedPeer): Promise<ReservationRequest['target']>
+  admitMaker(
+    peer: VerifiedPeer,
+  ): Promise<
+    | { readonly kind: 'device'; readonly device: DeviceRow }
+    | { readonly kind: 'newDevice'; readonly product: string; readonly serial: string }
+  >
   refused(refusal: Refusal): void
 }
 
@@ -192,16 +202,31 @@ class Enrolment {
   }
 
   async #byMaker(request: EstRequest, peer: VerifiedPeer): Promise<EstResponse> {
-    const target = await this.#parts.desk.admitMaker(peer)
+    const standing = await this.#parts.desk.admitMaker(peer)
     const asked = this.#read(request)
-    const { subject } = peer.leaf
-    this.#requireSame(asked, serialNumberOf(subject), euiFromCertificate(peer.leaf))
-    const product = await this.#productOf(target)
+    const eui64 = euiFromCertificate(peer.leaf)
+    requireSame(asked, serialNumberOf(peer.leaf.subject), eui64 ?? asked.eui64)
+    const wanted = { request: `maker:${peer.fingerprint}`, actor: 'device' }
+    if (standing.kind === 'device') {
+      const { id, product } = standing.device
+      return this.#issue(asked, product, {
+        ...wanted,
+        target: { kind: 'device', id, origin: 'software' },
+      })
+    }
+    const { product, serial } = standing
     return this.#issue(asked, product, {
-      request: `maker:${peer.fingerprint}`,
-      actor: 'device',
-      target:
-        target.kind === 'newDevice' ? { ...target, eui64: target.eui64 ?? asked.eui64 } : target,
+      ...wanted,
+      target: {
+        kind: 'newDevice',
+        product,
+        serial,
+        eui64: eui64 ?? asked.eui64,
+        // What a foreign maker says of its hardware is evidence that nobody has judged yet.
+        origin: 'software',
+        assurance: 0,
+        tokenHash: undefined,
+      },
     })
   }
 
@@ -217,7 +242,7 @@ class Enrolment {
     }
     const { device, certificate } = await this.#parts.desk.admit(peer, 'https')
     const asked = this.#read(request)
-    this.#requireSame(asked, device.serial, device.eui64)
+    requireSame(asked, device.serial, device.eui64)
     const product = await this.#parts.desk.product(device.product)
     const isDue = peer.leaf.notAfter - product.renewalDays * dayMs <= this.#parts.clock.now()
     this.#rate.take(device.id, peer.fingerprint, asked.spki, isDue)
@@ -231,27 +256,6 @@ class Enrolment {
   #read(request: EstRequest): DeviceRequest {
     requireMediaType(request.contentType, 'application/pkcs10')
     return judgeDeviceRequest(decodeBody(request.body), this.#parts.crypto)
-  }
-
-  /** §4.2.2: the request names the device that the certificate names. What the profile does not carry over is not compared. */
-  #requireSame(asked: DeviceRequest, serial: string | undefined, eui64: string | undefined): void {
-    if (asked.serial !== serial) {
-      throw refuse(
-        'ERR_EST_SUBJECT',
-        `the request names ${asked.serial}, the certificate ${serial ?? 'no serialNumber'}`,
-        'Ask with the serialNumber of the certificate in use.',
-      )
-    }
-    if (asked.eui64 === undefined || asked.eui64 === eui64) return
-    throw refuse(
-      'ERR_EST_SUBJECT',
-      `the request names the EUI-64 ${asked.eui64}, the certificate ${eui64 ?? 'none'}`,
-      'Ask with the EUI-64 of the certificate in use, or leave subjectAltName out.',
-    )
-  }
-
-  async #productOf(target: ReservationRequest['target']): Promise<string> {
-    return target.kind === 'newDevice' ? target.product : 'default'
   }
 
   async #issue(
@@ -271,4 +275,25 @@ class Enrolment {
     const der = encodeCertsOnly([issued.der])
     return derAnswer('application/pkcs7-mime; smime-type=certs-only', der)
   }
+}
+
+/** §4.2.2: the request names the device that the certificate names. What the profile does not carry over is not compared. */
+function requireSame(
+  asked: DeviceRequest,
+  serial: string | undefined,
+  eui64: string | undefined,
+): void {
+  if (asked.serial !== serial) {
+    throw refuse(
+      'ERR_EST_SUBJECT',
+      `the request names ${asked.serial}, the certificate ${serial ?? 'no serialNumber'}`,
+      'Ask with the serialNumber of the certificate in use.',
+    )
+  }
+  if (asked.eui64 === undefined || asked.eui64 === eui64) return
+  throw refuse(
+    'ERR_EST_SUBJECT',
+    `the request names the EUI-64 ${asked.eui64}, the certificate ${eui64 ?? 'none'}`,
+    'Ask with the EUI-64 of the certificate in use, or leave subjectAltName out.',
+  )
 }
