@@ -15,12 +15,15 @@ export type AnchorErrorCode =
   | 'ERR_ANCHOR_EXISTS'
   | 'ERR_ANCHOR_UNKNOWN'
   | 'ERR_ANCHOR_HOUSE'
+  | 'ERR_ANCHOR_ROLE'
 
 export interface AnchorDraft {
   readonly der: Uint8Array
-  readonly product?: string | undefined
-  readonly serialPattern?: string | undefined
-  readonly notAfter?: Milliseconds | undefined
+  /** Only makers may be foreign. */
+  readonly role?: Role | undefined
+  readonly product?: string | null | undefined
+  readonly serialPattern?: string | null | undefined
+  readonly notAfter?: Milliseconds | null | undefined
   readonly assuranceCap?: Assurance | undefined
 }
 
@@ -42,6 +45,13 @@ export class Anchors {
   async add(draft: AnchorDraft): Promise<AnchorRow> {
     const certificate = parseCertificate(draft.der)
     const fingerprint = sha256Hex(this.parts, draft.der)
+    if (draft.role !== undefined && draft.role !== 'maker')
+      throw anchorError(
+        'ERR_ANCHOR_ROLE',
+        `a foreign anchor cannot have the role ${draft.role}`,
+        fingerprint,
+        'Only makers may be foreign: use --role maker.',
+      )
     if (certificate.extensions.basicConstraints?.ca !== true)
       throw anchorError(
         'ERR_ANCHOR_NOT_A_CA',
@@ -50,7 +60,7 @@ export class Anchors {
         'Give the certificate of the maker’s issuing CA.',
       )
     if (
-      draft.product !== undefined &&
+      typeof draft.product === 'string' &&
       (await this.parts.store.get('product', draft.product)) === undefined
     )
       throw misuse('ERR_PRODUCT_UNKNOWN', `there is no product ${draft.product}`, draft.product)

@@ -82,8 +82,13 @@ export class Registry implements Gatekeeper {
     if (known === undefined) await this.#products.add(defaultProduct, {}, 'system')
   }
 
-  /** When nothing is being written that nobody waits for. Call it before the store is closed. */
+  /** When nothing is being written that nobody waits for. */
   settled(): Promise<void> {
+    return this.#background.settled()
+  }
+
+  /** Before the store is closed: tells the log what it has only counted until now. */
+  close(): Promise<void> {
     this.#refusals.flush()
     return this.#background.settled()
   }
