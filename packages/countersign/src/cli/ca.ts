@@ -1,6 +1,8 @@
 /** `countersign ca …` and `ca anchor …`: the authorities of the house, what they issued and whom we believe. */
 import { writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { RevocationReason, Role } from '@countersign/core/credential'
+import { CallerError } from '@countersign/core/errors'
 import type { Command } from 'commander'
 import { readBase64 } from './application.ts'
 import { addCommand, type Line } from './command.ts'
@@ -91,7 +93,12 @@ function addAnchor(ca: Command, terminal: Terminal): void {
     example: 'ca anchor add maker.pem --product thermometer --serial-pattern "TH-*"',
     folder: true,
     options: [
-      { flags: '--role <role>', text: 'what it vouches for', choices: roles, default: 'maker' },
+      {
+        flags: '--role <role>',
+        text: "what it vouches for; the other roles are the house's own",
+        choices: ['maker'],
+        default: 'maker',
+      },
       { flags: '--product <name>', text: 'only for this product' },
       { flags: '--serial-pattern <pattern>', text: 'only these serial numbers' },
       { flags: '--until <time>', text: 'RFC 3339 or a duration from now' },
@@ -180,14 +187,22 @@ async function crl(line: Line): Promise<void> {
 }
 
 async function rollover(line: Line): Promise<void> {
-  const file = line.optional('rootPassphraseFile')
   const { dir, terminal } = line
-  const role = line.argument(0) as Role
-  const rootPassphrase =
-    file === undefined ? undefined : await readPassphrase({ file, dir, terminal })
+  const role = roles.find((one) => one === line.argument(0))
+  if (role === undefined) {
+    throw new CallerError(
+      'ERR_USAGE',
+      `"${line.argument(0)}" is no role`,
+      {},
+      { where: 'role', hint: `Roles: ${roles.join(', ')}.` },
+    )
+  }
+  const file = line.optional('rootPassphraseFile') ?? line.optional('passphraseFile')
+  const rootKey = line.optional('rootKey')
+  const rootPassphrase = await readPassphrase({ file, dir, terminal })
   const made = await ask(line, 'ca.rollover', {
     role,
-    rootKey: line.optional('rootKey'),
+    rootKey: rootKey === undefined ? undefined : resolve(rootKey),
     rootPassphrase,
   })
   terminal.data(made, () =>
@@ -202,7 +217,7 @@ async function rollover(line: Line): Promise<void> {
 async function addForeign(line: Line): Promise<void> {
   const until = line.optional('until')
   const added = await ask(line, 'anchor.add', {
-    role: line.text('role') as Role,
+    role: 'maker',
     certificate: await readBase64(line.argument(0)),
     product: line.optional('product'),
     serialPattern: line.optional('serialPattern'),

@@ -20,6 +20,7 @@ export function addServe(program: Command, terminal: Terminal): void {
         text: 'where a door listens (repeat for more); port 0 picks a free one',
         many: true,
       },
+      { flags: '--accept-clock', text: 'serve although the clock is far behind the last event' },
     ],
     notes:
       'Prints {"event":"ready","listeners":{…}} on stdout when all doors are open. Stops on SIGINT or SIGTERM\nafter what is in flight; a second signal does not wait.',
@@ -43,11 +44,10 @@ async function serve(line: Line): Promise<void> {
     openHouse(dir, { passphrase, config, log }),
   )
   try {
-    const served = await openDoors(house)
+    const served = await openDoors(house, { acceptClock: line.flag('acceptClock') })
     terminal.document({ event: 'ready', listeners: served.listeners })
     log.info({ ...served.listeners, dir }, 'ready')
-    const reason = await Promise.race([stop, served.failed])
-    log.info({ reason }, 'stopping')
+    log.info({ signal: await stop }, 'stopping')
     await served.close()
   } finally {
     await house.close()

@@ -10,7 +10,7 @@ import {
   parseCertificate,
 } from '@countersign/core/credential'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
-import type { Store } from '../ports.ts'
+import type { CertificateRow, Store } from '../ports.ts'
 import { serverNames } from './extensions.ts'
 import type { Hierarchy } from './hierarchy.ts'
 import type { Issuer } from './issuer.ts'
@@ -122,6 +122,14 @@ export class ServerLeaf {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written above, and nowhere else
     return row === undefined ? undefined : (JSON.parse(row.value) as LeafSetting)
   }
+}
+
+/** The leaf in use, without the keys: what `doctor` looks at. */
+export async function leafInUse(store: Pick<Store, 'get'>): Promise<CertificateRow | undefined> {
+  const row = await store.get('setting', settingName)
+  if (row === undefined) return undefined
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written above, and nowhere else
+  return await store.get('certificate', (JSON.parse(row.value) as LeafSetting).serial)
 }
 
 function hasNames(leaf: Certificate, hosts: readonly string[]): boolean {

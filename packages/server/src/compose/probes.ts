@@ -6,7 +6,7 @@ import { Vault } from '../authority/vault.ts'
 import type { Address, DoorName } from '../config.ts'
 import { listen } from '../listen.ts'
 import { type Check, fail, ok } from './check.ts'
-import { keysFolder } from './found.ts'
+import { keysFolder } from './layout.ts'
 
 export async function checkKeys(dir: string, passphrase: string): Promise<Check> {
   await Vault.open({ directory: join(dir, keysFolder), passphrase })

@@ -6,7 +6,8 @@ import { openHouse } from '../compose.ts'
 import { connectControl } from '../control/controlClient.ts'
 import type { House } from '../control/contract.ts'
 import { runOperation } from '../control/operations.ts'
-import { announcedBy, readMark } from '../store/folder.ts'
+import { readMark } from '../store/folder.ts'
+import { ownerFacts } from '../store/folderLock.ts'
 
 export interface ReachOptions {
   /** Asked at most once, and only when an operation needs a key that nobody has open. */
@@ -36,7 +37,7 @@ export async function reachHouse(dir: string, options: ReachOptions): Promise<Ho
 }
 
 async function remoteHouse(dir: string): Promise<House | undefined> {
-  const endpoint = announcedBy(dir)?.facts['control']
+  const endpoint = ownerFacts(dir)?.facts['control']
   if (endpoint === undefined) return undefined
   const client = await connectControl(endpoint)
   if (client === undefined) return undefined

@@ -4,16 +4,16 @@
  */
 import type { Clock, Random } from '@countersign/core/ports'
 import type { Applications } from '../application/applications.ts'
+import type { WebhookTargets } from '../application/webhookTarget.ts'
 import type { Authority } from '../authority/authority.ts'
-import type { Vault } from '../authority/vault.ts'
 import type { Config } from '../config.ts'
-import type { Log, Notices, Store, Timers } from '../ports.ts'
+import type { Log, Notices, Sealer, Store, Timers } from '../ports.ts'
 import type { Registry } from '../registry/registry.ts'
 
 export interface Keys {
-  readonly vault: Vault
   readonly authority: Authority
-  readonly applications: Applications
+  /** Works from now on; before, whoever uses it has forgotten to await `keys()`. */
+  readonly sealer: Sealer
 }
 
 export interface Services {
@@ -27,11 +27,15 @@ export interface Services {
   readonly store: Store
   readonly notices: Notices
   readonly registry: Registry
-  /** Empty until the doors are open. */
-  readonly listeners: Readonly<Record<string, string>>
+  /** Adding and testing need `keys()` first; listing and removing do not. */
+  readonly applications: Applications
+  readonly targets: WebhookTargets
+  /** Opened once; asks for the passphrase. */
   keys(): Promise<Keys>
-  /** Others find the owner's control socket by it. */
-  announce(facts: Readonly<Record<string, string>>): void
+  /** Url of each open door; empty until `serve` has opened them. */
+  readonly listeners: Readonly<Record<string, string>>
   setListeners(listeners: Readonly<Record<string, string>>): void
+  /** What other processes read of the folder's owner. */
+  announce(facts: Readonly<Record<string, string>>): void
   close(): Promise<void>
 }

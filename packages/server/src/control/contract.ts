@@ -55,6 +55,7 @@ export interface ProductDocument {
   readonly assuranceMin: Assurance
   readonly validityDays: number
   readonly renewalDays: number
+  readonly overlapDays: number
   readonly serialPattern: string
   readonly euiFirst: string
   readonly euiLast: string
@@ -69,6 +70,7 @@ export interface ProductParams {
   readonly assuranceMin?: number | undefined
   readonly validityDays?: number | undefined
   readonly renewalDays?: number | undefined
+  readonly overlapDays?: number | undefined
   readonly serialPattern?: string | undefined
   readonly euiFirst?: string | undefined
   readonly euiLast?: string | undefined
@@ -218,7 +220,7 @@ export interface Operations {
   ]
   'anchor.add': [
     {
-      readonly role: Role
+      readonly role: 'maker'
       readonly certificate: string
       readonly product?: string | undefined
       readonly serialPattern?: string | undefined

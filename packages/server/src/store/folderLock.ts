@@ -91,7 +91,7 @@ function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === sqliteBusy
 }
 
-function ownerFacts(dir: string): Owner | undefined {
+export function ownerFacts(dir: string): Owner | undefined {
   try {
     return ownerSchema.parse(JSON.parse(readFileSync(join(dir, ownerFile), 'utf8')))
   } catch {

@@ -1,6 +1,6 @@
 /** Rows as documents: what `--json` shows. Times become RFC 3339; secrets and sealed bytes have no place here. */
 import { createHash } from 'node:crypto'
-import { encodePem } from '@countersign/core/codec'
+import { pem } from '@countersign/core/codec'
 import { formatName, parseCertificate } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import type {
@@ -102,7 +102,7 @@ export function anchorDocument(row: AnchorRow): AnchorDocument {
 }
 
 export function certificatePem(der: Uint8Array): string {
-  return encodePem('CERTIFICATE', der)
+  return pem('CERTIFICATE', der)
 }
 
 export function sha256(bytes: Uint8Array): string {

@@ -2,9 +2,12 @@
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { backupHouse } from '../../compose/backup.ts'
+import { leafInUse } from '../../authority/serverLeaf.ts'
 import { lastEvent } from '../../compose/clockCheck.ts'
+import type { Services } from '../../compose/services.ts'
 import { verifyLog } from '../../store/verifyLog.ts'
 import { version } from '../../version.ts'
+import type { HouseDocument } from '../contract.ts'
 import { rfc3339 } from './documents.ts'
 import { noParams, parameterError, type Table, text } from './operation.ts'
 
@@ -19,6 +22,7 @@ export const houseOperations: Table<'house.show' | 'house.backup' | 'log.verify'
         demo: house.demo,
         pid: process.pid,
         listeners: house.listeners,
+        serverCertificate: await serverLeaf(house),
         lastEvent: last === undefined ? null : { seq: last.seq, time: rfc3339(last.time) },
       }
     },
@@ -36,4 +40,10 @@ export const houseOperations: Table<'house.show' | 'house.backup' | 'log.verify'
     params: noParams,
     run: async (house) => ({ ok: true, ...(await verifyLog(house.store)) }),
   },
+}
+
+async function serverLeaf({ store }: Services): Promise<HouseDocument['serverCertificate']> {
+  const leaf = await leafInUse(store)
+  if (leaf === undefined) return null
+  return { notBefore: rfc3339(leaf.notBefore), notAfter: rfc3339(leaf.notAfter) }
 }

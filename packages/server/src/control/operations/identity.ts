@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { DeviceState } from '../../ports.ts'
 import { certificateDocument, deviceDocument, rfc3339 } from './documents.ts'
+import { deviceUrl, serverAnchor } from './serverFacts.ts'
 import { parameterError, revocationReason, type Table, text, time } from './operation.ts'
 
 /** Rows of one answer: what a line of the control socket holds with room to spare. */
@@ -54,8 +55,8 @@ export const identityOperations: Table<Names> = {
       })
       return {
         token,
-        server: house.deviceUrl(),
-        anchor: await house.serverAnchor(),
+        server: await deviceUrl(house),
+        anchor: await serverAnchor(house),
         id: tokenId,
         product,
         count,

@@ -1,9 +1,10 @@
 /** Products and applications. */
 import { z } from 'zod'
 import type { ProductParams } from '../contract.ts'
-import { applicationDocument, productDocument } from './documents.ts'
-import { fileDer } from './files.ts'
-import { file, noParams, parameterError, type Table, text } from './operation.ts'
+import type { ProductPolicy } from '../../registry/registry.ts'
+import { applicationDocument, certificatePem, productDocument } from './documents.ts'
+import { requestDer } from './files.ts'
+import { file, noParams, type Table, text } from './operation.ts'
 
 const eui64 = z.string().regex(/^[0-9a-f]{16}$/, 'is not 16 lower-case hex digits')
 const days = z.number().int().min(1).max(36_500)
@@ -23,6 +24,7 @@ const productParams: z.ZodType<ProductParams> = z.strictObject({
   assuranceMin: z.number().int().min(0).max(4).optional(),
   validityDays: days.optional(),
   renewalDays: days.optional(),
+  overlapDays: z.number().int().min(0).max(3650).optional(),
   serialPattern: text.optional(),
   euiFirst: eui64.optional(),
   euiLast: eui64.optional(),
@@ -53,4 +55,53 @@ function policyOf({ name: _name, roads, ...rest }: ProductParams): Partial<Produ
     ...Object.fromEntries(said),
     ...(roads === undefined ? {} : { roads: JSON.stringify([...new Set(roads)]) }),
   }
+}
+
+type ApplicationNames =
+  | 'application.add'
+  | 'application.list'
+  | 'application.test'
+  | 'application.remove'
+
+const nameOnly = z.strictObject({ name: text })
+
+export const applicationOperations: Table<ApplicationNames> = {
+  'application.add': {
+    params: z.strictObject({ name: text, webhook: text.optional(), csr: file.optional() }),
+    run: async (house, { name, webhook, csr }) => {
+      const { authority } = await house.keys()
+      const request = csr === undefined ? undefined : requestDer(csr, '--csr')
+      const added = await house.applications.add({ name, webhook })
+      if (request === undefined) return added
+      const { id } = added
+      const issued = await authority
+        .issueForApplication({ id, name, csr: request })
+        .catch(async (error: unknown) => {
+          // A refused request leaves no half-made application behind.
+          await house.applications.remove(id)
+          throw error
+        })
+      const certificate = certificatePem(issued.der) + certificatePem(issued.issuer)
+      return { ...added, certificate }
+    },
+  },
+  'application.list': {
+    params: noParams,
+    run: async (house) =>
+      (await house.applications.list()).map((row) => applicationDocument(row, row.deadLetters)),
+  },
+  'application.test': {
+    params: nameOnly,
+    run: async (house, { name }) => {
+      await house.keys()
+      return { ...(await house.applications.test(name)) }
+    },
+  },
+  'application.remove': {
+    params: nameOnly,
+    run: async (house, params) => {
+      const { id, name } = await house.applications.remove(params.name)
+      return { id, name }
+    },
+  },
 }

@@ -1,5 +1,4 @@
 /** Authorities, certificates, revocation lists and anchors. */
-import { createHash } from 'node:crypto'
 import { parseCertificate } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { z } from 'zod'
@@ -80,6 +79,9 @@ export const caOperations: Table<CaNames> = {
     run: async (house, { name }) => {
       const { authority } = await house.keys()
       const der = await authority.crl(name)
+      if (der === undefined) {
+        throw parameterError('name', `there is no CA "${name}"`, 'See "countersign ca show".')
+      }
       return { name, der: Buffer.from(der).toString('base64') }
     },
   },
@@ -101,7 +103,8 @@ type AnchorNames = 'anchor.add' | 'anchor.list' | 'anchor.root' | 'anchor.remove
 export const anchorOperations: Table<AnchorNames> = {
   'anchor.add': {
     params: z.strictObject({
-      role,
+      // The other roles are the house's own (`init`, `ca rollover`).
+      role: z.literal('maker'),
       certificate: file,
       product: text.optional(),
       serialPattern: text.optional(),
@@ -109,30 +112,22 @@ export const anchorOperations: Table<AnchorNames> = {
       assuranceCap: z.number().int().min(0).max(4).optional(),
     }),
     run: async (house, params) => {
-      const der = certificateDer(params.certificate, 'file')
-      const certificate = parseCertificate(der)
-      const row: AnchorRow = {
-        fingerprint: createHash('sha256').update(der).digest('hex'),
-        role: params.role,
-        der: certificate.der,
-        origin: 'foreign',
-        product: params.product ?? null,
-        serialPattern: params.serialPattern ?? null,
-        notAfter: params.notAfter ?? null,
-        assuranceCap: (params.assuranceCap ?? 0) as Assurance,
-        createdAt: house.clock.now(),
-      }
-      await house.registry.addAnchor(row)
+      const { certificate, product, serialPattern, notAfter, assuranceCap } = params
+      const row = await house.registry.addAnchor({
+        der: certificateDer(certificate, 'file'),
+        product,
+        serialPattern,
+        notAfter,
+        // Parsed above as a whole number from 0 to 4.
+        assuranceCap: assuranceCap as Assurance | undefined,
+      })
       return anchorDocument(row)
     },
   },
   'anchor.list': {
     params: z.strictObject({ role: role.optional() }),
     run: async (house, params) => {
-      const rows = await house.registry.listAnchors()
-      return rows
-        .filter((row) => params.role === undefined || row.role === params.role)
-        .map(anchorDocument)
+      return (await house.registry.listAnchors(params.role)).map(anchorDocument)
     },
   },
   'anchor.root': {

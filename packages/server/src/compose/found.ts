@@ -1,0 +1,98 @@
+/**
+ * `init`: a new data folder. Made in place under a marker that goes last, so that an interrupted one is recognised; a folder that is not
+ * empty is never touched.
+ */
+import { randomBytes as nodeRandomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { CallerError } from '@countersign/core/errors'
+import type { Clock } from '@countersign/core/ports'
+import { syncFolder, writeDurably } from '@countersign/element/durable'
+import { type ScryptCost, scryptCost } from '../authority/passphrase.ts'
+import { Authority } from '../authority/authority.ts'
+import { Vault } from '../authority/vault.ts'
+import { furnish } from '../compose.ts'
+import { type ConfigFile, configFile, isHostName, mergeConfig } from '../config.ts'
+import { makeFolder, type DataFolder } from '../store/folder.ts'
+import { crlFolder, devPassphraseFile, keysFolder, unfinishedFile } from './layout.ts'
+import { machineClock } from './world.ts'
+
+export interface FoundOptions {
+  /** Names and addresses of the server, beside localhost. */
+  readonly hosts: readonly string[]
+  /** Absent: one is made and kept beside the data (`--dev`). */
+  readonly passphrase?: string
+  readonly demo: boolean
+  readonly clock?: Clock
+  /** Cheaper only in tests and in the demo, whose keys protect nothing. */
+  readonly cost?: ScryptCost
+}
+
+export interface FoundedFolder {
+  readonly dir: string
+  readonly hosts: readonly string[]
+  /** SHA-256 of the public key of the server issuing CA: what devices pin. */
+  readonly anchor: string
+  readonly dev: boolean
+  readonly demo: boolean
+}
+
+const localHosts: readonly string[] = ['localhost', '127.0.0.1', '::1']
+/** 256 bits: stronger than the key that it protects. */
+const devPassphraseBytes = 32
+
+export async function createFolder(dir: string, options: FoundOptions): Promise<FoundedFolder> {
+  const hosts = [...new Set([...options.hosts.map(checkedHost), ...localHosts])]
+  const clock = options.clock ?? machineClock
+  const folder = await makeFolder(dir, { clock, demo: options.demo })
+  let owned: { close(): Promise<void> } = { close: async () => folder.release() }
+  try {
+    await writeDurably(folder.file(unfinishedFile), '')
+    const passphrase = options.passphrase ?? (await makeDevPassphrase(folder))
+    const file: ConfigFile = { hosts }
+    await writeDurably(folder.file(configFile), `${JSON.stringify(file, null, 2)}\n`)
+    const vault = await Vault.create({
+      directory: folder.file(keysFolder),
+      passphrase,
+      cost: options.cost ?? scryptCost,
+    })
+    const house = await furnish(folder, { passphrase, config: mergeConfig(file, {}), clock, vault })
+    owned = house
+    await Authority.found({
+      store: house.store,
+      vault,
+      clock,
+      directory: folder.file(crlFolder),
+      rootPassphrase: passphrase,
+    })
+    await house.registry.bootstrap()
+    const { authority } = await house.keys()
+    await authority.serverCredential()
+    await rm(folder.file(unfinishedFile))
+    await syncFolder(folder.path)
+    return {
+      dir: folder.path,
+      hosts,
+      anchor: authority.serverAnchor(),
+      dev: options.passphrase === undefined,
+      demo: options.demo,
+    }
+  } finally {
+    await owned.close()
+  }
+}
+
+async function makeDevPassphrase(folder: DataFolder): Promise<string> {
+  const passphrase = nodeRandomBytes(devPassphraseBytes).toString('base64url')
+  await writeDurably(folder.file(devPassphraseFile), `${passphrase}\n`)
+  return passphrase
+}
+
+function checkedHost(host: string): string {
+  if (isHostName(host)) return host
+  throw new CallerError(
+    'ERR_USAGE',
+    `"${host}" is neither a host name nor an IP address`,
+    {},
+    { where: '--host', hint: 'Give the name alone, without https:// and port.' },
+  )
+}

@@ -1,0 +1,12 @@
+/** The server as the command and the demo see it. */
+export { type Check, type Verdict } from './compose/check.ts'
+export { type DoctorReport, examine } from './compose/doctor.ts'
+export { type Served, type ServeOptions, serve } from './compose/doors.ts'
+export { createFolder, type FoundedFolder, type FoundOptions } from './compose/found.ts'
+export { reachHouse, type ReachOptions } from './compose/reach.ts'
+export type { Keys, Services } from './compose/services.ts'
+export { type OpenOptions, openHouse } from './compose.ts'
+export { type Config, type ConfigFlags, type LogLevel, readConfig } from './config.ts'
+export { runOperation } from './control/operations.ts'
+export { createLog, silentLog } from './log.ts'
+export { version } from './version.ts'
