@@ -48,12 +48,18 @@ export class Delivery {
     })
   }
 
+  /** The attempt under way may end by itself for a moment: cut off at once, it would be made a second time after every restart. */
   async stop(): Promise<void> {
+    const { timers, limits } = this.#parts
     this.#stopped = true
     this.#woken = false
     this.#waiting?.cancel()
+    if (this.#running !== undefined) {
+      const late = timers.after(limits.stopGraceMs, () => this.#webhook.close())
+      await this.#running
+      late.cancel()
+    }
     this.#webhook.close()
-    await this.#running
   }
 
   async #run(): Promise<void> {
@@ -85,8 +91,8 @@ export class Delivery {
         cursors.advance(this.#application.id, message.seq)
         return true
       }
-      if (this.#stopped) return false
       if (attempt.gone) return this.#pause()
+      if (this.#stopped) return false
       this.#report(message, attempts, attempt)
       if (attempts >= limits.attemptsMax) {
         await this.#bury(message, attempts, attempt)

@@ -12,6 +12,8 @@ export interface ApplicationLimits {
   /** Wait after the first failed attempt; doubled after each further one. */
   readonly backoffMsMin: number
   readonly backoffMsMax: number
+  /** An attempt under way when the server stops may take so much longer. */
+  readonly stopGraceMs: number
   /** How far an application has read is written at most this often: after a crash so much is delivered again. */
   readonly cursorSaveMs: number
   /** Messages are kept for so long even when every application has had them, so that an events door can go back. */
@@ -37,6 +39,7 @@ export const applicationLimits: ApplicationLimits = {
   attemptsMax: 13,
   backoffMsMin: 1_000,
   backoffMsMax: 300_000,
+  stopGraceMs: 1_500,
   cursorSaveMs: 1_000,
   keptMs: 24 * hour,
   messagesMax: 1_000_000,

@@ -64,7 +64,7 @@ export class Outbox {
     this.#armRetention()
   }
 
-  /** Ends attempts that are under way; they are made again after the next start. */
+  /** Attempts that do not end within a moment are made again after the next start. */
   async close(): Promise<void> {
     this.#closed = true
     this.#stopListening?.()
