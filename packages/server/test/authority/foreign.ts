@@ -1,8 +1,7 @@
 /** Programs that nobody here wrote, as judges of what we write. A missing one is a skip with its reason, or a failure where PEERS=required. */
 import { execFile, execFileSync } from 'node:child_process'
-import { promisify } from 'node:util'
 
-const run = promisify(execFile)
+const maxBuffer = 64 * 1024 * 1024
 
 export interface Answer {
   readonly code: number
@@ -18,20 +17,14 @@ export async function certtool(...args: readonly string[]): Promise<Answer> {
   return call('certtool', args)
 }
 
-async function call(program: string, args: readonly string[]): Promise<Answer> {
-  try {
-    const { stdout, stderr } = await run(program, [...args], { maxBuffer: 64 * 1024 * 1024 })
-    return { code: 0, text: stdout + stderr }
-  } catch (error) {
-    if (!(error instanceof Error) || !('stdout' in error)) throw error
-    const { code, stdout, stderr } = error as Error & {
-      code: number
-      stdout: string
-      stderr: string
-    }
-    if (typeof code !== 'number') throw error
-    return { code, text: stdout + stderr }
-  }
+function call(program: string, args: readonly string[]): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(program, args, { maxBuffer }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : child.exitCode
+      if (code === null) reject(error ?? new Error(`${program} did not end by itself`))
+      else resolve({ code, text: stdout + stderr })
+    })
+  })
 }
 
 /** For `skip`: false when the program is there. */

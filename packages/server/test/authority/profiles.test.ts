@@ -214,8 +214,14 @@ for (const [name, make] of Object.entries(profiles)) {
       const verify = async (): Promise<{ code: number; text: string }> =>
         openssl(
           'verify',
-          ...['-x509_strict', '-crl_check_all', '-CRLfile', await crl(ca, 'root')],
-          ...['-CAfile', root, '-untrusted', issuing],
+          '-x509_strict',
+          '-crl_check_all',
+          '-CRLfile',
+          await crl(ca, 'root'),
+          '-CAfile',
+          root,
+          '-untrusted',
+          issuing,
           ...(purpose === undefined ? [] : ['-purpose', purpose]),
           leaf,
         )
@@ -238,8 +244,13 @@ for (const [name, make] of Object.entries(profiles)) {
       const chain = await file(`${name}-chain.pem`, der, caOf(ca))
       const root = await file('root.pem', caOf('root'))
       const verdict = await certtool(
-        ...['--verify', '--infile', chain, '--load-ca-certificate', root],
-        ...['--load-crl', await crl(ca, 'root')],
+        '--verify',
+        '--infile',
+        chain,
+        '--load-ca-certificate',
+        root,
+        '--load-crl',
+        await crl(ca, 'root'),
       )
       assert.equal(verdict.code, 0, verdict.text)
       assert.match(
@@ -252,8 +263,8 @@ for (const [name, make] of Object.entries(profiles)) {
 
     it('is read by pkijs, and its signature verifies there', async () => {
       const { der, ca } = await make()
-      const leaf = pkijs.Certificate.fromBER(der)
-      const issuer = pkijs.Certificate.fromBER(caOf(ca))
+      const leaf = pkijs.Certificate.fromBER(Uint8Array.from(der))
+      const issuer = pkijs.Certificate.fromBER(Uint8Array.from(caOf(ca)))
       assert.ok(await leaf.verify(issuer))
       assert.equal(Buffer.from(leaf.toSchema().toBER()).compare(der), 0)
     })
@@ -267,11 +278,15 @@ describe('the CRL', () => {
       for (const name of ['root', 'maker', 'owner', 'server', 'operator']) {
         const der = await fresh.authority.crl(name)
         assert.ok(der)
-        const list = pkijs.CertificateRevocationList.fromBER(der)
+        const list = pkijs.CertificateRevocationList.fromBER(Uint8Array.from(der))
         assert.equal(list.revokedCertificates, undefined)
         const ca = fresh.authority.cas().find((row) => row.name === name)
         assert.ok(ca)
-        assert.ok(await list.verify({ issuerCertificate: pkijs.Certificate.fromBER(ca.der) }))
+        assert.ok(
+          await list.verify({
+            issuerCertificate: pkijs.Certificate.fromBER(Uint8Array.from(ca.der)),
+          }),
+        )
       }
       assert.equal(await fresh.authority.crl('nobody'), undefined)
     } finally {
