@@ -16,14 +16,19 @@ export const seed: number = Number(process.env['SEED'] ?? Math.floor(Math.random
 export const runs: number = Number(process.env['PROPERTY_RUNS'] ?? 200)
 
 /** The call throws a PeerError of this code, at this place of the input if one is named. */
-export function refuses(call: () => unknown, code: string | RegExp, where?: string): PeerError {
+export function refuses(
+  call: () => unknown,
+  code: string | RegExp,
+  where?: string,
+  context = '',
+): PeerError {
   let thrown: unknown
   try {
     call()
   } catch (error) {
     thrown = error
   }
-  assert.ok(thrown instanceof PeerError, `expected ${code}, got ${String(thrown)}`)
+  assert.ok(thrown instanceof PeerError, `expected ${code}, got ${String(thrown)} ${context}`)
   if (typeof code === 'string') assert.equal(thrown.code, code, thrown.message)
   else assert.match(thrown.code, code)
   if (where !== undefined) assert.equal(thrown.where, where)
@@ -96,6 +101,11 @@ export function needsOpenssl(): { skip: string | false } {
 
 export function openssl(arguments_: readonly string[], input?: Uint8Array | string): Buffer {
   return execFileSync('openssl', arguments_, { input, stdio: ['pipe', 'pipe', 'pipe'] })
+}
+
+/** What OpenSSL writes, as plain bytes. */
+export function opensslBytes(arguments_: readonly string[]): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(openssl(arguments_))
 }
 
 /** A folder that goes when the file's tests are over. */
