@@ -136,7 +136,7 @@ class LateSealer implements Sealer {
   }
 }
 
-function unfinished(dir: string): AdapterError<'ERR_FOLDER_UNFINISHED'> {
+export function unfinished(dir: string): AdapterError<'ERR_FOLDER_UNFINISHED'> {
   return new AdapterError(
     'ERR_FOLDER_UNFINISHED',
     'init was interrupted before this folder was whole',

@@ -1,8 +1,10 @@
 /** `countersign doctor|backup|restore`: looking after a data folder. */
-import { resolve } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
 import { ask } from './house.ts'
+import { devPassphraseFile, passphraseFor } from './passphrase.ts'
 import { record, type Terminal } from './terminal.ts'
 
 export function addCare(program: Command, terminal: Terminal): void {
@@ -40,9 +42,12 @@ const marks = { ok: ['green', '✓'], warn: ['yellow', '!'], fail: ['red', '✗'
 async function doctor(line: Line): Promise<void> {
   const { examine } = await import('@countersign/server')
   const { dir, terminal } = line
-  const { readPassphrase } = await import('./passphrase.ts')
-  const file = line.optional('passphraseFile') ?? process.env['COUNTERSIGN_PASSPHRASE_FILE']
-  const passphrase = file === undefined ? undefined : await readPassphrase({ file, dir, terminal })
+  // Nobody is asked for a passphrase by a command that only looks.
+  const given =
+    line.optional('passphraseFile') ??
+    process.env['COUNTERSIGN_PASSPHRASE_FILE'] ??
+    (await stat(join(dir, devPassphraseFile)).catch(() => undefined))
+  const passphrase = given === undefined ? undefined : await passphraseFor(line)
   const report = await terminal.during('checking', examine(dir, { passphrase }))
   terminal.data(report, () =>
     report.checks

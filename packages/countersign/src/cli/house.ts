@@ -1,9 +1,10 @@
 /**
  * The way to a data folder: through the `serve` that owns it, or by opening it here. A command cannot tell which.
  */
+import type { LogLevel } from '@countersign/server'
 import type { House, OperationName, ParamsOf, ResultOf } from '@countersign/server/control'
 import type { Line } from './command.ts'
-import { readPassphrase } from './passphrase.ts'
+import { passphraseFor } from './passphrase.ts'
 
 /** Runs one operation and closes the house again. */
 export async function ask<N extends OperationName>(
@@ -15,14 +16,17 @@ export async function ask<N extends OperationName>(
 }
 
 export async function withHouse<T>(line: Line, work: (house: House) => Promise<T>): Promise<T> {
-  const { reachHouse } = await import('@countersign/server')
+  const { createLog, reachHouse } = await import('@countersign/server')
   const { dir, terminal } = line
+  const level = line.optional('logLevel') as LogLevel | undefined
   const house = await terminal.during(
     'opening the data folder',
     reachHouse(dir, {
       // Asked for only when an operation needs a key and no server has it open already.
-      passphrase: () => readPassphrase({ file: line.optional('passphraseFile'), dir, terminal }),
+      passphrase: () => passphraseFor(line),
       warn: (text) => terminal.warn(text),
+      // One command says what it did itself; its log is for those who ask.
+      ...(level === undefined ? {} : { log: createLog(level, process.stderr) }),
     }),
   )
   try {

@@ -26,15 +26,22 @@ async function init(line: Line): Promise<void> {
   const { createFolder } = await import('@countersign/server')
   const { dir, terminal } = line
   const dev = line.flag('dev')
-  const passphrase = dev
-    ? undefined
-    : await readPassphrase({ file: line.optional('passphraseFile'), dir, terminal, confirm: true })
   const made = await terminal.during(
     'making keys and certificates',
     createFolder(dir, {
       hosts: line.many('host'),
       demo: false,
-      ...(passphrase === undefined ? {} : { passphrase }),
+      ...(dev
+        ? {}
+        : {
+            passphrase: () =>
+              readPassphrase({
+                file: line.optional('passphraseFile'),
+                dir,
+                terminal,
+                confirm: true,
+              }),
+          }),
     }),
   )
   terminal.data(made, () =>

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { CallerError } from '@countersign/core/errors'
+import type { Line } from './command.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Kept beside the data by `init --dev`. */
@@ -21,6 +22,12 @@ export interface PassphraseSource {
   readonly terminal: Terminal
   /** `init` asks twice. */
   readonly confirm?: boolean
+}
+
+/** The passphrase of the folder that the line names. */
+export async function passphraseFor(line: Line): Promise<string> {
+  const { dir, terminal } = line
+  return await readPassphrase({ file: line.optional('passphraseFile'), dir, terminal })
 }
 
 export async function readPassphrase(source: PassphraseSource): Promise<string> {

@@ -2,7 +2,7 @@
 import type { LogLevel } from '@countersign/server'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
-import { readPassphrase } from './passphrase.ts'
+import { passphraseFor } from './passphrase.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Ctrl-C twice does not wait for anything. */
@@ -37,14 +37,13 @@ async function serve(line: Line): Promise<void> {
     ...(logLevel === undefined ? {} : { logLevel }),
   })
   const stop = stopSignal()
-  const passphrase = await readPassphrase({ file: line.optional('passphraseFile'), dir, terminal })
   const log = createLog(config.logLevel, process.stderr)
-  const house = await terminal.during(
-    'opening the keys',
-    openHouse(dir, { passphrase, config, log }),
-  )
+  const house = await openHouse(dir, { config, log, passphrase: () => passphraseFor(line) })
   try {
-    const served = await openDoors(house, { acceptClock: line.flag('acceptClock') })
+    const served = await terminal.during(
+      'opening keys and doors',
+      openDoors(house, { acceptClock: line.flag('acceptClock') }),
+    )
     terminal.document({ event: 'ready', listeners: served.listeners })
     log.info({ ...served.listeners, dir }, 'ready')
     log.info({ signal: await stop }, 'stopping')

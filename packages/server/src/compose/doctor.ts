@@ -40,7 +40,7 @@ export async function examine(dir: string, options: DoctorOptions = {}): Promise
   const checks: Check[] = [ok('node', `Node ${process.versions.node}`)]
   const config = await collect(checks, 'configuration', async () => {
     const read = await readConfig(dir)
-    checks.push(ok('configuration', `${join(dir, 'config.json')} is valid`))
+    checks.push(ok('configuration', 'is valid'))
     return read
   })
   const mark = await collect(checks, 'data folder', async () => await checkFolder(dir, checks))

@@ -3,14 +3,16 @@
  * empty is never touched.
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { CallerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
 import { syncFolder, writeDurably } from '@countersign/element/durable'
 import { type ScryptCost, scryptCost } from '../authority/passphrase.ts'
 import { Authority } from '../authority/authority.ts'
 import { Vault } from '../authority/vault.ts'
-import { furnish } from '../compose.ts'
+import { furnish, unfinished } from '../compose.ts'
 import { type ConfigFile, configFile, isHostName, mergeConfig } from '../config.ts'
 import { makeFolder, type DataFolder } from '../store/folder.ts'
 import { crlFolder, devPassphraseFile, keysFolder, unfinishedFile } from './layout.ts'
@@ -20,7 +22,7 @@ export interface FoundOptions {
   /** Names and addresses of the server, beside localhost. */
   readonly hosts: readonly string[]
   /** Absent: one is made and kept beside the data (`--dev`). */
-  readonly passphrase?: string
+  readonly passphrase?: string | (() => Promise<string>)
   readonly demo: boolean
   readonly clock?: Clock
   /** Cheaper only in tests and in the demo, whose keys protect nothing. */
@@ -43,42 +45,67 @@ const devPassphraseBytes = 32
 export async function createFolder(dir: string, options: FoundOptions): Promise<FoundedFolder> {
   const hosts = [...new Set([...options.hosts.map(checkedHost), ...localHosts])]
   const clock = options.clock ?? machineClock
+  if (existsSync(join(dir, unfinishedFile))) throw unfinished(dir)
   const folder = await makeFolder(dir, { clock, demo: options.demo })
-  let owned: { close(): Promise<void> } = { close: async () => folder.release() }
+  const opened: { close(): Promise<void> }[] = [{ close: async () => folder.release() }]
   try {
-    await writeDurably(folder.file(unfinishedFile), '')
-    const passphrase = options.passphrase ?? (await makeDevPassphrase(folder))
-    const file: ConfigFile = { hosts }
-    await writeDurably(folder.file(configFile), `${JSON.stringify(file, null, 2)}\n`)
-    const vault = await Vault.create({
-      directory: folder.file(keysFolder),
-      passphrase,
-      cost: options.cost ?? scryptCost,
-    })
-    const house = await furnish(folder, { passphrase, config: mergeConfig(file, {}), clock, vault })
-    owned = house
-    await Authority.found({
-      store: house.store,
-      vault,
-      clock,
-      directory: folder.file(crlFolder),
-      rootPassphrase: passphrase,
-    })
-    await house.registry.bootstrap()
-    const { authority } = await house.keys()
-    await authority.serverCredential()
-    await rm(folder.file(unfinishedFile))
-    await syncFolder(folder.path)
-    return {
-      dir: folder.path,
-      hosts,
-      anchor: authority.serverAnchor(),
-      dev: options.passphrase === undefined,
-      demo: options.demo,
+    return await fill(folder, { ...options, hosts, clock }, opened)
+  } catch (error) {
+    await opened.pop()?.close()
+    // It was empty when we took it, so that everything in it is ours: the next init finds it as this one did.
+    for (const name of await readdir(folder.path)) {
+      await rm(folder.file(name), { recursive: true, force: true })
     }
+    throw error
   } finally {
-    await owned.close()
+    await opened.pop()?.close()
   }
+}
+
+/** Whoever is in `opened` last owns the folder, and closes it. */
+async function fill(
+  folder: DataFolder,
+  options: FoundOptions & { readonly clock: Clock },
+  opened: { close(): Promise<void> }[],
+): Promise<FoundedFolder> {
+  const { hosts, clock } = options
+  await writeDurably(folder.file(unfinishedFile), '')
+  const passphrase = await passphraseOf(folder, options)
+  const file: ConfigFile = { hosts: [...hosts] }
+  await writeDurably(folder.file(configFile), `${JSON.stringify(file, null, 2)}\n`)
+  const vault = await Vault.create({
+    directory: folder.file(keysFolder),
+    passphrase,
+    cost: options.cost ?? scryptCost,
+  })
+  const config = mergeConfig(file, {})
+  const house = await furnish(folder, { passphrase, config, clock, vault })
+  opened.splice(0, 1, house)
+  await Authority.found({
+    store: house.store,
+    vault,
+    clock,
+    directory: folder.file(crlFolder),
+    rootPassphrase: passphrase,
+  })
+  await house.registry.bootstrap()
+  const { authority } = await house.keys()
+  await authority.serverCredential()
+  await rm(folder.file(unfinishedFile))
+  await syncFolder(folder.path)
+  return {
+    dir: folder.path,
+    hosts,
+    anchor: authority.serverAnchor(),
+    dev: options.passphrase === undefined,
+    demo: options.demo,
+  }
+}
+
+async function passphraseOf(folder: DataFolder, options: FoundOptions): Promise<string> {
+  const { passphrase } = options
+  if (passphrase === undefined) return await makeDevPassphrase(folder)
+  return typeof passphrase === 'string' ? passphrase : await passphrase()
 }
 
 async function makeDevPassphrase(folder: DataFolder): Promise<string> {

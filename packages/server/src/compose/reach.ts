@@ -6,6 +6,7 @@ import { openHouse } from '../compose.ts'
 import { connectControl } from '../control/controlClient.ts'
 import type { House } from '../control/contract.ts'
 import { runOperation } from '../control/operations.ts'
+import type { Log } from '../ports.ts'
 import { readMark } from '../store/folder.ts'
 import { ownerFacts } from '../store/folderLock.ts'
 
@@ -13,6 +14,7 @@ export interface ReachOptions {
   /** Asked at most once, and only when an operation needs a key that nobody has open. */
   readonly passphrase: () => Promise<string>
   readonly warn: (text: string) => void
+  readonly log?: Log
 }
 
 /** Another command holds the folder for a moment; longer than this is somebody who stays. */
