@@ -151,7 +151,10 @@ async function connectJudged(options: ConnectionOptions, closing: AbortSignal): 
     throw error
   }
   onConnected?.()
-  socket.once('close', () => onDisconnected?.())
+  // A connection that we close ourselves is no event.
+  socket.once('close', () => {
+    if (!closing.aborted) onDisconnected?.()
+  })
   return socket
 }
 

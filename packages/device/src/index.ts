@@ -1,6 +1,15 @@
 /** The host side of a device: enrols, sends, renews. Its key stays in its element, its state in one folder. */
 export type { CertificateReport } from './certificate.ts'
 export { systemWorld } from './compose.ts'
+export {
+  type Answer,
+  type ConnectionOptions,
+  openConnection,
+  parseTarget,
+  type Question,
+  type ServerConnection,
+  type ServerTarget,
+} from './connect.ts'
 export { type EnrollOptions, type EnrollResult, enroll } from './enroll.ts'
 export type { DeviceErrorCode } from './errors.ts'
 export { type RenewOptions, renew } from './renew.ts'

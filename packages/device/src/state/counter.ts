@@ -15,6 +15,8 @@ export interface Counter {
   next(): Promise<number>
   /** The next number, were it asked for now. */
   readonly upcoming: number
+  /** Gives back what was reserved and not used. No number is asked for afterwards. */
+  close(): Promise<void>
 }
 
 export async function openCounter(path: string): Promise<Counter> {
@@ -43,6 +45,10 @@ export async function readReserved(path: string): Promise<number> {
   )
 }
 
+async function writeReserved(path: string, reserved: number): Promise<void> {
+  await writeDurably(path, `${JSON.stringify({ reserved })}\n`)
+}
+
 class FileCounter implements Counter {
   readonly #path: string
   #next: number
@@ -66,10 +72,17 @@ class FileCounter implements Counter {
     return mine
   }
 
+  async close(): Promise<void> {
+    await this.#turn
+    if (this.#next === this.#reserved) return
+    await writeReserved(this.#path, this.#next)
+    this.#reserved = this.#next
+  }
+
   async #take(): Promise<number> {
     if (this.#next >= this.#reserved) {
       const reserved = this.#next + blockSize
-      await writeDurably(this.#path, `${JSON.stringify({ reserved })}\n`)
+      await writeReserved(this.#path, reserved)
       this.#reserved = reserved
     }
     return this.#next++

@@ -76,9 +76,13 @@ export async function openState(
         identity = next
       },
       async close() {
-        await outbox.close()
-        await element.close()
-        lock.release()
+        try {
+          await outbox.close()
+          await counter.close()
+          await element.close()
+        } finally {
+          lock.release()
+        }
       },
     }
   } catch (error) {

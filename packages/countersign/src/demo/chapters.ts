@@ -1,0 +1,294 @@
+/** The chapters of the demo, in order: doors and gateway, enrolment, sending, intruders, suspension, revocation, the books. */
+import { type HostileRelay, hostileRelay, type PlanOptions } from '@countersign/testbed'
+import { type DemoApplication, startApplication } from './demoApplication.ts'
+import { DemoDevice } from './demoDevice.ts'
+import { type DemoFolder, type DemoServer, startServer } from './demoHouse.ts'
+import { type Address, guessToken, impersonate, sendNameless } from './intruders.ts'
+import type { Observations, RevocationObservation } from './report.ts'
+import type { Story } from './story.ts'
+
+export interface Chapters {
+  readonly story: Story
+  readonly seed: number
+  /** By performance.now(). */
+  readonly started: number
+  readonly stop: AbortSignal
+  /** Called in reverse order, whatever happens. */
+  readonly cleanups: (() => Promise<void>)[]
+}
+
+/** What stays open when the story is told. */
+export interface DemoWorld {
+  readonly server: DemoServer
+  readonly relay: HostileRelay
+  readonly application: DemoApplication
+  readonly token: string
+  readonly devices: readonly DemoDevice[]
+}
+
+interface Cast {
+  readonly serial: string
+  readonly product: string
+  readonly topic: string
+}
+
+const cast: readonly Cast[] = [
+  { serial: 'TH-0001', product: 'thermostat', topic: 'room/temperature' },
+  { serial: 'TH-0002', product: 'thermostat', topic: 'room/temperature' },
+  { serial: 'WM-0001', product: 'water-meter', topic: 'meter/litres' },
+  { serial: 'PU-0001', product: 'pump', topic: 'pump/pressure' },
+]
+const readingsEach = 12
+/** Half of all connections get a fault somewhere in their first chunks. */
+const attacks: PlanOptions = { faultShare: 0.5, delayMsMax: 6 }
+const faultsWanted = 3
+const patienceMs = 20_000
+/** Known to the ends only: what a gateway must not be able to read. */
+const secretWord = 'only-the-ends-may-read-this'
+
+export async function tellStory(
+  chapters: Chapters,
+  folder: DemoFolder,
+): Promise<{ seen: Observations; world: DemoWorld }> {
+  const { story } = chapters
+  const world = await openWorld(chapters, folder)
+  const { application, devices, relay } = world
+  const { address, tokens } = await enrolAll(chapters, world)
+  await sendAll(chapters, world, address)
+  await refuseIntruders(chapters, world, folder, address)
+  await suspendAndResume(chapters, world)
+  const revocation = await revokeOne(chapters, world)
+  await story.step(
+    'the application has every reading once, by webhook and by events',
+    () => compareDoors(world),
+    (count) => `the application has all ${count} readings, by webhook and by events`,
+  )
+  await story.step('the audit log is whole', () => verifyLog(world))
+  const plaintext = await story.step('the gateway recorded everything and read nothing', () =>
+    searchRecording(world, tokens),
+  )
+  const { frames, tampered } = await relay.stats()
+  const seen: Observations = {
+    seconds: (performance.now() - chapters.started) / 1000,
+    devices: devices.map((device) => device.observation()),
+    received: application.byWebhook,
+    gateway: { frames, tampered, plaintext },
+    revocations: [revocation],
+    steps: story.steps,
+  }
+  return { seen, world }
+}
+
+async function openWorld(chapters: Chapters, folder: DemoFolder): Promise<DemoWorld> {
+  const { story, cleanups, seed } = chapters
+  const server = await story.step(
+    'doors open',
+    () => startServer(folder),
+    ({ https, console }) =>
+      `doors open: ${https.origin} for devices, ${console.origin} for applications`,
+  )
+  cleanups.push(() => server.close())
+  const relay = await story.step(
+    'a hostile gateway in a process of its own',
+    () => {
+      const target = { host: '127.0.0.1', port: Number(server.https.port) }
+      return hostileRelay({ target, seed, plan: attacks })
+    },
+    ({ port, pid }) => `a hostile gateway on port ${port}: process ${pid}, reached by sockets only`,
+  )
+  cleanups.push(() => relay.close())
+  const application = await startApplication()
+  cleanups.push(() => application.close())
+  const token = await story.step('an application with a webhook and the events door', async () => {
+    const params = { name: 'desk', webhook: application.url }
+    const { token: bearer, secret } = await server.house.call('application.add', params)
+    application.connect({ token: bearer, secret, console: server.console })
+    return bearer
+  })
+  const devices = cast.map((each) => new DemoDevice({ ...each, root: folder.root }))
+  cleanups.push(async () => {
+    await Promise.all(devices.map((device) => device.stop()))
+  })
+  return { server, relay, application, token, devices }
+}
+
+async function enrolAll(
+  { story }: Chapters,
+  { server, relay, devices }: DemoWorld,
+): Promise<{ address: Address; tokens: readonly string[] }> {
+  const { house } = server
+  const products = [...new Set(cast.map(({ product }) => product))]
+  const tokens: string[] = []
+  // Devices know the gateway's port only; the server's name is the same.
+  const through = `https://localhost:${relay.port}`
+  let anchor = ''
+  await story.step(
+    'devices enrol over EST, each with a key that its element made',
+    async () => {
+      for (const name of products) {
+        await house.call('product.add', { name, roads: ['https'], credential: 'owner' })
+        const mine = devices.filter((device) => device.product === name)
+        const invitation = await house.call('identity.invite', {
+          product: name,
+          count: mine.length,
+          expiresAt: Date.now() + 600_000,
+        })
+        tokens.push(invitation.token)
+        ;({ anchor } = invitation)
+        await Promise.all(mine.map((device) => device.enroll({ ...invitation, server: through })))
+      }
+    },
+    () => `${devices.length} devices enrol over EST, each with a key that its element made`,
+  )
+  return { address: { server: through, anchor }, tokens }
+}
+
+async function sendAll({ story }: Chapters, world: DemoWorld, address: Address): Promise<void> {
+  const { devices, relay } = world
+  await story.step(
+    'every reading arrives through broken connections',
+    async () => {
+      for (const device of devices) device.start()
+      for (let count = 0; count < readingsEach; count++) {
+        for (const device of devices) device.push(reading(device, count))
+        await Promise.all(devices.map((device) => device.delivered(patienceMs)))
+      }
+      // The plan decides where faults fall; a few honest visitors more make sure that some did.
+      for (let visits = 0; visits < 40; visits++) {
+        if ((await relay.stats()).tampered >= faultsWanted) return
+        await sendNameless(address)
+      }
+    },
+    () => `${devices.length * readingsEach} readings arrive, through every broken connection`,
+  )
+}
+
+function reading(device: DemoDevice, count: number): Readonly<Record<string, unknown>> {
+  return { value: 20 + count / 2, count, serial: device.serial, note: secretWord }
+}
+
+async function refuseIntruders(
+  { story }: Chapters,
+  { devices }: DemoWorld,
+  { root }: DemoFolder,
+  address: Address,
+): Promise<void> {
+  const [victim] = devices
+  if (victim === undefined) return
+  await story.step('refused: an enrolment with a guessed token', () => guessToken(root, address))
+  await story.step('refused: a message without a certificate', () => sendNameless(address))
+  await story.step("refused: another CA's certificate with a device's names", () =>
+    impersonate(root, address, victim),
+  )
+}
+
+async function suspendAndResume({ story }: Chapters, world: DemoWorld): Promise<void> {
+  const device = world.devices[2]
+  if (device === undefined) return
+  const { house } = world.server
+  await story.step('suspended: cut off and refused', async () => {
+    const refused = device.next('refused', patienceMs)
+    await house.call('identity.suspend', { id: device.id, reason: 'in repair' })
+    device.push(reading(device, readingsEach))
+    await refused
+    await expectInBooks(world, device, /^ERR_DEVICE_SUSPENDED$/)
+  })
+  await story.step('resumed: what it kept meanwhile arrives', async () => {
+    await house.call('identity.resume', { id: device.id })
+    await device.delivered(patienceMs)
+  })
+}
+
+async function revokeOne({ story }: Chapters, world: DemoWorld): Promise<RevocationObservation> {
+  const device = world.devices[3]
+  if (device === undefined) throw new Error('there is nobody to revoke')
+  const { house } = world.server
+  const milliseconds = await story.step(
+    'revoked while connected: the connection ends',
+    async () => {
+      await ensureConnected(device)
+      const ended = device.next('disconnected', patienceMs)
+      device.endAllowance()
+      const started = performance.now()
+      await house.call('identity.revoke', { id: device.id, reason: 'keyCompromise' })
+      await ended
+      return Math.round(performance.now() - started)
+    },
+    (time) => `revoked while connected: the connection ended after ${time} ms`,
+  )
+  const reason = await story.step(
+    'and the next attempt is refused with its reason',
+    async () => {
+      const refused = device.next('refused', patienceMs)
+      device.push(reading(device, readingsEach + 1))
+      await refused
+      return expectInBooks(world, device, /_REVOKED$/)
+    },
+    (code) => `and the next attempt is refused: ${code}`,
+  )
+  return { id: device.id, road: 'https', milliseconds, reason }
+}
+
+/** A reading or two, until one leaves a connection behind that the gateway has not broken. */
+async function ensureConnected(device: DemoDevice): Promise<void> {
+  for (let attempts = 0; !device.connected && attempts < 20; attempts++) {
+    device.push(reading(device, readingsEach + 10 + attempts))
+    await device.delivered(patienceMs)
+  }
+}
+
+/** The operator's view: newest refusal of this device with such a code. It is written behind the answer: a moment's patience. */
+async function expectInBooks(
+  { server }: DemoWorld,
+  device: DemoDevice,
+  expected: RegExp,
+): Promise<string> {
+  let last = 'nothing'
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const why = await server.house.call('identity.why', { id: device.id })
+    for (const code of refusalCodes(why)) {
+      if (expected.test(code)) return code
+      last = code
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  throw new Error(`the books say ${last} of ${device.serial}`)
+}
+
+function refusalCodes(why: Readonly<Record<string, unknown>>): readonly string[] {
+  const { refusals } = why
+  if (!Array.isArray(refusals)) return []
+  const rows: readonly unknown[] = refusals
+  return rows.map((row) =>
+    typeof row === 'object' && row !== null && 'code' in row ? String(row.code) : '',
+  )
+}
+
+async function compareDoors({ application, devices }: DemoWorld): Promise<number> {
+  const offered = devices.flatMap((device) => [...device.observation().offered.keys()])
+  await application.until(new Set(offered), patienceMs)
+  const byEvents = new Set(application.byEvents.map(({ id }) => id))
+  const missing = offered.filter((id) => !byEvents.has(id))
+  if (missing.length > 0) throw new Error(`the events door lacks ${missing.length} readings`)
+  if (application.unsigned > 0)
+    throw new Error(`${application.unsigned} webhook calls were not signed`)
+  return offered.length
+}
+
+async function verifyLog({ server }: DemoWorld): Promise<void> {
+  const { ok } = await server.house.call('log.verify', {})
+  if (!ok) throw new Error('the audit log is broken')
+}
+
+/** Zero counts only when the search can find something: the server's name travels in the clear (RFC 8446 §9.2, SNI). */
+async function searchRecording(
+  { relay, devices }: DemoWorld,
+  tokens: readonly string[],
+): Promise<number> {
+  const secrets = [secretWord, 'countersign-number', '/v1/messages', ...tokens]
+  for (const device of devices) secrets.push(device.serial, device.topic, device.eui64)
+  const visible = await relay.search([Buffer.from('localhost')])
+  if (visible.found === 0 || !visible.complete) throw new Error('the recording is not whole')
+  const { found } = await relay.search(secrets.map((text) => Buffer.from(text)))
+  return found
+}

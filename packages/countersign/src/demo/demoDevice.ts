@@ -1,0 +1,174 @@
+/** A device of the demo: the real library with its own state folder, fed by the story, watched through its events. */
+import { join } from 'node:path'
+import { type DeviceEvent, enroll, run, type Sample, type Source } from '@countersign/device'
+import type { DeviceObservation } from './report.ts'
+
+export interface DemoDeviceOptions {
+  readonly root: string
+  readonly serial: string
+  readonly product: string
+  readonly topic: string
+}
+
+/** A demo does not wait a minute for the next attempt. */
+const backoff = {
+  broken: { firstMs: 40, maxMs: 400 },
+  refused: { firstMs: 150, maxMs: 300 },
+}
+
+export class DemoDevice {
+  readonly serial: string
+  readonly product: string
+  readonly topic: string
+  readonly #state: string
+  readonly #events: DeviceEvent[] = []
+  readonly #queue: SampleQueue
+  readonly #stop: AbortController = new AbortController()
+  /** Data of every reading pushed, in order; a reading's number is not known before it is kept. */
+  readonly #pushed: string[] = []
+  readonly #allowedUntil: { pushed: number } = { pushed: Number.POSITIVE_INFINITY }
+  #watchers: ((event: DeviceEvent) => void)[] = []
+  #running: Promise<unknown> | undefined
+  #eui64 = ''
+  #connected = false
+
+  constructor({ root, serial, product, topic }: DemoDeviceOptions) {
+    this.serial = serial
+    this.product = product
+    this.topic = topic
+    this.#state = join(root, `device-${serial}`)
+    this.#queue = new SampleQueue(topic)
+  }
+
+  get id(): string {
+    return `urn:dev:mac:${this.#eui64}`
+  }
+
+  get eui64(): string {
+    return this.#eui64
+  }
+
+  get connected(): boolean {
+    return this.#connected
+  }
+
+  get refusals(): number {
+    return this.#events.filter((event) => event.event === 'refused').length
+  }
+
+  async enroll(invitation: { server: string; token: string; anchor: string }): Promise<void> {
+    const { eui64 } = await enroll({ ...invitation, serial: this.serial, state: this.#state })
+    this.#eui64 = eui64
+  }
+
+  start(): void {
+    this.#running = run({
+      state: this.#state,
+      source: this.#queue,
+      signal: this.#stop.signal,
+      backoff,
+      listener: (event) => this.#heard(event),
+    })
+    // Thrown again by `stop`, which every path awaits.
+    this.#running.catch(() => undefined)
+  }
+
+  push(reading: Readonly<Record<string, unknown>>): void {
+    const text = JSON.stringify(reading)
+    this.#pushed.push(text)
+    this.#queue.push({ contentType: 'application/json', data: Buffer.from(text) })
+  }
+
+  /** What is pushed from now on is offered by a device that is no longer allowed. */
+  endAllowance(): void {
+    this.#allowedUntil.pushed = this.#pushed.length
+  }
+
+  /** The next event of this kind, or an error after `milliseconds`. */
+  next(kind: DeviceEvent['event'], milliseconds: number): Promise<DeviceEvent> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#watchers = this.#watchers.filter((each) => each !== watch)
+        reject(new Error(`${this.serial}: no "${kind}" within ${milliseconds} ms`))
+      }, milliseconds)
+      const watch = (event: DeviceEvent): void => {
+        if (event.event !== kind) return
+        clearTimeout(timer)
+        this.#watchers = this.#watchers.filter((each) => each !== watch)
+        resolve(event)
+      }
+      this.#watchers.push(watch)
+    })
+  }
+
+  /** Resolves when the server has taken everything that was pushed. */
+  async delivered(milliseconds: number): Promise<void> {
+    const late = performance.now() + milliseconds
+    while (this.#sent < this.#pushed.length) {
+      await this.next('sent', Math.max(1, late - performance.now()))
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  /** A fresh state gives numbers from one, in the order of `push`: that is what makes an id known before anybody has sent it. */
+  observation(): DeviceObservation {
+    const ids = this.#pushed.map((data, index) => [`${this.#eui64}-${index + 1}`, data] as const)
+    const allowed = this.#allowedUntil.pushed
+    return {
+      id: this.id,
+      product: this.product,
+      element: 'software',
+      assurance: 0,
+      road: 'https',
+      offered: new Map(ids.slice(0, allowed)),
+      offeredAfter: new Set(ids.slice(allowed).map(([id]) => id)),
+      refused: this.refusals,
+    }
+  }
+
+  get #sent(): number {
+    return this.#events.filter((event) => event.event === 'sent').length
+  }
+
+  #heard(event: DeviceEvent): void {
+    this.#events.push(event)
+    if (event.event === 'connected') this.#connected = true
+    if (event.event === 'disconnected') this.#connected = false
+    for (const watch of this.#watchers) watch(event)
+  }
+}
+
+/** A source that the story feeds. */
+class SampleQueue implements Source {
+  readonly topic: string
+  readonly #waiting: Sample[] = []
+  #wake: (() => void) | undefined
+
+  constructor(topic: string) {
+    this.topic = topic
+  }
+
+  push(sample: Sample): void {
+    this.#waiting.push(sample)
+    this.#wake?.()
+  }
+
+  async *samples(signal: AbortSignal): AsyncGenerator<Sample> {
+    while (!signal.aborted) {
+      const sample = this.#waiting.shift()
+      if (sample !== undefined) yield sample
+      else await this.#more(signal)
+    }
+  }
+
+  #more(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+  }
+}

@@ -1,0 +1,41 @@
+/** After the story the house stays open: allowed devices go on sending, and what the application receives is told line by line. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DemoWorld } from './chapters.ts'
+import type { ReceivedReading } from './report.ts'
+import type { Story } from './story.ts'
+
+const everyMs = 2000
+
+export async function keepRunning(
+  world: DemoWorld,
+  story: Story,
+  json: boolean,
+  stop: AbortSignal,
+): Promise<void> {
+  const { application, devices, server, token } = world
+  story.heading('The house stays open. Ctrl-C ends it and removes everything.')
+  story.say(`  console   ${server.console.origin}`)
+  story.say(
+    `  events    curl -N -H "authorization: Bearer ${token}" ${server.console.origin}/api/v1/events\n`,
+  )
+  application.onReading = (reading) => tell(reading, story, json)
+  const allowed = devices.filter((device) => device.observation().offeredAfter.size === 0)
+  for (let count = 0; !stop.aborted; count++) {
+    const device = allowed[count % allowed.length]
+    device?.push({ value: 20 + Math.round(Math.sin(count / 9) * 30) / 10, count })
+    await sleep(everyMs, undefined, { signal: stop }).catch(() => undefined)
+  }
+  application.onReading = undefined
+}
+
+function tell(reading: ReceivedReading, story: Story, json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ event: 'received', ...reading })}\n`)
+    return
+  }
+  const time = new Date().toISOString().slice(11, 19)
+  const device = reading.source.slice('urn:dev:mac:'.length)
+  story.say(
+    `  ${time}  ${device}  ${reading.road}  assurance ${reading.assurance}  ${reading.data}`,
+  )
+}

@@ -1,0 +1,178 @@
+/**
+ * The report of a demo, computed from what was observed: the application's doors say what was received, the devices what they
+ * offered and when they were refused. Nothing here can be told to be ok.
+ */
+
+/** What one device offered, and what the application then saw of it. */
+export interface DeviceObservation {
+  readonly id: string
+  readonly product: string
+  readonly element: string
+  readonly assurance: number
+  readonly road: string
+  /** CloudEvents ids of the readings offered while the device was allowed, with the data of each as JSON. */
+  readonly offered: ReadonlyMap<string, string>
+  /** Ids of readings that it offered only after it was refused for good. */
+  readonly offeredAfter: ReadonlySet<string>
+  /** Attempts that the server refused. */
+  readonly refused: number
+}
+
+/** One CloudEvent of a device as an application's door gave it. */
+export interface ReceivedReading {
+  readonly id: string
+  readonly source: string
+  /** Data as JSON. */
+  readonly data: string
+  readonly road: string
+  readonly assurance: number
+}
+
+export interface GatewayObservation {
+  readonly frames: number
+  readonly tampered: number
+  /** Places in the recording where something stands that only the ends should know. */
+  readonly plaintext: number
+}
+
+export interface RevocationObservation {
+  readonly id: string
+  readonly road: string
+  /** From the operator's word to the end of the live connection; undefined: it never ended. */
+  readonly milliseconds: number | undefined
+  /** Code of the next attempt's refusal in the operator's books. */
+  readonly reason: string | undefined
+}
+
+export interface StepObservation {
+  readonly name: string
+  readonly ok: boolean
+  readonly milliseconds: number
+}
+
+export interface Observations {
+  readonly seconds: number
+  readonly devices: readonly DeviceObservation[]
+  readonly received: readonly ReceivedReading[]
+  readonly gateway: GatewayObservation
+  readonly revocations: readonly RevocationObservation[]
+  readonly steps: readonly StepObservation[]
+}
+
+export interface DemoReport {
+  readonly ok: boolean
+  readonly seconds: number
+  readonly devices: readonly {
+    readonly id: string
+    readonly product: string
+    readonly element: string
+    readonly assurance: number
+    readonly road: string
+    readonly sent: number
+    readonly received: number
+    readonly refused: number
+  }[]
+  readonly gateway: GatewayObservation
+  readonly edhoc: Readonly<Record<string, readonly number[]>>
+  readonly revocation: readonly {
+    readonly id: string
+    readonly road: string
+    readonly milliseconds: number | null
+    readonly reason: string | null
+  }[]
+  readonly steps: readonly StepObservation[]
+}
+
+/** A revoked device loses its live connection within this. */
+export const revocationMsMax = 2000
+
+export function makeReport(seen: Observations): DemoReport {
+  return {
+    ok: faults(seen).length === 0,
+    seconds: Math.round(seen.seconds * 10) / 10,
+    devices: seen.devices.map((device) => ({
+      id: device.id,
+      product: device.product,
+      element: device.element,
+      assurance: device.assurance,
+      road: device.road,
+      sent: device.offered.size,
+      received: new Set(readingsOf(seen, device).map((each) => each.id)).size,
+      refused: device.refused,
+    })),
+    gateway: seen.gateway,
+    edhoc: {},
+    revocation: seen.revocations.map(({ id, road, milliseconds, reason }) => ({
+      id,
+      road,
+      milliseconds: milliseconds ?? null,
+      reason: reason ?? null,
+    })),
+    steps: seen.steps,
+  }
+}
+
+/** Everything that is not as it should be, in words. Empty: the story holds. */
+export function faults(seen: Observations): readonly string[] {
+  const found: string[] = []
+  if (seen.devices.length === 0) found.push('no device took part')
+  if (seen.steps.length === 0) found.push('nothing was done')
+  if (seen.revocations.length === 0) found.push('nobody was revoked')
+  for (const step of seen.steps) if (!step.ok) found.push(`step failed: ${step.name}`)
+  for (const device of seen.devices) found.push(...deviceFaults(seen, device))
+  const known = new Set(seen.devices.map((device) => device.id))
+  for (const { source, id } of seen.received) {
+    if (!known.has(source)) found.push(`${id} came from ${source}, which never was allowed`)
+  }
+  for (const revocation of seen.revocations) found.push(...revocationFaults(seen, revocation))
+  const { frames, tampered, plaintext } = seen.gateway
+  if (frames === 0) found.push('nothing went through the gateway')
+  if (tampered === 0) found.push('the gateway tampered with nothing: its attacks prove nothing')
+  if (plaintext > 0) found.push(`the gateway could read ${plaintext} places`)
+  return found
+}
+
+function deviceFaults(seen: Observations, device: DeviceObservation): string[] {
+  const found: string[] = []
+  if (device.offered.size === 0) found.push(`${device.id} offered nothing`)
+  const received = new Map<string, ReceivedReading>()
+  for (const reading of readingsOf(seen, device)) {
+    const before = received.get(reading.id)
+    if (before !== undefined && before.data !== reading.data) {
+      found.push(`${reading.id} was received with two contents`)
+    }
+    received.set(reading.id, reading)
+  }
+  for (const [id, data] of device.offered) {
+    const got = received.get(id)
+    if (got === undefined) found.push(`${id} was offered and never received`)
+    else if (got.data !== data) found.push(`${id} was received with another content`)
+  }
+  for (const [id, { road, assurance }] of received) {
+    if (device.offeredAfter.has(id)) found.push(`${id} was received though its device was revoked`)
+    else if (!device.offered.has(id)) found.push(`${id} was received and never offered`)
+    if (road !== device.road) found.push(`${id} came by ${road} and not by ${device.road}`)
+    if (assurance !== device.assurance) found.push(`${id} came with assurance ${assurance}`)
+  }
+  return found
+}
+
+function revocationFaults(seen: Observations, revocation: RevocationObservation): string[] {
+  const { id, milliseconds, reason } = revocation
+  const found: string[] = []
+  if (milliseconds === undefined) found.push(`${id} kept its connection after its revocation`)
+  else if (!(milliseconds <= revocationMsMax))
+    found.push(`${id} was cut off after ${milliseconds} ms`)
+  if (reason === undefined || !/^ERR_[A-Z_]*(REVOKED|RETIRED)$/.test(reason)) {
+    found.push(`the books do not say that ${id} was revoked`)
+  }
+  const device = seen.devices.find((each) => each.id === id)
+  if (device === undefined || device.refused === 0) {
+    found.push(`${id} was not refused after its revocation`)
+  }
+  return found
+}
+
+function readingsOf(seen: Observations, device: DeviceObservation): readonly ReceivedReading[] {
+  return seen.received.filter((reading) => reading.source === device.id)
+}

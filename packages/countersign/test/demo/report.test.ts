@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { faults, makeReport, type Observations } from '../../src/demo/report.ts'
+
+const id = 'urn:dev:mac:02005efffe000001'
+const reading = (number: number, over = {}): Observations['received'][number] => ({
+  id: `02005efffe000001-${number}`,
+  source: id,
+  data: `{"celsius":${number}}`,
+  road: 'https',
+  assurance: 0,
+  ...over,
+})
+const good: Observations = {
+  seconds: 3.14159,
+  devices: [
+    {
+      id,
+      product: 'thermostat',
+      element: 'software',
+      assurance: 0,
+      road: 'https',
+      offered: new Map([1, 2].map((number) => [reading(number).id, reading(number).data])),
+      offeredAfter: new Set([reading(3).id]),
+      refused: 1,
+    },
+  ],
+  received: [reading(1), reading(2), reading(2)],
+  gateway: { frames: 90, tampered: 3, plaintext: 0 },
+  revocations: [{ id, road: 'https', milliseconds: 12, reason: 'ERR_DEVICE_REVOKED' }],
+  steps: [{ name: 'a step', ok: true, milliseconds: 5 }],
+}
+const [device] = good.devices
+assert.ok(device)
+
+test('a demo in which everything was seen is ok, and the report counts distinct readings', () => {
+  assert.deepEqual(faults(good), [])
+  assert.deepEqual(makeReport(good), {
+    ok: true,
+    seconds: 3.1,
+    devices: [
+      {
+        id,
+        product: 'thermostat',
+        element: 'software',
+        assurance: 0,
+        road: 'https',
+        sent: 2,
+        received: 2,
+        refused: 1,
+      },
+    ],
+    gateway: { frames: 90, tampered: 3, plaintext: 0 },
+    edhoc: {},
+    revocation: [{ id, road: 'https', milliseconds: 12, reason: 'ERR_DEVICE_REVOKED' }],
+    steps: [{ name: 'a step', ok: true, milliseconds: 5 }],
+  })
+})
+
+const bent: Readonly<Record<string, Partial<Observations>>> = {
+  'a reading that the application lacks': { received: [reading(1)] },
+  'nothing received at all': { received: [] },
+  'a reading with another content': {
+    received: [reading(1), reading(2, { data: '{"celsius":99}' })],
+  },
+  'one id with two contents': { received: [...good.received, reading(1, { data: '{}' })] },
+  'a reading nobody offered': { received: [...good.received, reading(7)] },
+  'a reading offered after the revocation': { received: [...good.received, reading(3)] },
+  'a device that was never allowed': {
+    received: [...good.received, reading(9, { source: 'urn:dev:mac:02005efffe0000ff' })],
+  },
+  'another road': { received: [reading(1), reading(2, { road: 'mqtts' })] },
+  'an assurance nobody proved': { received: [reading(1), reading(2, { assurance: 3 })] },
+  'a step that failed': { steps: [...good.steps, { name: 'x', ok: false, milliseconds: 1 }] },
+  'no steps': { steps: [] },
+  'no devices': { devices: [], received: [] },
+  'a device that offered nothing': { devices: [{ ...device, offered: new Map() }], received: [] },
+  'no revocation': { revocations: [] },
+  'a revocation that came late': {
+    revocations: [{ id, road: 'https', milliseconds: 2001, reason: 'ERR_DEVICE_REVOKED' }],
+  },
+  'a revocation that did not cut the connection': {
+    revocations: [{ id, road: 'https', milliseconds: undefined, reason: 'ERR_DEVICE_REVOKED' }],
+  },
+  'a revocation without a reason in the books': {
+    revocations: [{ id, road: 'https', milliseconds: 12, reason: undefined }],
+  },
+  'a revocation with another reason in the books': {
+    revocations: [{ id, road: 'https', milliseconds: 12, reason: 'ERR_CERT_EXPIRED' }],
+  },
+  'a revoked device that was never refused': { devices: [{ ...device, refused: 0 }] },
+  'readable text at the gateway': { gateway: { frames: 90, tampered: 3, plaintext: 1 } },
+  'a gateway that attacked nothing': { gateway: { frames: 90, tampered: 0, plaintext: 0 } },
+  'a gateway that carried nothing': { gateway: { frames: 0, tampered: 1, plaintext: 0 } },
+}
+
+for (const [what, change] of Object.entries(bent)) {
+  test(`${what} is not ok`, () => {
+    const seen = { ...good, ...change }
+    assert.notDeepEqual(faults(seen), [])
+    assert.equal(makeReport(seen).ok, false)
+  })
+}
