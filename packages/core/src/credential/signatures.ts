@@ -49,6 +49,7 @@ export class SignatureChecker {
     const name = hex(spki.der)
     const known = this.#keys.get(name)
     if (known !== undefined) return known
+    this.#requireBudget()
     try {
       const key = this.#crypto.importPublicKey(spki.der, spki.algorithm)
       this.#keys.set(name, key)
@@ -60,8 +61,12 @@ export class SignatureChecker {
   }
 
   #spend(): void {
-    if (this.#left === 0) throw limitError(`more than ${signatureChecksMax} signature checks`)
+    this.#requireBudget()
     this.#left--
+  }
+
+  #requireBudget(): void {
+    if (this.#left === 0) throw limitError(`more than ${signatureChecksMax} signature checks`)
   }
 }
 
