@@ -9,6 +9,7 @@ import {
   type ServerOptions as TlsServerOptions,
 } from 'node:https'
 import { BlockList, isIP } from 'node:net'
+import type { SecureContextOptions } from 'node:tls'
 import { CallerError } from '@countersign/core/errors'
 import { createAdaptorServer, type HttpBindings, type ServerType } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
@@ -60,6 +61,7 @@ export class ConsoleDoor {
   readonly #parts: ConsoleDoorParts
   readonly #hosts: ReadonlySet<string>
   readonly #server: ServerType
+  readonly #streaming: Set<HttpBindings['outgoing']> = new Set()
 
   constructor(parts: ConsoleDoorParts) {
     this.#parts = parts
@@ -81,8 +83,14 @@ export class ConsoleDoor {
     return await listen(this.#server, 'console', at)
   }
 
-  /** Streams are closed by their room; what is left here is in the middle of a short answer. */
+  /** A renewed leaf, where this door speaks TLS. */
+  setCredential(tls: ConsoleTls): void {
+    if ('setSecureContext' in this.#server) this.#server.setSecureContext(tlsOptions(tls))
+  }
+
+  /** Streams never end by themselves and are cut; a short answer may be finished. */
   close(graceMs: number): Promise<void> {
+    for (const stream of this.#streaming) stream.destroy()
     return new Promise((resolve) => {
       const server = this.#server
       const late = this.#parts.timers.after(graceMs, () => {
@@ -166,7 +174,11 @@ export class ConsoleDoor {
     if ('fault' in query) return answer({ status: 400, detail: query.fault })
     const { outgoing } = context.env
     if (outgoing.destroyed) return RESPONSE_ALREADY_SENT
-    if (this.#parts.streams.open(query, outgoing) === 'open') return RESPONSE_ALREADY_SENT
+    if (this.#parts.streams.open(query, outgoing) === 'open') {
+      this.#streaming.add(outgoing)
+      outgoing.once('close', () => this.#streaming.delete(outgoing))
+      return RESPONSE_ALREADY_SENT
+    }
     return answer({
       status: 429,
       headers: { 'Retry-After': '30' },
@@ -176,7 +188,11 @@ export class ConsoleDoor {
 }
 
 function secured(options: ServerOptions, tls: ConsoleTls): TlsServerOptions {
-  return { ...options, cert: tls.chainPem, key: tls.keyPem, minVersion: 'TLSv1.3' }
+  return { ...options, ...tlsOptions(tls) }
+}
+
+function tlsOptions(tls: ConsoleTls): SecureContextOptions {
+  return { cert: tls.chainPem, key: tls.keyPem, minVersion: 'TLSv1.3' }
 }
 
 function answer(problem: Problem): Response {

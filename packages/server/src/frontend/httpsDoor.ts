@@ -256,7 +256,7 @@ export class HttpsDoor {
     if (crl !== undefined) return this.#sendCrl(crl, request, response)
     if (standing.kind === 'anonymous') return farewell(response, certificateRequired)
     if (standing.kind === 'enrolling') {
-      this.#sessions.refused(session, standing.refusal, standing.peer)
+      this.#sessions.refused(session, standing.refusal)
       return farewell(response, { status: 403 })
     }
     sendProblem(response, { status: 404 })
@@ -272,7 +272,7 @@ export class HttpsDoor {
     const { standing } = session
     if (standing.kind !== 'admitted' && !openEst.has(operation)) {
       if (standing.kind !== 'enrolling') return farewell(response, certificateRequired)
-      this.#sessions.refused(session, standing.refusal, standing.peer)
+      this.#sessions.refused(session, standing.refusal)
       return farewell(response, { status: 403 })
     }
     const bytesMax = this.#limits.estBytesMax

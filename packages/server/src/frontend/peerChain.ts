@@ -25,7 +25,7 @@ export class PeerChains {
     if (certificate === undefined) return undefined
     const leaf = certificate.raw
     if (socket.isSessionReused())
-      return { leaf, intermediates: this.#remembered.get(fingerprint(leaf)) ?? [] }
+      return { leaf, intermediates: this.#remembered.get(fingerprintOf(leaf)) ?? [] }
     const intermediates: Uint8Array[] = []
     let issuer: X509Certificate | undefined = certificate.issuerCertificate
     while (issuer !== undefined && intermediates.length < this.#lengthMax) {
@@ -46,6 +46,6 @@ export class PeerChains {
 }
 
 /** As `VerifiedPeer.fingerprint` has it. */
-function fingerprint(der: Uint8Array): string {
+export function fingerprintOf(der: Uint8Array): string {
   return hash('sha256', der, 'hex')
 }

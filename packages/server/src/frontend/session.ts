@@ -19,7 +19,7 @@ export type Standing =
   | { readonly kind: 'admitted'; readonly peer: VerifiedPeer; readonly admitted: Admitted }
   /** A valid maker's certificate of no admitted device: it may enrol, nothing else. */
   | { readonly kind: 'enrolling'; readonly peer: VerifiedPeer; readonly refusal: RefusalReason }
-  | { readonly kind: 'refused' }
+  | { readonly kind: 'refused'; readonly refusal: RefusalReason }
   /** We could not tell: the store failed. The peer may try again. */
   | { readonly kind: 'unavailable' }
 

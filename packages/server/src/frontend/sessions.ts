@@ -8,7 +8,7 @@ import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
 import type { Admitted, Gatekeeper, Log, Notice, Notices } from '../ports.ts'
 import type { DoorLimits } from './limits.ts'
-import { PeerChains } from './peerChain.ts'
+import { fingerprintOf, PeerChains } from './peerChain.ts'
 import { TokenBuckets } from './rates.ts'
 import { type Overdue, type RefusalReason, Session, type Standing } from './session.ts'
 
@@ -96,19 +96,19 @@ export class Sessions {
     }
   }
 
-  /** Tells the operator of a peer that was turned away. */
-  refused(session: Session, reason: RefusalReason, peer?: VerifiedPeer): void {
+  /** Tells the operator of a peer that was turned away. The fingerprint is there also when no chain was: a known leaf names its device. */
+  refused(session: Session, reason: RefusalReason): void {
     const { registry, log } = this.#parts
+    const fingerprint = session.chain === undefined ? undefined : fingerprintOf(session.chain.leaf)
     registry.refused({
       road: 'https',
       address: session.address,
       ...reason,
-      ...(peer === undefined ? {} : { fingerprint: peer.fingerprint }),
+      ...(fingerprint === undefined ? {} : { fingerprint }),
       ...(session.device === undefined ? {} : { device: session.device }),
     })
     if (this.#logBudget.take('', refusalLines) > 0) return
     const { code, message, where, hint } = reason
-    const fingerprint = peer?.fingerprint
     log.warn({ code, where, hint, fingerprint, address: session.address }, `refused: ${message}`)
   }
 
@@ -167,8 +167,7 @@ export class Sessions {
       const reason = reasonOf(error)
       if (peer?.role === 'maker' && curedByEnrolment.has(reason.code))
         return { kind: 'enrolling', peer, refusal: reason }
-      this.refused(session, reason, peer)
-      return { kind: 'refused' }
+      return { kind: 'refused', refusal: reason }
     }
   }
 
@@ -202,6 +201,8 @@ export class Sessions {
 
   #settle(session: Session, standing: Standing): void {
     const { clock, limits } = this.#parts
+    // Before the session forgets which device it was, and once, however many rounds the verdict took.
+    if (standing.kind === 'refused') this.refused(session, standing.refusal)
     const wasAdmitted = this.#leave(session)
     session.standing = standing
     switch (standing.kind) {
