@@ -14,7 +14,7 @@ import { Judge, parseCertificate } from '@countersign/core/credential'
 import { AdapterError, CallerError, isCountersignError, PeerError } from '@countersign/core/errors'
 import { errorCode } from '@countersign/element/shapes'
 import type { DeviceErrorCode } from './errors.ts'
-import type { World } from './world.ts'
+import type { Patience, World } from './world.ts'
 
 export interface ServerTarget {
   /** `https://host:port`, nothing behind it. */
@@ -54,8 +54,7 @@ export interface ConnectionOptions {
 }
 
 /** Both with room for a slow element and a slow link. */
-const handshakeMsMax = 10_000
-const answerMsMax = 30_000
+const patience: Patience = { handshakeMs: 10_000, answerMs: 30_000 }
 /** An EST answer with a chain is a few KiB; nothing else that we ask for is larger. */
 const answerBytesMax = 256 * 1024
 /** Leaf, issuing CA, root and one to spare. */
@@ -91,7 +90,7 @@ export function parseTarget(url: string, anchor: string): ServerTarget {
 export function openConnection(options: ConnectionOptions): ServerConnection {
   const agent = new JudgingAgent(options)
   return {
-    ask: (question) => ask(agent, options.target, question),
+    ask: (question) => ask(agent, options, question),
     close: () => agent.destroy(),
   }
 }
@@ -143,9 +142,10 @@ async function connectJudged(options: ConnectionOptions, closing: AbortSignal): 
     rejectUnauthorized: false,
     secureContext: context ?? createSecureContext({ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' }),
   })
-  await handshake(socket, target, closing)
+  await handshake(socket, options, closing)
   try {
     judgeServer(socket, options)
+    if (socket.destroyed) throw unreachable(target, undefined)
   } catch (error) {
     socket.destroy()
     throw error
@@ -158,12 +158,14 @@ async function connectJudged(options: ConnectionOptions, closing: AbortSignal): 
   return socket
 }
 
-function handshake(socket: TLSSocket, target: ServerTarget, closing: AbortSignal): Promise<void> {
+function handshake(
+  socket: TLSSocket,
+  { target, world }: ConnectionOptions,
+  closing: AbortSignal,
+): Promise<void> {
+  const { handshakeMs } = world.patience ?? patience
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => fail(timeout(target, 'the handshake', handshakeMsMax)),
-      handshakeMsMax,
-    )
+    const timer = setTimeout(() => fail(timeout(target, 'the handshake', handshakeMs)), handshakeMs)
     const settle = (): void => {
       clearTimeout(timer)
       socket.off('close', onClose)
@@ -178,10 +180,9 @@ function handshake(socket: TLSSocket, target: ServerTarget, closing: AbortSignal
     const onClose = (): void => fail(unreachable(target, undefined))
     socket.once('secureConnect', () => {
       settle()
-      // From here on the socket is HTTP's, errors included.
-      socket.off('error', onError)
       resolve()
     })
+    // Stays: an error may come in the same turn as the end of the handshake, before HTTP listens.
     socket.on('error', onError)
     socket.once('close', onClose)
     closing.addEventListener('abort', onClose, { once: true })
@@ -248,7 +249,12 @@ function withClockHint(error: unknown, world: World): unknown {
   })
 }
 
-function ask(agent: Agent, target: ServerTarget, question: Question): Promise<Answer> {
+function ask(
+  agent: Agent,
+  { target, world }: ConnectionOptions,
+  question: Question,
+): Promise<Answer> {
+  const { answerMs } = world.patience ?? patience
   return new Promise((resolve, reject) => {
     const body = question.body ?? new Uint8Array()
     const outgoing = request({
@@ -258,7 +264,7 @@ function ask(agent: Agent, target: ServerTarget, question: Question): Promise<An
       port: target.port,
       method: question.method,
       path: question.path,
-      timeout: answerMsMax,
+      timeout: answerMs,
       headers: {
         host: new URL(target.url).host,
         'content-length': body.length,
@@ -268,7 +274,7 @@ function ask(agent: Agent, target: ServerTarget, question: Question): Promise<An
     outgoing.once('error', (error) => {
       reject(isCountersignError(error) ? error : unreachable(target, error))
     })
-    outgoing.once('timeout', () => outgoing.destroy(timeout(target, 'the answer', answerMsMax)))
+    outgoing.once('timeout', () => outgoing.destroy(timeout(target, 'the answer', answerMs)))
     outgoing.once('response', (incoming) => {
       collect(incoming, target).then(resolve, reject)
     })

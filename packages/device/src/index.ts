@@ -26,4 +26,4 @@ export {
   sampleBytesMax,
   textSample,
 } from './source.ts'
-export type { DeviceEvent, Listener, World } from './world.ts'
+export type { DeviceEvent, Listener, Patience, World } from './world.ts'

@@ -8,10 +8,17 @@ export interface World {
   readonly clock: Clock
   readonly random: Random
   readonly crypto: Crypto
+  /** How long an answer may take; sensible for slow links when absent. */
+  readonly patience?: Patience
   /** Resolves after that time, or at once when the signal fires. Never rejects. */
   wait(milliseconds: Milliseconds, signal?: AbortSignal): Promise<void>
   /** Opens the element that this URL names; files are inside `folder`. */
   openElement(url: string, folder: string): Promise<SoftwareElement>
+}
+
+export interface Patience {
+  readonly handshakeMs: Milliseconds
+  readonly answerMs: Milliseconds
 }
 
 /** What happens to a running device, in the order in which it happens. Times are the device's own. */

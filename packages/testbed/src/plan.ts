@@ -61,9 +61,16 @@ export function applyFault(plan: ConnectionPlan, index: number, chunk: Uint8Arra
     case 'duplicate':
       return { ...pass, forward: [chunk, chunk], tampered: true }
     case 'reorder':
-      return { ...pass, forward: [], hold: chunk, tampered: true }
+      // Whether anything overtakes it is seen later: see relay.ts.
+      return { ...pass, forward: [], hold: chunk, tampered: false }
     case 'truncate':
-      return { ...pass, forward: [chunk.subarray(0, plan.at % chunk.length)], tampered: true }
+      // A link that breaks in the middle of a frame.
+      return {
+        ...pass,
+        forward: [chunk.subarray(0, plan.at % chunk.length)],
+        end: true,
+        tampered: true,
+      }
     case 'drop':
       return { ...pass, forward: [], end: true, tampered: true }
   }

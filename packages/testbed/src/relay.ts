@@ -121,7 +121,7 @@ class TcpRelay implements Relay {
     way: { plan: ConnectionPlan; random: Seeded; number: number; end: () => void },
   ): Promise<void> {
     const random = way.random.fork(direction === 'up' ? 1 : 2)
-    let held: Uint8Array | undefined
+    const held = new Held(to)
     let index = 0
     for await (const chunk of from.iterator({ destroyOnReturn: false })) {
       if (!(chunk instanceof Uint8Array)) continue
@@ -133,13 +133,16 @@ class TcpRelay implements Relay {
       const verdict = hit ? applyFault(way.plan, index, chunk) : undefined
       index++
       if (verdict?.tampered === true) this.#counts.tampered++
-      if (verdict?.end === true) return way.end()
       for (const part of verdict?.forward ?? [chunk]) if (!to.write(part)) await drained(to)
-      // A held chunk goes after the one that followed it.
-      if (held !== undefined) to.write(held)
-      held = verdict?.hold
+      if (held.release()) this.#counts.tampered++
+      if (verdict?.end === true) {
+        // What was forwarded may still arrive; nothing more does.
+        to.end(way.end)
+        return
+      }
+      if (verdict?.hold !== undefined) held.hold(verdict.hold)
     }
-    if (held !== undefined) to.write(held)
+    held.release()
     to.end()
   }
 
@@ -148,6 +151,34 @@ class TcpRelay implements Relay {
     if (delayMsMax <= 0 || !random.chance(0.25)) return
     this.#counts.delayed++
     await sleep(1 + random.below(delayMsMax))
+  }
+}
+
+/** Nothing overtakes a chunk that nothing follows: after this it goes on by itself, late and in order. */
+const holdMsMax = 150
+
+/** A chunk that waits to be overtaken by the next one. */
+class Held {
+  readonly #to: Socket
+  #chunk: Uint8Array | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(to: Socket) {
+    this.#to = to
+  }
+
+  hold(chunk: Uint8Array): void {
+    this.#chunk = chunk
+    this.#timer = setTimeout(() => this.release(), holdMsMax)
+  }
+
+  /** False when nothing was held. */
+  release(): boolean {
+    if (this.#chunk === undefined) return false
+    clearTimeout(this.#timer)
+    this.#to.write(this.#chunk)
+    this.#chunk = undefined
+    return true
   }
 }
 

@@ -1,6 +1,14 @@
 /** A device of the demo: the real library with its own state folder, fed by the story, watched through its events. */
 import { join } from 'node:path'
-import { type DeviceEvent, enroll, run, type Sample, type Source } from '@countersign/device'
+import {
+  type DeviceEvent,
+  enroll,
+  run,
+  type Sample,
+  type Source,
+  systemWorld,
+  type World,
+} from '@countersign/device'
 import type { DeviceObservation } from './report.ts'
 
 export interface DemoDeviceOptions {
@@ -10,6 +18,8 @@ export interface DemoDeviceOptions {
   readonly topic: string
 }
 
+/** On one machine an answer that is not there at once was held back by the gateway. */
+const world: World = { ...systemWorld(), patience: { handshakeMs: 1500, answerMs: 1500 } }
 /** A demo does not wait a minute for the next attempt. */
 const backoff = {
   broken: { firstMs: 40, maxMs: 400 },
@@ -57,7 +67,12 @@ export class DemoDevice {
   }
 
   async enroll(invitation: { server: string; token: string; anchor: string }): Promise<void> {
-    const { eui64 } = await enroll({ ...invitation, serial: this.serial, state: this.#state })
+    const { eui64 } = await enroll({
+      ...invitation,
+      serial: this.serial,
+      state: this.#state,
+      world,
+    })
     this.#eui64 = eui64
   }
 
@@ -67,6 +82,7 @@ export class DemoDevice {
       source: this.#queue,
       signal: this.#stop.signal,
       backoff,
+      world,
       listener: (event) => this.#heard(event),
     })
     // Thrown again by `stop`, which every path awaits.

@@ -8,8 +8,9 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { AdapterError } from '@countersign/core/errors'
 import { parseRecord } from '@countersign/element/shapes'
-import { createFolder, reachHouse } from '@countersign/server'
+import { createFolder } from '@countersign/server'
 import type { House } from '@countersign/server/control'
+import { reachHouse } from '@countersign/server/reach'
 import type { ServeOrder } from './serveProcess.ts'
 
 export interface DemoFolder {

@@ -12,7 +12,7 @@ import {
   purposes,
 } from '@countersign/core/credential'
 import { isCountersignError } from '@countersign/core/errors'
-import { enroll, openConnection, parseTarget, systemWorld } from '@countersign/device'
+import { enroll, openConnection, parseTarget, systemWorld, type World } from '@countersign/device'
 import { elementSigner } from '@countersign/element/signer'
 import { openSoftwareElement } from '@countersign/element/software'
 
@@ -77,7 +77,7 @@ async function sendAs(
   context: Parameters<typeof openConnection>[0]['context'],
   { server, anchor }: Address,
 ): Promise<number> {
-  const world = systemWorld()
+  const world: World = { ...systemWorld(), patience: { handshakeMs: 1500, answerMs: 1500 } }
   const target = parseTarget(server, anchor)
   // The gateway breaks connections here too: an honest answer is waited for.
   for (let attempt = 0; ; attempt++) {
