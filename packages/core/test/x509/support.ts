@@ -19,7 +19,7 @@ export const runs: number = Number(process.env['PROPERTY_RUNS'] ?? 200)
 export function refuses(
   call: () => unknown,
   code: string | RegExp,
-  where?: string,
+  where?: string | RegExp,
   context = '',
 ): PeerError {
   let thrown: unknown
@@ -31,7 +31,8 @@ export function refuses(
   assert.ok(thrown instanceof PeerError, `expected ${code}, got ${String(thrown)} ${context}`)
   if (typeof code === 'string') assert.equal(thrown.code, code, thrown.message)
   else assert.match(thrown.code, code)
-  if (where !== undefined) assert.equal(thrown.where, where)
+  if (typeof where === 'string') assert.equal(thrown.where, where)
+  else if (where !== undefined) assert.match(thrown.where ?? '', where)
   return thrown
 }
 

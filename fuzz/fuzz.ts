@@ -1,0 +1,58 @@
+/** The loop of every fuzzer: inputs in, values or PeerErrors out. Anything else, and anything slow, is a finding that ends the run. */
+import { parseArgs } from 'node:util'
+import { PeerError } from '@countersign/core/errors'
+import { Dice, mutate } from './mutate.ts'
+
+/** No input of 16 KiB is worth a quarter of a second, also on a busy machine. */
+const slowMs = 250
+
+/** Runs `target` on mutations of `corpus` for `--seconds N` (10) from `--seed S` (drawn and printed). */
+export function fuzz(
+  name: string,
+  corpus: readonly Uint8Array[],
+  target: (input: Uint8Array) => unknown,
+): void {
+  const { values } = parseArgs({
+    options: { seconds: { type: 'string' }, seed: { type: 'string' } },
+  })
+  const seconds = Number(values.seconds ?? '10')
+  const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
+  say(`${name}: seed ${seed}, ${seconds} s, corpus of ${corpus.length}`)
+  const dice = new Dice(seed)
+  const started = Date.now()
+  let executions = 0
+  let accepted = 0
+  while (Date.now() - started < seconds * 1000) {
+    for (let burst = 0; burst < 500; burst++) {
+      const input = mutate(dice.pick(corpus), dice, corpus)
+      executions++
+      const finding = run(target, input)
+      if (finding === 'accepted') accepted++
+      else if (finding !== 'refused') {
+        say(`${name}: FINDING at execution ${executions}, seed ${seed}: ${finding}`)
+        say(Buffer.from(input).toString('hex'))
+        process.exitCode = 1
+        return
+      }
+    }
+  }
+  say(`${name}: ${executions} executions, ${accepted} accepted, no finding`)
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function run(target: (input: Uint8Array) => unknown, input: Uint8Array): string {
+  const start = performance.now()
+  let result = 'accepted'
+  try {
+    target(input)
+  } catch (error) {
+    if (!(error instanceof PeerError))
+      return error instanceof Error ? (error.stack ?? error.message) : String(error)
+    result = 'refused'
+  }
+  const milliseconds = performance.now() - start
+  return milliseconds > slowMs ? `took ${milliseconds} ms` : result
+}
