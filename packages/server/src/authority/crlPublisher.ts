@@ -19,6 +19,8 @@ export const coalesceMs = 1000
 /** A CRL is renewed daily, and believed for a week: a publisher may be down over a long weekend. */
 export const refreshMs: number = 24 * 3_600_000
 export const validityMs: number = 7 * 24 * 3_600_000
+/** After a failure (a full disk, say): often enough that freshness lasts, seldom enough for the log. */
+const retryMs = 60_000
 /** Rows read at a time when the list is built, with a turn of the event loop between. */
 const pageRows = 500
 
@@ -91,13 +93,12 @@ export class CrlPublisher {
     const shelf = this.#shelves.get(name)
     if (shelf === undefined) return undefined
     await this.#ready()
-    const { published } = shelf
-    const isDue =
-      published === undefined || this.#parts.clock.now() >= published.thisUpdate + refreshMs
-    if (published !== undefined && !isDue && !shelf.stale) return published.der
-    // One that is being signed may lack what was revoked since it began.
-    if (shelf.running !== undefined && shelf.stale) await shelf.running
-    return (await this.#publish(shelf)).der
+    // One that is being signed may be what is asked for. Should it fail, whoever began it says so, and the next line tries again.
+    await shelf.running?.catch(() => undefined)
+    const { published, stale } = shelf
+    const isFresh =
+      published !== undefined && this.#parts.clock.now() < published.thisUpdate + refreshMs
+    return isFresh && !stale ? published.der : (await this.#publish(shelf)).der
   }
 
   /** Waits for what is being signed. */
@@ -188,17 +189,28 @@ export class CrlPublisher {
     }
   }
 
+  /** One at a time for each CA. */
   #publish(shelf: Shelf): Promise<Published> {
-    shelf.running ??= this.#sign(shelf).finally(() => {
-      shelf.running = undefined
-      this.#scheduleNext(shelf)
-    })
+    shelf.running ??= this.#sign(shelf).then(
+      (published) => {
+        shelf.running = undefined
+        this.#scheduleNext(shelf)
+        return published
+      },
+      (error: unknown) => {
+        shelf.running = undefined
+        this.#schedule(shelf, retryMs)
+        throw error
+      },
+    )
     return shelf.running
   }
 
   async #sign(shelf: Shelf): Promise<Published> {
     const { ca, revoked } = shelf
     const { clock } = this.#parts
+    // What was told before the signing began belongs on this list.
+    await this.#heard
     if (shelf.published !== undefined) revoked.dropExpired(shelf.published.thisUpdate)
     const number = await this.#nextNumber(ca.row.name)
     const thisUpdate = Math.floor(clock.now() / 1000) * 1000

@@ -3,7 +3,7 @@
  * the bytes and a revocation one insertion: nothing is parsed, sorted or encoded again.
  * The list is packed into blocks: an insertion moves at most one block's bytes.
  */
-import { der, fromHex } from '@countersign/core/codec'
+import { der } from '@countersign/core/codec'
 import { extensionOid, type RevocationReason } from '@countersign/core/credential'
 import { InvariantError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
@@ -22,7 +22,7 @@ interface Block {
   readonly serials: string[]
   readonly notAfters: Milliseconds[]
   /** The encoded entries one behind the other; only the first `length` bytes are used. */
-  bytes: Uint8Array
+  bytes: Buffer
   length: number
 }
 
@@ -55,17 +55,24 @@ export class RevokedList {
     const block = this.#roomFor(revocation.serial)
     const index = lowerBound(block.serials, revocation.serial)
     if (block.serials[index] === revocation.serial) return false
-    const entry = encodeEntry(revocation)
-    // Append is the common case of a list that is loaded in order.
-    const at = index === block.serials.length ? block.length : offsetOf(block, index)
-    reserve(block, entry.length)
-    block.bytes.copyWithin(at + entry.length, at, block.length)
-    block.bytes.set(entry, at)
-    block.length += entry.length
-    block.serials.splice(index, 0, revocation.serial)
-    block.notAfters.splice(index, 0, revocation.notAfter)
+    const parts = entryParts(revocation)
+    const whole = 2 + parts.length
+    reserve(block, whole)
+    if (index === block.serials.length) {
+      // The common case of a list that is loaded in order.
+      writeEntry(block.bytes, block.length, parts)
+      block.serials.push(revocation.serial)
+      block.notAfters.push(revocation.notAfter)
+    } else {
+      const at = offsetOf(block, index)
+      block.bytes.copyWithin(at + whole, at, block.length)
+      writeEntry(block.bytes, at, parts)
+      block.serials.splice(index, 0, revocation.serial)
+      block.notAfters.splice(index, 0, revocation.notAfter)
+    }
+    block.length += whole
     this.#size++
-    this.#byteLength += entry.length
+    this.#byteLength += whole
     return true
   }
 
@@ -144,7 +151,7 @@ export class RevokedList {
 }
 
 function emptyBlock(): Block {
-  return { serials: [], notAfters: [], bytes: new Uint8Array(blockBytesFirst), length: 0 }
+  return { serials: [], notAfters: [], bytes: Buffer.alloc(blockBytesFirst), length: 0 }
 }
 
 /** Moves the upper half into a new block. */
@@ -154,7 +161,7 @@ function split(block: Block): Block {
   const upper: Block = {
     serials: block.serials.splice(index),
     notAfters: block.notAfters.splice(index),
-    bytes: block.bytes.slice(at, block.length),
+    bytes: Buffer.from(block.bytes.subarray(at, block.length)),
     length: block.length - at,
   }
   block.length = at
@@ -163,7 +170,7 @@ function split(block: Block): Block {
 
 function reserve(block: Block, more: number): void {
   if (block.length + more <= block.bytes.length) return
-  const larger = new Uint8Array(Math.max(block.bytes.length * 2, block.length + more))
+  const larger = Buffer.alloc(Math.max(block.bytes.length * 2, block.length + more))
   larger.set(block.bytes.subarray(0, block.length))
   block.bytes = larger
 }
@@ -174,7 +181,7 @@ function offsetOf(block: Block, index: number): number {
   return offset
 }
 
-/** An entry is shorter than 128 bytes (`encodeEntry` sees to it): its length is one octet. */
+/** An entry is shorter than 128 bytes (`entryParts` sees to it): its length is one octet. */
 function entryLength(block: Block, offset: number): number {
   return 2 + (block.bytes[offset + 1] ?? 0)
 }
@@ -219,24 +226,41 @@ const reasonExtensions: ReadonlyMap<number, Uint8Array> = new Map(
   ]),
 )
 
-function encodeEntry(revocation: Revocation): Uint8Array {
-  const serial = der.unsignedInteger(fromHex(revocation.serial))
+interface EntryParts {
+  readonly serial: string
+  readonly date: Uint8Array
+  readonly extensions: Uint8Array | undefined
+  /** Content octets of the entry. */
+  readonly length: number
+}
+
+function entryParts(revocation: Revocation): EntryParts {
+  const { serial } = revocation
   const date = encodeDate(revocation.revokedAt)
   const reason = reasonNumbers[revocation.reason ?? 'unspecified']
   const extensions = reason === 0 ? undefined : reasonExtensions.get(reason)
-  const length = serial.length + date.length + (extensions?.length ?? 0)
-  if (der.lengthOctets(length) !== 1) {
-    throw new InvariantError('ERR_CRL_ENTRY', 'an entry of a CRL is longer than 127 bytes', {
-      serial: revocation.serial,
-    })
+  const length = 2 + serial.length / 2 + date.length + (extensions?.length ?? 0)
+  if (length <= entryLengthMax && serialPattern.test(serial)) {
+    return { serial, date, extensions, length }
   }
-  const entry = new Uint8Array(2 + length)
-  let offset = der.writeHeader(entry, 0, 0x30, length)
-  entry.set(serial, offset)
-  offset += serial.length
-  entry.set(date, offset)
-  if (extensions !== undefined) entry.set(extensions, offset + date.length)
-  return entry
+  throw new InvariantError('ERR_CRL_ENTRY', 'not a serial number of this house', { serial })
+}
+
+/** One octet says the length of an entry, and of everything in it. */
+const entryLengthMax = 127
+/** Hex of a positive INTEGER in its shortest form: a zero octet stands first only before a first bit of one. */
+const serialPattern = /^(?:00[89a-f][0-9a-f]|(?!00)[0-7][0-9a-f])(?:[0-9a-f]{2})*$/
+
+function writeEntry(into: Buffer, at: number, parts: EntryParts): void {
+  const octets = parts.serial.length / 2
+  into[at] = 0x30
+  into[at + 1] = parts.length
+  into[at + 2] = 0x02
+  into[at + 3] = octets
+  into.write(parts.serial, at + 4, 'hex')
+  into.set(parts.date, at + 4 + octets)
+  if (parts.extensions !== undefined)
+    into.set(parts.extensions, at + 4 + octets + parts.date.length)
 }
 
 /** Many are revoked in the same second; a date costs more than the rest of the entry. */

@@ -39,6 +39,15 @@ describe('the list of revoked certificates', () => {
     )
   })
 
+  it('takes no serial number that is negative, zero, longer than needed or no hex', () => {
+    const list = new RevokedList()
+    for (const serial of ['', '0', '00', '007f', '80', 'zz', 'AB', `40${'00'.repeat(120)}`]) {
+      const revocation = { serial, revokedAt, reason: null, notAfter: far }
+      assert.throws(() => list.add(revocation), { code: 'ERR_CRL_ENTRY' }, serial)
+    }
+    assert.equal(list.size, 0)
+  })
+
   it('keeps order and content under random insertions and removals', () => {
     const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
     const random = seeded(seed)
