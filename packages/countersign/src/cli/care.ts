@@ -66,7 +66,7 @@ async function doctor(line: Line): Promise<void> {
 
 async function backup(line: Line): Promise<void> {
   const file = resolve(line.argument(0))
-  const made = await line.terminal.during('packing', ask(line, 'house.backup', { file }))
+  const made = await ask(line, 'house.backup', { file })
   line.terminal.data(made, () =>
     record([
       ['file', made.file],

@@ -2,6 +2,7 @@
  * The way to a data folder: through the `serve` that owns it, or by opening it here. A command cannot tell which.
  */
 import type { LogLevel } from '@countersign/server'
+import type { Log } from '@countersign/server/ports'
 import type { House, OperationName, ParamsOf, ResultOf } from '@countersign/server/control'
 import type { Line } from './command.ts'
 import { passphraseFor } from './passphrase.ts'
@@ -16,22 +17,28 @@ export async function ask<N extends OperationName>(
 }
 
 export async function withHouse<T>(line: Line, work: (house: House) => Promise<T>): Promise<T> {
-  const { createLog, reachHouse } = await import('@countersign/server')
+  return await line.terminal.during('working', visit(line, work))
+}
+
+async function visit<T>(line: Line, work: (house: House) => Promise<T>): Promise<T> {
+  const { reachHouse } = await import('@countersign/server/reach')
   const { dir, terminal } = line
   const level = line.optional('logLevel') as LogLevel | undefined
-  const house = await terminal.during(
-    'opening the data folder',
-    reachHouse(dir, {
-      // Asked for only when an operation needs a key and no server has it open already.
-      passphrase: () => passphraseFor(line),
-      warn: (text) => terminal.warn(text),
-      // One command says what it did itself; its log is for those who ask.
-      ...(level === undefined ? {} : { log: createLog(level, process.stderr) }),
-    }),
-  )
+  const house = await reachHouse(dir, {
+    // Asked for only when an operation needs a key and no server has it open already.
+    passphrase: () => passphraseFor(line),
+    warn: (text) => terminal.warn(text),
+    // One command says what it did itself; its log is for those who ask.
+    ...(level === undefined ? {} : { log: await logOf(level) }),
+  })
   try {
     return await work(house)
   } finally {
     await house.close()
   }
+}
+
+async function logOf(level: LogLevel): Promise<Log> {
+  const { createLog } = await import('@countersign/server')
+  return createLog(level, process.stderr)
 }

@@ -70,6 +70,7 @@ async function fromPrompt(source: PassphraseSource): Promise<string> {
 
 /** Readline edits the line as usual while what it echoes goes nowhere. */
 async function ask(question: string, terminal: Terminal): Promise<string> {
+  terminal.asking = true
   terminal.promptStream.write(question)
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   const lines = createInterface({ input: terminal.stdin, output: nowhere, terminal: true })
@@ -86,6 +87,7 @@ async function ask(question: string, terminal: Terminal): Promise<string> {
   } finally {
     lines.close()
     terminal.promptStream.write('\n')
+    terminal.asking = false
   }
 }
 

@@ -23,6 +23,8 @@ export class Terminal {
   readonly #stderr: NodeJS.WriteStream
   /** What the process ends with when nothing was thrown: a command sets 1 when it has said itself what failed. */
   exitCode = 0
+  /** A prompt stands on the terminal. */
+  asking = false
 
   constructor(streams: Streams, options: { readonly json: boolean }) {
     this.stdin = streams.stdin
@@ -81,14 +83,16 @@ export class Terminal {
     if (this.json) return await work
     const started = performance.now()
     let said = false
-    const timer = setTimeout(() => {
+    const timer = setInterval(() => {
+      // Somebody is typing a passphrase: the clock of this step is theirs.
+      if (said || this.asking) return
       said = true
       this.words(this.paint('dim', `${what} …`))
     }, quietMsMax)
     try {
       return await work
     } finally {
-      clearTimeout(timer)
+      clearInterval(timer)
       if (said) {
         const seconds = ((performance.now() - started) / 1000).toFixed(1)
         this.words(this.paint('dim', `${what}: ${seconds} s`))

@@ -7,9 +7,10 @@ import { CallerError } from '@countersign/core/errors'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { Outbox } from '../application/outbox.ts'
 import type { Authority } from '../authority/authority.ts'
+import type { ServerCredential } from '../authority/serverLeaf.ts'
 import { isLoopback } from '../config.ts'
 import { ConsoleDoor } from '../console/consoleDoor.ts'
-import { type ControlServer, openControl } from '../control/controlServer.ts'
+import { openControl } from '../control/controlServer.ts'
 import { runOperation } from '../control/operations.ts'
 import { HttpsDoor } from '../frontend/httpsDoor.ts'
 import { createNotices } from '../registry/notices.ts'
@@ -29,6 +30,8 @@ export interface Served {
   close(): Promise<void>
 }
 
+type Closer = () => unknown
+
 /** Requests in flight get this long. */
 const graceMs = 5000
 /** Reservations without a certificate give back what they took. */
@@ -37,7 +40,7 @@ const voidEveryMs = 60_000
 export async function serve(house: Services, options: ServeOptions = {}): Promise<Served> {
   requireLoopback(house)
   await requireClock(house, options)
-  const closers: (() => unknown)[] = []
+  const closers: Closer[] = []
   const close = async (): Promise<void> => {
     house.setListeners({})
     // The last opened closes first: the control socket, the doors, what stands behind them.
@@ -55,33 +58,40 @@ export async function serve(house: Services, options: ServeOptions = {}): Promis
 
 async function openAll(
   house: Services,
-  closers: (() => unknown)[],
+  closers: Closer[],
 ): Promise<Readonly<Record<string, string>>> {
   const { authority, sealer } = await house.keys()
   const outbox = new Outbox({ ...house, sealer })
   await outbox.start()
   closers.push(() => outbox.close())
   closers.push(keepReservations(house))
-  const https = await openHttps(house, authority, closers)
-  const console = await openConsole(house, authority, outbox, closers)
-  const control = await openControlSocket(house, closers)
+  const credential = await authority.serverCredential()
+  const https = await openHttps(house, authority, credential, closers)
+  const console = await openConsole(house, outbox, credential, closers)
+  await keepCredential(house, authority, [
+    (renewed) => https.door.setCredential(renewed),
+    (renewed) => console.door.setTls(renewed),
+  ]).then((stop) => closers.push(stop))
+  const control = await openControl(
+    house.dir,
+    (operation, params) => runOperation(house, operation, params),
+    house.log,
+  )
+  closers.push(() => control.close())
   house.announce({ control: control.endpoint })
-  return { console, https }
+  return { console: console.url, https: https.url }
 }
 
 async function openHttps(
   house: Services,
   authority: Authority,
-  closers: (() => unknown)[],
-): Promise<string> {
-  const { registry, clock, log, notices } = house
-  const judge = new Judge({
-    crypto: nodeCrypto,
-    clock,
-    anchors: (await registry.listAnchors()).map(anchorOf),
-  })
-  const doorNotices = createNotices((error) => log.error(factsOf(error), 'a listener failed'))
+  credential: ServerCredential,
+  closers: Closer[],
+): Promise<{ readonly door: HttpsDoor; readonly url: string }> {
+  const { registry, clock, log, notices, store, timers, random } = house
   const list = (): ReturnType<typeof registry.listAnchors> => registry.listAnchors()
+  const judge = new Judge({ crypto: nodeCrypto, clock, anchors: (await list()).map(anchorOf) })
+  const doorNotices = createNotices((error) => log.error(factsOf(error), 'a listener failed'))
   closers.push(keepAnchors({ judge, notices, doorNotices, list, log }))
   const door = new HttpsDoor(
     {
@@ -91,48 +101,26 @@ async function openHttps(
       notices: { listen: doorNotices.listen, tell: notices.tell },
       clock,
       log,
-      store: house.store,
+      store,
       est: authority.est,
       crl: (ca) => authority.crl(ca),
-      timers: house.timers,
-      random: house.random,
+      timers,
+      random,
     },
-    await authority.serverCredential(),
-  )
-  await authority.start((credential) => {
-    log.info({ fingerprint: credential.fingerprint }, 'the server certificate was renewed')
-    door.setCredential(credential)
-  })
-  // A new server CA makes the leaf of the old one due.
-  closers.push(
-    notices.listen((notice) => {
-      if (notice.kind === 'anchors') void renewCredential(house, authority, door)
-    }),
+    credential,
   )
   const at = house.config.listen.https
   const port = await door.open(at)
   closers.push(() => door.close(graceMs))
-  return `https://${urlHost(house, at.host)}:${port}`
-}
-
-async function renewCredential(
-  house: Services,
-  authority: Authority,
-  door: HttpsDoor,
-): Promise<void> {
-  try {
-    door.setCredential(await authority.serverCredential())
-  } catch (error) {
-    house.log.error(factsOf(error), 'the server certificate could not be renewed')
-  }
+  return { door, url: `https://${urlHost(house, at.host)}:${port}` }
 }
 
 async function openConsole(
   house: Services,
-  authority: Authority,
   outbox: Outbox,
-  closers: (() => unknown)[],
-): Promise<string> {
+  credential: ServerCredential,
+  closers: Closer[],
+): Promise<{ readonly door: ConsoleDoor; readonly url: string }> {
   const { applications, timers, log, config } = house
   const at = config.listen.console
   const secure = !isLoopback(at.host)
@@ -143,24 +131,40 @@ async function openConsole(
     log,
     hosts: config.hosts,
     health: () => ({ ok: true, version }),
-    ...(secure ? { tls: await authority.serverCredential() } : {}),
+    ...(secure ? { tls: credential } : {}),
   })
   const port = await door.open(at)
   closers.push(() => door.close(graceMs))
-  return `${secure ? 'https' : 'http'}://${urlHost(house, at.host)}:${port}`
+  return { door, url: `${secure ? 'https' : 'http'}://${urlHost(house, at.host)}:${port}` }
 }
 
-async function openControlSocket(
+/** Doors show a leaf that is renewed in time, and at once when the server CA changes: the leaf of the old one is due then. */
+async function keepCredential(
   house: Services,
-  closers: (() => unknown)[],
-): Promise<ControlServer> {
-  const control = await openControl(
-    house.dir,
-    (operation, params) => runOperation(house, operation, params),
-    house.log,
-  )
-  closers.push(() => control.close())
-  return control
+  authority: Authority,
+  doors: readonly ((credential: ServerCredential) => void)[],
+): Promise<() => void> {
+  const show = (credential: ServerCredential): void => {
+    house.log.info({ fingerprint: credential.fingerprint }, 'the server certificate was renewed')
+    for (const door of doors) door(credential)
+  }
+  let shown = (await authority.serverCredential()).fingerprint
+  const renew = async (): Promise<void> => {
+    const credential = await authority.serverCredential()
+    if (credential.fingerprint === shown) return
+    shown = credential.fingerprint
+    show(credential)
+  }
+  await authority.start((credential) => {
+    shown = credential.fingerprint
+    show(credential)
+  })
+  return house.notices.listen((notice) => {
+    if (notice.kind !== 'anchors') return
+    renew().catch((error: unknown) =>
+      house.log.error(factsOf(error), 'the server certificate could not be renewed'),
+    )
+  })
 }
 
 /** Returns the way out. */

@@ -2,10 +2,8 @@
  * The way of a command to a data folder: through the process that owns it, when that one serves; otherwise by owning it for the time of
  * one command. Both run the same table of operations.
  */
-import { openHouse } from '../compose.ts'
 import { connectControl } from '../control/controlClient.ts'
 import type { House } from '../control/contract.ts'
-import { runOperation } from '../control/operations.ts'
 import type { Log } from '../ports.ts'
 import { readMark } from '../store/folder.ts'
 import { ownerFacts } from '../store/folderLock.ts'
@@ -51,6 +49,11 @@ async function remoteHouse(dir: string): Promise<House | undefined> {
 }
 
 async function localHouse(dir: string, options: ReachOptions): Promise<House> {
+  // Loaded only now: with a server there, a command needs none of it.
+  const [{ openHouse }, { runOperation }] = await Promise.all([
+    import('../compose.ts'),
+    import('../control/operations.ts'),
+  ])
   const services = await openHouse(dir, options)
   return {
     call: async (operation, params) => (await runOperation(services, operation, params)) as never,
