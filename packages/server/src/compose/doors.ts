@@ -70,7 +70,7 @@ async function openAll(
   const console = await openConsole(house, outbox, credential, closers)
   await keepCredential(house, authority, [
     (renewed) => https.door.setCredential(renewed),
-    (renewed) => console.door.setTls(renewed),
+    (renewed) => console.door.setCredential(renewed),
   ]).then((stop) => closers.push(stop))
   const control = await openControl(
     house.dir,

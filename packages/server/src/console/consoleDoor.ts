@@ -88,13 +88,6 @@ export class ConsoleDoor {
     if ('setSecureContext' in this.#server) this.#server.setSecureContext(tlsOptions(tls))
   }
 
-  /** A renewed leaf; connections that are open keep theirs. */
-  setTls(tls: ConsoleTls): void {
-    const server = this.#server
-    if ('setSecureContext' in server)
-      server.setSecureContext({ cert: tls.chainPem, key: tls.keyPem, minVersion: 'TLSv1.3' })
-  }
-
   /** Streams never end by themselves and are cut; a short answer may be finished. */
   close(graceMs: number): Promise<void> {
     for (const stream of this.#streaming) stream.destroy()
