@@ -37,36 +37,30 @@ function accepts(leafDer: Uint8Array, caDer: Uint8Array): boolean {
   }
 }
 
-/** HOSTILE=all flips every bit alone; else one bit of every byte, another in each, and all eight at once. */
-const masksOf: (byte: number) => readonly number[] =
-  process.env['HOSTILE'] === 'all'
-    ? () => [1, 2, 4, 8, 16, 32, 64, 128]
-    : (byte) => [1 << (byte & 7), 0xff]
-
-function forEachFlip(
+function forEachBit(
   sound: Uint8Array,
   visit: (changed: Uint8Array, context: string) => void,
 ): void {
   const changed = Uint8Array.from(sound)
   for (const [byte, value] of sound.entries()) {
-    for (const mask of masksOf(byte)) {
-      changed[byte] = value ^ mask
-      visit(changed, `byte ${byte} with mask ${mask}`)
+    for (let bit = 0; bit < 8; bit++) {
+      changed[byte] = value ^ (1 << bit)
+      visit(changed, `byte ${byte}, bit ${bit}`)
     }
     changed[byte] = value
   }
 }
 
-test('a leaf with any byte flipped is refused', () => {
+test('a leaf with any bit flipped is refused', () => {
   const ca = issuing.certificate.der
-  forEachFlip(leaf.certificate.der, (changed, context) => {
+  forEachBit(leaf.certificate.der, (changed, context) => {
     assert.equal(accepts(changed, ca), false, context)
   })
 })
 
-test('an intermediate with any byte flipped is refused', () => {
+test('an intermediate with any bit flipped is refused', () => {
   const end = leaf.certificate.der
-  forEachFlip(issuing.certificate.der, (changed, context) => {
+  forEachBit(issuing.certificate.der, (changed, context) => {
     assert.equal(accepts(end, changed), false, context)
   })
   assert.ok(accepts(end, issuing.certificate.der))
