@@ -48,7 +48,8 @@ export interface KeyRow {
   /** SHA-256 of the SubjectPublicKeyInfo. */
   readonly spkiHash: string
   readonly spki: Uint8Array
-  readonly device: string | null
+  /** Device id, `application:<id>`, or `house:<profile>`. */
+  readonly holder: string
   readonly elementKind: string | null
   readonly elementSerial: string | null
   readonly slot: number | null
@@ -319,9 +320,9 @@ export type StoreErrorCode =
 /** Columns with a secondary index, per table. A device's EUI-64 is in its id, a token's id in its hash: both are looked up by key. */
 export interface Indexes {
   device: 'serial' | 'state' | 'product'
-  key: 'device'
+  key: never
   element: 'device'
-  certificate: 'fingerprint' | 'x5t' | 'device' | 'application' | 'spkiHash' | 'status'
+  certificate: 'fingerprint' | 'x5t' | 'device' | 'application' | 'status'
   ca: 'role'
   product: never
   token: never

@@ -25,10 +25,9 @@ CREATE INDEX device_state ON device (state, id);
 CREATE INDEX device_product ON device (product, id);
 
 CREATE TABLE key (
-  spkiHash TEXT NOT NULL PRIMARY KEY, spki BLOB NOT NULL, device TEXT, elementKind TEXT, elementSerial TEXT, slot INTEGER,
+  spkiHash TEXT NOT NULL PRIMARY KEY, spki BLOB NOT NULL, holder TEXT NOT NULL, elementKind TEXT, elementSerial TEXT, slot INTEGER,
   origin TEXT NOT NULL, evidence BLOB, verdict TEXT, createdAt INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX key_device ON key (device, spkiHash) WHERE device IS NOT NULL;
 
 CREATE TABLE element (
   serial TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, device TEXT NOT NULL, createdAt INTEGER NOT NULL
@@ -45,7 +44,6 @@ CREATE TABLE certificate (
 CREATE UNIQUE INDEX certificate_fingerprint ON certificate (fingerprint) WHERE fingerprint IS NOT NULL;
 CREATE INDEX certificate_device ON certificate (device, serial) WHERE device IS NOT NULL;
 CREATE INDEX certificate_application ON certificate (application, serial) WHERE application IS NOT NULL;
-CREATE INDEX certificate_spkiHash ON certificate (spkiHash, serial);
 -- Nobody asks for all issued or confirmed certificates by status: they are nearly all there are.
 CREATE INDEX certificate_status ON certificate (status, serial) WHERE status IN ('reserved', 'revoked');
 

@@ -46,7 +46,7 @@ export const schema: { readonly [T in TableName]: Table<T> } = {
     columns: {
       spkiHash: 'text',
       spki: 'blob',
-      device: 'text?',
+      holder: 'text',
       elementKind: 'text?',
       elementSerial: 'text?',
       slot: 'integer?',
@@ -56,7 +56,7 @@ export const schema: { readonly [T in TableName]: Table<T> } = {
       createdAt: 'integer',
     },
     unique: [],
-    indexes: ['device'],
+    indexes: [],
   },
   element: {
     key: 'serial',
@@ -87,7 +87,7 @@ export const schema: { readonly [T in TableName]: Table<T> } = {
       createdAt: 'integer',
     },
     unique: [['fingerprint']],
-    indexes: ['fingerprint', 'x5t', 'device', 'application', 'spkiHash', 'status'],
+    indexes: ['fingerprint', 'x5t', 'device', 'application', 'status'],
   },
   ca: {
     key: 'name',
@@ -222,8 +222,12 @@ export const schema: { readonly [T in TableName]: Table<T> } = {
   },
 }
 
+const columnNames: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries(schema).map(([table, { columns }]) => [table, Object.keys(columns)]),
+)
+
 export function columnsOf(table: TableName): readonly string[] {
-  return Object.keys(schema[table].columns)
+  return columnNames.get(table) ?? []
 }
 
 export function isTable(name: string): name is TableName {

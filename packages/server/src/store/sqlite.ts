@@ -1,6 +1,6 @@
 /**
- * The store on one SQLite file (node:sqlite, WAL, synchronous FULL). Concurrent `apply` calls share a transaction and its one fsync; each
- * Change stands under its own savepoint, so that a conflict is its own affair. Inside a transaction nothing waits and nobody is called.
+ * The store on one SQLite file (node:sqlite, WAL, synchronous FULL). Concurrent `apply` calls share a transaction and its one fsync; a
+ * conflict of one is its own affair and leaves the others alone. Inside a transaction nothing waits and nobody is called.
  *
  * SQLite works on the calling thread: a commit holds the event loop for one fsync, which group commit divides among all who wait.
  */
@@ -176,11 +176,7 @@ class SqliteStore implements Store {
     const batch = this.waiting.splice(0, batchMax)
     let outcomes: (Applied | Error)[]
     try {
-      outcomes = this.transaction(() => {
-        const results = batch.map(({ change }) => this.applyOne(change))
-        this.writer.saveHead()
-        return results
-      })
+      outcomes = this.commit(batch)
     } catch (error) {
       const failure = storeError(error, this.file)
       for (const { reject } of batch) reject(failure)
@@ -190,6 +186,23 @@ class SqliteStore implements Store {
       const outcome = outcomes[at]
       if (outcome instanceof Error) reject(outcome)
       else if (outcome !== undefined) resolve(outcome)
+    }
+  }
+
+  /** Together first; when one of them cannot be, again with each under a savepoint of its own. Conflicts are rare, savepoints are not free. */
+  private commit(batch: readonly Waiting[]): (Applied | Error)[] {
+    const together = (write: (change: Change) => Applied | Error): (Applied | Error)[] =>
+      this.transaction(() => {
+        const results = batch.map(({ change }) => write(change))
+        this.writer.saveHead()
+        return results
+      })
+    try {
+      return together((change) => this.writer.write(change))
+    } catch (error) {
+      const failure = storeError(error, this.file)
+      if (isFatal(failure)) throw failure
+      return batch.length === 1 ? [failure] : together((change) => this.applyOne(change))
     }
   }
 
@@ -247,8 +260,7 @@ class SqliteStore implements Store {
         bound.push(this.trimmedSeq)
       }
       if (after !== undefined) bound.push(after)
-      bound.push(limit)
-      const text = listText(table, { tests, after: after !== undefined, newestFirst })
+      const text = listText(table, { tests, after: after !== undefined, newestFirst, limit })
       return rowsOf(table, this.statements.all(text, bound))
     })
   }

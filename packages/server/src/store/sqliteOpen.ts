@@ -15,6 +15,10 @@ const applicationId = 0x4353474e
 const busyTimeoutMs = 5_000
 /** The log is cut back to this after a checkpoint; a burst may exceed it. */
 const walBytesKept = 32 * 1024 * 1024
+/** Pages written to the log before they are brought home: a page written twice in between is brought home once. 16 MiB. */
+const checkpointPages = 4_096
+/** Inner pages of the indexes of a million devices stay in memory. */
+const cacheKiB = 64 * 1024
 
 export function openDatabase(
   file: string,
@@ -45,6 +49,10 @@ function configure(db: DatabaseSync): void {
   db.exec('PRAGMA synchronous = FULL')
   db.exec('PRAGMA fullfsync = ON')
   db.exec(`PRAGMA journal_size_limit = ${walBytesKept}`)
+  db.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`)
+  db.exec(`PRAGMA cache_size = -${cacheKiB}`)
+  // Savepoints of large Changes would otherwise make files in the machine's temporary folder.
+  db.exec('PRAGMA temp_store = MEMORY')
   db.exec('PRAGMA trusted_schema = OFF')
 }
 

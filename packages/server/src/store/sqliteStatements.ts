@@ -9,8 +9,14 @@ import { columnsOf, schema } from './schema.ts'
 
 export type Values = Readonly<Record<string, SQLInputValue>>
 
+interface Kept {
+  readonly statement: StatementSync
+  /** Columns of the answer; none for a statement that answers nothing. */
+  readonly names: readonly string[]
+}
+
 export class Statements {
-  private readonly kept = new Map<string, StatementSync>()
+  private readonly kept = new Map<string, Kept>()
   private readonly db: DatabaseSync
 
   constructor(db: DatabaseSync) {
@@ -18,27 +24,37 @@ export class Statements {
   }
 
   run(text: string, values: readonly SQLInputValue[]): number {
-    return Number(this.prepare(text).run(...values).changes)
+    return Number(this.prepare(text).statement.run(...values).changes)
   }
 
   one(text: string, values: readonly SQLInputValue[]): Values | undefined {
-    const row = this.prepare(text).get(...values)
-    return row === undefined ? undefined : { ...row }
+    const { statement, names } = this.prepare(text)
+    const answer: unknown = statement.get(...values)
+    return Array.isArray(answer) ? rowOf(names, answer) : undefined
   }
 
   all(text: string, values: readonly SQLInputValue[]): Values[] {
-    return this.prepare(text)
-      .all(...values)
-      .map((row) => ({ ...row }))
+    const { statement, names } = this.prepare(text)
+    const answers: readonly unknown[] = statement.all(...values)
+    return answers.filter((answer) => Array.isArray(answer)).map((answer) => rowOf(names, answer))
   }
 
-  private prepare(text: string): StatementSync {
+  private prepare(text: string): Kept {
     const kept = this.kept.get(text)
     if (kept !== undefined) return kept
-    const made = this.db.prepare(text)
+    const statement = this.db.prepare(text)
+    // Rows as objects come without a prototype and in a slow shape; as arrays they become plain objects here.
+    statement.setReturnArrays(true)
+    const made = { statement, names: statement.columns().map(({ name }) => name) }
     this.kept.set(text, made)
     return made
   }
+}
+
+function rowOf(names: readonly string[], values: readonly SQLInputValue[]): Values {
+  const row: Record<string, SQLInputValue> = {}
+  for (let at = 0; at < names.length; at++) row[names[at] ?? ''] = values[at] ?? null
+  return row
 }
 
 const insertTexts = new Map<TableName, string>()
@@ -54,9 +70,12 @@ export function insertText(table: TableName): string {
 
 /** The values of a row in the order of `insertText`. */
 export function rowValues(table: TableName, row: object): SQLInputValue[] {
-  const values = new Map<string, SQLInputValue | undefined>(Object.entries(row))
-  return columnsOf(table).map((name) => {
-    const value = values.get(name)
+  const values: readonly SQLInputValue[] = Object.values(row)
+  const names = Object.keys(row)
+  const columns = columnsOf(table)
+  return columns.map((name, at) => {
+    // Rows are nearly always made in the order of the columns.
+    const value = names[at] === name ? values[at] : values[names.indexOf(name)]
     if (value === undefined)
       throw new InvariantError('ERR_STORE_STATEMENT', `${table}.${name} has no value`, { table })
     return value
@@ -92,13 +111,15 @@ export interface Listing {
   readonly tests: readonly string[]
   readonly after: boolean
   readonly newestFirst: boolean
+  readonly limit: number
 }
 
-export function listText(table: TableName, { tests, after, newestFirst }: Listing): string {
+export function listText(table: TableName, { tests, after, newestFirst, limit }: Listing): string {
   const { key } = schema[table]
   const all = after ? [...tests, `${key} ${newestFirst ? '<' : '>'} ?`] : tests
   const where = all.length === 0 ? '' : ` WHERE ${all.join(' AND ')}`
-  return `SELECT * FROM ${table}${where} ORDER BY ${key}${newestFirst ? ' DESC' : ''} LIMIT ?`
+  // The limit stands in the text: bound, it takes part in planning, and SQLite would prepare the statement anew at every call.
+  return `SELECT * FROM ${table}${where} ORDER BY ${key}${newestFirst ? ' DESC' : ''} LIMIT ${Math.trunc(limit)}`
 }
 
 /**

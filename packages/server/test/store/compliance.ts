@@ -131,7 +131,7 @@ function lookUps(open: Open): void {
     )
   })
 
-  test('a certificate is found by fingerprint, x5t, device, key and status', async () => {
+  test('a certificate is found by fingerprint, x5t, device and status', async () => {
     const { store } = await open()
     const one = certificateRow(0xabc, { status: 'revoked', revokedAt: testTime })
     const two = certificateRow(2, { status: 'confirmed' })
@@ -142,7 +142,6 @@ function lookUps(open: Open): void {
     assert.deepEqual(await store.find('certificate', 'fingerprint', one.fingerprint ?? ''), [one])
     assert.deepEqual(await store.find('certificate', 'x5t', one.x5t ?? ''), [two, one])
     assert.deepEqual(await store.find('certificate', 'device', one.device ?? ''), [one])
-    assert.deepEqual(await store.find('certificate', 'spkiHash', one.spkiHash), [one])
     for (const row of [one, two, three])
       assert.deepEqual(await store.find('certificate', 'status', row.status), [row])
     assert.deepEqual(await store.find('certificate', 'x5t', ''), [])
