@@ -228,6 +228,7 @@ export class Authority {
     readonly rootKey?: string | undefined
     readonly rootPassphrase?: string | undefined
   }): Promise<CaRow> {
+    await this.#refusePinned(wanted.role)
     if (wanted.rootPassphrase === undefined) {
       throw new CallerError<VaultErrorCode>(
         'ERR_PASSPHRASE',
@@ -244,6 +245,22 @@ export class Authority {
     await this.#publisher.add(made)
     this.#parts.notices.tell({ kind: 'anchors' })
     return made.row
+  }
+
+  /** Devices pin the key of the server's CA, and nothing brings them another one yet: a rollover would lock them all out. */
+  async #refusePinned(role: Role): Promise<void> {
+    if (role !== 'server') return
+    const devices = await this.#parts.store.scan('device', { limit: 1 })
+    if (devices.length === 0) return
+    throw new CallerError(
+      'ERR_ROLLOVER_PINNED',
+      'devices have pinned the key of the server CA, and would no longer find this server',
+      {},
+      {
+        where: 'role server',
+        hint: 'Roll it over only before the first device enrols; set up a second house and enrol devices there otherwise.',
+      },
+    )
   }
 
   #judged(csr: Uint8Array): { readonly spki: Uint8Array; readonly name: string } {

@@ -71,7 +71,7 @@ export interface House {
   /** Errors that were logged. */
   readonly logged: readonly string[]
   /** The same folder opened again, as after a restart. */
-  reopen(): Promise<House>
+  reopen(changed?: HouseOptions): Promise<House>
   close(): Promise<void>
 }
 
@@ -160,10 +160,11 @@ async function assemble(parts: Parts): Promise<House> {
       await close()
       await rm(directory, { recursive: true, force: true })
     },
-    reopen: async () => {
+    reopen: async (changed) => {
       await close()
       return assemble({
         ...parts,
+        options: { ...options, ...changed },
         store: await openSqliteStore(join(directory, 'store.db'), { clock }),
         vault: await Vault.open({ directory: join(directory, 'keys'), passphrase, cost: cheap }),
       })
