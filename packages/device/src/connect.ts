@@ -67,7 +67,7 @@ export function parseTarget(url: string, anchor: string): ServerTarget {
       'ERR_ANCHOR_FORMAT',
       'the anchor is a SHA-256 digest: 64 hex digits',
       {},
-      { where: '--anchor', hint: 'take it from "countersign identity invite --json"' },
+      { where: '--anchor', hint: 'Take it from "countersign identity invite --json".' },
     )
   }
   const parsed = URL.canParse(url) ? new URL(url) : undefined
@@ -79,7 +79,7 @@ export function parseTarget(url: string, anchor: string): ServerTarget {
       {},
       {
         where: '--server',
-        hint: 'use https://HOST:PORT, as "countersign identity invite" printed it',
+        hint: 'Use https://HOST:PORT, as "countersign identity invite" printed it.',
       },
     )
   }
@@ -204,7 +204,7 @@ function judgeServer(socket: TLSSocket, { target, world }: ConnectionOptions): v
       { chainLength: chain.length },
       {
         where: target.url,
-        hint: 'compare the anchor with "countersign identity invite" of the right server; if it is right, somebody stands in between',
+        hint: 'Compare the anchor with "countersign identity invite" of the right server; if it is right, somebody stands in between.',
       },
     )
   }
@@ -240,7 +240,7 @@ function withClockHint(error: unknown, world: World): unknown {
   const dated = ['ERR_CERT_EXPIRED', 'ERR_CERT_NOT_YET_VALID', 'ERR_CHAIN_EXPIRED']
   if (!dated.includes(error.code)) return error
   const now = new Date(world.clock.now()).toISOString()
-  const hint = `this machine's clock says ${now}: set it if that is wrong, else the server needs a new certificate`
+  const hint = `The clock of this machine says ${now}: set it if that is wrong, else the server needs a new certificate.`
   const { where } = error
   return new PeerError(error.code, error.message, error.details, {
     ...(where === undefined ? {} : { where }),
@@ -307,7 +307,7 @@ function unreachable(target: ServerTarget, cause: unknown): AdapterError<DeviceE
     { reason: code },
     {
       where: target.url,
-      hint: 'check that "countersign serve" runs there and that host and port are right',
+      hint: 'Check that "countersign serve" runs there and that host and port are right.',
       cause,
     },
   )

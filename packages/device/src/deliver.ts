@@ -85,7 +85,7 @@ export class Later extends AdapterError<DeviceErrorCode> {
       'ERR_SERVER_ANSWER',
       `the server cannot take readings now: ${problem.message}`,
       { status: problem.status, code: problem.code },
-      { hint: 'they are kept and sent again' },
+      { hint: 'They are kept and sent again.' },
     )
     this.afterMs = afterMs
   }
@@ -97,7 +97,7 @@ export function refused(problem: Problem): PeerError<DeviceErrorCode> {
     `the server refuses this device: ${problem.message}`,
     { status: problem.status, code: problem.code },
     {
-      hint: 'on the server "countersign identity why" says why: a suspended device can be resumed there, a revoked one enrols again with a new invitation and an empty state folder',
+      hint: 'On the server "countersign identity why" says why: a suspended device can be resumed there, a revoked one enrols again with a new invitation and an empty state folder.',
     },
   )
 }
@@ -111,6 +111,6 @@ export function rejected(
     'ERR_READING_REFUSED',
     `the server will not take this reading: ${reason}`,
     { number, status },
-    { hint: 'it was given up; what waited before it is not affected' },
+    { hint: 'It was given up; what waited before it is not affected.' },
   )
 }

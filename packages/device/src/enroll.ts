@@ -81,7 +81,7 @@ async function begin(state: DeviceState, wanted: Identity): Promise<void> {
       {},
       {
         where: state.folder,
-        hint: '"device renew" renews its certificate; another device needs another --state',
+        hint: '"device renew" renews its certificate; another device needs another --state.',
       },
     )
   }
@@ -149,7 +149,7 @@ export function parseEui64(text: string): string {
     'ERR_EUI64_FORMAT',
     `${JSON.stringify(text.slice(0, 80))} is not an EUI-64`,
     {},
-    { where: '--eui64', hint: 'use 16 hex digits; without --eui64 the server chooses one' },
+    { where: '--eui64', hint: 'Use 16 hex digits; without --eui64 the server chooses one.' },
   )
 }
 
@@ -158,6 +158,6 @@ function noToken(): CallerError<DeviceErrorCode> {
     'ERR_ENROLL_REFUSED',
     'an enrolment needs the token of an invitation',
     {},
-    { where: '--token', hint: 'take it from "countersign identity invite --json"' },
+    { where: '--token', hint: 'Take it from "countersign identity invite --json".' },
   )
 }

@@ -89,7 +89,7 @@ function mismatch(why: string, cause: unknown): PeerError<DeviceErrorCode> {
     {},
     {
       where: 'EST answer',
-      hint: 'tell the operator of the server',
+      hint: 'Tell the operator of the server.',
       ...(isCountersignError(cause) ? { cause } : {}),
     },
   )
@@ -106,7 +106,7 @@ function problemOf(answer: Answer, request: EnrollRequest): Error {
       'ERR_RENEW_REFUSED',
       `the server did not renew the certificate: ${problem.message}`,
       details,
-      { hint: problem.hint ?? 'the present certificate stays in use until it expires' },
+      { hint: problem.hint ?? 'The present certificate stays in use until it expires.' },
     )
   }
   return new PeerError<DeviceErrorCode>(

@@ -16,11 +16,10 @@ const textMax = 300
 export function readProblem(answer: Answer): Problem {
   const value = parseRecord(Buffer.from(answer.body).toString('utf8'))
   const code = typeof value?.code === 'string' && /^ERR_[A-Z0-9_]{1,60}$/.test(value.code)
-  const said = line(value?.detail) ?? line(value?.title)
   return {
     status: answer.status,
     code: code ? String(value?.code) : undefined,
-    message: said ?? `the server answered ${answer.status}`,
+    message: line(value?.detail) ?? `it answered ${answer.status}`,
     hint: line(value?.hint),
   }
 }

@@ -91,7 +91,7 @@ function withKept(error: unknown, number: number): unknown {
     { ...error.details, number },
     {
       ...(where === undefined ? {} : { where }),
-      hint: `the reading is kept as number ${number} and goes with the next "device send" or "device run"; ${error.hint ?? 'try again later'}`,
+      hint: `The reading is kept as number ${number} and goes with the next "device send" or "device run". ${error.hint ?? ''}`.trimEnd(),
       cause: error,
     },
   )

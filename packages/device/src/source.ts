@@ -133,7 +133,7 @@ async function readSample(path: string): Promise<Sample> {
       {},
       {
         where: path,
-        hint: '--source is "host", "-" for standard input, or a readable file',
+        hint: '--source is "host", "-" for standard input, or a readable file.',
         cause: error,
       },
     )
@@ -154,6 +154,6 @@ export function tooLarge(length: number): CallerError<DeviceErrorCode> {
     'ERR_READING_TOO_LARGE',
     `a reading of ${length} bytes is more than a message carries (${sampleBytesMax})`,
     {},
-    { hint: 'send less at once, or split it' },
+    { hint: 'Send less at once, or split it.' },
   )
 }

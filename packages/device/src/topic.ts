@@ -18,7 +18,7 @@ export function requireTopic(topic: string): void {
     {},
     {
       where: 'TOPIC',
-      hint: `a topic has 1 to ${segmentsMax} segments of letters, digits, "_", ".", "~" and "-", separated by "/"`,
+      hint: `A topic has 1 to ${segmentsMax} segments of letters, digits, "_", ".", "~" and "-", separated by "/".`,
     },
   )
 }

@@ -171,7 +171,7 @@ function credentialOf({ lines, chain }: WrongServer, home: House): TlsOptions {
       return { cert: cert + other.ca, key }
     case 'other house with our CA beside':
       return { cert: cert + other.ca + home.ca, key }
-    case undefined:
+    default:
       return { cert: cert + home.ca, key }
   }
 }

@@ -104,7 +104,7 @@ test('what the other side says goes to a terminal as one harmless line', () => {
   })
   for (const body of ['', 'null', '[]', '{"code":7,"detail":{}}', '{"code":"rm -rf"}']) {
     const { code, message } = readProblem(answer(body))
-    assert.deepEqual([code, message], [undefined, 'the server answered 403'])
+    assert.deepEqual([code, message], [undefined, 'it answered 403'])
   }
   assert.equal(retryAfterMs(answer('', { 'retry-after': '7' })), 7000)
   assert.equal(

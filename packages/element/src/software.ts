@@ -153,7 +153,7 @@ async function readElementFile(path: string): Promise<ElementFile | undefined> {
     'ERR_ELEMENT_DAMAGED',
     'the file of the software element is not readable as one',
     {},
-    { where: path, hint: 'restore the file, or enrol again in an empty state folder' },
+    { where: path, hint: 'Restore the file, or enrol again in an empty state folder.' },
   )
 }
 
@@ -179,7 +179,7 @@ async function requirePrivate(path: string): Promise<void> {
     {},
     {
       where: path,
-      hint: `chmod ${privateMode.toString(8)} the file; if it was copied, enrol anew`,
+      hint: `Close it with: chmod ${privateMode.toString(8)}. If it may have been copied, enrol anew.`,
     },
   )
 }

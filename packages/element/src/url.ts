@@ -28,7 +28,7 @@ function wrong(url: string, why: string): CallerError<ElementErrorCode> {
     {},
     {
       where: '--element',
-      hint: 'use "software:" for a software element in the state folder',
+      hint: 'Use "software:" for a software element in the state folder.',
     },
   )
 }

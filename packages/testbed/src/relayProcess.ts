@@ -45,6 +45,9 @@ function answer(id: number, content: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify({ id, ...content })}\n`)
 }
 
+// Ctrl-C reaches the whole process group; the parent says when it is time, by ending the input.
+process.on('SIGINT', () => undefined)
+
 for await (const line of createInterface({ input: process.stdin })) {
   // The only speaker is the parent that started this process with this very file: its lines have this type.
   const command: RelayCommand = JSON.parse(line)

@@ -3,7 +3,7 @@
  * process of its own and attacks what it carries, an application receives, and a revocation is seen to bite.
  */
 import { isCountersignError } from '@countersign/core/errors'
-import { type Chapters, tellStory } from './chapters.ts'
+import { type Chapters, observations, tellStory } from './chapters.ts'
 import { makeFolder, removeFolder } from './demoHouse.ts'
 import { keepRunning } from './live.ts'
 import { type DemoReport, faults, makeReport, type Observations } from './report.ts'
@@ -27,43 +27,47 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   process.on('SIGTERM', interrupted)
   const started = performance.now()
   const cleanups: (() => Promise<void>)[] = []
-  const chapters: Chapters = { story, seed, started, stop: stop.signal, cleanups }
+  const observed = { world: undefined, plaintext: 0, revocations: [] }
+  const chapters: Chapters = { story, seed, started, cleanups, observed }
   try {
     story.heading('countersign: one provable identity for every device')
     story.say(`  everything in a folder that is removed afterwards; seed ${seed}\n`)
     const folder = await story.step('authority: a root and an issuing CA for each role', makeFolder)
     cleanups.push(() => removeFolder(folder))
-    const { seen, world } = await tellStory(chapters, folder)
-    const report = makeReport(seen)
-    tellReport(story, seen, report)
-    if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`)
-    if (!options.exit && !stop.signal.aborted)
-      await keepRunning(world, story, options.json, stop.signal)
-    return report.ok ? 0 : 1
+    const world = await race(tellStory(chapters, folder), stop.signal)
+    const ok = await conclude(chapters, options.json)
+    if (!options.exit) await keepRunning(world, story, options.json, stop.signal)
+    return ok ? 0 : 1
   } catch (error) {
-    if (stop.signal.aborted) return 130
-    return tellFailure(chapters, error, options.json)
+    if (stop.signal.aborted) return interruptedCode
+    // A story that breaks off is a report too: what was done, and that it is not ok.
+    await conclude(chapters, options.json).catch(grumble)
+    grumble(error)
+    return 1
   } finally {
-    for (const cleanup of cleanups.toReversed())
-      await cleanup().catch((error: unknown) => grumble(error))
+    for (const cleanup of cleanups.toReversed()) await cleanup().catch(grumble)
     process.off('SIGINT', interrupted)
     process.off('SIGTERM', interrupted)
   }
 }
 
-/** A story that broke off is a report too: what was done, and that it is not ok. */
-function tellFailure({ story, started }: Chapters, error: unknown, json: boolean): number {
-  const seen: Observations = {
-    seconds: (performance.now() - started) / 1000,
-    devices: [],
-    received: [],
-    gateway: { frames: 0, tampered: 0, plaintext: 0 },
-    revocations: [],
-    steps: story.steps,
-  }
-  if (json) process.stdout.write(`${JSON.stringify(makeReport(seen))}\n`)
-  grumble(error)
-  return 1
+/** As a shell says it of a process that SIGINT ended. */
+const interruptedCode = 130
+
+/** Ctrl-C does not wait for the step that is under way. */
+function race<T>(work: Promise<T>, stop: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    stop.addEventListener('abort', () => reject(new Error('interrupted')), { once: true })
+    work.then(resolve, reject)
+  })
+}
+
+async function conclude(chapters: Chapters, json: boolean): Promise<boolean> {
+  const seen = await observations(chapters)
+  const report = makeReport(seen)
+  tellReport(chapters.story, seen, report)
+  if (json) process.stdout.write(`${JSON.stringify(report)}\n`)
+  return report.ok
 }
 
 function grumble(error: unknown): void {

@@ -76,7 +76,8 @@ class Application implements DemoApplication {
         const seen = new Set(door.map((reading) => reading.id))
         return [...ids].some((id) => !seen.has(id))
       })
-    while (!late.aborted && lack()) await this.#nextNews(late)
+    late.addEventListener('abort', () => this.#tellNews(), { once: true })
+    while (!late.aborted && lack()) await this.#nextNews()
   }
 
   async close(): Promise<void> {
@@ -86,11 +87,14 @@ class Application implements DemoApplication {
     await once(this.#server, 'close')
   }
 
-  #nextNews(late: AbortSignal): Promise<void> {
+  #nextNews(): Promise<void> {
     return new Promise((resolve) => {
       this.#news.push(resolve)
-      late.addEventListener('abort', () => resolve(), { once: true })
     })
+  }
+
+  #tellNews(): void {
+    for (const tell of this.#news.splice(0)) tell()
   }
 
   #take(door: ReceivedReading[], text: string): void {
@@ -98,7 +102,7 @@ class Application implements DemoApplication {
     if (reading === undefined) return
     door.push(reading)
     if (door === this.byWebhook) this.onReading?.(reading)
-    for (const tell of this.#news.splice(0)) tell()
+    this.#tellNews()
   }
 
   async #called(request: IncomingMessage): Promise<number> {

@@ -174,17 +174,17 @@ class SampleQueue implements Source {
   }
 
   async *samples(signal: AbortSignal): AsyncGenerator<Sample> {
+    signal.addEventListener('abort', () => this.#wake?.(), { once: true })
     while (!signal.aborted) {
       const sample = this.#waiting.shift()
       if (sample !== undefined) yield sample
-      else await this.#more(signal)
+      else await this.#more()
     }
   }
 
-  #more(signal: AbortSignal): Promise<void> {
+  #more(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve
-      signal.addEventListener('abort', () => resolve(), { once: true })
     })
   }
 }

@@ -29,6 +29,8 @@ export interface DemoServer {
   close(): Promise<void>
 }
 
+/** The passphrase has 192 random bits and lives for a minute: nobody will guess it, however cheap a guess is. */
+const cost = { log2N: 12, r: 8, p: 1 }
 const readyMsMax = 30_000
 const closeMsMax = 5_000
 
@@ -36,7 +38,7 @@ export async function makeFolder(): Promise<DemoFolder> {
   const root = await mkdtemp(join(tmpdir(), 'countersign-demo-'))
   const passphrase = randomBytes(24).toString('base64url')
   const dir = join(root, 'data')
-  await createFolder(dir, { hosts: [], demo: true, passphrase })
+  await createFolder(dir, { hosts: [], demo: true, passphrase, cost })
   return { root, dir, passphrase }
 }
 

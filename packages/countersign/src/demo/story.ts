@@ -13,7 +13,7 @@ export interface Story {
 }
 
 /** Steps line up here. */
-const nameWidth = 68
+const nameWidth = 78
 
 export function createStory(output: NodeJS.WritableStream, quiet: boolean): Story {
   const steps: StepObservation[] = []

@@ -12,7 +12,7 @@ const reading = (number: number, over = {}): Observations['received'][number] =>
   ...over,
 })
 const good: Observations = {
-  seconds: 3.14159,
+  seconds: 3.26,
   devices: [
     {
       id,
@@ -37,7 +37,7 @@ test('a demo in which everything was seen is ok, and the report counts distinct 
   assert.deepEqual(faults(good), [])
   assert.deepEqual(makeReport(good), {
     ok: true,
-    seconds: 3.1,
+    seconds: 3.3,
     devices: [
       {
         id,

@@ -41,7 +41,7 @@ export async function readReserved(path: string): Promise<number> {
     'ERR_STATE_DAMAGED',
     'the counter of readings is not readable',
     {},
-    { where: path, hint: 'enrol again in an empty state folder' },
+    { where: path, hint: 'Enrol again in an empty state folder.' },
   )
 }
 

@@ -107,7 +107,7 @@ export function notEnrolled(folder: string): CallerError<DeviceErrorCode> {
     {},
     {
       where: folder,
-      hint: 'run "countersign device enroll" with what "countersign identity invite" printed, or name the right --state',
+      hint: 'Run "countersign device enroll" with what "countersign identity invite" printed, or name the right --state.',
     },
   )
 }
@@ -131,6 +131,6 @@ async function prepareFolder(folder: string, create: boolean): Promise<void> {
     'ERR_STATE_MODE',
     `others may enter this state folder (mode ${(mode & 0o777).toString(8)})`,
     {},
-    { where: folder, hint: 'chmod 700 the folder' },
+    { where: folder, hint: 'Close it with: chmod 700.' },
   )
 }

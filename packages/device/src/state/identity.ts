@@ -47,7 +47,7 @@ export async function readIdentity(path: string): Promise<Identity | undefined> 
       'ERR_STATE_NEWER',
       `this device state is of version ${value.version}; this program knows version ${version}`,
       {},
-      { where: path, hint: 'use the newer program that wrote it' },
+      { where: path, hint: 'Use the newer program that wrote it.' },
     )
   }
   const identity = value === undefined ? undefined : parseIdentity(value)
@@ -56,7 +56,7 @@ export async function readIdentity(path: string): Promise<Identity | undefined> 
     'ERR_STATE_DAMAGED',
     'the identity of this device is not readable',
     {},
-    { where: path, hint: 'restore the file, or enrol again in an empty state folder' },
+    { where: path, hint: 'Restore the file, or enrol again in an empty state folder.' },
   )
 }
 

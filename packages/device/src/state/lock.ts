@@ -29,7 +29,7 @@ export function lockFolder(folder: string): FolderLock {
       {},
       {
         where: folder,
-        hint: 'wait until it is done, stop the running "device run", or name another --state',
+        hint: 'Wait until it is done, stop the running "device run", or name another --state.',
         cause: error,
       },
     )

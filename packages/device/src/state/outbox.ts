@@ -213,7 +213,7 @@ function requireTail(path: string, rest: Buffer): void {
     'ERR_STATE_DAMAGED',
     'the outbox is damaged in the middle: the disk lost what it had confirmed',
     {},
-    { where: path, hint: 'remove the file to go on without the readings that were waiting' },
+    { where: path, hint: 'Remove the file to go on without the readings that were waiting.' },
   )
 }
 

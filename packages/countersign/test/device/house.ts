@@ -1,0 +1,65 @@
+/** A whole house in this process, doors open on free ports, for devices to meet: nothing in it is a stand-in. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
+import {
+  createFolder,
+  openHouse,
+  readConfig,
+  runOperation,
+  type Services,
+  serve,
+} from '@countersign/server'
+import type { OperationName, ParamsOf, ResultOf } from '@countersign/server/control'
+
+export interface TestHouse {
+  readonly root: string
+  readonly services: Services
+  /** `https://localhost:…`. */
+  readonly https: string
+  call<N extends OperationName>(operation: N, params: ParamsOf<N>): Promise<ResultOf<N>>
+  invite(count?: number): Promise<{ server: string; token: string; anchor: string }>
+  /** Data of every stored message, by its CloudEvents id. */
+  messages(): Promise<ReadonlyMap<string, unknown>>
+  close(): Promise<void>
+}
+
+export async function openTestHouse(): Promise<TestHouse> {
+  const root = await mkdtemp(join(tmpdir(), 'countersign-house-'))
+  const dir = join(root, 'data')
+  const passphrase = 'a passphrase of this test only'
+  await createFolder(dir, { hosts: [], demo: false, passphrase, cost: { log2N: 10, r: 8, p: 1 } })
+  const config = await readConfig(dir, { listen: ['https=127.0.0.1:0', 'console=127.0.0.1:0'] })
+  const services = await openHouse(dir, { passphrase, config })
+  const served = await serve(services)
+  let open = true
+  const house: TestHouse = {
+    root,
+    services,
+    https: served.listeners['https'] ?? '',
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the operation of this name ran: its result has the type of the contract
+    call: async (operation, params) => (await runOperation(services, operation, params)) as never,
+    invite: (count = 1) =>
+      house.call('identity.invite', { product: 'default', count, expiresAt: Date.now() + 600_000 }),
+    messages: () => messagesOf(services),
+    close: async () => {
+      if (!open) return
+      open = false
+      await served.close()
+      await services.close()
+      await rm(root, { recursive: true, force: true })
+    },
+  }
+  after(() => house.close())
+  return house
+}
+
+async function messagesOf(services: Services): Promise<ReadonlyMap<string, unknown>> {
+  const found = new Map<string, unknown>()
+  const rows = await services.store.scan('message', { limit: 100_000 })
+  for (const { type, id, body } of rows) {
+    if (type === 'countersign.message') found.set(id, JSON.parse(body).data)
+  }
+  return found
+}
