@@ -9,6 +9,7 @@ import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { Applications } from './application/applications.ts'
 import { WebhookTargets } from './application/webhookTarget.ts'
 import { Authority } from './authority/authority.ts'
+import { type ScryptCost, scryptCost } from './authority/passphrase.ts'
 import { Vault } from './authority/vault.ts'
 import { factsOf } from './compose/facts.ts'
 import { crlFolder, keysFolder, unfinishedFile } from './compose/layout.ts'
@@ -30,6 +31,8 @@ export interface OpenOptions {
   readonly log?: Log
   readonly clock?: Clock
   readonly timers?: Timers
+  /** Cheaper only in tests and in the demo, whose keys protect nothing: the vault raises what is below. */
+  readonly cost?: ScryptCost
 }
 
 /** Owns the folder until it is closed. */
@@ -93,13 +96,14 @@ async function openKeys(
   folder: DataFolder,
   base: Base,
   sealer: LateSealer,
-  { passphrase, vault: made }: Pick<Furnishing, 'passphrase' | 'vault'>,
+  { passphrase, vault: made, cost = scryptCost }: Furnishing,
 ): Promise<Keys> {
   const vault =
     made ??
     (await Vault.open({
       directory: folder.file(keysFolder),
       passphrase: typeof passphrase === 'string' ? passphrase : await passphrase(),
+      cost,
     }))
   sealer.arrive(vault)
   const { hosts, crlBase } = base.config

@@ -104,7 +104,7 @@ export async function readConfigFile(dir: string): Promise<ConfigFile> {
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
     throw error
   }
   return parseConfigFile(text, path)
@@ -119,7 +119,11 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
       'ERR_CONFIG',
       'the configuration is not JSON',
       {},
-      { where: path, hint: `${String((cause as Error).message)}. Correct the file.`, cause },
+      {
+        where: path,
+        hint: `${cause instanceof Error ? cause.message : String(cause)}. Correct the file.`,
+        cause,
+      },
     )
   }
   const parsed = fileSchema.safeParse(value)

@@ -44,12 +44,17 @@ export const silentLog: Log = {
   error: () => undefined,
 }
 
-const colours = { debug: 'dim', info: 'cyan', warn: 'yellow', error: 'red' } as const
+const colours: Readonly<Record<string, 'dim' | 'cyan' | 'yellow' | 'red'>> = {
+  debug: 'dim',
+  info: 'cyan',
+  warn: 'yellow',
+  error: 'red',
+}
 
 function writeLine(json: string, target: LogTarget): void {
-  const { level, time, msg, ...fields } = JSON.parse(json) as Record<string, unknown>
-  const name = String(level) as keyof typeof colours
-  const label = styleText(colours[name] ?? 'dim', String(level).padEnd(5))
+  const line: Readonly<Record<string, unknown>> = JSON.parse(json)
+  const { level, time, msg, ...fields } = line
+  const label = styleText(colours[String(level)] ?? 'dim', String(level).padEnd(5))
   const rest = Object.entries(fields)
     .map(([key, value]) => ` ${key}=${typeof value === 'string' ? quoted(value) : String(value)}`)
     .join('')

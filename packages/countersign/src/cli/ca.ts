@@ -1,11 +1,10 @@
 /** `countersign ca …` and `ca anchor …`: the authorities of the house, what they issued and whom we believe. */
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { RevocationReason, Role } from '@countersign/core/credential'
-import { CallerError } from '@countersign/core/errors'
+import type { Role } from '@countersign/core/credential'
 import type { Command } from 'commander'
 import { readBase64 } from './application.ts'
-import { addCommand, type Line } from './command.ts'
+import { addCommand, type Line, oneOf } from './command.ts'
 import { ask, withHouse } from './house.ts'
 import { revocationReasons } from './identity.ts'
 import { readPassphrase } from './passphrase.ts'
@@ -13,6 +12,7 @@ import { record, type Terminal, table } from './terminal.ts'
 import { parseTime } from './time.ts'
 
 const roles: readonly Role[] = ['maker', 'owner', 'server', 'operator']
+const profiles = ['server', 'operator', 'application'] as const
 
 export function addCa(program: Command, terminal: Terminal): void {
   const ca = program
@@ -35,7 +35,7 @@ export function addCa(program: Command, terminal: Terminal): void {
       {
         flags: '--profile <profile>',
         text: 'what it is for',
-        choices: ['server', 'operator', 'application'],
+        choices: profiles,
         required: true,
       },
       { flags: '--csr <file>', text: 'PKCS#10 request, PEM or DER', required: true },
@@ -152,7 +152,7 @@ async function show(line: Line): Promise<void> {
 
 async function issue(line: Line): Promise<void> {
   const issued = await ask(line, 'ca.issue', {
-    profile: line.text('profile') as 'server' | 'operator' | 'application',
+    profile: oneOf(line.text('profile'), profiles, '--profile'),
     csr: await readBase64(line.text('csr')),
     hosts: line.many('host'),
     days: line.whole('days', { min: 1, max: 36_500 }),
@@ -164,7 +164,7 @@ async function issue(line: Line): Promise<void> {
 async function revoke(line: Line): Promise<void> {
   const revoked = await ask(line, 'ca.revoke', {
     serial: line.argument(0).toLowerCase().replaceAll(':', ''),
-    reason: line.text('reason') as RevocationReason,
+    reason: line.choice('reason', revocationReasons) ?? 'unspecified',
   })
   line.terminal.data(revoked, () =>
     record([
@@ -188,15 +188,7 @@ async function crl(line: Line): Promise<void> {
 
 async function rollover(line: Line): Promise<void> {
   const { dir, terminal } = line
-  const role = roles.find((one) => one === line.argument(0))
-  if (role === undefined) {
-    throw new CallerError(
-      'ERR_USAGE',
-      `"${line.argument(0)}" is no role`,
-      {},
-      { where: 'role', hint: `Roles: ${roles.join(', ')}.` },
-    )
-  }
+  const role = oneOf(line.argument(0), roles, 'role')
   const file = line.optional('rootPassphraseFile') ?? line.optional('passphraseFile')
   const rootKey = line.optional('rootKey')
   const rootPassphrase = await readPassphrase({ file, dir, terminal })
@@ -222,7 +214,7 @@ async function addForeign(line: Line): Promise<void> {
     product: line.optional('product'),
     serialPattern: line.optional('serialPattern'),
     notAfter: until === undefined ? undefined : parseTime(until, Date.now(), '--until'),
-    assuranceCap: line.whole('assuranceCap', { min: 0, max: 4 }),
+    assuranceCap: line.assurance('assuranceCap'),
   })
   line.terminal.data(added, () =>
     record([
@@ -234,7 +226,7 @@ async function addForeign(line: Line): Promise<void> {
 }
 
 async function listAnchors(line: Line): Promise<void> {
-  const role = line.optional('role') as Role | undefined
+  const role = line.choice('role', roles)
   const { anchors, root } = await withHouse(line, async (house) => ({
     anchors: await house.call('anchor.list', { role }),
     root: (await house.call('anchor.root', {})).pem,

@@ -3,8 +3,12 @@
  */
 import { resolve } from 'node:path'
 import { CallerError } from '@countersign/core/errors'
+import type { LogLevel } from '@countersign/server'
+import type { Assurance } from '@countersign/server/ports'
 import { type Command, Option } from 'commander'
 import type { Terminal } from './terminal.ts'
+
+const assurances: readonly Assurance[] = [0, 1, 2, 3, 4]
 
 export interface OptionSpec {
   /** As in `--count <n>`. */
@@ -31,7 +35,7 @@ export interface CommandSpec {
   readonly run: (line: Line) => Promise<void>
 }
 
-export const levels: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent']
+export const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
 export function addCommand(parent: Command, terminal: Terminal, spec: CommandSpec): Command {
   const command = parent.command(spec.usage).summary(spec.summary).description(spec.summary)
@@ -113,6 +117,26 @@ export class Line {
     return Array.isArray(value) ? value.map(String) : []
   }
 
+  /** One word of a list. The parser has refused others where the option says so. */
+  choice<T extends string>(name: string, known: readonly T[]): T | undefined {
+    const value = this.optional(name)
+    return value === undefined ? undefined : oneOf(value, known, `--${kebab(name)}`)
+  }
+
+  choices<T extends string>(name: string, known: readonly T[]): readonly T[] {
+    return this.many(name).map((value) => oneOf(value, known, `--${kebab(name)}`))
+  }
+
+  /** An assurance (0 to 4). */
+  assurance(name: string): Assurance | undefined {
+    const value = this.choice(name, ['0', '1', '2', '3', '4'])
+    return value === undefined ? undefined : assurances[Number(value)]
+  }
+
+  get logLevel(): LogLevel | undefined {
+    return this.choice('logLevel', levels)
+  }
+
   flag(name: string): boolean {
     return this.#options[name] === true
   }
@@ -134,6 +158,17 @@ export class Line {
   get dir(): string {
     return resolve(this.optional('dir') ?? (process.env['COUNTERSIGN_DIR'] || './countersign-data'))
   }
+}
+
+export function oneOf<T extends string>(value: string, known: readonly T[], where: string): T {
+  const found = known.find((word) => word === value)
+  if (found !== undefined) return found
+  throw new CallerError(
+    'ERR_USAGE',
+    `"${value}" is not known here`,
+    {},
+    { where, hint: `Known: ${known.join(', ')}.` },
+  )
 }
 
 function kebab(name: string): string {

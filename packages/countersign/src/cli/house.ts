@@ -23,7 +23,7 @@ export async function withHouse<T>(line: Line, work: (house: House) => Promise<T
 async function visit<T>(line: Line, work: (house: House) => Promise<T>): Promise<T> {
   const { reachHouse } = await import('@countersign/server/reach')
   const { dir, terminal } = line
-  const level = line.optional('logLevel') as LogLevel | undefined
+  const level = line.logLevel
   const house = await reachHouse(dir, {
     // Asked for only when an operation needs a key and no server has it open already.
     passphrase: () => passphraseFor(line),

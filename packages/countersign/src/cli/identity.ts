@@ -114,7 +114,7 @@ function addMoves(identity: Command, terminal: Terminal): void {
       },
     ],
     run: async (line) => {
-      const reason = line.text('reason') as RevocationReason
+      const reason = line.choice('reason', revocationReasons) ?? 'unspecified'
       moved(line, await ask(line, 'identity.revoke', { id: line.argument(0), reason }))
     },
   })
@@ -150,7 +150,7 @@ async function invite(line: Line): Promise<void> {
 
 async function list(line: Line): Promise<void> {
   const filter = {
-    state: line.optional('state') as DeviceState | undefined,
+    state: line.choice('state', deviceStates),
     product: line.optional('product'),
   }
   const rows = await withHouse(line, async (house) => {

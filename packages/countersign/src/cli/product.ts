@@ -7,12 +7,13 @@ import { ask } from './house.ts'
 import { record, type Terminal, table } from './terminal.ts'
 
 const roads: readonly Road[] = ['mqtts', 'https', 'coap', 'lorawan', 'ble', 'zigbee', 'serial']
+const credentials = ['factory', 'owner', 'either'] as const
 
 const policy: readonly OptionSpec[] = [
   {
     flags: '--credential <which>',
     text: "whose certificate a road accepts: the maker's, the owner's, or either",
-    choices: ['factory', 'owner', 'either'],
+    choices: credentials,
   },
   {
     flags: '--road <road>',
@@ -59,12 +60,12 @@ export function addProduct(program: Command, terminal: Terminal): void {
 
 function paramsOf(line: Line): ProductParams {
   const days = { min: 1, max: 36_500 }
-  const chosen = line.many('road') as readonly Road[]
+  const chosen = line.choices('road', roads)
   return {
     name: line.argument(0),
-    credential: line.optional('credential') as ProductParams['credential'],
+    credential: line.choice('credential', credentials),
     roads: chosen.length === 0 ? undefined : chosen,
-    assuranceMin: line.whole('assuranceMin', { min: 0, max: 4 }),
+    assuranceMin: line.assurance('assuranceMin'),
     validityDays: line.whole('validityDays', days),
     renewalDays: line.whole('renewalDays', days),
     overlapDays: line.whole('overlapDays', { min: 0, max: 3650 }),

@@ -1,5 +1,4 @@
 /** `countersign serve`: opens the doors and stays until it is told to stop. */
-import type { LogLevel } from '@countersign/server'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
 import { passphraseFor } from './passphrase.ts'
@@ -31,7 +30,7 @@ export function addServe(program: Command, terminal: Terminal): void {
 async function serve(line: Line): Promise<void> {
   const { openHouse, readConfig, createLog, serve: openDoors } = await import('@countersign/server')
   const { dir, terminal } = line
-  const logLevel = line.optional('logLevel') as LogLevel | undefined
+  const { logLevel } = line
   const config = await readConfig(dir, {
     listen: line.many('listen'),
     ...(logLevel === undefined ? {} : { logLevel }),

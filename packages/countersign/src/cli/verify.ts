@@ -7,6 +7,9 @@ import { addCommand, type Line } from './command.ts'
 import { type Terminal, table } from './terminal.ts'
 import { parseTime } from './time.ts'
 
+// Named here too: the judge is loaded only when it is needed.
+const purposes: readonly VerifyPurpose[] = ['device', 'server', 'ca']
+
 export function addVerify(program: Command, terminal: Terminal): void {
   addCommand(program, terminal, {
     usage: 'verify [leaf]',
@@ -24,7 +27,7 @@ export function addVerify(program: Command, terminal: Terminal): void {
       {
         flags: '--purpose <purpose>',
         text: 'what the leaf is for',
-        choices: ['device', 'server', 'ca'],
+        choices: purposes,
       },
       { flags: '--name <name>', text: 'DNS name, IP address or mail address it must have' },
       { flags: '--batch', text: 'judge JSON lines of stdin, one answer a line' },
@@ -65,7 +68,7 @@ async function one(line: Line): Promise<void> {
       intermediates: await Promise.all(line.many('intermediates').map(source)),
       crls: await Promise.all(line.many('crl').map(source)),
       at: at === undefined ? Date.now() : parseTime(at, Date.now(), '--at'),
-      purpose: line.optional('purpose') as VerifyPurpose | undefined,
+      purpose: line.choice('purpose', purposes),
       name: name === undefined ? undefined : referenceName(name),
     },
     nodeCrypto,

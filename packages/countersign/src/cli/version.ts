@@ -1,8 +1,8 @@
 /** One version for the whole product: that of the manifest beside `src` or `dist`. */
 import { readFileSync } from 'node:fs'
 
-const manifest = JSON.parse(
+const manifest: { readonly version: string } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-) as { readonly version: string }
+)
 
 export const version: string = manifest.version

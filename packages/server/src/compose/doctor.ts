@@ -5,7 +5,7 @@
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isCountersignError } from '@countersign/core/errors'
-import type { Milliseconds } from '@countersign/core/ports'
+import type { Clock, Milliseconds } from '@countersign/core/ports'
 import { type Config, doorNames, readConfig } from '../config.ts'
 import type { CaDocument, House, HouseDocument } from '../control/contract.ts'
 import { readMark } from '../store/folder.ts'
@@ -26,6 +26,7 @@ export interface DoctorReport {
 export interface DoctorOptions {
   /** Checked when given. */
   readonly passphrase?: string | undefined
+  readonly clock?: Clock
 }
 
 const dayMs = 86_400_000
@@ -49,7 +50,7 @@ export async function examine(dir: string, options: DoctorOptions = {}): Promise
     const house = await collect(checks, 'store', async () => await openForLooking(dir))
     if (house !== undefined) {
       try {
-        await checkHouse(house, config, checks)
+        await checkHouse(house, config, options.clock ?? machineClock, checks)
       } finally {
         await house.close()
       }
@@ -128,10 +129,11 @@ async function openForLooking(dir: string): Promise<House> {
 async function checkHouse(
   house: House,
   config: Config | undefined,
+  clock: Clock,
   checks: Check[],
 ): Promise<void> {
   const shown = await house.call('house.show', {})
-  const now = machineClock.now()
+  const now = clock.now()
   checks.push(ok('store', 'opens, and its version is known'))
   checks.push(checkClock(now, shown))
   for (const ca of await house.call('ca.show', {})) {

@@ -98,7 +98,10 @@ async function openHttps(
       judge,
       registry,
       // The door hears from the keeper of anchors and tells the house.
-      notices: { listen: doorNotices.listen, tell: notices.tell },
+      notices: {
+        listen: (listener) => doorNotices.listen(listener),
+        tell: (notice) => notices.tell(notice),
+      },
       clock,
       log,
       store,

@@ -3,7 +3,7 @@
  * one command. Both run the same table of operations.
  */
 import { connectControl } from '../control/controlClient.ts'
-import type { House } from '../control/contract.ts'
+import type { House, OperationName, ParamsOf, ResultOf } from '../control/contract.ts'
 import type { Log } from '../ports.ts'
 import { readMark } from '../store/folder.ts'
 import { ownerFacts } from '../store/folderLock.ts'
@@ -42,8 +42,8 @@ async function remoteHouse(dir: string): Promise<House | undefined> {
   const client = await connectControl(endpoint)
   if (client === undefined) return undefined
   return {
-    // The server ran the operation of this name: its result has the type of the contract.
-    call: async (operation, params) => (await client.call(operation, params)) as never,
+    call: async <N extends OperationName>(operation: N, params: ParamsOf<N>) =>
+      trusted<N>(await client.call(operation, params)),
     close: async () => client.close(),
   }
 }
@@ -56,7 +56,14 @@ async function localHouse(dir: string, options: ReachOptions): Promise<House> {
   ])
   const services = await openHouse(dir, options)
   return {
-    call: async (operation, params) => (await runOperation(services, operation, params)) as never,
+    call: async <N extends OperationName>(operation: N, params: ParamsOf<N>) =>
+      trusted<N>(await runOperation(services, operation, params)),
     close: () => services.close(),
   }
+}
+
+/** The table ran the operation of this name, here or in the server: its result has the type of the contract. */
+function trusted<N extends OperationName>(result: unknown): ResultOf<N> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both ends share one table
+  return result as ResultOf<N>
 }

@@ -67,7 +67,7 @@ export interface ProductParams {
   readonly name: string
   readonly credential?: 'factory' | 'owner' | 'either' | undefined
   readonly roads?: readonly Road[] | undefined
-  readonly assuranceMin?: number | undefined
+  readonly assuranceMin?: Assurance | undefined
   readonly validityDays?: number | undefined
   readonly renewalDays?: number | undefined
   readonly overlapDays?: number | undefined
@@ -225,7 +225,7 @@ export interface Operations {
       readonly product?: string | undefined
       readonly serialPattern?: string | undefined
       readonly notAfter?: Milliseconds | undefined
-      readonly assuranceCap?: number | undefined
+      readonly assuranceCap?: Assurance | undefined
     },
     AnchorDocument,
   ]

@@ -45,7 +45,8 @@ function clientOf(socket: Socket): ControlClient {
     socket.destroy()
   }
   const reader = new LineReader(answerBytesMax, (line) => {
-    const answer = JSON.parse(line) as Answer
+    // Our own server speaks here: the folder's owner, of the same version.
+    const answer: Answer = JSON.parse(line)
     // Id 0 answers a line that could not be read: it concerns everything sent so far.
     if (answer.id === 0 && 'error' in answer) return fail(uncarry(answer.error))
     const one = waiting.get(answer.id)
@@ -57,7 +58,7 @@ function clientOf(socket: Socket): ControlClient {
     try {
       reader.push(chunk)
     } catch (error) {
-      fail(error as Error)
+      fail(error instanceof Error ? error : new Error(String(error)))
     }
   })
   socket.on('error', fail)

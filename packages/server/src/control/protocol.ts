@@ -5,6 +5,7 @@
  */
 import {
   AdapterError,
+  type AnyCountersignError,
   CallerError,
   InvariantError,
   isCountersignError,
@@ -39,18 +40,29 @@ export type Answer =
 export function carry(error: unknown): CarriedError {
   if (!isCountersignError(error)) {
     const message = error instanceof Error ? error.message : String(error)
-    const code = (error as NodeJS.ErrnoException | undefined)?.code
-    return typeof code === 'string' && error instanceof Error && 'syscall' in error
-      ? { class: 'AdapterError', code: `ERR_SYSTEM_${code}`, message, where: null, hint: null }
+    return error instanceof Error && 'syscall' in error && 'code' in error
+      ? {
+          class: 'AdapterError',
+          code: `ERR_SYSTEM_${String(error.code)}`,
+          message,
+          where: null,
+          hint: null,
+        }
       : { class: 'InvariantError', code: 'ERR_BUG', message, where: null, hint: bugHint }
   }
   return {
-    class: error.name as ErrorClass,
+    class: classOf(error),
     code: error.code,
     message: error.message,
     where: error.where ?? null,
     hint: error.hint ?? null,
   }
+}
+
+function classOf(error: AnyCountersignError): ErrorClass {
+  if (error instanceof PeerError) return 'PeerError'
+  if (error instanceof CallerError) return 'CallerError'
+  return error instanceof AdapterError ? 'AdapterError' : 'InvariantError'
 }
 
 const bugHint = 'This is a defect of countersign. Please report it with the log of serve.'

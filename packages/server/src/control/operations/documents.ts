@@ -54,7 +54,8 @@ export function certificateDocument(row: CertificateRow): CertificateDocument {
 
 export function productDocument(row: ProductRow): ProductDocument {
   const { createdAt: _createdAt, version: _version, roads, ...policy } = row
-  return { ...policy, roads: JSON.parse(roads) as Road[] }
+  const named: readonly Road[] = JSON.parse(roads)
+  return { ...policy, roads: named }
 }
 
 export function applicationDocument(row: ApplicationRow, deadLetters: number): ApplicationDocument {

@@ -55,7 +55,7 @@ export const identityOperations: Table<Names> = {
       })
       return {
         token,
-        server: await deviceUrl(house),
+        server: deviceUrl(house),
         anchor: await serverAnchor(house),
         id: tokenId,
         product,

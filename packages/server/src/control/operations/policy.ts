@@ -8,20 +8,21 @@ import { file, noParams, type Table, text } from './operation.ts'
 
 const eui64 = z.string().regex(/^[0-9a-f]{16}$/, 'is not 16 lower-case hex digits')
 const days = z.number().int().min(1).max(36_500)
+const assurance = z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3), z.literal(4)])
 /** Names end in paths, tables and shells. */
-const name = z
+const shortName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'is not a name: 1 to 64 of A-Z a-z 0-9 . _ -')
 
 const productParams: z.ZodType<ProductParams> = z.strictObject({
-  name,
+  name: shortName,
   credential: z.enum(['factory', 'owner', 'either']).optional(),
   roads: z
     .array(z.enum(['mqtts', 'https', 'coap', 'lorawan', 'ble', 'zigbee', 'serial']))
     .min(1)
     .max(7)
     .optional(),
-  assuranceMin: z.number().int().min(0).max(4).optional(),
+  assuranceMin: assurance.optional(),
   validityDays: days.optional(),
   renewalDays: days.optional(),
   overlapDays: z.number().int().min(0).max(3650).optional(),

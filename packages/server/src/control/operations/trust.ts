@@ -3,7 +3,7 @@ import { parseCertificate } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { z } from 'zod'
 import type { Services } from '../../compose/services.ts'
-import type { AnchorRow, Assurance } from '../../ports.ts'
+import type { AnchorRow } from '../../ports.ts'
 import {
   anchorDocument,
   caDocument,
@@ -109,7 +109,9 @@ export const anchorOperations: Table<AnchorNames> = {
       product: text.optional(),
       serialPattern: text.optional(),
       notAfter: time.optional(),
-      assuranceCap: z.number().int().min(0).max(4).optional(),
+      assuranceCap: z
+        .union([z.literal(0), z.literal(1), z.literal(2), z.literal(3), z.literal(4)])
+        .optional(),
     }),
     run: async (house, params) => {
       const { certificate, product, serialPattern, notAfter, assuranceCap } = params
@@ -118,8 +120,7 @@ export const anchorOperations: Table<AnchorNames> = {
         product,
         serialPattern,
         notAfter,
-        // Parsed above as a whole number from 0 to 4.
-        assuranceCap: assuranceCap as Assurance | undefined,
+        assuranceCap,
       })
       return anchorDocument(row)
     },

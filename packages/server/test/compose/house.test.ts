@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { after, before, describe, it, type TestContext } from 'node:test'
+import { isCountersignError } from '@countersign/core/errors'
+import { mergeConfig } from '../../src/config.ts'
+import {
+  createFolder,
+  examine,
+  openHouse,
+  reachHouse,
+  runOperation,
+  type Services,
+  serve,
+} from '../../src/index.ts'
+import { ManualClock } from '../support/world.ts'
+
+const passphrase = 'correct horse battery staple'
+/** scrypt cheap enough to found a house per test; the vault raises it at the first opening. */
+const cost = { log2N: 10, r: 8, p: 1 }
+const free = { listen: ['https=127.0.0.1:0', 'console=127.0.0.1:0'] }
+const dayMs = 86_400_000
+
+async function base(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'house-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+async function found(t: TestContext, demo = false): Promise<string> {
+  const dir = join(await base(t), 'data')
+  await createFolder(dir, { hosts: [], passphrase, demo, cost })
+  return dir
+}
+
+function code(error: unknown): string {
+  return isCountersignError(error) ? error.code : String(error)
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work
+  } catch (error) {
+    return code(error)
+  }
+  return 'done'
+}
+
+async function opened(t: TestContext, dir: string, more: object = {}): Promise<Services> {
+  const config = mergeConfig({}, free)
+  const house = await openHouse(dir, { passphrase, cost, config, ...more })
+  t.after(() => house.close())
+  return house
+}
+
+describe('making a folder', () => {
+  it('takes an empty folder and no other', async (t) => {
+    const dir = await base(t)
+    await writeFile(join(dir, 'mine.txt'), 'keep me')
+    assert.equal(
+      await codeOf(createFolder(dir, { hosts: [], passphrase, demo: false, cost })),
+      'ERR_FOLDER_EXISTS',
+    )
+    assert.deepEqual(await readdir(dir), ['mine.txt'])
+  })
+
+  it('leaves nothing behind when it fails, so that the next one succeeds', async (t) => {
+    const dir = join(await base(t), 'data')
+    const weak = { hosts: [], passphrase: 'short', demo: false, cost }
+    assert.equal(await codeOf(createFolder(dir, weak)), 'ERR_PASSPHRASE')
+    assert.deepEqual(await readdir(dir), [])
+    await createFolder(dir, { ...weak, passphrase })
+  })
+
+  it('an interrupted one is recognised and never believed', async (t) => {
+    const dir = await found(t)
+    await writeFile(join(dir, 'init.unfinished'), '')
+    const again = createFolder(dir, { hosts: [], passphrase, demo: false, cost })
+    assert.equal(await codeOf(again), 'ERR_FOLDER_UNFINISHED')
+    assert.equal(await codeOf(openHouse(dir, { passphrase })), 'ERR_FOLDER_UNFINISHED')
+    assert.equal((await examine(dir)).ok, false)
+  })
+
+  it('writes the names of the server into the configuration, localhost among them', async (t) => {
+    const dir = join(await base(t), 'data')
+    await createFolder(dir, {
+      hosts: ['iot.example.com', '192.0.2.7'],
+      passphrase,
+      demo: false,
+      cost,
+    })
+    const { hosts } = JSON.parse(await readFile(join(dir, 'config.json'), 'utf8')) as {
+      hosts: string[]
+    }
+    assert.deepEqual(hosts, ['iot.example.com', '192.0.2.7', 'localhost', '127.0.0.1', '::1'])
+  })
+})
+
+describe('opening a folder', () => {
+  it('looking at it asks for no passphrase, a key does, once', async (t) => {
+    const dir = await found(t)
+    let asked = 0
+    const house = await reachHouse(dir, {
+      warn: () => undefined,
+      passphrase: async () => {
+        asked += 1
+        return passphrase
+      },
+    })
+    t.after(() => house.close())
+    assert.equal((await house.call('product.list', {})).length, 1)
+    assert.equal(asked, 0)
+    await house.call('application.add', { name: 'one' })
+    await house.call('application.add', { name: 'two' })
+    assert.equal(asked, 1)
+  })
+
+  it('a second owner is told who the first is', async (t) => {
+    const dir = await found(t)
+    await opened(t, dir)
+    assert.equal(await codeOf(openHouse(dir, { passphrase })), 'ERR_FOLDER_LOCKED')
+  })
+
+  it('data of a newer version is refused and left alone', async (t) => {
+    const dir = await found(t)
+    const file = join(dir, 'store.db')
+    const db = new DatabaseSync(file)
+    db.exec('PRAGMA user_version = 9999')
+    db.close()
+    const before = await readFile(file)
+    assert.equal(await codeOf(openHouse(dir, { passphrase })), 'ERR_STORE_NEWER')
+    assert.deepEqual(await readFile(file), before)
+    const { ok, checks } = await examine(dir)
+    assert.equal(ok, false)
+    assert.match(checks.find(({ name }) => name === 'store')?.message ?? '', /9999/)
+  })
+
+  it('an operation that does not exist, or with other parameters, is refused by name', async (t) => {
+    const house = await opened(t, await found(t))
+    assert.equal(await codeOf(runOperation(house, 'identity.delete', {})), 'ERR_OPERATION_UNKNOWN')
+    assert.equal(await codeOf(runOperation(house, 'constructor', {})), 'ERR_OPERATION_UNKNOWN')
+    const bad: readonly [string, unknown][] = [
+      ['identity.list', { limit: 1e9 }],
+      ['identity.show', { id: 7 }],
+      ['identity.show', { id: 'a', more: 1 }],
+      ['identity.revoke', { id: 'a', reason: 'certificateHold' }],
+      ['identity.show', null],
+      ['product.add', { name: '../x' }],
+      ['house.backup', { file: 'relative' }],
+    ]
+    for (const [operation, params] of bad) {
+      assert.equal(await codeOf(runOperation(house, operation, params)), 'ERR_PARAMETER', operation)
+    }
+  })
+})
+
+describe('serving a folder', () => {
+  it('a folder of the demo is served on this machine only', async (t) => {
+    const dir = await found(t, true)
+    const config = mergeConfig({}, { listen: ['https=0.0.0.0:0', 'console=127.0.0.1:0'] })
+    const house = await opened(t, dir, { config })
+    assert.equal(await codeOf(serve(house)), 'ERR_DEMO_LOOPBACK')
+  })
+
+  it('a clock far behind the last event is refused, until the operator accepts it', async (t) => {
+    const dir = await found(t)
+    const clock = new ManualClock(Date.now() - 3 * dayMs)
+    const house = await opened(t, dir, { clock })
+    assert.equal(await codeOf(serve(house)), 'ERR_CLOCK')
+    assert.deepEqual(house.listeners, {})
+    // The server's own certificate is of the future for this clock: it is made anew, and the doors open.
+    const served = await serve(house, { acceptClock: true })
+    assert.match(served.listeners['https'] ?? '', /^https:\/\/localhost:\d+$/)
+    await served.close()
+  })
+
+  it('a clock that was never set is refused', async (t) => {
+    const house = await opened(t, await found(t), { clock: new ManualClock(0) })
+    assert.equal(await codeOf(serve(house)), 'ERR_CLOCK')
+  })
+
+  it('a port that is taken closes what was opened before it, and names the door', async (t) => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => taken.once('listening', resolve))
+    t.after(() => taken.close())
+    const address = taken.address()
+    assert.ok(typeof address === 'object' && address !== null)
+    const config = mergeConfig({}, { listen: ['https=0', `console=127.0.0.1:${address.port}`] })
+    const house = await opened(t, await found(t), { config })
+    assert.equal(await codeOf(serve(house)), 'ERR_PORT_TAKEN')
+    assert.deepEqual(house.listeners, {})
+    const again = await serve({ ...house, config: mergeConfig({}, free) })
+    await again.close()
+  })
+})
+
+describe('doctor', () => {
+  let dir = ''
+  let path = ''
+  before(async () => {
+    path = await mkdtemp(join(tmpdir(), 'doctor-'))
+    dir = join(path, 'data')
+    await createFolder(dir, { hosts: [], passphrase, demo: false, cost })
+    await writeFile(
+      join(dir, 'config.json'),
+      '{"listen":{"https":"127.0.0.1:0","console":"127.0.0.1:0"}}',
+    )
+  })
+  after(() => rm(path, { recursive: true, force: true }))
+
+  const verdictOf = async (name: string, options: Parameters<typeof examine>[1] = {}) => {
+    const report = await examine(dir, options)
+    return [report.checks.find((check) => check.name === name)?.verdict, report.ok]
+  }
+
+  it('a sound folder passes, and the configuration in effect is shown', async () => {
+    const report = await examine(dir, { passphrase })
+    assert.equal(report.ok, true, JSON.stringify(report.checks))
+    assert.equal(report.config?.listen.https.port, 0)
+    assert.deepEqual(await verdictOf('keys', { passphrase }), ['ok', true])
+    for (const check of report.checks) assert.equal(check.verdict === 'ok', check.remedy === null)
+  })
+
+  it('a wrong passphrase fails', async () => {
+    assert.deepEqual(await verdictOf('keys', { passphrase: 'something else' }), ['fail', false])
+  })
+
+  it('a folder that others can look into fails', {
+    skip: process.platform === 'win32' && 'modes are POSIX',
+  }, async () => {
+    await chmod(dir, 0o755)
+    assert.deepEqual(await verdictOf('permissions'), ['fail', false])
+    await chmod(dir, 0o700)
+  })
+
+  it('a clock behind by a little warns, by much fails, and so does an expired certificate', async () => {
+    const at = (milliseconds: number) => ({ clock: new ManualClock(Date.now() + milliseconds) })
+    assert.equal((await verdictOf('clock', at(-3_600_000)))[0], 'warn')
+    assert.equal((await verdictOf('clock', at(-2 * dayMs)))[0], 'fail')
+    assert.equal((await verdictOf('server certificate', at(100 * dayMs)))[0], 'fail')
+    assert.equal((await verdictOf('CA server', at(19.5 * 365 * dayMs)))[0], 'warn')
+    assert.equal((await verdictOf('CA server', at(21 * 365 * dayMs)))[0], 'fail')
+  })
+
+  it('a configuration with an unknown key fails and names it', async () => {
+    const file = join(dir, 'config.json')
+    const good = await readFile(file)
+    await writeFile(file, '{"listenn":{}}')
+    const report = await examine(dir)
+    assert.equal(report.ok, false)
+    assert.match(
+      report.checks.find(({ name }) => name === 'configuration')?.message ?? '',
+      /listenn/,
+    )
+    await writeFile(file, good)
+  })
+
+  it('no folder is a failure with its remedy, not a crash', async () => {
+    const report = await examine(join(path, 'nowhere'))
+    assert.equal(report.ok, false)
+    await mkdir(join(path, 'empty'))
+    assert.equal((await examine(join(path, 'empty'))).ok, false)
+  })
+})
