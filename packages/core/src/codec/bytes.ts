@@ -6,17 +6,20 @@ import { PeerError } from '../errors.ts'
 
 export type TextErrorCode = 'ERR_HEX' | 'ERR_BASE64' | 'ERR_UTF8' | 'ERR_PEM'
 
-const hexDigits = '0123456789abcdef'
-const hexOf: readonly string[] = Array.from(
-  { length: 256 },
-  (_, byte) => hexDigits.charAt(byte >> 4) + hexDigits.charAt(byte & 15),
+/** ASCII codes of the sixteen hex digits. */
+const hexCodes: Uint8Array = Uint8Array.from({ length: 16 }, (_, digit) =>
+  digit < 10 ? 48 + digit : 87 + digit,
 )
 
 /** Lower-case hex without separators. */
 export function hex(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += hexOf[byte]
-  return text
+  const codes = new Uint8Array(bytes.length * 2)
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[index] ?? 0
+    codes[index * 2] = hexCodes[byte >> 4] ?? 0
+    codes[index * 2 + 1] = hexCodes[byte & 15] ?? 0
+  }
+  return ascii(codes)
 }
 
 /** The bytes of an even number of hex digits of either case. */
@@ -45,20 +48,26 @@ const base64Digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 const base64Values: Int8Array = new Int8Array(128).fill(-1)
 for (let value = 0; value < 64; value++) base64Values[base64Digits.charCodeAt(value)] = value
 
+const base64Codes: Uint8Array = Uint8Array.from(base64Digits, (digit) => digit.charCodeAt(0))
+const paddingCode = 0x3d
+
 /** Base64 with padding, without line breaks. */
 export function base64(bytes: Uint8Array): string {
-  let text = ''
+  const codes = new Uint8Array(Math.ceil(bytes.length / 3) * 4).fill(paddingCode)
+  let at = 0
   for (let index = 0; index < bytes.length; index += 3) {
     const first = bytes[index] ?? 0
     const second = bytes[index + 1] ?? 0
     const third = bytes[index + 2] ?? 0
-    text +=
-      base64Digits.charAt(first >> 2) + base64Digits.charAt(((first & 3) << 4) | (second >> 4))
-    text +=
-      index + 1 < bytes.length ? base64Digits.charAt(((second & 15) << 2) | (third >> 6)) : '='
-    text += index + 2 < bytes.length ? base64Digits.charAt(third & 63) : '='
+    codes[at] = base64Codes[first >> 2] ?? 0
+    codes[at + 1] = base64Codes[((first & 3) << 4) | (second >> 4)] ?? 0
+    if (index + 1 < bytes.length) {
+      codes[at + 2] = base64Codes[((second & 15) << 2) | (third >> 6)] ?? 0
+    }
+    if (index + 2 < bytes.length) codes[at + 3] = base64Codes[third & 63] ?? 0
+    at += 4
   }
-  return text
+  return ascii(codes)
 }
 
 /** The bytes of padded Base64 without white space. Bits behind the last byte must be zero (RFC 4648 §3.5): one text for each value. */
@@ -87,6 +96,16 @@ export function fromBase64(text: string): Uint8Array {
 
 /** UTF-8 of a string. A lone surrogate becomes U+FFFD, as in the encoding standard. */
 export function utf8(text: string): Uint8Array {
+  const plain = new Uint8Array(text.length)
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code >= 0x80) return encodeUtf8(text)
+    plain[index] = code
+  }
+  return plain
+}
+
+function encodeUtf8(text: string): Uint8Array {
   const bytes: number[] = []
   for (const character of text) {
     const point = character.codePointAt(0) ?? 0
@@ -105,6 +124,7 @@ function tail(bits: number): number {
 
 /** Text of UTF-8, or ERR_UTF8 for overlong forms, surrogates, values above U+10FFFF and cut sequences (RFC 3629 §3). */
 export function fromUtf8(bytes: Uint8Array): string {
+  if (bytes.every((byte) => byte < 0x80)) return ascii(bytes)
   let text = ''
   for (let index = 0; index < bytes.length; ) {
     const first = bytes[index] ?? 0
@@ -135,10 +155,22 @@ function notUtf8(offset: number): PeerError<TextErrorCode> {
   return new PeerError('ERR_UTF8', 'not UTF-8', { offset })
 }
 
+/** So many codes at a time: arguments of a call live on the stack. */
+const codesMax = 8192
+
 /** One character for each byte, which the caller knows to be below 128. */
 export function ascii(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += String.fromCharCode(byte)
+  if (bytes.length <= codesMax) return characters(bytes)
+  const parts: string[] = []
+  for (let start = 0; start < bytes.length; start += codesMax) {
+    parts.push(characters(bytes.subarray(start, start + codesMax)))
+  }
+  return parts.join('')
+}
+
+/** `apply` takes a typed array as it is; spreading one costs six times as much. */
+function characters(codes: Uint8Array): string {
+  const text: string = Reflect.apply(String.fromCharCode, undefined, codes)
   return text
 }
 

@@ -5,7 +5,7 @@
  * tag numbers above 30, REAL, and all else that X.509, CMS and PKCS#10 do not use.
  */
 import { PeerError } from '../errors.ts'
-import { type DerErrorCode, derLimits } from './derLimits.ts'
+import { type DerErrorCode, derHints, derLimits } from './derLimits.ts'
 import { contextConstructed, tag } from './derTags.ts'
 import { parseTime } from './derTime.ts'
 import { bitsCanonical, integerMinimal, oidText, stringText } from './derValues.ts'
@@ -308,8 +308,7 @@ export class DerReader {
 
   /** A PeerError at the element read last: its value breaks a rule. */
   bad(message: string, field?: string): PeerError<DerErrorCode> {
-    const details = { offset: this.elementStart }
-    return new PeerError('ERR_DER_VALUE', message, details, { where: this.where(field) })
+    return this.errorAt('ERR_DER_VALUE', message, this.elementStart, field)
   }
 
   /** Names of the fields down to this element; a field without a name is a wrapper that says nothing to a reader. */
@@ -320,7 +319,17 @@ export class DerReader {
   }
 
   private error(code: DerErrorCode, message: string, field?: string): PeerError<DerErrorCode> {
-    return new PeerError(code, message, { offset: this.position }, { where: this.where(field) })
+    return this.errorAt(code, message, this.position, field)
+  }
+
+  private errorAt(
+    code: DerErrorCode,
+    message: string,
+    offset: number,
+    field?: string,
+  ): PeerError<DerErrorCode> {
+    const options = { where: this.where(field), hint: derHints[code] }
+    return new PeerError(code, message, { offset }, options)
   }
 }
 

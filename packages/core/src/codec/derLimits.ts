@@ -25,3 +25,17 @@ export const derLimits: DerLimits = {
   /** Of one arc: 19 hold the 128 bits of a UUID. */
   arcOctetsMax: 19,
 }
+
+/** What whoever sent the bytes, or holds them, can do about it. */
+export const derHints: Readonly<Record<DerErrorCode, string>> = {
+  ERR_DER_TRUNCATED:
+    'Send the whole of it, in DER; `openssl asn1parse -inform DER` shows where it ends.',
+  ERR_DER_TAG:
+    'Encode it by its standard, in DER; `openssl asn1parse -inform DER` shows what stands there.',
+  ERR_DER_LENGTH: 'Encode it in DER, not BER: every length is definite and as short as it can be.',
+  ERR_DER_TRAILING: 'Remove what follows: one value, and nothing behind it.',
+  ERR_DER_DEPTH: 'Nothing that is used in earnest nests like this; look at who sent it.',
+  ERR_DER_SIZE: 'Nothing that is used in earnest is as large; look at who sent it.',
+  ERR_DER_VALUE:
+    'Encode the named field by its standard, in DER; nothing here is repaired by guessing.',
+}

@@ -7,8 +7,9 @@
 import { PeerError } from '../errors.ts'
 import { base64, fromBase64 } from './bytes.ts'
 
-/** A bundle of 4,096 certificates of 4 KiB is beyond every use; the limit keeps a wrong file from filling the memory. */
+/** The largest CRL that we take, in Base64 and its lines; more than that is a wrong file. */
 export const pemTextMax: number = 96 * 1024 * 1024
+/** A bundle of anchors has some hundred. */
 export const pemBlocksMax = 4096
 
 export interface PemBlock {
@@ -83,5 +84,7 @@ function decode(lines: readonly string[], line: number): Uint8Array {
 }
 
 function bad(message: string, line: number, cause?: unknown): PeerError<'ERR_PEM'> {
-  return new PeerError('ERR_PEM', message, { line }, { where: `line ${line}`, cause })
+  const hint =
+    'PEM is a BEGIN and an END line of one label with Base64 between; for DER use `openssl … -outform PEM`.'
+  return new PeerError('ERR_PEM', message, { line }, { where: `line ${line}`, hint, cause })
 }

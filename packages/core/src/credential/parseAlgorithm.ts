@@ -2,7 +2,7 @@
  * AlgorithmIdentifier of signatures and SubjectPublicKeyInfo (RFC 3279, RFC 4055, RFC 5480, RFC 5758, RFC 8410).
  * Unknown algorithms are carried as `undefined`: they never verify anything. Wrong parameters of a known one are an error.
  */
-import { DerReader, equalBytes, tag } from '../codec/index.ts'
+import { compareBytes, DerReader, equalBytes, tag } from '../codec/index.ts'
 import type { HashName, KeyAlgorithm, SignatureScheme } from '../ports.ts'
 import { algorithmOid } from './oids.ts'
 import type { Oid, Spki } from './types.ts'
@@ -185,19 +185,42 @@ function readEcAlgorithm(identifier: DerReader, point: Uint8Array): KeyAlgorithm
   return { kind: 'ec', curve: known.curve }
 }
 
-/** RSAPublicKey (RFC 8017 §A.1.1): positive modulus, odd exponent from 3. */
+/**
+ * RSAPublicKey (RFC 8017 §A.1.1): odd positive modulus, odd exponent from 3, smaller than the modulus. Its size is what verifying
+ * costs, and FIPS 186-5 §5.1 ends it below 2^256.
+ */
 function readRsaBits(key: Uint8Array): number {
   const whole = new DerReader(key, 'rsaPublicKey', x509Limits.certificateBytesMax)
-  const sequence = whole.sequence('key')
+  const sequence = whole.sequence('')
   whole.end()
-  const octetsMax = x509Limits.rsaBitsMax / 8 + 1
-  const modulus = sequence.unsignedBig('modulus', octetsMax)
-  const exponent = sequence.unsignedBig('publicExponent', octetsMax)
+  const modulus = readUnsigned(sequence, 'modulus', x509Limits.rsaBitsMax / 8)
+  const exponent = readUnsigned(sequence, 'publicExponent', 32)
   sequence.end()
-  if (modulus % 2n === 0n || exponent % 2n === 0n || exponent < 3n || exponent >= modulus) {
+  const modulusBits = bitLength(modulus)
+  const odd = isOdd(modulus) && isOdd(exponent)
+  const below = exponent.length < modulus.length || compareBytes(exponent, modulus) < 0
+  if (!odd || bitLength(exponent) < 2 || exponent.length > modulus.length || !below) {
     throw syntaxError(sequence, 'not an RSA public key')
   }
-  return modulus.toString(2).length
+  return modulusBits
+}
+
+/** Octets of an INTEGER that is not negative, without the one that only carries its sign. */
+function readUnsigned(from: DerReader, field: string, octetsMax: number): Uint8Array {
+  const octets = from.integer(field, octetsMax + 1)
+  const first = octets[0] ?? 0
+  if (first >= 0x80) throw syntaxError(from, 'INTEGER is negative', field)
+  const unsigned = first === 0 ? octets.subarray(1) : octets
+  if (unsigned.length > octetsMax) throw syntaxError(from, 'INTEGER is too large', field)
+  return unsigned
+}
+
+function bitLength(octets: Uint8Array): number {
+  return octets.length === 0 ? 0 : octets.length * 8 - (Math.clz32(octets[0] ?? 0) - 24)
+}
+
+function isOdd(octets: Uint8Array): boolean {
+  return ((octets.at(-1) ?? 0) & 1) === 1
 }
 
 /** RFC 5280 §4.1.1.2: the algorithm outside the signed part must equal the one inside. */

@@ -50,7 +50,7 @@ export function readExtensionList(
 }
 
 /** The next element as an Extension. */
-export function readExtension(list: DerReader): OpenExtension {
+function readExtension(list: DerReader): OpenExtension {
   const extension = list.sequence('')
   const oid = extension.oid('extnID')
   const critical = extension.booleanDefaultFalse('critical')
@@ -61,7 +61,7 @@ export function readExtension(list: DerReader): OpenExtension {
 }
 
 /** The name that people know an extension by, or its OID. */
-export function extensionName(oid: Oid): string {
+function extensionName(oid: Oid): string {
   return names.get(oid) ?? oid
 }
 

@@ -9,7 +9,7 @@ export function isDnsName(text: string): boolean {
 }
 
 /** A host name without wildcard. */
-export function isHostName(text: string): boolean {
+function isHostName(text: string): boolean {
   return isHost(text, /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)$/)
 }
 

@@ -36,23 +36,29 @@ export const x509Limits: X509Limits = {
 }
 
 /** The element read last breaks a rule of X.509. */
-export function syntaxError(
-  at: DerReader,
-  message: string,
-  field?: string,
-): PeerError<X509ErrorCode> {
-  const details = { offset: at.elementStart }
-  return new PeerError('ERR_X509_SYNTAX', message, details, { where: at.where(field) })
+export function syntaxError(at: DerReader, message: string, field?: string): X509Error {
+  const hint =
+    'Have it issued again by the letter of RFC 5280; `openssl asn1parse` shows what stands there.'
+  return errorAt('ERR_X509_SYNTAX', at, message, hint, field)
 }
 
 /** More elements than we take. */
-export function limitError(
+export function limitError(at: DerReader, message: string, field?: string): X509Error {
+  const hint =
+    'Issue it with fewer; the limit keeps one message from costing the work of thousands.'
+  return errorAt('ERR_X509_LIMIT', at, message, hint, field)
+}
+
+type X509Error = PeerError<X509ErrorCode>
+
+function errorAt(
+  code: X509ErrorCode,
   at: DerReader,
   message: string,
+  hint: string,
   field?: string,
-): PeerError<X509ErrorCode> {
-  const details = { offset: at.elementStart }
-  return new PeerError('ERR_X509_LIMIT', message, details, { where: at.where(field) })
+): X509Error {
+  return new PeerError(code, message, { offset: at.elementStart }, { where: at.where(field), hint })
 }
 
 /** Reads SEQUENCE SIZE (1..max) OF with `read`. */

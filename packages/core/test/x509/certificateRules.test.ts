@@ -198,7 +198,10 @@ test('RSA keys have an odd modulus and an odd exponent, and bounded size', () =>
   refuses(rsa(modulus, 65_536n), 'ERR_X509_SYNTAX')
   refuses(rsa(modulus + 1n, 3n), 'ERR_X509_SYNTAX')
   refuses(rsa(3n, 3n), 'ERR_X509_SYNTAX')
-  refuses(rsa(fromHex('0201ff'), 3n), 'ERR_DER_VALUE')
+  refuses(rsa(modulus, 2n ** 256n + 1n), 'ERR_X509_SYNTAX')
+  refuses(rsa(2n ** 16_384n + 1n, 3n), 'ERR_X509_SYNTAX')
+  assert.deepEqual(rsa(modulus, 2n ** 256n - 1n)().algorithm, { kind: 'rsa', modulusBits: 2048 })
+  refuses(rsa(fromHex('0201ff'), 3n), 'ERR_X509_SYNTAX')
   refuses(rsa(2n ** 16_392n + 1n, 3n), 'ERR_DER_VALUE')
 })
 
