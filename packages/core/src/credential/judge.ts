@@ -17,8 +17,8 @@ import type { Anchor, ChainErrorCode, Expectation, PathRequest, VerifiedPeer } f
 
 /** Certificates beside the leaf that a peer may send. Ours send one at most. */
 export const peerIntermediatesMax = 8
-/** Verified leaves that are remembered: at 2 KiB each this is what a front end spends for its busiest devices. */
-export const cachedLeavesMax = 50_000
+/** Verified leaves that are remembered. Each holds about 7 KiB with its parsed certificate: some 115 MiB when full. */
+export const cachedLeavesMax = 16_384
 
 export interface JudgeOptions {
   readonly crypto: Crypto
@@ -30,7 +30,9 @@ export interface JudgeOptions {
 interface Remembered {
   readonly peer: VerifiedPeer
   /** Latest notBefore of the path. */
-  readonly notBefore: Milliseconds
+  readonly from: Milliseconds
+  /** Its last valid moment. */
+  readonly until: Milliseconds
 }
 
 interface Stranger {
@@ -164,15 +166,17 @@ export class Judge {
     if (known === undefined) return undefined
     this.#cache.delete(key)
     // Outside its dates it is judged anew, which names the link that decided.
-    if (at < known.notBefore || at > lastMoment(known.peer.notAfter)) return undefined
+    if (at < known.from || at > known.until) return undefined
     this.#cache.set(key, known)
     return known.peer
   }
 
   /** Only what was verified gets in, so that strangers cannot push out the known. The least recently used leaves first. */
   #remember(key: string, peer: VerifiedPeer): void {
-    const notBefore = Math.max(...peer.path.map((one) => one.notBefore))
-    bounded(this.#cache.set(key, { peer, notBefore }), this.#cachedMax)
+    const from = Math.max(...peer.path.map((one) => one.notBefore))
+    const end = lastMoment(Math.min(...peer.path.map((one) => one.notAfter)))
+    const until = Math.min(end, peer.anchor.scope.notAfter ?? end)
+    bounded(this.#cache.set(key, { peer, from, until }), this.#cachedMax)
   }
 }
 

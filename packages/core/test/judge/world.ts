@@ -226,7 +226,10 @@ export function opensslAccepts(folder: string, chain: Chain): boolean {
   }
   const given = ['verify', '-x509_strict', '-attime', String(Math.floor(at / 1000))]
   given.push('-CAfile', write('anchors', 'CERTIFICATE', anchors))
-  given.push('-untrusted', write('bag', 'CERTIFICATE', intermediates))
+  // OpenSSL takes an empty file for a broken one.
+  if (intermediates.length > 0) {
+    given.push('-untrusted', write('bag', 'CERTIFICATE', intermediates))
+  }
   if (extKeyUsage !== undefined) {
     given.push('-purpose', opensslPurpose.get(extKeyUsage.oid) ?? 'any')
   }
