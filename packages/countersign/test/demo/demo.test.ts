@@ -35,8 +35,12 @@ test('the demo ends with one report that is ok, and leaves nothing behind', asyn
   }
   assert.ok(new Set(devices.map((device) => device.product)).size >= 2)
   assert.ok(devices.some((device) => device.refused > 0))
-  assert.partialDeepStrictEqual(revocation, [{ road: 'https', reason: 'ERR_DEVICE_REVOKED' }])
-  assert.ok(Array.isArray(revocation) && revocation[0].milliseconds <= 2000)
+  assert.partialDeepStrictEqual(revocation, [{ road: 'https' }])
+  assert.ok(Array.isArray(revocation) && revocation.length > 0)
+  for (const { milliseconds, reason } of revocation) {
+    assert.ok(milliseconds <= 2000)
+    assert.match(reason, /^ERR_(CERT|DEVICE)_REVOKED$/)
+  }
   assert.ok(Array.isArray(steps) && steps.length > 10 && steps.every((step) => step.ok === true))
   const { frames, tampered } = parseRecord(JSON.stringify(gateway)) ?? {}
   assert.ok(Number(frames) > 50)
