@@ -1,10 +1,8 @@
 /** Runs the real command as its users do: a process of its own. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const bin = fileURLToPath(new URL('../../bin/countersign.js', import.meta.url))
@@ -67,25 +65,18 @@ export interface Served {
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
-/** Starts `serve` on free ports and waits for its ready line. */
-export async function serve(
-  t: TestContext,
-  dir: string,
-  ...more: readonly string[]
-): Promise<Served> {
+/** Starts `serve` on free ports and waits for its ready line. The caller stops it. */
+export async function serve(dir: string, ...more: readonly string[]): Promise<Served> {
   const free = ['--listen', 'console=127.0.0.1:0', '--listen', 'https=127.0.0.1:0']
   const child = start(['serve', '--dir', dir, ...free, ...more])
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  const ended = new Promise<number | null>((resolve) =>
-    child.once('close', (code) => resolve(code)),
-  )
-  t.after(() => child.kill('SIGKILL'))
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('close', (code) => resolve(code))
+  })
   for await (const line of createInterface({ input: child.stdout })) {
-    const { event, listeners } = JSON.parse(line) as {
-      event: string
-      listeners: Record<string, string>
-    }
+    const { event, listeners }: { event: string; listeners: Record<string, string> } =
+      JSON.parse(line)
     if (event !== 'ready') continue
     const stop = (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
       child.kill(signal)
@@ -94,12 +85,6 @@ export async function serve(
     return { child, listeners, stderr: () => stderr, stop }
   }
   throw new Error(`serve ended before it was ready:\n${stderr}`)
-}
-
-export async function temporary(t: TestContext): Promise<string> {
-  const base = await mkdtemp(join(tmpdir(), 'countersign-'))
-  t.after(() => rm(base, { recursive: true, force: true, maxRetries: 5 }))
-  return base
 }
 
 /** A file that holds a passphrase, with the mode it should have. */

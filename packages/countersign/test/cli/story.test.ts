@@ -1,210 +1,232 @@
 /**
- * The command as an operator uses it, with stock tools on the other side: a folder, a server, a device whose key openssl made and whose
- * client is curl, a reader of the events door, and a revocation from another process.
+ * The command as an operator uses it, on one folder from `init` to a restart after a crash; the devices are openssl and curl, and the
+ * command itself.
  */
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
-import { stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { countersign, document, passphraseFile, serve, temporary } from './bin.ts'
+import { countersign, document, type Outcome, passphraseFile, type Served, serve } from './bin.ts'
 
 const run = promisify(execFile)
 
 const missing = ['openssl', 'curl'].find((tool) => spawnSync(tool, ['version']).error !== undefined)
-const skip =
+const stock =
   missing !== undefined && process.env['PEERS'] !== 'required' ? `${missing} is not there` : false
+const posix = process.platform === 'win32' ? 'modes are POSIX' : false
 
-interface House {
-  readonly base: string
-  readonly dir: string
-  readonly with: readonly string[]
+const passphrase = 'correct horse battery staple'
+const timeMsMax = 120_000
+
+function failure({ stdout }: Outcome): {
+  code: string
+  message: string
+  where: string
+  hint: string
+} {
+  return (JSON.parse(stdout) as { error: ReturnType<typeof failure> }).error
 }
 
-async function found(t: TestContext, ...more: readonly string[]): Promise<House> {
-  const base = await temporary(t)
-  const dir = join(base, 'data')
-  const file = await passphraseFile(base, 'correct horse battery staple')
-  const options = ['--dir', dir, '--passphrase-file', file]
-  await document(['init', ...options, ...more])
-  return { base, dir, with: options }
+async function list(args: readonly string[]): Promise<readonly Record<string, unknown>[]> {
+  return (await document(args)) as unknown as readonly Record<string, unknown>[]
 }
 
-/** Key and CSR by openssl, enrolment by curl: nothing of ours on the device's side. */
-async function enrolStock(house: House, url: string, serial: string): Promise<string[]> {
-  const file = (name: string): string => join(house.base, `${serial}.${name}`)
-  const invitation = await document(['identity', 'invite', ...house.with])
-  const { pem } = await document([
-    'ca',
-    'anchor',
-    'list',
-    '--role',
-    'server',
-    '--pem',
-    ...house.with,
-  ])
-  await writeFile(file('ca'), String(pem))
-  await run('openssl', ['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', file('key')])
-  await run('openssl', [
-    'req',
-    '-new',
-    '-key',
-    file('key'),
-    '-subj',
-    `/serialNumber=${serial}`,
-    '-outform',
-    'DER',
-    '-out',
-    file('csr'),
-  ])
-  await run('openssl', ['base64', '-in', file('csr'), '-out', file('b64')])
-  await run('curl', [
-    '-sS',
-    '--fail-with-body',
-    '--cacert',
-    file('ca'),
-    '-u',
-    `token:${String(invitation['token'])}`,
-    '-H',
-    'content-type: application/pkcs10',
-    '--data-binary',
-    `@${file('b64')}`,
-    '-o',
-    file('p7'),
-    `${url}/.well-known/est/simpleenroll`,
-  ])
-  await run('openssl', ['base64', '-d', '-in', file('p7'), '-out', file('p7.der')])
-  await run('openssl', [
-    'pkcs7',
-    '-inform',
-    'DER',
-    '-in',
-    file('p7.der'),
-    '-print_certs',
-    '-out',
-    file('pem'),
-  ])
-  return ['-sS', '--cacert', file('ca'), '--cert', file('pem'), '--key', file('key')]
-}
+describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
+  let base = ''
+  let dir = ''
+  let folder: readonly string[] = []
+  let key: readonly string[] = []
+  let served: Served
+  const file = (name: string): string => join(base, name)
+  const url = (door: string): string => served.listeners[door] ?? ''
 
-test('init, serve, enrol, send, revoke, why: with openssl and curl as the device', {
-  skip,
-}, async (t) => {
-  const house = await found(t, '--host', 'iot.example.com')
-  const served = await serve(t, house.dir, ...house.with.slice(2))
-  const { https: url = '' } = served.listeners
-  const device = await enrolStock(house, url, 'SN-1')
+  before(async () => {
+    base = await mkdtemp(join(tmpdir(), 'story-'))
+    dir = file('data')
+    folder = ['--dir', dir]
+    key = ['--passphrase-file', await passphraseFile(base, passphrase)]
+    const made = await document(['init', '--host', 'iot.example.com', ...folder, ...key])
+    assert.deepEqual(made['hosts'], ['iot.example.com', 'localhost', '127.0.0.1', '::1'])
+    served = await serve(dir, ...key)
+  })
+  after(async () => {
+    await served.stop('SIGKILL')
+    await rm(base, { recursive: true, force: true, maxRetries: 5 })
+  })
 
-  const sent = await run('curl', [
-    ...device,
-    '-H',
-    'content-type: application/json',
-    '-d',
-    '{"c":21}',
-    `${url}/v1/messages/room`,
-  ])
-  assert.match(sent.stdout, /^\{"id":"/)
-  const [listed] = (await document(['identity', 'list', ...house.with])) as unknown as Record<
-    string,
-    unknown
-  >[]
-  assert.deepEqual(
-    [listed?.['serial'], listed?.['state'], listed?.['road'], listed?.['assurance']],
-    ['SN-1', 'active', 'https', 0],
-  )
-  assert.match(String(listed?.['id']), /^urn:dev:mac:[0-9a-f]{16}$/)
+  it('the folder is its owner’s alone, and so is the control socket', { skip: posix }, async () => {
+    for (const [name, mode] of [
+      ['.', 0o700],
+      ['store.db', 0o600],
+      ['keys/folder.key', 0o600],
+      ['control.sock', 0o600],
+    ] as const) {
+      assert.equal((await stat(join(dir, name))).mode & 0o777, mode, name)
+    }
+  })
 
-  const revoked = await document([
-    'identity',
-    'revoke',
-    'SN-1',
-    '--reason',
-    'keyCompromise',
-    ...house.with,
-  ])
-  assert.equal(revoked['state'], 'revoked')
-  const refused = await run('curl', [
-    ...device,
-    '-o',
-    '/dev/null',
-    '-w',
-    '%{http_code}',
-    '-d',
-    'x',
-    `${url}/v1/messages/room`,
-  ])
-  assert.equal(refused.stdout, '403')
-  const why = await countersign(['identity', 'why', 'SN-1', ...house.with])
-  assert.match(why.stdout, /ERR_(CERT|DEVICE)_REVOKED/)
-  assert.match(why.stdout, /keyCompromise/)
-  const verified = await document(['log', 'verify', ...house.with])
-  assert.equal(verified['ok'], true)
-  assert.equal(await served.stop(), 0)
-})
+  it('openssl and curl enrol and send; the device is listed as what it is', {
+    skip: stock,
+  }, async () => {
+    const invitation = await document(['identity', 'invite', '--serial', 'SN-1', ...folder])
+    assert.equal(invitation['server'], url('https'))
+    const anchors = ['ca', 'anchor', 'list', '--role', 'server', '--pem']
+    const bundle = await document([...anchors, ...folder])
+    await writeFile(file('ca'), String(bundle['pem']))
+    assert.equal((await countersign([...anchors, ...folder])).stdout, bundle['pem'])
+    const p256 = ['-name', 'prime256v1', '-genkey', '-noout']
+    await run('openssl', ['ecparam', ...p256, '-out', file('key')])
+    const subject = ['-subj', '/serialNumber=SN-1', '-outform', 'DER']
+    await run('openssl', ['req', '-new', '-key', file('key'), ...subject, '-out', file('csr')])
+    await run('openssl', ['base64', '-in', file('csr'), '-out', file('csr.b64')])
+    const believing = ['-sS', '--fail-with-body', '--cacert', file('ca')]
+    await run('curl', [
+      ...believing,
+      ...['-u', `token:${String(invitation['token'])}`],
+      ...['-H', 'content-type: application/pkcs10', '--data-binary', `@${file('csr.b64')}`],
+      ...['-o', file('p7.b64'), `${url('https')}/.well-known/est/simpleenroll`],
+    ])
+    await run('openssl', ['base64', '-d', '-in', file('p7.b64'), '-out', file('p7')])
+    const print = ['-inform', 'DER', '-print_certs', '-out', file('pem')]
+    await run('openssl', ['pkcs7', '-in', file('p7'), ...print])
+    const sent = await run('curl', [
+      ...believing,
+      ...['--cert', file('pem'), '--key', file('key'), '-d', '21', `${url('https')}/v1/messages/x`],
+    ])
+    assert.match(sent.stdout, /^\{"id":"/)
 
-test('a house survives kill -9 of serve: what was acknowledged is there and the next serve starts', {
-  skip,
-}, async (t) => {
-  const house = await found(t)
-  const first = await serve(t, house.dir, ...house.with.slice(2))
-  await document(['product', 'add', 'thermometer', ...house.with])
-  await first.stop('SIGKILL')
-  // The socket file is still there and nobody listens: the command opens the folder itself.
-  assert.equal((await document(['log', 'verify', ...house.with]))['ok'], true)
-  const second = await serve(t, house.dir, ...house.with.slice(2))
-  const products = (await document(['product', 'list', ...house.with])) as unknown as {
-    name: string
-  }[]
-  assert.deepEqual(products.map(({ name }) => name).toSorted(), ['default', 'thermometer'])
-  assert.equal(await second.stop('SIGINT'), 0)
-})
+    const [device] = await list(['identity', 'list', ...folder])
+    assert.match(String(device?.['id']), /^urn:dev:mac:[0-9a-f]{16}$/)
+    assert.equal(device?.['id'], `urn:dev:mac:${String(device?.['eui64'])}`)
+    const { serial, product, state, assurance, road } = device ?? {}
+    assert.deepEqual(
+      { serial, product, state, assurance, road },
+      { serial: 'SN-1', product: 'default', state: 'active', assurance: 0, road: 'https' },
+    )
+  })
 
-test('commands find the server of a folder, and each refusal of serve says what to do', async (t) => {
-  const house = await found(t)
-  const { base, dir } = house
-  const wrong = await passphraseFile(base, 'not the right one')
-  const served = await serve(t, dir, ...house.with.slice(2))
-  const port = new URL(served.listeners['https'] ?? '').port
-  assert.equal((await stat(join(dir, 'control.sock'))).mode & 0o777, 0o600)
+  it('the command is a device too: it enrols, sends, renews and shows itself', async () => {
+    const { token, server, anchor } = await document(['identity', 'invite', ...folder])
+    const state = ['--state', file('device')]
+    const words = ['--token', token, '--server', server, '--anchor', anchor].map(String)
+    await document(['device', 'enroll', ...words, '--serial', 'SN-2', ...state])
+    const first = await document(['device', 'send', 'room', '21.5', ...state])
+    const second = await document(['device', 'send', 'room', '21.6', ...state])
+    assert.equal(Number(second['number']) - Number(first['number']), 1)
+    assert.equal((await document(['device', 'show', ...state]))['status'], 'enrolled')
+    const shown = await document(['identity', 'show', 'SN-2', ...folder])
+    assert.equal(shown['state'], 'active')
+    assert.equal((shown['certificates'] as unknown[]).length, 1)
+    assert.equal((await countersign(['device', 'renew', ...state])).code, 0)
+  })
 
-  const other = await found(t)
-  const [second, taken, opened, unknownKey] = await Promise.all([
-    countersign(['serve', '--json', ...house.with]),
-    countersign([
-      'serve',
-      '--json',
-      '--listen',
-      `https=127.0.0.1:${port}`,
-      '--listen',
-      'console=127.0.0.1:0',
-      ...other.with,
-    ]),
-    countersign(['application', 'add', 'x', '--dir', dir, '--passphrase-file', wrong, '--json']),
-    writeFile(join((await found(t)).dir, 'config.json'), '{}'),
-  ])
-  const failure = ({ stdout }: { stdout: string }) =>
-    (JSON.parse(stdout) as { error: { code: string; message: string; hint: string } }).error
-  assert.equal(second.code, 1)
-  assert.equal(failure(second).code, 'ERR_FOLDER_LOCKED')
-  assert.match(failure(second).message, new RegExp(`${served.child.pid}`))
-  assert.equal(taken.code, 1)
-  assert.equal(failure(taken).code, 'ERR_PORT_TAKEN')
-  assert.match(failure(taken).hint, /--listen https=/)
-  // The server has the keys open: nobody asks for the passphrase, so a wrong one is not even read.
-  assert.equal(opened.code, 0, opened.stdout)
-  void unknownKey
-  await served.stop()
+  it('an application hears what its name says and is gone when removed', async () => {
+    const added = await document(['application', 'add', 'desk', ...folder])
+    assert.deepEqual(Object.keys(added), ['id', 'name', 'token', 'secret', 'webhook'])
+    const authorization = `Bearer ${String(added['token'])}`
+    const ask = () => fetch(`${url('console')}/api/v1/events`, { headers: { authorization } })
+    const stream = await ask()
+    assert.equal(stream.status, 200)
+    await stream.body?.cancel()
+    await document(['application', 'remove', 'desk', ...folder])
+    assert.equal((await ask()).status, 401)
+  })
 
-  const refused = await countersign([
-    'application',
-    'add',
-    'y',
-    '--dir',
-    dir,
-    '--passphrase-file',
-    wrong,
-    '--json',
-  ])
-  assert.deepEqual([refused.code, failure(refused).code], [1, 'ERR_PASSPHRASE'])
+  it('a revocation from another process is refused at the next attempt, and why says why', {
+    skip: stock,
+  }, async () => {
+    const revoked = await document([
+      'identity',
+      'revoke',
+      'SN-1',
+      '--reason',
+      'keyCompromise',
+      ...folder,
+    ])
+    assert.equal(revoked['state'], 'revoked')
+    const certificate = ['--cert', file('pem'), '--key', file('key')]
+    const refused = await run('curl', [
+      ...['-sS', '--cacert', file('ca'), ...certificate, '-o', file('answer')],
+      ...['-w', '%{http_code}', '-d', 'x', `${url('https')}/v1/messages/x`],
+    ])
+    assert.equal(refused.stdout, '403')
+    assert.doesNotMatch(await readFile(file('answer'), 'utf8'), /keyCompromise/)
+    const why = await countersign(['identity', 'why', 'SN-1', ...folder])
+    assert.match(why.stdout, /ERR_CERT_REVOKED/)
+    assert.match(why.stdout, /keyCompromise/)
+    await run('openssl', ['crl', '-inform', 'DER', '-noout', '-in', await crl()])
+    const listed = await run('openssl', [
+      'crl',
+      '-inform',
+      'DER',
+      '-noout',
+      '-text',
+      '-in',
+      await crl(),
+    ])
+    assert.match(listed.stdout, /Key Compromise/)
+  })
+
+  async function crl(): Promise<string> {
+    await document(['ca', 'crl', 'owner', '--out', file('owner.crl'), ...folder])
+    return file('owner.crl')
+  }
+
+  it('while it is served, the keys are open and a second server is refused', async () => {
+    const wrong = ['--passphrase-file', await passphraseFile(base, 'not the right one')]
+    const [second, added] = await Promise.all([
+      countersign(['serve', '--json', ...folder, ...key]),
+      countersign(['application', 'add', 'x', '--json', ...folder, ...wrong]),
+    ])
+    assert.equal(second.code, 1)
+    assert.equal(failure(second).code, 'ERR_FOLDER_LOCKED')
+    assert.match(failure(second).message, new RegExp(String(served.child.pid)))
+    assert.equal(added.code, 0, added.stdout)
+  })
+
+  it('kill -9 loses nothing that was acknowledged; commands and the next serve go on', async () => {
+    await document(['product', 'add', 'thermometer', ...folder])
+    await served.stop('SIGKILL')
+    // Nobody listens at the socket that is left: each command opens the folder itself, one after the other.
+    const verdicts = await Promise.all([1, 2, 3].map(() => document(['log', 'verify', ...folder])))
+    for (const verdict of verdicts) assert.equal(verdict['ok'], true)
+    served = await serve(dir, ...key)
+    const names = (await list(['product', 'list', ...folder])).map(({ name }) => name)
+    assert.deepEqual(names.toSorted(), ['default', 'thermometer'])
+  })
+
+  it('no secret is in what serve has logged', async () => {
+    assert.equal(await served.stop('SIGINT'), 0)
+    assert.match(served.stderr(), /"msg":"stopped"/)
+    assert.doesNotMatch(served.stderr(), /correct horse|PRIVATE KEY|"token":"[^[]/)
+  })
+
+  it('without a server, a wrong passphrase, a taken port and an unknown key are refused in words', async () => {
+    const wrong = ['--passphrase-file', await passphraseFile(base, 'not the right one')]
+    const opened = await countersign(['application', 'add', 'y', '--json', ...folder, ...wrong])
+    assert.deepEqual([opened.code, failure(opened).code], [1, 'ERR_PASSPHRASE'])
+    const none = await countersign(['application', 'add', 'y', '--json', ...folder])
+    assert.equal(failure(none).code, 'ERR_PASSPHRASE_MISSING')
+
+    const other = await serve(dir, ...key)
+    const { port } = new URL(other.listeners['https'] ?? '')
+    await other.stop()
+    const { createServer } = await import('node:net')
+    const squatter = createServer().listen(Number(port), '127.0.0.1')
+    const listen = ['--listen', `https=127.0.0.1:${port}`, '--listen', 'console=0']
+    const taken = await countersign(['serve', '--json', ...listen, ...folder, ...key])
+    squatter.close()
+    assert.deepEqual([taken.code, failure(taken).code], [1, 'ERR_PORT_TAKEN'])
+    assert.match(failure(taken).where, /https/)
+    assert.match(failure(taken).hint, /--listen https=/)
+
+    await writeFile(join(dir, 'config.json'), '{"hosts":["localhost"],"colour":"blue"}')
+    const strange = await countersign(['serve', '--json', ...folder, ...key])
+    assert.deepEqual([strange.code, failure(strange).code], [1, 'ERR_CONFIG'])
+    assert.match(failure(strange).message, /colour/)
+    assert.match(failure(strange).where, /config\.json$/)
+  })
 })
