@@ -5,8 +5,8 @@
  */
 import {
   constants,
-  hash as digest,
   createPublicKey,
+  hash as digest,
   type KeyObject,
   randomBytes as nodeRandomBytes,
   verify as nodeVerify,

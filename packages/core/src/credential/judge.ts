@@ -16,9 +16,9 @@ import type { Certificate } from './types.ts'
 import type { Anchor, ChainErrorCode, Expectation, PathRequest, VerifiedPeer } from './verified.ts'
 
 /** Certificates beside the leaf that a peer may send. Ours send one at most. */
-export const peerIntermediatesMax = 8
+const peerIntermediatesMax = 8
 /** Verified leaves that are remembered. Each holds about 7 KiB with its parsed certificate: some 115 MiB when full. */
-export const cachedLeavesMax = 16_384
+const cachedLeavesMax = 16_384
 
 export interface JudgeOptions {
   readonly crypto: Crypto

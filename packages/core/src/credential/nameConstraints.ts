@@ -176,7 +176,7 @@ function isCidrMask(mask: Uint8Array): boolean {
 }
 
 /** RFC 5280 §7.1: the base is a beginning of the name, RDN by RDN. */
-export function directoryWithin(name: Name, base: Name): boolean {
+function directoryWithin(name: Name, base: Name): boolean {
   if (base.rdns.length > name.rdns.length) return false
   return base.rdns.every((rdn, index) => sameRdn(rdn, name.rdns[index] ?? []))
 }

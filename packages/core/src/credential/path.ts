@@ -15,13 +15,13 @@ import type { Certificate } from './types.ts'
 import type { ChainErrorCode, PathRequest } from './verified.ts'
 
 /** Intermediates between leaf and anchor unless the caller says otherwise. Real hierarchies have one to three. */
-export const depthMaxDefault = 8
+const depthMaxDefault = 8
 /** Certificates of a path, self-issued ones too, whatever depth the caller allows. */
-export const pathCertificatesMax = 32
+const pathCertificatesMax = 32
 /** Candidates looked at in one search. With the limit of signature checks it bounds what a bag of decoys can cost. */
-export const searchStepsMax = 2_000
+const searchStepsMax = 2_000
 /** Certificates in the bag. A whole directory of intermediates fits; more is not a chain. */
-export const intermediatesMax = 16_384
+const intermediatesMax = 16_384
 
 export interface ValidPath {
   /** Leaf first, anchor last. */

@@ -10,8 +10,8 @@ import type { Certificate, Oid, RawExtension, Spki } from './types.ts'
 /** RFC 5280 §4.1.2.2: conforming CAs use no more than 20 octets. */
 const serialOctetsMax = 20
 /** NIST SP 800-57 part 1: 112 bits of strength. The upper end bounds the work of a verification. */
-export const rsaBitsMin = 2048
-export const rsaBitsMax = 8192
+const rsaBitsMin = 2048
+const rsaBitsMax = 8192
 
 /** Extensions that we process, and therefore understand when they are critical (RFC 5280 §4.2). */
 const processed: ReadonlySet<Oid> = new Set<Oid>([

@@ -30,7 +30,7 @@ export interface BatchResult {
 }
 
 /** Longest line: a large CRL and a large bag in PEM. */
-export const batchLineBytesMax: number = 64 * 1024 * 1024
+const batchLineBytesMax = 64 * 1024 * 1024
 /** Texts in one list of a line; each may hold several certificates. */
 const textsMax = 16_384
 const nameLengthMax = 1024

@@ -17,7 +17,6 @@ import type { Crypto, Milliseconds } from '@countersign/core/ports'
 import { readCertificates, readLeaf, readLists, type Source } from './material.ts'
 
 export type VerifyPurpose = 'device' | 'server' | 'ca'
-export const verifyPurposes: readonly VerifyPurpose[] = ['device', 'server', 'ca']
 
 export interface ChainQuestion {
   readonly leaf: Source

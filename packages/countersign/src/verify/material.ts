@@ -82,6 +82,8 @@ function blocksOf(
   code: ChainErrorCode,
   wanted: string,
 ): readonly PemBlock[] {
+  const der = asDer(source.text)
+  if (der !== undefined) return [{ label: wanted, der }]
   let blocks: readonly PemBlock[]
   try {
     blocks = parsePem(source.text)
@@ -92,6 +94,14 @@ function blocksOf(
   if (found.length > 0) return found
   const hint = `Give PEM that begins with -----BEGIN ${wanted}-----.`
   throw new PeerError(code, `${source.where} holds no ${wanted}`, {}, { where: source.where, hint })
+}
+
+/** A file may be DER, read as one character for each byte: a SEQUENCE of two length octets or more is no text. */
+function asDer(text: string): Uint8Array | undefined {
+  if (!/^0[\u0080-\u0084]/.test(text)) return undefined
+  const der = new Uint8Array(text.length)
+  for (let index = 0; index < text.length; index++) der[index] = text.charCodeAt(index)
+  return der
 }
 
 function startsWith(leaf: Certificate, block: PemBlock): boolean {

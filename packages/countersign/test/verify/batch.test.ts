@@ -230,6 +230,18 @@ test('one chain is answered with its path', () => {
   assert.match(answer.path[0]?.fingerprint ?? '', /^[0-9a-f]{64}$/)
 })
 
+/** As the command reads a file: one character for each byte. */
+function derOf(text: string): string {
+  return Buffer.from(text.replace(/-----.*-----|\s/g, ''), 'base64').toString('latin1')
+}
+
+test('a file may be DER as well as PEM', () => {
+  const [anchor] = sound.anchors
+  assert.ok(anchor !== undefined)
+  assert.equal(ask({ leaf: derOf(sound.leaf), anchors: [derOf(anchor)] }).answer.ok, true)
+  assert.equal(ask({ leaf: `${derOf(sound.leaf)}x` }).answer.code, 'ERR_CERT_MALFORMED')
+})
+
 test('a name on the command line is taken for what it looks like', () => {
   const kinds = ['a.example', '192.0.2.1', '2001:db8::1', 'a@example.com', '1.example'].map(
     (text) => referenceName(text).kind,
