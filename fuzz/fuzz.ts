@@ -43,16 +43,30 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
+/** A slow run counts when it is slow every time: the first may have been the machine's, busy with others. */
 function run(target: (input: Uint8Array) => unknown, input: Uint8Array): string {
+  const first = runOnce(target, input)
+  let { milliseconds } = first
+  for (let again = 0; again < 3 && milliseconds > slowMs; again++) {
+    milliseconds = runOnce(target, input).milliseconds
+  }
+  return milliseconds > slowMs ? `took ${milliseconds} ms` : first.result
+}
+
+function runOnce(
+  target: (input: Uint8Array) => unknown,
+  input: Uint8Array,
+): { result: string; milliseconds: number } {
   const start = performance.now()
   let result = 'accepted'
   try {
     target(input)
   } catch (error) {
-    if (!(error instanceof PeerError))
-      return error instanceof Error ? (error.stack ?? error.message) : String(error)
-    result = 'refused'
+    result = error instanceof PeerError ? 'refused' : describe(error)
   }
-  const milliseconds = performance.now() - start
-  return milliseconds > slowMs ? `took ${milliseconds} ms` : result
+  return { result, milliseconds: performance.now() - start }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
