@@ -5,25 +5,16 @@
  * Limit: Node's TLS finishes the handshake before it asks us, so a false server learns the device's certificate (never its
  * key). The device's own TLS client, which comes with elements that keep their keys, judges before it answers.
  */
-import { createHash } from 'node:crypto'
 import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'node:http'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
-import { Judge, parseCertificate } from '@countersign/core/credential'
-import { AdapterError, CallerError, isCountersignError, PeerError } from '@countersign/core/errors'
+import { AdapterError, isCountersignError } from '@countersign/core/errors'
 import { errorCode } from '@countersign/element/shapes'
 import type { DeviceErrorCode } from './errors.ts'
+import { judgeServer } from './judgeServer.ts'
+import type { ServerTarget } from './target.ts'
 import type { Patience, World } from './world.ts'
-
-export interface ServerTarget {
-  /** `https://host:port`, nothing behind it. */
-  readonly url: string
-  readonly host: string
-  readonly port: number
-  /** SHA-256 of the SubjectPublicKeyInfo of the server issuing CA, lower-case hex. */
-  readonly anchor: string
-}
 
 export interface Answer {
   readonly status: number
@@ -57,36 +48,6 @@ export interface ConnectionOptions {
 const patience: Patience = { handshakeMs: 10_000, answerMs: 30_000 }
 /** An EST answer with a chain is a few KiB; nothing else that we ask for is larger. */
 const answerBytesMax = 256 * 1024
-/** Leaf, issuing CA, root and one to spare. */
-const chainLengthMax = 4
-
-export function parseTarget(url: string, anchor: string): ServerTarget {
-  const pin = anchor.replaceAll(':', '').toLowerCase()
-  if (!/^[0-9a-f]{64}$/.test(pin)) {
-    throw new CallerError<DeviceErrorCode>(
-      'ERR_ANCHOR_FORMAT',
-      'the anchor is a SHA-256 digest: 64 hex digits',
-      {},
-      { where: '--anchor', hint: 'Take it from "countersign identity invite --json".' },
-    )
-  }
-  const parsed = URL.canParse(url) ? new URL(url) : undefined
-  const plain = parsed !== undefined && parsed.pathname === '/' && parsed.search === ''
-  if (parsed?.protocol !== 'https:' || !plain || parsed.username !== '') {
-    throw new CallerError<DeviceErrorCode>(
-      'ERR_SERVER_URL',
-      `${JSON.stringify(url)} does not name a server`,
-      {},
-      {
-        where: '--server',
-        hint: 'Use https://HOST:PORT, as "countersign identity invite" printed it.',
-      },
-    )
-  }
-  const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
-  return { url: parsed.origin, host, port: Number(parsed.port || 443), anchor: pin }
-}
-
 export function openConnection(options: ConnectionOptions): ServerConnection {
   const agent = new JudgingAgent(options)
   return {
@@ -144,7 +105,7 @@ async function connectJudged(options: ConnectionOptions, closing: AbortSignal): 
   })
   await handshake(socket, options, closing)
   try {
-    judgeServer(socket, options)
+    judgeServer(socket, target, options.world)
     if (socket.destroyed) throw unreachable(target, undefined)
   } catch (error) {
     socket.destroy()
@@ -190,65 +151,6 @@ function handshake(
   })
 }
 
-/** RFC 5280 §6 and RFC 9525 through the one judge; the anchor is the CA of the handshake whose key is pinned. */
-function judgeServer(socket: TLSSocket, { target, world }: ConnectionOptions): void {
-  const chain = peerChain(socket)
-  const [leaf, ...issuers] = chain
-  const pinned = issuers
-    .map((der) => parseCertificate(der))
-    .find((ca) => createHash('sha256').update(ca.spki.der).digest('hex') === target.anchor)
-  if (leaf === undefined || pinned === undefined) {
-    throw new PeerError<DeviceErrorCode>(
-      'ERR_ANCHOR_MISMATCH',
-      'the server is not the one of the anchor; nothing was sent to it',
-      { chainLength: chain.length },
-      {
-        where: target.url,
-        hint: 'Compare the anchor with "countersign identity invite" of the right server; if it is right, somebody stands in between.',
-      },
-    )
-  }
-  const judge = new Judge({
-    crypto: world.crypto,
-    clock: world.clock,
-    anchors: [{ role: 'server', certificate: pinned, origin: 'house', scope: {} }],
-  })
-  try {
-    judge.judge(leaf, issuers, {
-      role: 'server',
-      purpose: 'serverAuth',
-      name: { kind: isIP(target.host) === 0 ? 'DNS' : 'IP', value: target.host },
-    })
-  } catch (error) {
-    throw withClockHint(error, world)
-  }
-}
-
-function peerChain(socket: TLSSocket): readonly Uint8Array[] {
-  const chain: Uint8Array[] = []
-  let certificate = socket.getPeerX509Certificate()
-  while (certificate !== undefined && chain.length < chainLengthMax) {
-    chain.push(certificate.raw)
-    certificate = certificate.issuerCertificate
-  }
-  return chain
-}
-
-/** A wrong clock looks like a wrong certificate: say which it may be. */
-function withClockHint(error: unknown, world: World): unknown {
-  if (!(error instanceof PeerError)) return error
-  const dated = ['ERR_CERT_EXPIRED', 'ERR_CERT_NOT_YET_VALID', 'ERR_CHAIN_EXPIRED']
-  if (!dated.includes(error.code)) return error
-  const now = new Date(world.clock.now()).toISOString()
-  const hint = `The clock of this machine says ${now}: set it if that is wrong, else the server needs a new certificate.`
-  const { where } = error
-  return new PeerError(error.code, error.message, error.details, {
-    ...(where === undefined ? {} : { where }),
-    hint,
-    cause: error,
-  })
-}
-
 function ask(
   agent: Agent,
   { target, world }: ConnectionOptions,
@@ -264,19 +166,24 @@ function ask(
       port: target.port,
       method: question.method,
       path: question.path,
-      timeout: answerMs,
       headers: {
         host: new URL(target.url).host,
         'content-length': body.length,
         ...question.headers,
       },
     })
+    // For the whole answer, connecting included: a drop now and then does not prolong it.
+    const timer = setTimeout(
+      () => outgoing.destroy(timeout(target, 'the answer', answerMs)),
+      answerMs,
+    )
+    const settle = (): void => clearTimeout(timer)
     outgoing.once('error', (error) => {
+      settle()
       reject(isCountersignError(error) ? error : unreachable(target, error))
     })
-    outgoing.once('timeout', () => outgoing.destroy(timeout(target, 'the answer', answerMs)))
     outgoing.once('response', (incoming) => {
-      collect(incoming, target).then(resolve, reject)
+      collect(incoming, target).finally(settle).then(resolve, reject)
     })
     outgoing.end(body)
   })

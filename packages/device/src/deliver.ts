@@ -6,6 +6,7 @@ import { AdapterError, PeerError } from '@countersign/core/errors'
 import { parseRecord } from '@countersign/element/shapes'
 import type { Answer, ServerConnection } from './connect.ts'
 import type { DeviceErrorCode } from './errors.ts'
+import type { Link } from './link.ts'
 import { type Problem, readProblem, retryAfterMs } from './problem.ts'
 import type { Outbox, Reading } from './state/outbox.ts'
 import type { Listener } from './world.ts'
@@ -20,7 +21,7 @@ export type Outcome =
 
 /** Sends what waits until nothing does. Throws what stopped it: unreachable, refused, or the server's "later". */
 export async function drain(
-  connection: Pick<ServerConnection, 'ask'>,
+  link: Pick<Link, 'ask' | 'refusal'>,
   outbox: Outbox,
   listener: Listener,
   signal?: AbortSignal,
@@ -28,7 +29,7 @@ export async function drain(
   for (let reading = outbox.first(); reading !== undefined; reading = outbox.first()) {
     if (signal?.aborted === true) return
     const { number, topic } = reading
-    const outcome = judgeAnswer(await post(connection, reading))
+    const outcome = judgeAnswer(await post(link, reading))
     switch (outcome.kind) {
       case 'taken':
         await outbox.settle(number)
@@ -41,7 +42,7 @@ export async function drain(
         break
       }
       case 'refused':
-        throw refused(outcome.problem)
+        throw link.refusal(outcome.problem)
       case 'later':
         throw new Later(outcome.problem, outcome.afterMs)
     }
@@ -89,17 +90,6 @@ export class Later extends AdapterError<DeviceErrorCode> {
     )
     this.afterMs = afterMs
   }
-}
-
-export function refused(problem: Problem): PeerError<DeviceErrorCode> {
-  return new PeerError(
-    'ERR_DEVICE_REFUSED',
-    `the server refuses this device: ${problem.message}`,
-    { status: problem.status, code: problem.code },
-    {
-      hint: 'On the server "countersign identity why" says why: a suspended device can be resumed there, a revoked one enrols again with a new invitation and an empty state folder.',
-    },
-  )
 }
 
 export function rejected(

@@ -5,10 +5,8 @@ export {
   type Answer,
   type ConnectionOptions,
   openConnection,
-  parseTarget,
   type Question,
   type ServerConnection,
-  type ServerTarget,
 } from './connect.ts'
 export { type EnrollOptions, type EnrollResult, enroll } from './enroll.ts'
 export type { DeviceErrorCode } from './errors.ts'
@@ -26,4 +24,5 @@ export {
   sampleBytesMax,
   textSample,
 } from './source.ts'
+export { parseTarget, type ServerTarget } from './target.ts'
 export type { DeviceEvent, Listener, Patience, World } from './world.ts'

@@ -4,7 +4,7 @@
  */
 import { type CertificateReport, describe, leafOf } from './certificate.ts'
 import { systemWorld } from './compose.ts'
-import { judgeAnswer, Later, refused } from './deliver.ts'
+import { judgeAnswer, Later } from './deliver.ts'
 import { simpleEnroll } from './est.ts'
 import { Link } from './link.ts'
 import { readProblem } from './problem.ts'
@@ -90,7 +90,7 @@ async function proveItWorks(
     // A new certificate that is not let in is worth nothing: the next renewal starts afresh.
     const { identity } = requireEnrolled(state.folder, state.identity)
     await state.save({ ...identity, pending: undefined })
-    throw refused(readProblem(answer))
+    throw link.refusal(readProblem(answer))
   } finally {
     connection.close()
   }

@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { createServer, type TlsOptions } from 'node:tls'
-import { openConnection, parseTarget, type ServerConnection } from '../src/connect.ts'
+import { openConnection, type ServerConnection } from '../src/connect.ts'
 import { systemWorld, type World } from '../src/index.ts'
+import { parseTarget } from '../src/target.ts'
 
 /** Servers whose certificates a foreign program made; what a device sends them is written down. */
 const folder = mkdtempSync(join(tmpdir(), 'countersign-connect-'))

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, test } from 'node:test'
 import { backoffMs } from '../src/backoff.ts'
-import { parseTarget } from '../src/connect.ts'
 import { parseEui64 } from '../src/enroll.ts'
 import {
   fileSource,
@@ -16,6 +15,7 @@ import {
   textSample,
 } from '../src/index.ts'
 import { readProblem, retryAfterMs } from '../src/problem.ts'
+import { parseTarget } from '../src/target.ts'
 import { requireTopic } from '../src/topic.ts'
 
 const root = await mkdtemp(join(tmpdir(), 'countersign-words-'))

@@ -1,5 +1,7 @@
 /** The chapters of the demo, in order: doors and gateway, enrolment, sending, intruders, suspension, revocation, the books. */
 import { type HostileRelay, hostileRelay, type PlanOptions } from '@countersign/testbed'
+import { compareDoors, expectInBooks, searchRecording, secretWord, verifyLog } from './books.ts'
+import { cast } from './cast.ts'
 import { type DemoApplication, startApplication } from './demoApplication.ts'
 import { DemoDevice } from './demoDevice.ts'
 import { type DemoFolder, type DemoServer, startServer } from './demoHouse.ts'
@@ -31,26 +33,11 @@ export interface DemoWorld {
   readonly devices: readonly DemoDevice[]
 }
 
-interface Cast {
-  readonly serial: string
-  readonly product: string
-  readonly topic: string
-}
-
-const cast: readonly Cast[] = [
-  { serial: 'TH-0001', product: 'thermostat', topic: 'room/temperature' },
-  { serial: 'TH-0002', product: 'thermostat', topic: 'room/temperature' },
-  { serial: 'WM-0001', product: 'water-meter', topic: 'meter/litres' },
-  { serial: 'PU-0001', product: 'pump', topic: 'pump/pressure' },
-]
 const readingsEach = 12
 /** Half of all connections get a fault somewhere in their first chunks. */
 const attacks: PlanOptions = { faultShare: 0.5, delayMsMax: 6 }
 const faultsWanted = 3
 const patienceMs = 20_000
-/** Known to the ends only: what a gateway must not be able to read. */
-const secretWord = 'only-the-ends-may-read-this'
-
 export async function tellStory(chapters: Chapters, folder: DemoFolder): Promise<DemoWorld> {
   const { story, observed } = chapters
   const world = await openWorld(chapters, folder)
@@ -177,17 +164,36 @@ function reading(device: DemoDevice, count: number): Readonly<Record<string, unk
 
 async function refuseIntruders(
   { story }: Chapters,
-  { devices }: DemoWorld,
+  world: DemoWorld,
   { root }: DemoFolder,
   address: Address,
 ): Promise<void> {
-  const [victim] = devices
+  const [victim] = world.devices
   if (victim === undefined) return
   await story.step('refused: an enrolment with a guessed token', () => guessToken(root, address))
   await story.step('refused: a message without a certificate', () => sendNameless(address))
   await story.step("refused: another CA's certificate with a device's names", () =>
     impersonate(root, address, victim),
   )
+  await story.step('refused: a software key where the product asks for an isolated one', () =>
+    tryWeakKey(world, root, address),
+  )
+}
+
+/** Enrolment gives it a name; what it may do is another question. */
+async function tryWeakKey({ server }: DemoWorld, root: string, address: Address): Promise<void> {
+  const product = 'door-lock'
+  await server.house.call('product.add', { name: product, roads: ['https'], assuranceMin: 1 })
+  const expiresAt = Date.now() + 600_000
+  const invitation = await server.house.call('identity.invite', { product, count: 1, expiresAt })
+  const device = new DemoDevice({ serial: 'LK-0001', product, topic: 'lock', root })
+  await device.enroll({ ...invitation, server: address.server })
+  device.start()
+  const refused = device.next('refused', patienceMs)
+  device.push({ open: true })
+  await refused
+  await device.stop()
+  await expectInBooks(server, device, /^ERR_ASSURANCE_TOO_LOW$/)
 }
 
 async function suspendAndResume({ story }: Chapters, world: DemoWorld): Promise<void> {
@@ -199,7 +205,7 @@ async function suspendAndResume({ story }: Chapters, world: DemoWorld): Promise<
     await house.call('identity.suspend', { id: device.id, reason: 'in repair' })
     device.push(reading(device, readingsEach))
     await refused
-    await expectInBooks(world, device, /^ERR_DEVICE_SUSPENDED$/)
+    await expectInBooks(world.server, device, /^ERR_DEVICE_SUSPENDED$/)
   })
   await story.step('resumed: what it kept meanwhile arrives', async () => {
     await house.call('identity.resume', { id: device.id })
@@ -230,7 +236,7 @@ async function revokeOne({ story }: Chapters, world: DemoWorld): Promise<Revocat
       const refused = device.next('refused', patienceMs)
       device.push(reading(device, readingsEach + 1))
       await refused
-      return expectInBooks(world, device, /_REVOKED$/)
+      return expectInBooks(world.server, device, /_REVOKED$/)
     },
     (code) => `and the next attempt is refused: ${code}`,
   )
@@ -243,60 +249,4 @@ async function ensureConnected(device: DemoDevice): Promise<void> {
     device.push(reading(device, readingsEach + 10 + attempts))
     await device.delivered(patienceMs)
   }
-}
-
-/** The operator's view: newest refusal of this device with such a code. It is written behind the answer: a moment's patience. */
-async function expectInBooks(
-  { server }: DemoWorld,
-  device: DemoDevice,
-  expected: RegExp,
-): Promise<string> {
-  let last = 'nothing'
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const why = await server.house.call('identity.why', { id: device.id })
-    for (const code of refusalCodes(why)) {
-      if (expected.test(code)) return code
-      last = code
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  throw new Error(`the books say ${last} of ${device.serial}`)
-}
-
-function refusalCodes(why: Readonly<Record<string, unknown>>): readonly string[] {
-  const { refusals } = why
-  if (!Array.isArray(refusals)) return []
-  const rows: readonly unknown[] = refusals
-  return rows.map((row) =>
-    typeof row === 'object' && row !== null && 'code' in row ? String(row.code) : '',
-  )
-}
-
-async function compareDoors({ application, devices }: DemoWorld): Promise<number> {
-  const offered = devices.flatMap((device) => [...device.observation().offered.keys()])
-  await application.until(new Set(offered), patienceMs)
-  const byEvents = new Set(application.byEvents.map(({ id }) => id))
-  const missing = offered.filter((id) => !byEvents.has(id))
-  if (missing.length > 0) throw new Error(`the events door lacks ${missing.length} readings`)
-  if (application.unsigned > 0)
-    throw new Error(`${application.unsigned} webhook calls were not signed`)
-  return offered.length
-}
-
-async function verifyLog({ server }: DemoWorld): Promise<void> {
-  const { ok } = await server.house.call('log.verify', {})
-  if (!ok) throw new Error('the audit log is broken')
-}
-
-/** Zero counts only when the search can find something: the server's name travels in the clear (RFC 8446 §9.2, SNI). */
-async function searchRecording(
-  { relay, devices }: DemoWorld,
-  tokens: readonly string[],
-): Promise<number> {
-  const secrets = [secretWord, 'countersign-number', '/v1/messages', ...tokens]
-  for (const device of devices) secrets.push(device.serial, device.topic, device.eui64)
-  const visible = await relay.search([Buffer.from('localhost')])
-  if (visible.found === 0 || !visible.complete) throw new Error('the recording is not whole')
-  const { found } = await relay.search(secrets.map((text) => Buffer.from(text)))
-  return found
 }

@@ -22,7 +22,11 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31)
   const story = createStory(process.stderr, options.json)
   const stop = new AbortController()
-  const interrupted = (): void => stop.abort()
+  const interrupted = (): void => {
+    // A second Ctrl-C waits for nothing; the other processes end with this one.
+    if (stop.signal.aborted) process.exit(interruptedCode)
+    stop.abort()
+  }
   process.on('SIGINT', interrupted)
   process.on('SIGTERM', interrupted)
   const started = performance.now()

@@ -1,0 +1,68 @@
+/** What is compared at the end, and looked up on the way: the application's doors, the operator's books, the gateway's recording. */
+import type { DemoWorld } from './chapters.ts'
+import type { DemoDevice } from './demoDevice.ts'
+import type { DemoServer } from './demoHouse.ts'
+
+/** A server that was just told something has a moment to write it down. */
+const patienceMs = 20_000
+/** Known to the ends only: what a gateway must not be able to read. */
+export const secretWord = 'only-the-ends-may-read-this'
+
+/** The operator's view: newest refusal of this device with such a code. It is written behind the answer: a moment's patience. */
+export async function expectInBooks(
+  server: DemoServer,
+  device: DemoDevice,
+  expected: RegExp,
+): Promise<string> {
+  let last = 'nothing'
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const why = await server.house.call('identity.why', { id: device.id })
+    for (const code of refusalCodes(why)) {
+      if (expected.test(code)) return code
+      last = code
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  throw new Error(`the books say ${last} of ${device.serial}`)
+}
+
+function refusalCodes(why: Readonly<Record<string, unknown>>): readonly string[] {
+  const { refusals } = why
+  if (!Array.isArray(refusals)) return []
+  const rows: readonly unknown[] = refusals
+  return rows.map((row) =>
+    typeof row === 'object' && row !== null && 'code' in row ? String(row.code) : '',
+  )
+}
+
+export async function compareDoors({
+  application,
+  devices,
+}: Pick<DemoWorld, 'application' | 'devices'>): Promise<number> {
+  const offered = devices.flatMap((device) => [...device.observation().offered.keys()])
+  await application.until(new Set(offered), patienceMs)
+  const byEvents = new Set(application.byEvents.map(({ id }) => id))
+  const missing = offered.filter((id) => !byEvents.has(id))
+  if (missing.length > 0) throw new Error(`the events door lacks ${missing.length} readings`)
+  if (application.unsigned > 0)
+    throw new Error(`${application.unsigned} webhook calls were not signed`)
+  return offered.length
+}
+
+export async function verifyLog({ server }: Pick<DemoWorld, 'server'>): Promise<void> {
+  const { ok } = await server.house.call('log.verify', {})
+  if (!ok) throw new Error('the audit log is broken')
+}
+
+/** Zero counts only when the search can find something: the server's name travels in the clear (RFC 8446 §9.2, SNI). */
+export async function searchRecording(
+  { relay, devices }: DemoWorld,
+  tokens: readonly string[],
+): Promise<number> {
+  const secrets = [secretWord, 'countersign-number', '/v1/messages', ...tokens]
+  for (const device of devices) secrets.push(device.serial, device.topic, device.eui64)
+  const visible = await relay.search([Buffer.from('localhost')])
+  if (visible.found === 0 || !visible.complete) throw new Error('the recording is not whole')
+  const { found } = await relay.search(secrets.map((text) => Buffer.from(text)))
+  return found
+}
