@@ -139,23 +139,35 @@ export function namedBits(bits: readonly number[], identifier: number = tag.bitS
 
 /** OBJECT IDENTIFIER of dotted decimal. */
 export function oid(dotted: string, identifier: number = tag.oid): Uint8Array {
-  if (!/^[0-2](?:\.(?:0|[1-9]\d*))+$/.test(dotted)) {
-    throw new CallerError('ERR_DER_WRITE', `${dotted} is no OBJECT IDENTIFIER`)
-  }
-  const arcs = dotted.split('.').map(BigInt)
-  const [root = 0n, second = 0n, ...rest] = arcs
-  if (root < 2n && second > 39n) {
-    throw new CallerError('ERR_DER_WRITE', `${dotted} is no OBJECT IDENTIFIER`)
-  }
+  if (!/^[0-2](?:\.(?:0|[1-9]\d*))+$/.test(dotted)) throw notAnOid(dotted)
+  const [root = '', second = '', ...rest] = dotted.split('.')
+  if (root !== '2' && (second.length > 2 || Number(second) > 39)) throw notAnOid(dotted)
+  // X.690 §8.19.4: the first two arcs share one value.
   const octets: number[] = []
-  for (const arc of [root * 40n + second, ...rest]) octets.push(...base128(arc))
+  pushArc(octets, second, Number(root) * 40)
+  for (const arc of rest) pushArc(octets, arc, 0)
   return element(identifier, Uint8Array.from(octets))
 }
 
-function base128(arc: bigint): readonly number[] {
-  const groups = [Number(arc & 0x7fn)]
-  for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) groups.unshift(Number(rest & 0x7fn) | 0x80)
-  return groups
+function notAnOid(dotted: string): CallerError {
+  return new CallerError('ERR_DER_WRITE', `${dotted} is no OBJECT IDENTIFIER`)
+}
+
+/** Appends an arc in base 128. Up to nine digits fit the integers of bit operations; a UUID does not. */
+function pushArc(octets: number[], arc: string, plus: number): void {
+  const groups: number[] = []
+  if (arc.length <= 9) {
+    let rest = Number(arc) + plus
+    do groups.unshift(rest & 0x7f)
+    while ((rest >>>= 7) > 0)
+  } else {
+    let rest = BigInt(arc) + BigInt(plus)
+    do groups.unshift(Number(rest & 0x7fn))
+    while ((rest >>= 7n) > 0n)
+  }
+  for (const [index, group] of groups.entries()) {
+    octets.push(index < groups.length - 1 ? group | 0x80 : group)
+  }
 }
 
 export function utf8String(text: string): Uint8Array {
