@@ -1,5 +1,5 @@
 /** The server as the command and the demo see it. */
-export { type BackedUp, restoreHouse } from './compose/backup.ts'
+export { type BackedUp, type Restored, restoreHouse } from './compose/backup.ts'
 export { type Check, type Verdict } from './compose/check.ts'
 export { type DoctorReport, examine } from './compose/doctor.ts'
 export { type Served, type ServeOptions, serve } from './compose/doors.ts'

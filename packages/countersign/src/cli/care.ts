@@ -23,7 +23,7 @@ export function addCare(program: Command, terminal: Terminal): void {
     example: 'backup /backup/countersign-2027-01-31.backup',
     folder: true,
     notes:
-      'In it: the database, the keys (encrypted as they are) and the configuration. Not in it: the passphrase, a\nroot.key that was carried away, the passphrase that init --dev keeps, and live sessions.',
+      'In it: the database, the keys (encrypted as they are) and the configuration. Not in it: the passphrase (but for\nfolders of init --dev, which keep it beside the keys), a root.key that was carried away, and live sessions.',
     run: backup,
   })
   addCommand(program, terminal, {
@@ -73,13 +73,20 @@ async function backup(line: Line): Promise<void> {
       ['bytes', made.bytes],
     ]),
   )
-  line.terminal.words('The passphrase is not in it: keep it elsewhere.')
+  if (made.passphraseInside) {
+    line.terminal.warn('this folder is one of init --dev: its passphrase is in the backup too')
+  } else line.terminal.words('The passphrase is not in it: keep it elsewhere.')
 }
 
 async function restore(line: Line): Promise<void> {
   const { restoreHouse } = await import('@countersign/server')
   const file = resolve(line.argument(0))
   const made = await line.terminal.during('unpacking', restoreHouse(file, line.dir))
-  line.terminal.data(made, () => record([['data folder', made.dir]]))
+  line.terminal.data(made, () =>
+    record([
+      ['data folder', made.dir],
+      ['backup made', made.madeAt],
+    ]),
+  )
   line.terminal.words(`Next: countersign doctor --dir ${line.dir}`)
 }

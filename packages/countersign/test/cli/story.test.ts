@@ -39,9 +39,10 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
   let dir = ''
   let folder: readonly string[] = []
   let key: readonly string[] = []
-  let served: Served
+  let running: Served | undefined
+  const served = (): Served => running ?? assert.fail('serve does not run')
   const file = (name: string): string => join(base, name)
-  const url = (door: string): string => served.listeners[door] ?? ''
+  const url = (door: string): string => served().listeners[door] ?? ''
 
   before(async () => {
     base = await mkdtemp(join(tmpdir(), 'story-'))
@@ -50,10 +51,10 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     key = ['--passphrase-file', await passphraseFile(base, passphrase)]
     const made = await document(['init', '--host', 'iot.example.com', ...folder, ...key])
     assert.deepEqual(made['hosts'], ['iot.example.com', 'localhost', '127.0.0.1', '::1'])
-    served = await serve(dir, ...key)
+    running = await serve(dir, ...key)
   })
   after(async () => {
-    await served.stop('SIGKILL')
+    await running?.stop('SIGKILL')
     await rm(base, { recursive: true, force: true, maxRetries: 5 })
   })
 
@@ -183,25 +184,46 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     ])
     assert.equal(second.code, 1)
     assert.equal(failure(second).code, 'ERR_FOLDER_LOCKED')
-    assert.match(failure(second).message, new RegExp(String(served.child.pid)))
+    assert.match(failure(second).message, new RegExp(String(served().child.pid)))
     assert.equal(added.code, 0, added.stdout)
+  })
+
+  it('a backup taken while it serves becomes a folder elsewhere, and that one serves', async () => {
+    const made = await document(['backup', file('backup'), ...folder])
+    assert.equal((await stat(file('backup'))).size, made['bytes'])
+    const again = await countersign(['backup', file('backup'), '--json', ...folder])
+    assert.deepEqual([again.code, failure(again).code], [1, 'ERR_BACKUP_EXISTS'])
+    const over = await countersign(['restore', file('backup'), '--json', ...folder])
+    assert.deepEqual([over.code, failure(over).code], [1, 'ERR_FOLDER_EXISTS'])
+
+    const elsewhere = ['--dir', file('elsewhere')]
+    await document(['restore', file('backup'), ...elsewhere])
+    const restored = await serve(file('elsewhere'), ...key)
+    try {
+      const ids = async (where: readonly string[]) =>
+        (await list(['identity', 'list', ...where])).map(({ id, state }) => [id, state])
+      assert.deepEqual(await ids(elsewhere), await ids(folder))
+      assert.equal((await document(['log', 'verify', ...elsewhere]))['ok'], true)
+    } finally {
+      assert.equal(await restored.stop(), 0)
+    }
   })
 
   it('kill -9 loses nothing that was acknowledged; commands and the next serve go on', async () => {
     await document(['product', 'add', 'thermometer', ...folder])
-    await served.stop('SIGKILL')
+    await served().stop('SIGKILL')
     // Nobody listens at the socket that is left: each command opens the folder itself, one after the other.
     const verdicts = await Promise.all([1, 2, 3].map(() => document(['log', 'verify', ...folder])))
     for (const verdict of verdicts) assert.equal(verdict['ok'], true)
-    served = await serve(dir, ...key)
+    running = await serve(dir, ...key)
     const names = (await list(['product', 'list', ...folder])).map(({ name }) => name)
     assert.deepEqual(names.toSorted(), ['default', 'thermometer'])
   })
 
   it('no secret is in what serve has logged', async () => {
-    assert.equal(await served.stop('SIGINT'), 0)
-    assert.match(served.stderr(), /"msg":"stopped"/)
-    assert.doesNotMatch(served.stderr(), /correct horse|PRIVATE KEY|"token":"[^[]/)
+    assert.equal(await served().stop('SIGINT'), 0)
+    assert.match(served().stderr(), /"msg":"stopped"/)
+    assert.doesNotMatch(served().stderr(), /correct horse|PRIVATE KEY|"token":"[^[]/)
   })
 
   it('without a server, a wrong passphrase, a taken port and an unknown key are refused in words', async () => {

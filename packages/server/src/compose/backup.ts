@@ -1,16 +1,70 @@
-/** Backup and restore of a whole folder: which of its files go in. The packing is the store's. */
+/** Backup and restore of a whole folder. The packing is the store's; both leave an entry in the audit log of the house. */
+import { access } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { InvariantError } from '@countersign/core/errors'
+import { openHouse } from '../compose.ts'
+import { backupFolder } from '../store/backup.ts'
+import { restoreFolder } from '../store/restore.ts'
+import { devPassphraseFile } from './layout.ts'
 import type { Services } from './services.ts'
 
 export interface BackedUp {
   readonly file: string
   readonly bytes: number
+  /** The folder is one of `init --dev`: its passphrase lies beside the keys, and so it does in the backup. */
+  readonly passphraseInside: boolean
+}
+
+export interface Restored {
+  readonly dir: string
+  /** When the backup was made. What happened later is not in it. */
+  readonly madeAt: string
 }
 
 export async function backupHouse(house: Services, file: string): Promise<BackedUp> {
-  throw new InvariantError('ERR_BUG', `cannot pack ${house.dir} into ${file}`)
+  // Written before the copy is taken: who carries the backup away carries this entry with it.
+  await house.store.apply({ events: [audit(house, 'house.backup', { file: basename(file) })] })
+  const path = house.dir
+  const { bytes } = await backupFolder({ path, store: house.store, clock: house.clock }, file)
+  const passphraseInside = await access(join(path, devPassphraseFile)).then(
+    () => true,
+    () => false,
+  )
+  return { file, bytes, passphraseInside }
 }
 
-export async function restoreHouse(file: string, dir: string): Promise<{ readonly dir: string }> {
-  throw new InvariantError('ERR_BUG', `cannot unpack ${file} into ${dir}`)
+export async function restoreHouse(file: string, dir: string): Promise<Restored> {
+  const { path, madeAt } = await restoreFolder(file, dir)
+  const time = new Date(madeAt).toISOString()
+  const house = await openHouse(path, { passphrase: refuseToAsk })
+  try {
+    await house.store.apply({ events: [audit(house, 'house.restored', { madeAt: time })] })
+  } finally {
+    await house.close()
+  }
+  return { dir: path, madeAt: time }
+}
+
+function audit(
+  { clock }: Services,
+  type: string,
+  data: Readonly<Record<string, string>>,
+): {
+  readonly time: number
+  readonly type: string
+  readonly subject: string
+  readonly actor: string
+  readonly data: string
+} {
+  return {
+    time: clock.now(),
+    type,
+    subject: 'house',
+    actor: 'operator',
+    data: JSON.stringify(data),
+  }
+}
+
+function refuseToAsk(): Promise<never> {
+  throw new InvariantError('ERR_KEYS_CLOSED', 'restoring needs no key')
 }

@@ -46,10 +46,13 @@ export async function createFolder(dir: string, options: FoundOptions): Promise<
   const hosts = [...new Set([...options.hosts.map(checkedHost), ...localHosts])]
   const clock = options.clock ?? machineClock
   if (existsSync(join(dir, unfinishedFile))) throw unfinished(dir)
+  // Asked before anything is made: whoever leaves at the prompt leaves nothing behind. A folder that is not free is refused below.
+  const isFree = (await readdir(dir).catch(() => [])).length === 0
+  const passphrase = isFree ? await givenPassphrase(options) : undefined
   const folder = await makeFolder(dir, { clock, demo: options.demo })
   const opened: { close(): Promise<void> }[] = [{ close: async () => folder.release() }]
   try {
-    return await fill(folder, { ...options, hosts, clock }, opened)
+    return await fill(folder, { ...options, passphrase, hosts, clock }, opened)
   } catch (error) {
     await opened.pop()?.close()
     // It was empty when we took it, so that everything in it is ours: the next init finds it as this one did.
@@ -65,12 +68,15 @@ export async function createFolder(dir: string, options: FoundOptions): Promise<
 /** Whoever is in `opened` last owns the folder, and closes it. */
 async function fill(
   folder: DataFolder,
-  options: FoundOptions & { readonly clock: Clock },
+  options: Omit<FoundOptions, 'passphrase'> & {
+    readonly clock: Clock
+    readonly passphrase: string | undefined
+  },
   opened: { close(): Promise<void> }[],
 ): Promise<FoundedFolder> {
   const { hosts, clock } = options
   await writeDurably(folder.file(unfinishedFile), '')
-  const passphrase = await passphraseOf(folder, options)
+  const passphrase = options.passphrase ?? (await makeDevPassphrase(folder))
   const file: ConfigFile = { hosts: [...hosts] }
   await writeDurably(folder.file(configFile), `${JSON.stringify(file, null, 2)}\n`)
   const vault = await Vault.create({
@@ -102,10 +108,8 @@ async function fill(
   }
 }
 
-async function passphraseOf(folder: DataFolder, options: FoundOptions): Promise<string> {
-  const { passphrase } = options
-  if (passphrase === undefined) return await makeDevPassphrase(folder)
-  return typeof passphrase === 'string' ? passphrase : await passphrase()
+async function givenPassphrase({ passphrase }: FoundOptions): Promise<string | undefined> {
+  return typeof passphrase === 'function' ? await passphrase() : passphrase
 }
 
 async function makeDevPassphrase(folder: DataFolder): Promise<string> {

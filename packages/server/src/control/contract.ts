@@ -156,7 +156,10 @@ export interface LogVerdict {
 /** One row of the table of operations: [parameters, result]. */
 export interface Operations {
   'house.show': [Record<string, never>, HouseDocument]
-  'house.backup': [{ readonly file: string }, { readonly file: string; readonly bytes: number }]
+  'house.backup': [
+    { readonly file: string },
+    { readonly file: string; readonly bytes: number; readonly passphraseInside: boolean },
+  ]
   'identity.invite': [
     {
       readonly product: string
