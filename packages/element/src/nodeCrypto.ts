@@ -93,12 +93,23 @@ const curveNames: Readonly<Record<string, string>> = {
   secp521r1: 'P-521',
 }
 
+/** A SubjectPublicKeyInfo of P-256 up to the first octet of an uncompressed point (RFC 5480 §2). */
+const p256Uncompressed: Uint8Array = Buffer.from(
+  '3059301306072a8648ce3d020106082a8648ce3d03010703420004',
+  'hex',
+)
+
+function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
+  return Buffer.compare(bytes.subarray(0, prefix.length), prefix) === 0
+}
+
 /** What makes the key other than the caller parsed it, or unsound; undefined when nothing does. */
 function flawOf(key: KeyObject, algorithm: KeyAlgorithm, spki: Uint8Array): string | undefined {
-  const details = key.asymmetricKeyDetails ?? {}
   switch (algorithm.kind) {
     case 'ec': {
-      const curve = curveNames[details.namedCurve ?? '']
+      // OpenSSL has read these very bytes: where they say the curve, asking it costs as much as a signature and tells nothing.
+      if (algorithm.curve === 'P-256' && startsWith(spki, p256Uncompressed)) return undefined
+      const curve = curveNames[key.asymmetricKeyDetails?.namedCurve ?? '']
       return curve === algorithm.curve ? undefined : `it is no key of ${algorithm.curve}`
     }
     case 'ed25519':
@@ -108,6 +119,7 @@ function flawOf(key: KeyObject, algorithm: KeyAlgorithm, spki: Uint8Array): stri
       if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'rsa-pss') {
         return 'it is no RSA key'
       }
+      const details = key.asymmetricKeyDetails ?? {}
       if (details.modulusLength !== algorithm.modulusBits) return 'its modulus has another length'
       const exponent = details.publicExponent ?? 0n
       // e = 1 would verify anything; a huge e costs the verifier and buys nothing.

@@ -2,7 +2,7 @@
  * Certs-only CMS: a SignedData that nobody signed, as EST carries certificates in (RFC 7030 §4.1.3, RFC 5652 §5, degenerate case).
  * It proves nothing; trust comes from the certificates and how they are judged.
  */
-import { contextConstructed, DerReader, der, tag } from '../codec/index.ts'
+import { concat, contextConstructed, DerReader, der, tag } from '../codec/index.ts'
 import { pkcsOid } from './oids.ts'
 import { limitError, syntaxError } from './x509Error.ts'
 
@@ -10,19 +10,22 @@ import { limitError, syntaxError } from './x509Error.ts'
 export const certsOnlyBytesMax: number = 1024 * 1024
 export const certsOnlyCertificatesMax: number = 64
 
+const signedDataOid: Uint8Array = der.oid(pkcsOid.signedData)
+const emptySet: Uint8Array = der.setOf()
+/** version 1, no digest algorithms, no content of id-data. */
+const versionAndContent: Uint8Array = concat(
+  der.integer(1),
+  emptySet,
+  der.sequence(der.oid(pkcsOid.data)),
+)
+
 /** ContentInfo with these certificates (DER), sorted as DER wants a SET OF. */
 export function encodeCertsOnly(certificates: readonly Uint8Array[]): Uint8Array {
   const set = der.setOf(...certificates)
   // certificates [0] IMPLICIT CertificateSet: the same content under another identifier.
   set[0] = contextConstructed(0)
-  const signedData = der.sequence(
-    der.integer(1),
-    der.setOf(),
-    der.sequence(der.oid(pkcsOid.data)),
-    set,
-    der.setOf(),
-  )
-  return der.sequence(der.oid(pkcsOid.signedData), der.explicit(0, signedData))
+  const signedData = der.sequence(versionAndContent, set, emptySet)
+  return der.sequence(signedDataOid, der.explicit(0, signedData))
 }
 
 /**

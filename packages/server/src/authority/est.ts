@@ -20,6 +20,7 @@ import type {
   EstResponse,
   EstService,
   Log,
+  Notices,
   ProductRow,
   Refusal,
   ReservationRequest,
@@ -66,6 +67,7 @@ export interface EstParts {
   readonly crypto: Crypto
   readonly clock: Clock
   readonly log: Log
+  readonly notices: Notices
 }
 
 interface Operation {
@@ -151,10 +153,12 @@ const shown: ReadonlySet<CaRow['role']> = new Set<CaRow['role']>(['server', 'own
 class Enrolment {
   readonly #parts: EstParts
   readonly #rate: EnrolmentRate
+  readonly #products: Policies
 
   constructor(parts: EstParts) {
     this.#parts = parts
     this.#rate = new EnrolmentRate(parts.clock)
+    this.#products = new Policies(parts.desk, parts.notices)
   }
 
   /** §4.2.1: a first certificate of the owner. */
@@ -243,7 +247,7 @@ class Enrolment {
     const { device, certificate } = await this.#parts.desk.admit(peer, 'https')
     const asked = this.#read(request)
     requireSame(asked, device.serial, device.eui64)
-    const product = await this.#parts.desk.product(device.product)
+    const product = await this.#products.of(device.product)
     const isDue = peer.leaf.notAfter - product.renewalDays * dayMs <= this.#parts.clock.now()
     this.#rate.take(device.id, peer.fingerprint, asked.spki, isDue)
     return this.#issue(asked, product, {
@@ -263,8 +267,8 @@ class Enrolment {
     product: string | ProductRow,
     wanted: Pick<ReservationRequest, 'request' | 'actor' | 'target'>,
   ): Promise<EstResponse> {
-    const { desk, hierarchy, issuer } = this.#parts
-    const policy = typeof product === 'string' ? await desk.product(product) : product
+    const { hierarchy, issuer } = this.#parts
+    const policy = typeof product === 'string' ? await this.#products.of(product) : product
     const issued = await issuer.issue({
       ca: hierarchy.active('owner'),
       profile: 'ldevid',
@@ -274,6 +278,29 @@ class Enrolment {
     })
     const der = encodeCertsOnly([issued.der])
     return derAnswer('application/pkcs7-mime; smime-type=certs-only', der)
+  }
+}
+
+/** Products as they are asked for again and again; forgotten when one changes. */
+class Policies {
+  readonly #desk: EnrolmentDesk
+  readonly #known = new Map<string, Promise<ProductRow>>()
+
+  constructor(desk: EnrolmentDesk, notices: Notices) {
+    this.#desk = desk
+    notices.listen((notice) => {
+      if (notice.kind === 'product') this.#known.delete(notice.name)
+    })
+  }
+
+  of(name: string): Promise<ProductRow> {
+    const known = this.#known.get(name)
+    if (known !== undefined) return known
+    const asked = this.#desk.product(name)
+    this.#known.set(name, asked)
+    // What could not be read is asked again.
+    asked.catch(() => this.#known.delete(name))
+    return asked
   }
 }
 

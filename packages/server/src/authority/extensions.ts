@@ -12,6 +12,8 @@ import {
 } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 
+const euiLength = 8
+
 /** RFC 7093 §2 method 1: the left-most 160 bits of SHA-256 of the key's bits. */
 export function keyIdentifier(spki: Uint8Array): Uint8Array {
   return createHash('sha256').update(parseSpki(spki).keyBytes).digest().subarray(0, 20)
@@ -25,11 +27,21 @@ export function deviceNames(
   eui64: string,
   module?: { readonly type: string; readonly serial: string },
 ): Uint8Array {
+  if (module === undefined) return euiName(eui64)
   const names = [macAddressName(fromHex(eui64))]
-  if (module !== undefined) {
-    names.push(hardwareModuleName({ type: module.type, serial: Buffer.from(module.serial) }))
-  }
+  names.push(hardwareModuleName({ type: module.type, serial: Buffer.from(module.serial) }))
   return encodeSubjectAltName(names)
+}
+
+/** The same extension for every device but for its last eight octets. */
+const euiTemplate: Buffer = Buffer.from(
+  encodeSubjectAltName([macAddressName(new Uint8Array(euiLength))]),
+)
+
+function euiName(eui64: string): Uint8Array {
+  const extension = Buffer.from(euiTemplate)
+  extension.write(eui64, extension.length - euiLength, 'hex')
+  return extension
 }
 
 /** subjectAltName of a server: DNS names and IP addresses, as given to the command. */

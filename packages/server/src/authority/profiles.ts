@@ -3,6 +3,7 @@
  * profile: nothing of a request gets into it but the key, and the names that the registry has reserved.
  * Devices follow IEEE 802.1AR and the TLS IoT profile: subject serialNumber, EUI-64 in the subjectAltName, AKI, no SKI in leaves.
  */
+import { der } from '@countersign/core/codec'
 import {
   attributeOid,
   encodeAuthorityKeyId,
@@ -60,9 +61,11 @@ export function rootTemplate(name: Uint8Array, scheme: TemplateParts['scheme']):
   return new Template({ issuer: name, scheme, extensions })
 }
 
+const serialNumberOid: Uint8Array = der.oid(attributeOid.serialNumber)
+
 /** X520SerialNumber, PrintableString: what the device is called by its maker. */
 export function deviceSubject(serial: string): Uint8Array {
-  return encodeName([{ type: attributeOid.serialNumber, value: serial }])
+  return der.sequence(der.setOf(der.sequence(serialNumberOid, der.printableString(serial))))
 }
 
 export function commonName(text: string): Uint8Array {

@@ -386,7 +386,7 @@ describe('simplereenroll', () => {
     await house.registry.revokeCertificate(Buffer.from(first.serial).toString('hex'), 'superseded')
     assert.equal(await renewal(), '403 ERR_CERT_REVOKED')
     await house.registry.revoke(device.id, 'keyCompromise')
-    assert.equal(await renewal(), '403 ERR_DEVICE_REVOKED')
+    assert.equal(await renewal(), '403 ERR_CERT_REVOKED')
   })
 
   it('does not let a device in a loop fill the registry, but welcomes it in its window', async () => {
