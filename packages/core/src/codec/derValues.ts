@@ -75,6 +75,10 @@ export function stringText(type: number, content: Uint8Array): string | undefine
       return content.every((byte) => byte >= 0x20 && byte < 0x7f) ? ascii(content) : null
     case tag.numericString:
       return content.every((byte) => byte === 0x20 || isDigit(byte)) ? ascii(content) : null
+    case tag.bmpString:
+      return content.length % 2 === 0 ? undefined : null
+    case tag.universalString:
+      return content.length % 4 === 0 ? undefined : null
     default:
       return undefined
   }

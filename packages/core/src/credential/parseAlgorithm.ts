@@ -167,10 +167,16 @@ const curves = [
   { oid: algorithmOid.p521, curve: 'P-521', octets: 66 },
 ] as const
 
-/** RFC 5480 §2.1.1: the curve by name. A curve given by its parameters, or by its issuer, is no algorithm of ours. */
+/**
+ * RFC 5480 §2.1.1: the curve by name. The other two choices of ECParameters, a curve given by its numbers and the curve of the
+ * issuer, are no algorithms of ours.
+ */
 function readEcAlgorithm(identifier: DerReader, point: Uint8Array): KeyAlgorithm | undefined {
-  if (identifier.peek() !== tag.oid) {
-    skipParameters(identifier)
+  const choice = identifier.peek()
+  if (choice === tag.sequence || choice === tag.null) {
+    if (choice === tag.null) identifier.null('implicitCurve')
+    else identifier.next('specifiedCurve')
+    identifier.end()
     return undefined
   }
   const oid = identifier.oid('namedCurve')

@@ -54,23 +54,42 @@ function readRdn(list: DerReader): readonly AttributeTypeAndValue[] {
 function readAttribute(attribute: DerReader): AttributeTypeAndValue {
   const type = attribute.oid('type')
   const valueTag = attribute.peek()
-  const text = attribute.text(valueTag, 'value')
+  const text = readValue(attribute, valueTag)
   const value = attribute.bytes.subarray(attribute.contentStart, attribute.contentEnd)
   // DirectoryString is SIZE (1..MAX) in every choice.
-  if (isString(valueTag) && value.length === 0) throw syntaxError(attribute, 'empty value')
+  if (value.length === 0) throw syntaxError(attribute, 'empty value')
   attribute.end()
   return { type, tag: valueTag, value, text }
 }
 
-function isString(identifier: number): boolean {
-  return (
-    identifier === tag.utf8String ||
-    identifier === tag.printableString ||
-    identifier === tag.teletexString ||
-    identifier === tag.ia5String ||
-    identifier === tag.universalString ||
-    identifier === tag.bmpString
-  )
+/** Steps over the value and gives its text, if it has one. Types that no attribute of a name uses are refused. */
+function readValue(attribute: DerReader, valueTag: number): string | undefined {
+  switch (valueTag) {
+    case tag.utf8String:
+    case tag.printableString:
+    case tag.ia5String:
+    case tag.numericString:
+    case tag.visibleString:
+    case tag.teletexString:
+    case tag.bmpString:
+    case tag.universalString:
+      return attribute.text(valueTag, 'value')
+    // x500UniqueIdentifier
+    case tag.bitString:
+      attribute.bitString('value')
+      return undefined
+    // dateOfBirth (RFC 3739 §3.2.2)
+    case tag.generalizedTime:
+      attribute.generalizedTime('value')
+      return undefined
+    // postalAddress (RFC 4519 §2.23): carried, never looked into.
+    case tag.sequence:
+      attribute.next('value')
+      return undefined
+    default:
+      attribute.next('value')
+      throw syntaxError(attribute, 'a type of value that names do not have')
+  }
 }
 
 /** Text of the attribute `type`: undefined when it is absent, stands twice or is no text. */

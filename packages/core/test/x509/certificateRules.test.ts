@@ -181,6 +181,11 @@ test('keys: named curves with a point of their size, Ed25519 of 32 octets, RSA w
   assert.equal(key(secp256k1, point(4, 65))().algorithm, undefined)
   const implicit = der.sequence(der.oid(id.ecPublicKey), der.nullValue())
   assert.equal(key(implicit, point(4, 65))().algorithm, undefined)
+  refuses(key(der.sequence(der.oid(id.ecPublicKey)), point(4, 65)), 'ERR_DER_TRUNCATED')
+  refuses(
+    key(der.sequence(der.oid(id.ecPublicKey), der.boolean(true)), point(4, 65)),
+    'ERR_DER_TAG',
+  )
   const ed25519 = der.sequence(der.oid(id.ed25519))
   assert.deepEqual(key(ed25519, new Uint8Array(32))().algorithm, { kind: 'ed25519' })
   refuses(key(ed25519, new Uint8Array(33)), 'ERR_X509_SYNTAX')
@@ -225,6 +230,30 @@ test('names: sets are not empty, sorted and without doubles; values are not empt
     subject(der.setOf(der.sequence(der.oid('2.5.4.3'), der.utf8String('a'), der.nullValue()))),
     'ERR_DER_TRAILING',
   )
+  for (const value of [
+    '0101ff',
+    '0500',
+    '180f3230323630313031303030303030',
+    '8c0141',
+    '5800',
+    '1e0141',
+    '1c024142',
+    '03020781',
+    '310130',
+    '060128',
+  ]) {
+    refuses(subject(der.setOf(cn(fromHex(value)))), /ERR_DER|ERR_X509/, undefined, value)
+  }
+  for (const value of [
+    '1e020041',
+    '1c0400000041',
+    '140141',
+    '03020780',
+    '180f32303236303130313030303030305a',
+    '30020c00',
+  ]) {
+    assert.equal(subject(der.setOf(cn(fromHex(value))))().subject.rdns[0]?.[0]?.text, undefined)
+  }
   const many = Array.from({ length: 65 }, () => ({ type: '2.5.4.3', value: 'x' }))
   refuses(parse({ subject: encodeName(many) }), 'ERR_X509_LIMIT', 'certificate.subject')
   assert.equal(parse({ subject: encodeName(many.slice(1)) })().subject.rdns.length, 64)
