@@ -30,6 +30,8 @@ export interface EnrollOptions {
   readonly state: string
   /** Element URL; `software:` by default. */
   readonly element?: string
+  /** Ends the attempts; the next call goes on where this one was. */
+  readonly signal?: AbortSignal
   readonly world?: World
 }
 
@@ -64,7 +66,7 @@ export async function enroll(options: EnrollOptions): Promise<EnrollResult> {
   const state = await openState(options.state, world, { create: true, element: wanted.element })
   try {
     await begin(state, wanted)
-    const certificates = await attempt(state, target, options.token, world)
+    const certificates = await attempt(state, target, options, world)
     await state.save({ ...wanted, current: { slot: firstSlot, certificates } })
     return { ...describe(certificates), server: target.url, state: options.state }
   } finally {
@@ -106,13 +108,15 @@ function sameAttempt(found: Identity, wanted: Identity): boolean {
 async function attempt(
   state: DeviceState,
   target: ServerTarget,
-  token: string,
+  { token, signal }: EnrollOptions,
   world: World,
 ): Promise<string> {
   const { identity } = state
   if (identity === undefined) throw noToken()
   for (let failures = 0; ; failures++) {
     const connection = openConnection({ world, target, context: undefined })
+    const stop = (): void => connection.close()
+    signal?.addEventListener('abort', stop, { once: true })
     try {
       return await simpleEnroll(connection, {
         operation: 'simpleenroll',
@@ -123,9 +127,11 @@ async function attempt(
         token,
       })
     } catch (error) {
-      if (!isTransient(error) || failures + 1 >= attemptsMax) throw error
-      await world.wait(backoffMs(failures, brokenBackoff, world.random))
+      const last = failures + 1 >= attemptsMax || signal?.aborted === true
+      if (last || !isTransient(error)) throw error
+      await world.wait(backoffMs(failures, brokenBackoff, world.random), signal)
     } finally {
+      signal?.removeEventListener('abort', stop)
       connection.close()
     }
   }

@@ -3,7 +3,7 @@ import type { DemoWorld } from './chapters.ts'
 import type { DemoDevice } from './demoDevice.ts'
 import type { DemoServer } from './demoHouse.ts'
 
-/** A server that was just told something has a moment to write it down. */
+/** The application may still be catching up with its last events. */
 const patienceMs = 20_000
 /** Known to the ends only: what a gateway must not be able to read. */
 export const secretWord = 'only-the-ends-may-read-this'

@@ -25,6 +25,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const interrupted = (): void => {
     // A second Ctrl-C waits for nothing; the other processes end with this one.
     if (stop.signal.aborted) process.exit(interruptedCode)
+    story.mute()
     stop.abort()
   }
   process.on('SIGINT', interrupted)

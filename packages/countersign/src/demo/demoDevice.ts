@@ -72,6 +72,7 @@ export class DemoDevice {
       serial: this.serial,
       state: this.#state,
       world,
+      signal: this.#stop.signal,
     })
     this.#eui64 = eui64
   }

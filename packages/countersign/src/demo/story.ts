@@ -10,6 +10,8 @@ export interface Story {
   /** A line of its own. */
   say(text: string): void
   heading(text: string): void
+  /** Nothing more is said: what still fails after Ctrl-C fails because of it. */
+  mute(): void
 }
 
 /** Steps line up here. */
@@ -19,12 +21,16 @@ export function createStory(output: NodeJS.WritableStream, quiet: boolean): Stor
   const steps: StepObservation[] = []
   const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
     styleText(style, text, { stream: output })
+  let muted = quiet
   const say = (text: string): void => {
-    if (!quiet) output.write(`${text}\n`)
+    if (!muted) output.write(`${text}\n`)
   }
   return {
     steps,
     say,
+    mute: () => {
+      muted = true
+    },
     heading: (text) => say(`\n${paint('bold', text)}`),
     async step(name, work, told) {
       const started = performance.now()

@@ -102,6 +102,41 @@ test('after a lost answer the same key gets the same certificate', async () => {
   )
 })
 
+test('an enrolment that is told to stop does not go on trying', async () => {
+  const stop = new AbortController()
+  let waits = 0
+  const world: World = {
+    ...systemWorld(),
+    wait: async () => {
+      waits++
+      stop.abort()
+    },
+  }
+  const nowhere = { ...(await house.invite()), server: 'https://localhost:1', signal: stop.signal }
+  await assert.rejects(enroll({ ...nowhere, serial: 'SN-4b', state: freshState(), world }), {
+    code: 'ERR_SERVER_UNREACHABLE',
+  })
+  assert.equal(waits, 1)
+})
+
+test('a device whose certificate has run out says so when it is refused', async () => {
+  const { state, id } = await enrolled('SN-4c')
+  await house.call('identity.suspend', { id })
+  const world: World = {
+    ...systemWorld(),
+    clock: { now: () => Date.parse('2020-01-01T00:00:00Z') },
+  }
+  // By such a clock the server is not valid either: the clock is what both hints speak of.
+  await assert.rejects(send({ state, topic: 'x', sample: textSample('1'), world }), {
+    code: 'ERR_CERT_NOT_YET_VALID',
+    hint: /clock of this machine says 2020/,
+  })
+  const late: World = { ...systemWorld(), clock: { now: () => Date.now() + 100 * day } }
+  await assert.rejects(send({ state, topic: 'x', sample: textSample('1'), world: late }), {
+    hint: /clock of this machine says/,
+  })
+})
+
 test('a renewal takes the second key and is used only after it worked', async () => {
   const { state, id, eui64 } = await enrolled('SN-5')
   const before5 = await show({ state })
