@@ -11,6 +11,7 @@ import {
   randomBytes as nodeRandomBytes,
   verify as nodeVerify,
 } from 'node:crypto'
+import { pem } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
 import type {
   Crypto,
@@ -39,8 +40,10 @@ class NodePublicKey implements PublicKey {
       case 'ed25519':
         return nodeVerify(null, data, this.#key, signature)
       case 'ecdsa': {
-        const dsaEncoding = scheme.encoding === 'der' ? 'der' : 'ieee-p1363'
-        return nodeVerify(scheme.hash, data, { key: this.#key, dsaEncoding }, signature)
+        // DER is the default. An options object costs a fifth more: Node finds out what it is by an error that it catches.
+        if (scheme.encoding === 'der') return nodeVerify(scheme.hash, data, this.#key, signature)
+        const options = { key: this.#key, dsaEncoding: 'ieee-p1363' } as const
+        return nodeVerify(scheme.hash, data, options, signature)
       }
       case 'rsa-pkcs1': {
         const padding = constants.RSA_PKCS1_PADDING
@@ -81,7 +84,8 @@ export const randomBytes: Random = {
 function importSpki(spki: Uint8Array): KeyObject {
   try {
     // OpenSSL refuses a point that is not on its curve here.
-    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+    // PEM, though DER is at hand: text is what Node takes without asking itself what it was given, and that costs half the import.
+    return createPublicKey(pem('PUBLIC KEY', spki))
   } catch (cause) {
     throw invalidKey('the SubjectPublicKeyInfo holds no usable key', cause)
   }

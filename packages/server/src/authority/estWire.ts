@@ -21,7 +21,7 @@ export type EstErrorCode =
 export const bodyLengthMax: number = 48 * 1024
 
 /** Of 64 characters: what tools that read Base64 line by line take, and others ignore (RFC 8951 §3.1). */
-const lineLength = 64
+const linePattern = /.{1,64}/g
 
 /** The DER in a body. White space anywhere is ignored; PEM and bare DER are told what to do instead. */
 export function decodeBody(body: Uint8Array): Uint8Array {
@@ -93,7 +93,7 @@ export function parseBasic(header: string | undefined): BasicCredentials | undef
 /** A 200 whose body is DER in Base64. */
 export function derAnswer(contentType: string, der: Uint8Array): EstResponse {
   const text = Buffer.from(der).toString('base64')
-  const lines = text.match(new RegExp(`.{1,${lineLength}}`, 'g')) ?? []
+  const lines = text.match(linePattern) ?? []
   return {
     status: 200,
     // RFC 8951 §3.1 makes the encoding header meaningless; clients of RFC 7030 alone still look for it.
