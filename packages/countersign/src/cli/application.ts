@@ -35,6 +35,16 @@ export function addApplication(program: Command, terminal: Terminal): void {
     run: test,
   })
   addCommand(application, terminal, {
+    usage: 'letters <name>',
+    summary: 'List the dead letters of an application: events that its webhook did not take.',
+    example: 'application letters weather --redeliver',
+    folder: true,
+    options: [
+      { flags: '--redeliver', text: 'offer them again, oldest first, until one is refused' },
+    ],
+    run: letters,
+  })
+  addCommand(application, terminal, {
     usage: 'remove <name>',
     summary: 'Remove an application; its token stops working at once.',
     example: 'application remove weather',
@@ -87,6 +97,26 @@ async function list(line: Line): Promise<void> {
   if (rows.length === 0) {
     line.terminal.words('No applications. Add one with: countersign application add NAME')
   }
+}
+
+async function letters(line: Line): Promise<void> {
+  const name = line.argument(0)
+  if (line.flag('redeliver')) {
+    const outcome = await ask(line, 'application.redeliver', { name })
+    line.terminal.data(outcome, () => outline(outcome))
+    if (outcome['error'] !== null) line.terminal.exitCode = 1
+    return
+  }
+  const rows = await ask(line, 'application.letters', { name })
+  line.terminal.data(rows, () =>
+    rows.length === 0
+      ? ''
+      : table(
+          ['message', 'since', 'attempts', 'last error'],
+          rows.map((row) => [row.seq, row.createdAt, row.attempts, row.lastError]),
+        ),
+  )
+  if (rows.length === 0) line.terminal.words('No dead letters.')
 }
 
 async function test(line: Line): Promise<void> {

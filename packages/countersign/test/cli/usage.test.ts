@@ -24,6 +24,7 @@ const verbs: readonly string[] = [
   'application add',
   'application list',
   'application test',
+  'application letters',
   'application remove',
   'ca show',
   'ca issue',

@@ -97,6 +97,16 @@ export interface ApplicationAdded {
   readonly certificate?: string
 }
 
+/** A message that the webhook did not take. */
+export interface DeadLetterDocument {
+  readonly seq: number
+  readonly attempts: number
+  readonly lastError: string
+  readonly createdAt: string
+  /** The CloudEvent. */
+  readonly event: unknown
+}
+
 export interface CaDocument {
   readonly name: string
   readonly role: Role | 'root'
@@ -200,6 +210,8 @@ export interface Operations {
   ]
   'application.list': [Record<string, never>, readonly ApplicationDocument[]]
   'application.test': [{ readonly name: string }, Readonly<Record<string, unknown>>]
+  'application.letters': [{ readonly name: string }, readonly DeadLetterDocument[]]
+  'application.redeliver': [{ readonly name: string }, Readonly<Record<string, unknown>>]
   'application.remove': [{ readonly name: string }, { readonly id: string; readonly name: string }]
   'ca.show': [{ readonly name?: string | undefined }, readonly CaDocument[]]
   'ca.issue': [

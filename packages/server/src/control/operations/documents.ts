@@ -8,6 +8,7 @@ import type {
   ApplicationRow,
   CaRow,
   CertificateRow,
+  DeadLetterRow,
   DeviceRow,
   ProductRow,
   Road,
@@ -17,6 +18,7 @@ import type {
   ApplicationDocument,
   CaDocument,
   CertificateDocument,
+  DeadLetterDocument,
   DeviceDocument,
   ProductDocument,
 } from '../contract.ts'
@@ -69,6 +71,12 @@ export function applicationDocument(row: ApplicationRow, deadLetters: number): A
     deadLetters,
     createdAt: rfc3339(row.createdAt),
   }
+}
+
+export function deadLetterDocument(row: DeadLetterRow): DeadLetterDocument {
+  const { seq, attempts, lastError } = row
+  const event: unknown = JSON.parse(row.body)
+  return { seq, attempts, lastError, createdAt: rfc3339(row.createdAt), event }
 }
 
 export function caDocument(row: CaRow): CaDocument {

@@ -2,7 +2,12 @@
 import { z } from 'zod'
 import type { ProductParams } from '../contract.ts'
 import type { ProductPolicy } from '../../registry/registry.ts'
-import { applicationDocument, certificatePem, productDocument } from './documents.ts'
+import {
+  applicationDocument,
+  certificatePem,
+  deadLetterDocument,
+  productDocument,
+} from './documents.ts'
 import { requestDer } from './files.ts'
 import { file, noParams, type Table, text } from './operation.ts'
 
@@ -62,8 +67,12 @@ type ApplicationNames =
   | 'application.add'
   | 'application.list'
   | 'application.test'
+  | 'application.letters'
+  | 'application.redeliver'
   | 'application.remove'
 
+/** What one answer shows: more than anyone reads, and little beside the longest answer. */
+const lettersMax = 200
 const nameOnly = z.strictObject({ name: text })
 
 export const applicationOperations: Table<ApplicationNames> = {
@@ -96,6 +105,18 @@ export const applicationOperations: Table<ApplicationNames> = {
     run: async (house, { name }) => {
       await house.keys()
       return { ...(await house.applications.test(name)) }
+    },
+  },
+  'application.letters': {
+    params: nameOnly,
+    run: async (house, { name }) =>
+      (await house.applications.deadLetters(name, lettersMax)).map(deadLetterDocument),
+  },
+  'application.redeliver': {
+    params: nameOnly,
+    run: async (house, { name }) => {
+      await house.keys()
+      return { ...(await house.applications.redeliver(name)) }
     },
   },
   'application.remove': {
