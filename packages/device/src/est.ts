@@ -7,6 +7,7 @@
 import { fromBase64, pem } from '@countersign/core/codec'
 import {
   attributeOid,
+  type Certificate,
   createCertificateRequest,
   type GeneralName,
   type NameAttribute,
@@ -63,14 +64,14 @@ function basic(token: string): string {
 
 /** RFC 7030 §4.2.3: a certs-only PKCS#7 in base64 whose leaf is for our key. */
 function readCertificates(answer: Answer, request: EnrollRequest, spki: Uint8Array): string {
-  let certificates: readonly Uint8Array[]
+  let parsed: readonly { readonly der: Uint8Array; readonly certificate: Certificate }[]
   try {
     const text = Buffer.from(answer.body).toString('latin1').replaceAll(/\s/g, '')
-    certificates = parseCertsOnly(fromBase64(text))
+    const certificates = parseCertsOnly(fromBase64(text))
+    parsed = certificates.map((der) => ({ der, certificate: parseCertificate(der) }))
   } catch (error) {
     throw mismatch('the answer is not a certs-only message', error)
   }
-  const parsed = certificates.map((der) => ({ der, certificate: parseCertificate(der) }))
   const ours = Buffer.from(spki)
   const leaf = parsed.find(({ certificate }) => ours.equals(certificate.spki.der))
   if (leaf === undefined) throw mismatch('no certificate of the answer is for our key', undefined)

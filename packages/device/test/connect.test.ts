@@ -165,16 +165,12 @@ function credentialOf({ lines, chain }: WrongServer, home: House): TlsOptions {
   const { cert, key } = (chain?.startsWith('other house') === true ? other : home).issue(
     lines ?? [serverAuth, localhost],
   )
-  switch (chain) {
-    case 'leaf alone':
-      return { cert, key }
-    case 'other house':
-      return { cert: cert + other.ca, key }
-    case 'other house with our CA beside':
-      return { cert: cert + other.ca + home.ca, key }
-    default:
-      return { cert: cert + home.ca, key }
-  }
+  const behind = new Map([
+    ['leaf alone', ''],
+    ['other house', other.ca],
+    ['other house with our CA beside', other.ca + home.ca],
+  ])
+  return { cert: cert + (behind.get(chain ?? '') ?? home.ca), key }
 }
 
 function open(
