@@ -200,7 +200,7 @@ test('imports are found over several lines and in exports', () => {
   assert.deepEqual(
     importsOf(text)
       .map((found) => found.specifier)
-      .sort(),
+      .toSorted(),
     ['./x.ts', './y.ts', './z.ts'],
   )
 })

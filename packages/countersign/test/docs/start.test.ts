@@ -81,8 +81,9 @@ test('the walk-through of docs/start.md does what it says', { skip }, async (t) 
     const script = localised(block.script)
     switch (block.kind) {
       case 'server': {
-        const { ready, stop } = await startServer(script, cwd, env)
-        stops.push(stop)
+        const server = await startServer(script, cwd, env)
+        stops.push(() => server.stop())
+        const { ready } = server
         ports = {
           console: new URL(ready.listeners.console).port,
           https: new URL(ready.listeners.https).port,
