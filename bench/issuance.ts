@@ -3,6 +3,7 @@
  * certificate is signed and stored with `synchronous = FULL` before the answer. Measured against what cannot be less (one verification and
  * one signature by OpenSSL) and against @peculiar/x509, which verifies a request and issues and stores nothing.
  */
+// oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 needs it loaded before itself
 import 'reflect-metadata'
 import { createPublicKey, sign, verify } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
