@@ -64,5 +64,7 @@ function stopSignal(): Promise<string> {
     }
     process.on('SIGINT', heard)
     process.on('SIGTERM', heard)
+    // The terminal was closed.
+    process.on('SIGHUP', heard)
   })
 }

@@ -39,10 +39,10 @@ test(`serve killed at any moment keeps every reading it acknowledged, once (seed
     state,
   })
   const acknowledged = new Set<string>()
-  const { source, end } = counting()
+  const readings = counting()
   const running = run({
     state,
-    source,
+    source: readings.source,
     backoff: { broken: backoff, refused: backoff },
     listener: (event) => event.event === 'sent' && acknowledged.add(event.id),
   })
@@ -63,7 +63,7 @@ test(`serve killed at any moment keeps every reading it acknowledged, once (seed
     served = await again(dir, port, key)
     await until(() => acknowledged.size > before)
   }
-  end()
+  readings.end()
   const summary = await running
   assert.equal(summary.waiting, 0)
   assert.equal(await served.stop(), 0)
@@ -81,7 +81,7 @@ async function judge(
 ): Promise<void> {
   const house = await openHouse(dir, { passphrase })
   try {
-    const stored = await readings(house)
+    const stored = await storedReadings(house)
     assert.equal(stored.length, new Set(stored).size, 'a reading is stored twice')
     for (const id of acknowledged) assert.ok(stored.includes(id), `${id} was acknowledged`)
     assert.equal(stored.length, acknowledged.size)
@@ -94,29 +94,24 @@ async function judge(
   }
 }
 
-async function readings(house: Services): Promise<string[]> {
+async function storedReadings(house: Services): Promise<string[]> {
   const rows = await house.store.scan('message', { limit: 100_000 })
   return rows.filter(({ type }) => type === 'countersign.message').map(({ id }) => id)
 }
 
 /** A reading every 40 ms (slower than they are sent, so that none pile up), until it is told to end. */
 function counting(): { readonly source: Source; end(): void } {
-  let open = true
+  const ended = new AbortController()
   const source: Source = {
     topic: 'count',
     async *samples() {
-      for (let n = 0; open; n++) {
+      for (let n = 0; !ended.signal.aborted; n++) {
         yield textSample(String(n))
         await sleep(40)
       }
     },
   }
-  return {
-    source,
-    end: () => {
-      open = false
-    },
-  }
+  return { source, end: () => ended.abort() }
 }
 
 async function until(holds: () => boolean): Promise<void> {

@@ -84,19 +84,21 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     await run('openssl', ['req', '-new', '-key', file('key'), ...subject, '-out', file('csr')])
     await run('openssl', ['base64', '-in', file('csr'), '-out', file('csr.b64')])
     const believing = ['-sS', '--fail-with-body', '--cacert', file('ca')]
-    await run('curl', [
-      ...believing,
-      ...['-u', `token:${String(invitation['token'])}`],
-      ...['-H', 'content-type: application/pkcs10', '--data-binary', `@${file('csr.b64')}`],
-      ...['-o', file('p7.b64'), `${url('https')}/.well-known/est/simpleenroll`],
-    ])
+    const asking = ['-u', `token:${String(invitation['token'])}`, '-o', file('p7.b64')]
+    const request = [
+      '-H',
+      'content-type: application/pkcs10',
+      '--data-binary',
+      `@${file('csr.b64')}`,
+    ]
+    const est = `${url('https')}/.well-known/est/simpleenroll`
+    await run('curl', [...believing, ...asking, ...request, est])
     await run('openssl', ['base64', '-d', '-in', file('p7.b64'), '-out', file('p7')])
     const print = ['-inform', 'DER', '-print_certs', '-out', file('pem')]
     await run('openssl', ['pkcs7', '-in', file('p7'), ...print])
-    const sent = await run('curl', [
-      ...believing,
-      ...['--cert', file('pem'), '--key', file('key'), '-d', '21', `${url('https')}/v1/messages/x`],
-    ])
+    const identity = ['--cert', file('pem'), '--key', file('key')]
+    const topic = `${url('https')}/v1/messages/x`
+    const sent = await run('curl', [...believing, ...identity, '-d', '21', topic])
     assert.match(sent.stdout, /^\{"id":"/)
 
     const [device] = await list(['identity', 'list', ...folder])
@@ -149,10 +151,9 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     ])
     assert.equal(revoked['state'], 'revoked')
     const certificate = ['--cert', file('pem'), '--key', file('key')]
-    const refused = await run('curl', [
-      ...['-sS', '--cacert', file('ca'), ...certificate, '-o', file('answer')],
-      ...['-w', '%{http_code}', '-d', 'x', `${url('https')}/v1/messages/x`],
-    ])
+    const asking = ['-sS', '--cacert', file('ca'), '-o', file('answer'), '-w', '%{http_code}']
+    const topic = `${url('https')}/v1/messages/x`
+    const refused = await run('curl', [...asking, ...certificate, '-d', 'late', topic])
     assert.equal(refused.stdout, '403')
     assert.doesNotMatch(await readFile(file('answer'), 'utf8'), /keyCompromise/)
     const why = await countersign(['identity', 'why', 'SN-1', ...folder])
@@ -186,6 +187,12 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     assert.equal(failure(second).code, 'ERR_FOLDER_LOCKED')
     assert.match(failure(second).message, new RegExp(String(served().child.pid)))
     assert.equal(added.code, 0, added.stdout)
+    const examined = await document(['doctor', ...folder, ...key])
+    assert.equal(examined['ok'], true, JSON.stringify(examined))
+    const doors = (examined['checks'] as { name: string; message: string }[]).filter(({ name }) =>
+      name.startsWith('door'),
+    )
+    assert.match(doors.map(({ message }) => message).join(), new RegExp(url('https')))
   })
 
   it('a backup taken while it serves becomes a folder elsewhere, and that one serves', async () => {
@@ -217,7 +224,10 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     for (const verdict of verdicts) assert.equal(verdict['ok'], true)
     running = await serve(dir, ...key)
     const names = (await list(['product', 'list', ...folder])).map(({ name }) => name)
-    assert.deepEqual(names.toSorted(), ['default', 'thermometer'])
+    assert.deepEqual(
+      names.map(String).toSorted((a, b) => a.localeCompare(b)),
+      ['default', 'thermometer'],
+    )
   })
 
   it('no secret is in what serve has logged', async () => {

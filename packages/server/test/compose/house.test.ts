@@ -130,9 +130,9 @@ describe('opening a folder', () => {
     const db = new DatabaseSync(file)
     db.exec('PRAGMA user_version = 9999')
     db.close()
-    const before = await readFile(file)
+    const bytes = await readFile(file)
     assert.equal(await codeOf(openHouse(dir, { passphrase })), 'ERR_STORE_NEWER')
-    assert.deepEqual(await readFile(file), before)
+    assert.deepEqual(await readFile(file), bytes)
     const { ok, checks } = await examine(dir)
     assert.equal(ok, false)
     assert.match(checks.find(({ name }) => name === 'store')?.message ?? '', /9999/)
@@ -197,6 +197,8 @@ describe('serving a folder', () => {
   })
 })
 
+const at = (milliseconds: number) => ({ clock: new ManualClock(Date.now() + milliseconds) })
+
 describe('doctor', () => {
   let dir = ''
   let path = ''
@@ -237,7 +239,6 @@ describe('doctor', () => {
   })
 
   it('a clock behind by a little warns, by much fails, and so does an expired certificate', async () => {
-    const at = (milliseconds: number) => ({ clock: new ManualClock(Date.now() + milliseconds) })
     assert.equal((await verdictOf('clock', at(-3_600_000)))[0], 'warn')
     assert.equal((await verdictOf('clock', at(-2 * dayMs)))[0], 'fail')
     assert.equal((await verdictOf('server certificate', at(100 * dayMs)))[0], 'fail')
