@@ -57,6 +57,13 @@ export interface FoundingParts
   readonly organization?: string
 }
 
+export interface RolloverRequest {
+  readonly role: Role
+  /** Where root.key is; the data folder when absent. */
+  readonly rootKey?: string | undefined
+  readonly rootPassphrase?: string | undefined
+}
+
 /** A certificate and the CA above it, both DER. */
 export interface IssuedUnder extends Issued {
   readonly issuer: Uint8Array
@@ -70,6 +77,10 @@ export class Authority {
   readonly #publisher: CrlPublisher
   readonly #leaf: ServerLeaf
   #timer: { cancel(): void } | undefined
+  #isOpen = false
+  #renewing: Promise<void> = Promise.resolve()
+  /** One behind the other: two at once would make one key file. */
+  #rollovers: Promise<unknown> = Promise.resolve()
 
   private constructor(parts: AuthorityParts, hierarchy: Hierarchy, publisher: CrlPublisher) {
     const issuer = new Issuer(parts.registry, parts.clock)
@@ -95,16 +106,21 @@ export class Authority {
   /** The server lives: CRLs are kept fresh and its leaf is renewed in time, each new one told. */
   async start(onCredential: (credential: ServerCredential) => void): Promise<void> {
     await this.#publisher.start()
+    this.#isOpen = true
     const again = (): void => {
+      if (!this.#isOpen) return
       this.#timer = this.#parts.timers.after(leafCheckMs, () => {
-        void this.#renewLeaf(onCredential).finally(again)
+        this.#renewing = this.#renewLeaf(onCredential).finally(again)
       })
     }
     again()
   }
 
   async close(): Promise<void> {
+    this.#isOpen = false
     this.#timer?.cancel()
+    // A new leaf that is being made is written before the store goes.
+    await this.#renewing
     await this.#publisher.close()
   }
 
@@ -222,12 +238,13 @@ export class Authority {
   }
 
   /** A new issuing CA for a role, signed by the root whose key the operator brings. */
-  async rollover(wanted: {
-    readonly role: Role
-    /** Where root.key is; the data folder when absent. */
-    readonly rootKey?: string | undefined
-    readonly rootPassphrase?: string | undefined
-  }): Promise<CaRow> {
+  rollover(wanted: RolloverRequest): Promise<CaRow> {
+    const made = this.#rollovers.then(() => this.#rollover(wanted))
+    this.#rollovers = made.catch(() => undefined)
+    return made
+  }
+
+  async #rollover(wanted: RolloverRequest): Promise<CaRow> {
     await this.#refusePinned(wanted.role)
     if (wanted.rootPassphrase === undefined) {
       throw new CallerError<VaultErrorCode>(

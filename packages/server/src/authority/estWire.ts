@@ -159,7 +159,9 @@ const statuses: Readonly<Record<string, number>> = {
   ERR_ELEMENT_USED: 409,
   ERR_EUI64_INVALID: 400,
   ERR_EUI64_EXHAUSTED: 503,
+  ERR_RESERVATION_VOID: 503,
   ERR_STORE_FULL: 503,
+  ERR_CONFLICT: 503,
 }
 
 export function statusOf(error: unknown): number {

@@ -32,6 +32,11 @@ export interface ServerCredential {
   readonly fingerprint: string
 }
 
+interface Renewal {
+  readonly credential: ServerCredential
+  readonly renewed: boolean
+}
+
 interface LeafSetting {
   readonly serial: string
   readonly keyFile: string
@@ -48,13 +53,22 @@ export interface ServerLeafParts {
 
 export class ServerLeaf {
   readonly #parts: ServerLeafParts
+  /** Doors and timer may ask at once; one leaf is made. */
+  #running: Promise<Renewal> | undefined
 
   constructor(parts: ServerLeafParts) {
     this.#parts = parts
   }
 
   /** The leaf in use, made or renewed when that is due. `renewed` says whether doors must take it up. */
-  async renew(): Promise<{ readonly credential: ServerCredential; readonly renewed: boolean }> {
+  renew(): Promise<Renewal> {
+    this.#running ??= this.#renew().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #renew(): Promise<Renewal> {
     const setting = await this.#setting()
     const row =
       setting === undefined ? undefined : await this.#parts.store.get('certificate', setting.serial)

@@ -1,5 +1,6 @@
 /** Enrolment over EST (RFC 7030, RFC 8951): what it answers, whom it lets in, and that a lost answer costs nothing. */
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ import {
   parseCertsOnly,
   serialNumberOf,
 } from '@countersign/core/credential'
+import { softwareSigner } from '@countersign/element/softwareSigner'
 import { ask, basic, bodyOf, enrol, enrolled, invite, refusal } from './estClient.ts'
 import { missing, openssl } from './foreign.ts'
 import { day, hour, type House, makeHouse, newKey, requestFor, verified } from './house.ts'
@@ -108,6 +110,16 @@ describe('simpleenroll by a token', () => {
     assert.ok((certificate.serial[0] ?? 0xff) < 0x80)
   })
 
+  it('takes a key of Ed25519', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const certificate = await enrol(
+      house,
+      await requestFor(newSerial(), softwareSigner(privateKey)),
+    )
+    assert.deepEqual(certificate.spki.algorithm, { kind: 'ed25519' })
+    await verified(house, certificate.der, 'owner')
+  })
+
   it('takes the EUI-64 that a request names, as MACAddress or as URI', async () => {
     const [one, two] = [await ownEui(), await ownEui()]
     const names: readonly GeneralName[][] = [
@@ -193,6 +205,37 @@ describe('simpleenroll by a token', () => {
     } finally {
       await other.close()
     }
+  })
+
+  it('finishes after a crash between reservation and signature what was begun', async () => {
+    const token = await invite(house)
+    const row = await house.registry.checkToken(token)
+    const serial = newSerial()
+    const { signer } = newKey()
+    // What the authority had written when the power went.
+    const reserved = await house.registry.reserve({
+      profile: 'ldevid',
+      ca: 'owner',
+      spki: signer.spki,
+      notBefore: house.clock.now(),
+      notAfter: house.clock.now() + hour,
+      request: `token:${row.id}`,
+      actor: `token:${row.id}`,
+      target: {
+        kind: 'newDevice',
+        product: 'default',
+        serial,
+        eui64: undefined,
+        origin: 'software',
+        assurance: 0,
+        tokenHash: row.hash,
+      },
+    })
+    const csr = await requestFor(serial, signer)
+    const certificate = enrolled(await ask(house, 'simpleenroll', { token, csr }))
+    assert.equal(Buffer.from(certificate.serial).toString('hex'), reserved.serial)
+    assert.equal(euiFromCertificate(certificate), reserved.device?.eui64)
+    assert.equal((await house.registry.checkToken(token)).used, 1)
   })
 
   it('gives exactly as many certificates as the token has, to 50 who ask at once', async () => {

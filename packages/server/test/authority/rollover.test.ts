@@ -68,6 +68,20 @@ describe('a rollover', () => {
     )
   })
 
+  it('asked for twice at once is done twice, one behind the other', async () => {
+    const other = await makeHouse()
+    const wanted = { role: 'operator', rootPassphrase: passphrase } as const
+    const made = await Promise.all([1, 2].map(() => other.authority.rollover(wanted)))
+    assert.deepEqual(
+      made.map((row) => row.name),
+      ['operator-2', 'operator-3'],
+    )
+    // Each key file is the key of its CA, or this would throw.
+    const again = await other.reopen()
+    assert.equal(again.authority.cas().filter((row) => row.status === 'active').length, 5)
+    await again.close()
+  })
+
   it('keeps a CRL for each: the retired CA revokes what it signed', async () => {
     const rows = await house.registry.certificatesOf((await house.registry.find('OLD')).id)
     for (const row of rows) await house.registry.revokeCertificate(row.serial, 'superseded')

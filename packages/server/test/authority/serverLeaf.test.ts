@@ -65,6 +65,13 @@ describe("the server's leaf", () => {
     assert.equal(createHash('sha256').update(spki).digest('hex'), house.authority.serverAnchor())
   })
 
+  it('is made once when several ask at once', async () => {
+    const other = await makeHouse()
+    const leaves = await Promise.all([1, 2, 3].map(() => other.authority.serverCredential()))
+    assert.equal(new Set(leaves.map((leaf) => leaf.fingerprint)).size, 1)
+    await other.close()
+  })
+
   it('stays the same until it is due, then gets a new key and is told to the doors', async () => {
     const first = await house.authority.serverCredential()
     house.clock.time = first.notAfter - renewBeforeMs - day
