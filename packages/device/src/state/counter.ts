@@ -13,8 +13,6 @@ const blockSize = 64
 
 export interface Counter {
   next(): Promise<number>
-  /** The next number, were it asked for now. */
-  readonly upcoming: number
   /** Gives back what was reserved and not used. No number is asked for afterwards. */
   close(): Promise<void>
 }
@@ -60,10 +58,6 @@ class FileCounter implements Counter {
     this.#path = path
     this.#next = reserved
     this.#reserved = reserved
-  }
-
-  get upcoming(): number {
-    return this.#next
   }
 
   next(): Promise<number> {
