@@ -75,6 +75,7 @@ function hold(dir: string): DatabaseSync | undefined {
   if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600))
   const db = new DatabaseSync(file, { timeout: patienceMs })
   try {
+    db.exec('PRAGMA journal_mode = OFF')
     // Takes the lock without writing a byte; closing the connection, or dying, lets go of it.
     db.exec('BEGIN EXCLUSIVE')
     return db
