@@ -1,6 +1,7 @@
 /**
- * A CRL of 100,000 revoked certificates (16-octet serial numbers): built from the registry's rows, and signed again after one more
- * revocation. Anchor: the CPU time of `openssl ca -gencrl` over an index of the same serial numbers.
+ * A CRL of 100,000 revoked certificates (16-octet serial numbers): built from the registry's rows,
+ * and signed again after one more revocation. Anchor: the CPU time of `openssl ca -gencrl` over an
+ * index of the same serial numbers.
  */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -24,7 +25,8 @@ export async function run(): Promise<boolean> {
   try {
     const drawn = Array.from({ length: entries }, () => `40${randomBytes(15).toString('hex')}`)
     drawn.sort()
-    // As the registry hands them out: in the order of the serial numbers, each text made as it is read.
+    // As the registry hands them out: in the order of the serial numbers, each text made as it is
+    // read.
     const serials = drawn.map((serial) => Buffer.from(serial).toString('latin1'))
     const sign = await signerOf(house)
     const openssl = await prepareOpenssl(folder, serials)
@@ -120,7 +122,9 @@ async function timed<T>(
   return { result, milliseconds: cpuMilliseconds(before) }
 }
 
-/** A CA of OpenSSL with the same revocations; the function runs it once and answers its CPU time. */
+/**
+ * A CA of OpenSSL with the same revocations; the function runs it once and answers its CPU time.
+ */
 async function prepareOpenssl(folder: string, serials: readonly string[]): Promise<() => number> {
   const openssl = (...args: readonly string[]): void =>
     void execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' })
@@ -139,7 +143,8 @@ async function prepareOpenssl(folder: string, serials: readonly string[]): Promi
   )
   const times = join(folder, 'times')
   return () => {
-    // The shell's own clock of its children: user and system time of one run, start of the process included.
+    // The shell's own clock of its children: user and system time of one run, start of the process
+    // included.
     const script = `openssl ca -config ca.cnf -gencrl -out crl.pem 2>/dev/null; times > '${times}'`
     execFileSync('sh', ['-c', script], { cwd: folder })
     const text = execFileSync('sed', ['-n', '2p', times]).toString()

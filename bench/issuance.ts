@@ -1,7 +1,8 @@
 /**
- * Durable issuance: a request (PKCS#10) comes in over EST, its token, signature and names are judged, everything unique is reserved, the
- * certificate is signed and stored with `synchronous = FULL` before the answer. Measured against what cannot be less (one verification and
- * one signature by OpenSSL) and against @peculiar/x509, which verifies a request and issues and stores nothing.
+ * Durable issuance: a request (PKCS#10) comes in over EST, its token, signature and names are
+ * judged, everything unique is reserved, the certificate is signed and stored with `synchronous =
+ * FULL` before the answer. Measured against what cannot be less (one verification and one signature
+ * by OpenSSL) and against @peculiar/x509, which verifies a request and issues and stores nothing.
  */
 // oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 needs it loaded before itself
 import 'reflect-metadata'

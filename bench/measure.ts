@@ -1,6 +1,7 @@
 /**
- * How benchmarks measure: work per CPU-second of this process (user and system, all threads), in rounds that take turns, so that a busy
- * neighbour slows every case alike; the median of the rounds counts. Only ratios within one run say anything.
+ * How benchmarks measure: work per CPU-second of this process (user and system, all threads), in
+ * rounds that take turns, so that a busy neighbour slows every case alike; the median of the rounds
+ * counts. Only ratios within one run say anything.
  */
 
 export interface Case {

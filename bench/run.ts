@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- <name> …`: runs benchmarks one after the other; without a name, all of them. Exit 1 when a goal was missed.
- * Each prints its figures, the anchor it is measured against in the same run, and their ratio.
+ * `npm run bench -- <name> …`: runs benchmarks one after the other; without a name, all of them.
+ * Exit 1 when a goal was missed. Each prints its figures, the anchor it is measured against in the
+ * same run, and their ratio.
  */
 import { print } from './measure.ts'
 

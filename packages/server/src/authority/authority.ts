@@ -1,6 +1,7 @@
 /**
- * The authority (`design.md` §3): the house's CAs, what they issue, their CRLs, and enrolment over EST. This file puts the parts of the
- * room together; what may be issued is in request.ts and profiles.ts, how in issuer.ts.
+ * The authority (`design.md` §3): the house's CAs, what they issue, their CRLs, and enrolment over
+ * EST. This file puts the parts of the room together; what may be issued is in request.ts and
+ * profiles.ts, how in issuer.ts.
  */
 import { createHash } from 'node:crypto'
 import type { Role } from '@countersign/core/credential'
@@ -201,7 +202,9 @@ export class Authority {
     return { ...issued, issuer: ca.row.der }
   }
 
-  /** A factory's own order (`design.md` §3): an IDevID for a device that its station vouches for. */
+  /**
+   * A factory's own order (`design.md` §3): an IDevID for a device that its station vouches for.
+   */
   async issueIdevid(order: {
     readonly csr: Uint8Array
     readonly product: string
@@ -264,7 +267,10 @@ export class Authority {
     return made.row
   }
 
-  /** Devices pin the key of the server's CA, and nothing brings them another one yet: a rollover would lock them all out. */
+  /**
+   * Devices pin the key of the server's CA, and nothing brings them another one yet: a rollover
+   * would lock them all out.
+   */
   async #refusePinned(role: Role): Promise<void> {
     if (role !== 'server') return
     const devices = await this.#parts.store.scan('device', { limit: 1 })

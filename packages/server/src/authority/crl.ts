@@ -1,6 +1,7 @@
 /**
- * A CertificateList (RFC 5280 §5) around a RevokedList: version 2, complete, with crlNumber and the issuer's key identifier.
- * The whole CRL is laid out in one buffer: a list of 100,000 entries is copied once, hashed once and signed.
+ * A CertificateList (RFC 5280 §5) around a RevokedList: version 2, complete, with crlNumber and the
+ * issuer's key identifier. The whole CRL is laid out in one buffer: a list of 100,000 entries is
+ * copied once, hashed once and signed.
  */
 import { der } from '@countersign/core/codec'
 import {
@@ -41,7 +42,9 @@ export async function signCrl(parts: CrlParts, signer: Signer): Promise<Uint8Arr
   return buffer.subarray(start, end)
 }
 
-/** A buffer with the TBSCertList behind room for the outer header and before room for the signature. */
+/**
+ * A buffer with the TBSCertList behind room for the outer header and before room for the signature.
+ */
 function layOut(parts: CrlParts, algorithm: Uint8Array): Uint8Array {
   const { revoked } = parts
   const head = [

@@ -1,7 +1,8 @@
 /**
- * The current CRL of every issuing CA. The registry says what is revoked; here it is kept encoded and sorted, a revocation is inserted
- * when its notice comes, and signing happens behind: at most once a second, and daily when nothing changes.
- * Also an empty CRL is issued, so that a stock client can ask for one (`openssl verify -crl_check`).
+ * The current CRL of every issuing CA. The registry says what is revoked; here it is kept encoded
+ * and sorted, a revocation is inserted when its notice comes, and signing happens behind: at most
+ * once a second, and daily when nothing changes. Also an empty CRL is issued, so that a stock
+ * client can ask for one (`openssl verify -crl_check`).
  */
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,7 +20,9 @@ export const coalesceMs = 1000
 /** A CRL is renewed daily, and believed for a week: a publisher may be down over a long weekend. */
 export const refreshMs: number = 24 * 3_600_000
 export const validityMs: number = 7 * 24 * 3_600_000
-/** After a failure (a full disk, say): often enough that freshness lasts, seldom enough for the log. */
+/**
+ * After a failure (a full disk, say): often enough that freshness lasts, seldom enough for the log.
+ */
 const retryMs = 60_000
 /** Rows read at a time when the list is built, with a turn of the event loop between. */
 const pageRows = 500
@@ -56,7 +59,10 @@ export class CrlPublisher {
   readonly #unlisten: () => void
   /** Notices are worked off one behind the other. */
   #heard: Promise<void> = Promise.resolve()
-  /** Building the lists: begun by the first who asks, so that a short command pays for it only when it needs it. */
+  /**
+   * Building the lists: begun by the first who asks, so that a short command pays for it only when
+   * it needs it.
+   */
   #loading: Promise<void> | undefined
   /** Publishes by itself; otherwise only when asked. */
   #started = false
@@ -88,12 +94,16 @@ export class CrlPublisher {
     if (this.#started) this.#scheduleNext(shelf)
   }
 
-  /** The CRL as of now, DER; undefined when there is no such CA. What was revoked before the call is in it. */
+  /**
+   * The CRL as of now, DER; undefined when there is no such CA. What was revoked before the call is
+   * in it.
+   */
   async crl(name: string): Promise<Uint8Array | undefined> {
     const shelf = this.#shelves.get(name)
     if (shelf === undefined) return undefined
     await this.#ready()
-    // One that is being signed may be what is asked for. Should it fail, whoever began it says so, and the next line tries again.
+    // One that is being signed may be what is asked for. Should it fail, whoever began it says so,
+    // and the next line tries again.
     await shelf.running?.catch(() => undefined)
     const { published, stale } = shelf
     const isFresh =
@@ -166,7 +176,9 @@ export class CrlPublisher {
     }
   }
 
-  /** RFC 5280 §3.3: an expired certificate stays on one CRL issued after it expired, then leaves. */
+  /**
+   * RFC 5280 §3.3: an expired certificate stays on one CRL issued after it expired, then leaves.
+   */
   #hasLeft(row: CertificateRow): boolean {
     const published = this.#shelves.get(row.ca)?.published
     return published !== undefined && row.notAfter < published.thisUpdate
@@ -254,7 +266,9 @@ export class CrlPublisher {
     })
   }
 
-  /** Soon, when something was revoked meanwhile or nothing is published; else when the day is over. */
+  /**
+   * Soon, when something was revoked meanwhile or nothing is published; else when the day is over.
+   */
   #scheduleNext(shelf: Shelf): void {
     const { published, stale } = shelf
     const now = this.#parts.clock.now()

@@ -1,8 +1,9 @@
 /**
- * Enrolment over Secure Transport (RFC 7030, RFC 8951) as a function of request and answer; the https door carries it.
- * First enrolment by the token of an invitation (HTTP Basic, user `token`) or by a maker's certificate, renewal by the current one.
- * A retried request whose answer was lost gets the certificate that was made for it.
- * Left out: fullcmc, serverkeygen (a device makes its own keys), CA labels in the path.
+ * Enrolment over Secure Transport (RFC 7030, RFC 8951) as a function of request and answer; the
+ * https door carries it. First enrolment by the token of an invitation (HTTP Basic, user `token`)
+ * or by a maker's certificate, renewal by the current one. A retried request whose answer was lost
+ * gets the certificate that was made for it. Left out: fullcmc, serverkeygen (a device makes its
+ * own keys), CA labels in the path.
  */
 import {
   encodeCertsOnly,
@@ -50,7 +51,10 @@ export interface EnrolmentDesk {
   product(name: string): Promise<ProductRow>
   /** Judges the state of device and certificate: throws for a suspended or revoked one. */
   admit(peer: VerifiedPeer, road: Road): Promise<Admitted>
-  /** What a maker's certificate entitles to: the device that it names, or a new one of the product in its anchor's scope. */
+  /**
+   * What a maker's certificate entitles to: the device that it names, or a new one of the product
+   * in its anchor's scope.
+   */
   admitMaker(
     peer: VerifiedPeer,
   ): Promise<
@@ -139,8 +143,8 @@ function explain(
 }
 
 /**
- * RFC 7030 §4.1.3: what a device needs to judge us and to build its own chain. The server's and the owner's issuing CAs, retired ones
- * too as long as their certificates are about, and the root.
+ * RFC 7030 §4.1.3: what a device needs to judge us and to build its own chain. The server's and the
+ * owner's issuing CAs, retired ones too as long as their certificates are about, and the root.
  */
 function caCertificates(hierarchy: Hierarchy): EstResponse {
   const issuing = hierarchy.issuing().map((ca) => ca.row)
@@ -304,7 +308,10 @@ class Policies {
   }
 }
 
-/** §4.2.2: the request names the device that the certificate names. What the profile does not carry over is not compared. */
+/**
+ * §4.2.2: the request names the device that the certificate names. What the profile does not carry
+ * over is not compared.
+ */
 function requireSame(
   asked: DeviceRequest,
   serial: string | undefined,

@@ -1,6 +1,7 @@
 /**
- * CsrAttrs (RFC 7030 §4.5.2): what a request should look like here. The key is named by an attribute whose value is the curve, the
- * signature scheme and the subject's serialNumber by their object identifiers.
+ * CsrAttrs (RFC 7030 §4.5.2): what a request should look like here. The key is named by an
+ * attribute whose value is the curve, the signature scheme and the subject's serialNumber by their
+ * object identifiers.
  */
 import { der } from '@countersign/core/codec'
 import { algorithmOid, attributeOid } from '@countersign/core/credential'

@@ -1,13 +1,17 @@
 /**
- * How often a device may renew. Each new key costs a signature and a row for ever, so a device in a loop must not fill the registry.
- * The same certificate renewed by the same key again is a retry and free. Kept in memory: a restart forgives.
+ * How often a device may renew. Each new key costs a signature and a row for ever, so a device in a
+ * loop must not fill the registry. The same certificate renewed by the same key again is a retry
+ * and free. Kept in memory: a restart forgives.
  */
 import { createHash } from 'node:crypto'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
 import { refuse } from './estWire.ts'
 
 const windowMs = 24 * 3_600_000
-/** Inside the renewal window of its product; before it, a new key is for a reason, and there are few. */
+/**
+ * Inside the renewal window of its product; before it, a new key is for a reason, and there are
+ * few.
+ */
 export const renewalsPerDayMax = 12
 export const earlyRenewalsPerDayMax = 6
 /** Devices remembered; beyond that those whose renewals are oldest are forgotten. */

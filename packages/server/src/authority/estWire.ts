@@ -1,6 +1,7 @@
 /**
- * What EST puts on HTTP (RFC 7030 §3.2, clarified by RFC 8951): Base64 bodies whatever Content-Transfer-Encoding says, Basic
- * authentication, and the one function that turns an error into a status and a problem document (RFC 9457).
+ * What EST puts on HTTP (RFC 7030 §3.2, clarified by RFC 8951): Base64 bodies whatever
+ * Content-Transfer-Encoding says, Basic authentication, and the one function that turns an error
+ * into a status and a problem document (RFC 9457).
  */
 import { fromBase64 } from '@countersign/core/codec'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
@@ -20,10 +21,15 @@ export type EstErrorCode =
 /** A request of the largest size that we parse (32 KiB), in Base64 with line breaks. */
 export const bodyLengthMax: number = 48 * 1024
 
-/** Of 64 characters: what tools that read Base64 line by line take, and others ignore (RFC 8951 §3.1). */
+/**
+ * Of 64 characters: what tools that read Base64 line by line take, and others ignore (RFC 8951
+ * §3.1).
+ */
 const linePattern = /.{1,64}/g
 
-/** The DER in a body. White space anywhere is ignored; PEM and bare DER are told what to do instead. */
+/**
+ * The DER in a body. White space anywhere is ignored; PEM and bare DER are told what to do instead.
+ */
 export function decodeBody(body: Uint8Array): Uint8Array {
   if (body.length > bodyLengthMax) {
     throw refuse(
@@ -96,13 +102,17 @@ export function derAnswer(contentType: string, der: Uint8Array): EstResponse {
   const lines = text.match(linePattern) ?? []
   return {
     status: 200,
-    // RFC 8951 §3.1 makes the encoding header meaningless; clients of RFC 7030 alone still look for it.
+    // RFC 8951 §3.1 makes the encoding header meaningless; clients of RFC 7030 alone still look for
+    // it.
     headers: { 'content-type': contentType, 'content-transfer-encoding': 'base64' },
     body: `${lines.join('\n')}\n`,
   }
 }
 
-/** What a peer is told of an error: status, code, reason, hint. Faults of ours say nothing but that they are. */
+/**
+ * What a peer is told of an error: status, code, reason, hint. Faults of ours say nothing but that
+ * they are.
+ */
 export function problemAnswer(
   error: unknown,
   headers: Readonly<Record<string, string>>,

@@ -1,4 +1,7 @@
-/** What our profiles put into extensions beyond core's encoders: the names of devices and servers, and how a key is identified. */
+/**
+ * What our profiles put into extensions beyond core's encoders: the names of devices and servers,
+ * and how a key is identified.
+ */
 import { createHash } from 'node:crypto'
 import { fromHex } from '@countersign/core/codec'
 import {
@@ -20,8 +23,8 @@ export function keyIdentifier(spki: Uint8Array): Uint8Array {
 }
 
 /**
- * subjectAltName of a device: its EUI-64 as MACAddress (RFC 10031), and where the profile switches that on the hardwareModuleName
- * (RFC 4108 §5) that IEEE 802.1AR asks for.
+ * subjectAltName of a device: its EUI-64 as MACAddress (RFC 10031), and where the profile switches
+ * that on the hardwareModuleName (RFC 4108 §5) that IEEE 802.1AR asks for.
  */
 export function deviceNames(
   eui64: string,

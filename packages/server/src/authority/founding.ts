@@ -1,4 +1,7 @@
-/** How a CA of the house comes to be: its key, its certificate (RFC 5280 §4.2 for CAs), and the rows that make it known. */
+/**
+ * How a CA of the house comes to be: its key, its certificate (RFC 5280 §4.2 for CAs), and the rows
+ * that make it known.
+ */
 import { createHash, type KeyObject, randomBytes } from 'node:crypto'
 import { hex, noExpiration } from '@countersign/core/codec'
 import {
@@ -19,12 +22,18 @@ import type { Vault } from './vault.ts'
 
 const dayMs = 86_400_000
 
-/** Of the CAs that sign certificates which end. A maker's CA issues IDevIDs, which never expire, so neither does it. */
+/**
+ * Of the CAs that sign certificates which end. A maker's CA issues IDevIDs, which never expire, so
+ * neither does it.
+ */
 const issuingDays = 20 * 365
 
 export interface House {
   readonly organization: string
-  /** Six hex digits that tell one house's CAs from another's: two roots of one name would confuse path building. */
+  /**
+   * Six hex digits that tell one house's CAs from another's: two roots of one name would confuse
+   * path building.
+   */
   readonly tag: string
 }
 

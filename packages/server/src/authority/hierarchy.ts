@@ -1,6 +1,7 @@
 /**
- * The house's certification authorities: one offline root, one issuing CA per role (`design.md` §3). No key and no certificate serves
- * two roles. An issuing CA that was rolled over stays here, retired: it signs no certificate any more, but its CRL as long as it lives.
+ * The house's certification authorities: one offline root, one issuing CA per role (`design.md`
+ * §3). No key and no certificate serves two roles. An issuing CA that was rolled over stays here,
+ * retired: it signs no certificate any more, but its CRL as long as it lives.
  */
 import { type KeyObject, randomBytes } from 'node:crypto'
 import { hex } from '@countersign/core/codec'
@@ -56,7 +57,10 @@ export class Hierarchy {
     this.#root = root
   }
 
-  /** Makes root and issuing CAs. Rows and anchors appear in one write; the founder also gets the root's signer, for its first CRL. */
+  /**
+   * Makes root and issuing CAs. Rows and anchors appear in one write; the founder also gets the
+   * root's signer, for its first CRL.
+   */
   static async found(
     options: FoundingOptions,
   ): Promise<{ readonly hierarchy: Hierarchy; readonly rootSigner: Signer }> {

@@ -1,6 +1,7 @@
 /**
- * Issuing: reserve in the registry, sign, record (`design.md` §4). Everything unique is claimed before anything is signed, and what
- * was signed for a request is kept: the same request asked again gets the stored bytes, never a second signature.
+ * Issuing: reserve in the registry, sign, record (`design.md` §4). Everything unique is claimed
+ * before anything is signed, and what was signed for a request is kept: the same request asked
+ * again gets the stored bytes, never a second signature.
  */
 import { createHash } from 'node:crypto'
 import { fromHex } from '@countersign/core/codec'
@@ -21,7 +22,10 @@ import { backdateMs, deviceSubject } from './profiles.ts'
 /** The registry as the issuer sees it. */
 export interface Reservations {
   reserve(request: ReservationRequest): Promise<Reservation>
-  /** Records the certificate of a reservation; answers what is on record, which is another's if that was first. */
+  /**
+   * Records the certificate of a reservation; answers what is on record, which is another's if that
+   * was first.
+   */
   issued(serial: string, der: Uint8Array, fingerprint: string): Promise<CertificateRow>
 }
 
@@ -31,7 +35,9 @@ export interface IssueRequest {
   readonly spki: Uint8Array
   /** 'never': 99991231235959Z. Cut to the end of the CA in any case. */
   readonly lifetimeMs: number | 'never'
-  /** What asks, as in `CertificateRow.request`: the key of idempotence together with the public key. */
+  /**
+   * What asks, as in `CertificateRow.request`: the key of idempotence together with the public key.
+   */
   readonly request: string
   readonly actor: string
   readonly target: ReservationRequest['target']

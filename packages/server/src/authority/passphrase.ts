@@ -1,7 +1,7 @@
 /**
  * A secret wrapped by a passphrase: scrypt (RFC 7914) makes the wrapping key, AES-256-GCM seals.
- * The cost is written into the file, so that it can be raised later: opening an old file still works, and the caller
- * learns that it should be wrapped again.
+ * The cost is written into the file, so that it can be raised later: opening an old file still
+ * works, and the caller learns that it should be wrapped again.
  */
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto'
 import { CallerError } from '@countersign/core/errors'
@@ -13,10 +13,15 @@ export interface ScryptCost {
   readonly p: number
 }
 
-/** 128 MiB and about half a second on one core: an attacker with the file pays it for every guess. */
+/**
+ * 128 MiB and about half a second on one core: an attacker with the file pays it for every guess.
+ */
 export const scryptCost: ScryptCost = { log2N: 17, r: 8, p: 1 }
 
-/** What a file may ask for: someone who can write it must not make us allocate without bound. 2^20 * 8 * 128 B = 1 GiB. */
+/**
+ * What a file may ask for: someone who can write it must not make us allocate without bound. 2^20 *
+ * 8 * 128 B = 1 GiB.
+ */
 const costMax: ScryptCost = { log2N: 20, r: 8, p: 4 }
 
 export type VaultErrorCode = 'ERR_PASSPHRASE' | 'ERR_VAULT_CORRUPT' | 'ERR_KEY_FILE_MISSING'
@@ -36,7 +41,10 @@ const nonceLength = 12
 const tagLength = 16
 const fileLengthMax = 16_384
 
-/** Makes the text of a key file. `name` is bound into the seal: one file never opens in another's place. */
+/**
+ * Makes the text of a key file. `name` is bound into the seal: one file never opens in another's
+ * place.
+ */
 export async function wrap(
   name: string,
   secret: Uint8Array,

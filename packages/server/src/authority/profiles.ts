@@ -1,7 +1,8 @@
 /**
- * The profiles of `design.md` §3, each a template of the CA that issues it. What a certificate may be used for is constant in its
- * profile: nothing of a request gets into it but the key, and the names that the registry has reserved.
- * Devices follow IEEE 802.1AR and the TLS IoT profile: subject serialNumber, EUI-64 in the subjectAltName, AKI, no SKI in leaves.
+ * The profiles of `design.md` §3, each a template of the CA that issues it. What a certificate may
+ * be used for is constant in its profile: nothing of a request gets into it but the key, and the
+ * names that the registry has reserved. Devices follow IEEE 802.1AR and the TLS IoT profile:
+ * subject serialNumber, EUI-64 in the subjectAltName, AKI, no SKI in leaves.
  */
 import { der } from '@countersign/core/codec'
 import {
@@ -17,7 +18,10 @@ import {
 import type { ProfileName } from '../ports.ts'
 import { Template, type TemplateParts } from './template.ts'
 
-/** Certificates begin this much before they are made: a peer whose clock is a little behind takes them at once. */
+/**
+ * Certificates begin this much before they are made: a peer whose clock is a little behind takes
+ * them at once.
+ */
 export const backdateMs: number = 5 * 60_000
 
 /** RFC 5280 appendix A: ub-common-name and ub-serial-number. */

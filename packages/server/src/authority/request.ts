@@ -1,8 +1,9 @@
 /**
- * What a certification request (PKCS#10) may ask of this authority. Possession of the key is proved before anything else is looked
- * at; then each thing that we would not certify is refused with its reason, rather than left out silently.
- * The subject and the extensions of the certificate come from its profile, never from here: a request gives a key and, for a device,
- * its serial number and perhaps its EUI-64.
+ * What a certification request (PKCS#10) may ask of this authority. Possession of the key is proved
+ * before anything else is looked at; then each thing that we would not certify is refused with its
+ * reason, rather than left out silently. The subject and the extensions of the certificate come
+ * from its profile, never from here: a request gives a key and, for a device, its serial number and
+ * perhaps its EUI-64.
  */
 import { hex } from '@countersign/core/codec'
 import {
@@ -57,7 +58,10 @@ export interface KeyRequest {
   readonly commonName: string | undefined
 }
 
-/** A server, an application or a person asks, through the operator: the key is taken, and its possession proved. */
+/**
+ * A server, an application or a person asks, through the operator: the key is taken, and its
+ * possession proved.
+ */
 export function judgeKeyRequest(der: Uint8Array, crypto: Crypto): KeyRequest {
   const request = parseProved(der, crypto)
   refuseAuthority(request, [
@@ -120,7 +124,8 @@ function requireKey(request: CertificateRequest): void {
     const kind = algorithm === undefined ? 'of an unknown algorithm' : described(algorithm)
     throw refuse('ERR_CSR_KEY', `the key is ${kind}; P-256 or Ed25519 is wanted`, { where, hint })
   }
-  // One key has one encoding: a compressed point would be a second name for a key that is unique in the registry.
+  // One key has one encoding: a compressed point would be a second name for a key that is unique in
+  // the registry.
   if (keyBytes[0] === 4) return
   throw refuse('ERR_CSR_KEY', 'the point is compressed', {
     where,
@@ -240,7 +245,10 @@ function subjectSerial(request: CertificateRequest): string {
 
 const urnPrefix = 'urn:dev:mac:'
 
-/** The EUI-64 that the names give: the MACAddress of an otherName, or the URI of RFC 9039. Two different ones are refused. */
+/**
+ * The EUI-64 that the names give: the MACAddress of an otherName, or the URI of RFC 9039. Two
+ * different ones are refused.
+ */
 export function requestedEui(names: readonly GeneralName[]): string | undefined {
   let eui64: string | undefined
   for (const name of names) {

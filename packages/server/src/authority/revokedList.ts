@@ -1,7 +1,8 @@
 /**
- * The revokedCertificates of one CA (RFC 5280 §5.1.2.6), kept encoded and sorted by serial number, so that a new CRL costs one copy of
- * the bytes and a revocation one insertion: nothing is parsed, sorted or encoded again.
- * The list is packed into blocks: an insertion moves at most one block's bytes.
+ * The revokedCertificates of one CA (RFC 5280 §5.1.2.6), kept encoded and sorted by serial number,
+ * so that a new CRL costs one copy of the bytes and a revocation one insertion: nothing is parsed,
+ * sorted or encoded again. The list is packed into blocks: an insertion moves at most one block's
+ * bytes.
  */
 import { der } from '@countersign/core/codec'
 import { extensionOid, type RevocationReason } from '@countersign/core/credential'
@@ -285,7 +286,10 @@ function writeHex(into: Uint8Array, at: number, serial: string): void {
 const hexValues: Int8Array = new Int8Array(128).fill(-1)
 for (let value = 0; value < 16; value++) hexValues[value.toString(16).charCodeAt(0)] = value
 
-/** Hex of a positive INTEGER in its shortest form: a zero octet stands first only before a first bit of one. */
+/**
+ * Hex of a positive INTEGER in its shortest form: a zero octet stands first only before a first bit
+ * of one.
+ */
 function isPositive(serial: string): boolean {
   if (serial.length === 0 || serial.length % 2 !== 0 || serial.charCodeAt(0) >= 0x38) return false
   return !serial.startsWith('00') || (serial.length > 2 && serial.charCodeAt(2) >= 0x38)

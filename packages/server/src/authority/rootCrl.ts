@@ -1,6 +1,7 @@
 /**
- * The root's CRL. Its key is away from the house, so its list is signed when the key is at hand, at the founding and at each rollover,
- * and is believed for long. It is there for stock clients that check the whole chain; the house's own judge never asks the root.
+ * The root's CRL. Its key is away from the house, so its list is signed when the key is at hand, at
+ * the founding and at each rollover, and is believed for long. It is there for stock clients that
+ * check the whole chain; the house's own judge never asks the root.
  */
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,6 +1,7 @@
 /**
- * The server's own TLS leaf: made for the names that the operator gave, renewed well before it ends and when the names change, each time
- * with a new key. What is current is one setting, written after key and certificate are safe: a crash between leaves the old one in use.
+ * The server's own TLS leaf: made for the names that the operator gave, renewed well before it ends
+ * and when the names change, each time with a new key. What is current is one setting, written
+ * after key and certificate are safe: a crash between leaves the old one in use.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { hex, pem } from '@countersign/core/codec'
@@ -24,7 +25,10 @@ export const leafLifetimeMs: number = 90 * dayMs
 export const renewBeforeMs: number = 30 * dayMs
 const settingName = 'authority.serverLeaf'
 
-/** What a door shows: leaf and issuing CA (`design.md` §3), and the leaf's key for the TLS library, which takes no handle. */
+/**
+ * What a door shows: leaf and issuing CA (`design.md` §3), and the leaf's key for the TLS library,
+ * which takes no handle.
+ */
 export interface ServerCredential {
   readonly chainPem: string
   readonly keyPem: string
@@ -60,7 +64,10 @@ export class ServerLeaf {
     this.#parts = parts
   }
 
-  /** The leaf in use, made or renewed when that is due. `renewed` says whether doors must take it up. */
+  /**
+   * The leaf in use, made or renewed when that is due. `renewed` says whether doors must take it
+   * up.
+   */
   renew(): Promise<Renewal> {
     this.#running ??= this.#renew().finally(() => {
       this.#running = undefined

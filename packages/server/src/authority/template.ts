@@ -1,6 +1,7 @@
 /**
- * A certificate as constant bytes and holes (RFC 5280 §4.1). What an issuing CA writes into every certificate of a profile is encoded
- * once; issuing fills serial number, dates, subject, key and names, in one allocation and without an object tree.
+ * A certificate as constant bytes and holes (RFC 5280 §4.1). What an issuing CA writes into every
+ * certificate of a profile is encoded once; issuing fills serial number, dates, subject, key and
+ * names, in one allocation and without an object tree.
  */
 import { der } from '@countersign/core/codec'
 import { encodeSignatureAlgorithm } from '@countersign/core/credential'
@@ -94,7 +95,10 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat(parts)
 }
 
-/** Many are issued in the same second, with the same end: a date costs as much as the rest of the filling. */
+/**
+ * Many are issued in the same second, with the same end: a date costs as much as the rest of the
+ * filling.
+ */
 const times = new Map<Milliseconds, Uint8Array>()
 const timesMax = 64
 

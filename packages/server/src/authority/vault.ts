@@ -1,10 +1,11 @@
 /**
- * The vault: every key of the data folder, encrypted at rest. One random folder key is wrapped by the passphrase; each other
- * secret is sealed under the folder key with its name as associated data. The root's private key is not among them:
- * it is a file of its own with its own wrap, so that it can be carried away (`root.key`).
+ * The vault: every key of the data folder, encrypted at rest. One random folder key is wrapped by
+ * the passphrase; each other secret is sealed under the folder key with its name as associated
+ * data. The root's private key is not among them: it is a file of its own with its own wrap, so
+ * that it can be carried away (`root.key`).
  *
- * Private keys leave as KeyObjects, which sign and are never printed; the vault's own fields are private (#), which
- * neither JSON nor inspect shows.
+ * Private keys leave as KeyObjects, which sign and are never printed; the vault's own fields are
+ * private (#), which neither JSON nor inspect shows.
  */
 import {
   createCipheriv,
@@ -45,7 +46,10 @@ export interface VaultOptions {
 
 const folderKeyFile = 'folder.key'
 export const rootKeyFile = 'root.key'
-/** Shortest passphrase that `create` takes: scrypt slows guessing, it does not make a short word strong. */
+/**
+ * Shortest passphrase that `create` takes: scrypt slows guessing, it does not make a short word
+ * strong.
+ */
 const passphraseLengthMin = 8
 const nonceLength = 12
 const tagLength = 16
@@ -160,7 +164,9 @@ export class Vault implements Sealer {
     await rm(join(this.#directory, file), { force: true })
   }
 
-  /** The root's key in its own wrap: `root.key` can leave the machine and come back for a rollover. */
+  /**
+   * The root's key in its own wrap: `root.key` can leave the machine and come back for a rollover.
+   */
   async createRootKey(kind: KeyKind, passphrase: string): Promise<KeyObject> {
     requireStrength(passphrase)
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: kind })

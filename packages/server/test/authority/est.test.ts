@@ -1,4 +1,7 @@
-/** Enrolment over EST (RFC 7030, RFC 8951): what it answers, whom it lets in, and that a lost answer costs nothing. */
+/**
+ * Enrolment over EST (RFC 7030, RFC 8951): what it answers, whom it lets in, and that a lost answer
+ * costs nothing.
+ */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -167,7 +170,8 @@ describe('simpleenroll by a token', () => {
     })
     const certificate = enrolled(answer)
     assert.match(answer.headers['content-type'] ?? '', /smime-type=certs-only/)
-    // What the authority does not know it does not certify: only the serialNumber is in the subject.
+    // What the authority does not know it does not certify: only the serialNumber is in the
+    // subject.
     assert.deepEqual(
       certificate.subject.rdns.flat().map((one) => [one.type, one.text]),
       [['2.5.4.5', serial]],

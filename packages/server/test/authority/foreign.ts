@@ -1,4 +1,7 @@
-/** Programs that nobody here wrote, as judges of what we write. A missing one is a skip with its reason, or a failure where PEERS=required. */
+/**
+ * Programs that nobody here wrote, as judges of what we write. A missing one is a skip with its
+ * reason, or a failure where PEERS=required.
+ */
 import { execFile, execFileSync } from 'node:child_process'
 
 const maxBuffer = 64 * 1024 * 1024

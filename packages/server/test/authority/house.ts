@@ -1,4 +1,7 @@
-/** A house in a temporary folder with everything real but the clock, the timers and the cost of the passphrase. */
+/**
+ * A house in a temporary folder with everything real but the clock, the timers and the cost of the
+ * passphrase.
+ */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,6 @@
 /**
- * Every profile and its CRL before judges that nobody here wrote: OpenSSL with -x509_strict and -crl_check, GnuTLS' certtool, and pkijs as
- * a second parser.
+ * Every profile and its CRL before judges that nobody here wrote: OpenSSL with -x509_strict and
+ * -crl_check, GnuTLS' certtool, and pkijs as a second parser.
  */
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

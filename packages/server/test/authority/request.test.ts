@@ -1,4 +1,7 @@
-/** What a certification request may not ask: each refusal with its reason, from requests that OpenSSL made. */
+/**
+ * What a certification request may not ask: each refusal with its reason, from requests that
+ * OpenSSL made.
+ */
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** The server's own certificate: believed by stock clients, renewed in time, and never lost to a crash. */
+/**
+ * The server's own certificate: believed by stock clients, renewed in time, and never lost to a
+ * crash.
+ */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
