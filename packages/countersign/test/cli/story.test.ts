@@ -4,7 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -243,11 +245,10 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     const none = await countersign(['application', 'add', 'y', '--json', ...folder])
     assert.equal(failure(none).code, 'ERR_PASSPHRASE_MISSING')
 
-    const other = await serve(dir, ...key)
-    const { port } = new URL(other.listeners['https'] ?? '')
-    await other.stop()
-    const { createServer } = await import('node:net')
-    const squatter = createServer().listen(Number(port), '127.0.0.1')
+    const squatter = createServer().listen(0, '127.0.0.1')
+    await once(squatter, 'listening')
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server has such an address
+    const { port } = squatter.address() as AddressInfo
     const listen = ['--listen', `https=127.0.0.1:${port}`, '--listen', 'console=0']
     const taken = await countersign(['serve', '--json', ...listen, ...folder, ...key])
     squatter.close()
