@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it, type TestContext } from 'node:test'
+import { connect } from 'node:tls'
 import { isCountersignError } from '@countersign/core/errors'
 import { mergeConfig } from '../../src/config.ts'
 import {
@@ -180,6 +182,20 @@ describe('serving a folder', () => {
   it('a clock that was never set is refused', async (t) => {
     const house = await opened(t, await found(t), { clock: new ManualClock(0) })
     assert.equal(await codeOf(serve(house)), 'ERR_CLOCK')
+  })
+
+  it('the console speaks plain http on loopback only: beyond, TLS with the server certificate', async (t) => {
+    const config = mergeConfig({}, { listen: ['https=0', 'console=0.0.0.0:0'] })
+    const served = await serve(await opened(t, await found(t), { config }))
+    const { console = '' } = served.listeners
+    assert.match(console, /^https:/)
+    const { port } = new URL(console)
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/api/v1/health`))
+    const socket = connect({ port: Number(port), host: '127.0.0.1', rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
+    assert.equal(socket.getProtocol(), 'TLSv1.3')
+    socket.destroy()
+    await served.close()
   })
 
   it('a port that is taken closes what was opened before it, and names the door', async (t) => {
