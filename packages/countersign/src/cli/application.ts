@@ -4,8 +4,7 @@ import { CallerError } from '@countersign/core/errors'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
 import { ask } from './house.ts'
-import { outline } from './identity.ts'
-import { record, type Terminal, table } from './terminal.ts'
+import { outline, record, type Terminal, table } from './terminal.ts'
 
 export function addApplication(program: Command, terminal: Terminal): void {
   const application = program.command('application').description('Who receives the messages.')

@@ -5,8 +5,7 @@ import { resolve } from 'node:path'
 import type { DeviceEvent } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
-import { outline } from './identity.ts'
-import { plain, type Terminal } from './terminal.ts'
+import { outline, plain, type Terminal } from './terminal.ts'
 import { parseDuration } from './time.ts'
 
 const state: OptionSpec = {

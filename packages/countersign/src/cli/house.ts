@@ -2,8 +2,8 @@
  * The way to a data folder: through the `serve` that owns it, or by opening it here. A command cannot tell which.
  */
 import type { LogLevel } from '@countersign/server'
-import type { Log } from '@countersign/server/ports'
 import type { House, OperationName, ParamsOf, ResultOf } from '@countersign/server/control'
+import type { Log } from '@countersign/server/ports'
 import type { Line } from './command.ts'
 import { passphraseFor } from './passphrase.ts'
 

@@ -5,7 +5,7 @@ import type { DeviceState } from '@countersign/server/ports'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
 import { ask, withHouse } from './house.ts'
-import { plain, record, type Terminal, table } from './terminal.ts'
+import { outline, record, type Terminal, table } from './terminal.ts'
 import { parseTime } from './time.ts'
 
 export const deviceStates: readonly DeviceState[] = [
@@ -207,24 +207,4 @@ function moved(line: Line, device: DeviceDocument): void {
 async function why(line: Line): Promise<void> {
   const answer = await ask(line, 'identity.why', { id: line.argument(0) })
   line.terminal.data(answer, () => outline(answer))
-}
-
-/** A document as indented lines, for people. */
-export function outline(value: unknown, indent = ''): string {
-  if (Array.isArray(value)) {
-    return value.map((item) => `${indent}- ${outline(item, `${indent}  `).trimStart()}`).join('\n')
-  }
-  if (typeof value !== 'object' || value === null) return `${indent}${plainScalar(value)}`
-  return Object.entries(value)
-    .filter(([, item]) => item !== null && item !== undefined)
-    .map(([name, item]) =>
-      typeof item === 'object'
-        ? `${indent}${name}:\n${outline(item, `${indent}  `)}`
-        : `${indent}${name}: ${plainScalar(item)}`,
-    )
-    .join('\n')
-}
-
-function plainScalar(value: unknown): string {
-  return plain(String(value))
 }

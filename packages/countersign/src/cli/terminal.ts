@@ -126,6 +126,22 @@ export function record(
   return fields.map(([name, value]) => `${name.padEnd(width)}  ${plain(value)}`).join('\n')
 }
 
+/** A document as indented lines, for people. */
+export function outline(value: unknown, indent = ''): string {
+  if (Array.isArray(value)) {
+    return value.map((item) => `${indent}- ${outline(item, `${indent}  `).trimStart()}`).join('\n')
+  }
+  if (typeof value !== 'object' || value === null) return `${indent}${plain(String(value))}`
+  return Object.entries(value)
+    .filter(([, item]) => item !== null && item !== undefined)
+    .map(([name, item]) =>
+      typeof item === 'object'
+        ? `${indent}${name}:\n${outline(item, `${indent}  `)}`
+        : `${indent}${name}: ${plain(String(item))}`,
+    )
+    .join('\n')
+}
+
 function cell(value: string | number | null | undefined): string {
   const text = plain(value)
   return text.length > cellWidthMax ? `${text.slice(0, cellWidthMax - 1)}…` : text

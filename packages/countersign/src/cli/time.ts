@@ -51,7 +51,3 @@ function isRealDay(year: number, month: number, day: number): boolean {
     month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate()
   )
 }
-
-export function formatTime(time: Milliseconds | null | undefined): string | null {
-  return time === null || time === undefined ? null : new Date(time).toISOString()
-}
