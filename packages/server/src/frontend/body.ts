@@ -12,12 +12,15 @@ const nothing: Buffer = Buffer.alloc(0)
 /** `done` is not called when the peer goes away, or when the body was refused. */
 export function readBody(
   request: IncomingMessage,
+  response: ServerResponse,
   bytesMax: number,
   tooLong: () => void,
   done: (body: Buffer) => void,
 ): void {
   const announced = request.headers['content-length']
   if (announced !== undefined && Number(announced) > bytesMax) return tooLong()
+  // RFC 9110 §10.1.1: a client may wait for this word before it sends the body.
+  if (request.headers.expect !== undefined) response.writeContinue()
   let first: Buffer | undefined
   let more: Buffer[] | undefined
   let length = 0

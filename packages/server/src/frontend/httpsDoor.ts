@@ -207,6 +207,8 @@ export class HttpsDoor {
   #request(request: IncomingMessage, response: ServerResponse): void {
     const session = this.#sessions.of(request.socket)
     if (session === undefined) return void request.socket.destroy()
+    // Cut off while the parser was still handing over what had arrived.
+    if (session.socket.destroyed) return
     session.requestStarted(request, this.#parts.clock.now())
     response.once('close', () => {
       session.requestEnded(this.#parts.clock.now())
@@ -216,6 +218,8 @@ export class HttpsDoor {
       this.counters.overLimit++
       return void session.socket.destroy()
     }
+    if (request.rawHeaders.length > 2 * this.#limits.headersMax)
+      return farewell(response, { status: 431 })
     const { standing } = session
     if (standing.kind !== 'pending') return this.#route(session, request, response)
     standing.settled.then(
@@ -225,6 +229,7 @@ export class HttpsDoor {
   }
 
   #route(session: Session, request: IncomingMessage, response: ServerResponse): void {
+    if (session.socket.destroyed) return
     const { standing } = session
     const path = request.url ?? ''
     if (standing.kind === 'admitted' && path.startsWith(messagesPath))
@@ -278,6 +283,7 @@ export class HttpsDoor {
     const bytesMax = this.#limits.estBytesMax
     readBody(
       request,
+      response,
       bytesMax,
       () => refuseBody(session, request, response, bytesMax, this.#limits, this.#parts.clock.now()),
       (body) => this.#askEst(session, operation, request, body, response),

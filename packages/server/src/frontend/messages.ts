@@ -64,6 +64,7 @@ export class Messages {
     const bytesMax = limits.messageBytesMax
     readBody(
       request,
+      response,
       bytesMax,
       () => refuseBody(session, request, response, bytesMax, limits, clock.now()),
       (body) => this.#store(session, message, body, response),

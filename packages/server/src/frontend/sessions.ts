@@ -150,9 +150,11 @@ export class Sessions {
     for (let round = 0; round < roundsMax; round++) {
       const generation = this.#generation
       const standing = await this.#judge(session)
-      if (session.socket.destroyed) return
+      if (session.socket.destroyed) break
       if (generation === this.#generation) return this.#settle(session, standing)
     }
+    // Nobody is there any more, or notices come faster than verdicts. It must not stay pending: requests wait for the end of that.
+    session.standing = { kind: 'unavailable' }
     session.socket.destroy()
   }
 

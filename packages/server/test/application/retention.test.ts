@@ -65,7 +65,13 @@ describe('messages are kept', () => {
     for (const count of [1, 1, 5, 30]) {
       await house.send(count)
       await house.store.trimMessages(retention.head)
-      const fresh = new Retention({ ...house, cursors, limits })
+      const fresh = new Retention({
+        store: house.store,
+        log: house.log,
+        clock: house.clock,
+        cursors,
+        limits,
+      })
       await fresh.findHead()
       await retention.findHead()
       const all = await kept()

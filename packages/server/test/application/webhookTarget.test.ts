@@ -17,7 +17,7 @@ function resolving(...addresses: string[]): Lookup {
     done: (error: null, found: LookupAddress[]) => void,
   ): void => done(null, found)
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one of the overloads is what is called
-  return lookup as unknown as Lookup
+  return lookup as Lookup
 }
 
 function look(targets: WebhookTargets, host: string): Promise<string> {

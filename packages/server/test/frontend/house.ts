@@ -1,7 +1,7 @@
 /** The https door over a real authority, registry, store and judge. The clock and the timers are the test's. */
 import { type KeyObject, X509Certificate } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { Agent, request } from 'node:https'
+import { type Agent, request } from 'node:https'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { type Certificate, Judge } from '@countersign/core/credential'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
@@ -34,7 +34,7 @@ export interface Answer {
 export interface Ask {
   readonly method?: string
   readonly headers?: Record<string, string>
-  readonly body?: string | Buffer
+  readonly body?: string | Uint8Array
   readonly agent?: Agent
 }
 
@@ -80,7 +80,7 @@ export class DoorHouse {
     const anchors = (await house.registry.listAnchors()).map(anchorOf)
     const judge = new Judge({ crypto: nodeCrypto, clock: house.clock, anchors })
     const { chainPem, keyPem } = await house.authority.serverCredential()
-    const open = new DoorHouse(house, judge, { cert: chainPem, key: String(keyPem) }, options)
+    const open = new DoorHouse(house, judge, { cert: chainPem, key: keyPem }, options)
     open.port = await open.door.open({ host: '127.0.0.1', port: 0 })
     return open
   }
@@ -155,6 +155,14 @@ export class DoorHouse {
     this.timers.advance(this.limits.sweepMs)
   }
 
+  /** Sweeps until this connection is gone: that an answer has left is known to the door a moment after its reader knows. */
+  async sweepAway(line: Line): Promise<void> {
+    while (line.isOpen) {
+      this.sweep()
+      await turn()
+    }
+  }
+
   async messages(): Promise<readonly MessageRow[]> {
     const rows = await this.house.store.scan('message', { limit: 1000 })
     return rows.filter(({ type }) => type === 'countersign.message')
@@ -181,7 +189,9 @@ function facts({ subject, data }: EventRow): Record<string, unknown> {
 export class Line {
   readonly socket: TLSSocket
   text = ''
-  error: NodeJS.ErrnoException | undefined
+  error: (Error & { readonly code?: string }) | undefined
+  /** The handshake resumed an earlier session. */
+  resumed = false
   readonly secure: Promise<boolean>
   readonly closed: Promise<void>
   #watchers: { readonly part: string; readonly seen: () => void }[] = []
@@ -191,7 +201,10 @@ export class Line {
     socket.setEncoding('latin1')
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
     this.secure = new Promise((resolve) => {
-      socket.once('secureConnect', () => resolve(true))
+      socket.once('secureConnect', () => {
+        this.resumed = socket.isSessionReused()
+        resolve(true)
+      })
       socket.once('close', () => resolve(false))
     })
     socket.on('error', (error) => {

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { cloudEvent } from '../../src/cloudEvent.ts'
+import { AddressCounts, addressKey } from '../../src/frontend/address.ts'
+import { parseMediaType, payload } from '../../src/frontend/payload.ts'
+import { TokenBuckets } from '../../src/frontend/rates.ts'
+import { ManualClock } from '../support/world.ts'
+
+describe('an address is counted', () => {
+  for (const [address, key] of [
+    ['192.0.2.7', '192.0.2.7'],
+    ['::ffff:192.0.2.7', '192.0.2.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:0db8:0001:0002::1', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['64:ff9b::192.0.2.33', '64:ff9b:0:0::/64'],
+    [undefined, 'unknown'],
+  ] as const)
+    it(`${address} as ${key}`, () => assert.equal(addressKey(address), key))
+
+  it('until its last connection has gone', () => {
+    const counts = new AddressCounts()
+    counts.add('a')
+    counts.add('a')
+    counts.remove('a')
+    assert.equal(counts.count('a'), 1)
+    counts.remove('a')
+    assert.equal(counts.count('a'), 0)
+  })
+})
+
+describe('a rate', () => {
+  const rate = { perSecond: 2, burst: 3 }
+
+  it('allows a burst, then what refills, and says how long to wait', () => {
+    const clock = new ManualClock(0)
+    const buckets = new TokenBuckets(clock, 10)
+    assert.deepEqual(
+      [1, 2, 3].map(() => buckets.take('a', rate)),
+      [0, 0, 0],
+    )
+    assert.equal(buckets.take('a', rate), 500)
+    assert.equal(buckets.take('b', rate), 0)
+    clock.time = 500
+    assert.equal(buckets.take('a', rate), 0)
+    assert.equal(buckets.take('a', rate), 500)
+  })
+
+  it('is not frozen by a clock that is set back', () => {
+    const clock = new ManualClock(1_000_000)
+    const buckets = new TokenBuckets(clock, 10)
+    for (let n = 0; n < 3; n++) buckets.take('a', rate)
+    clock.time = 0
+    assert.equal(buckets.take('a', rate), 500)
+    clock.time = 500
+    assert.equal(buckets.take('a', rate), 0)
+  })
+
+  it('of zero never allows anything', () => {
+    const buckets = new TokenBuckets(new ManualClock(), 10)
+    assert.equal(buckets.take('a', { perSecond: 0, burst: 0 }), Number.POSITIVE_INFINITY)
+  })
+
+  it('is remembered for so many names only, the longest unused forgotten first', () => {
+    const buckets = new TokenBuckets(new ManualClock(), 2)
+    const one = { perSecond: 1, burst: 1 }
+    buckets.take('a', one)
+    buckets.take('b', one)
+    assert.ok(buckets.take('a', one) > 0)
+    buckets.take('c', one) // forgets b
+    assert.ok(buckets.take('a', one) > 0)
+    assert.equal(buckets.take('b', one), 0)
+  })
+})
+
+describe('a body becomes event data', () => {
+  const data = (type: string | undefined, bytes: string | Uint8Array): unknown =>
+    JSON.parse(
+      cloudEvent(
+        { id: '1', source: 's', type: 'countersign.message', time: 0 },
+        payload(parseMediaType(type), Buffer.from(bytes)),
+      ).body,
+    )
+  const base = {
+    specversion: '1.0',
+    id: '1',
+    source: 's',
+    type: 'countersign.message',
+    time: '1970-01-01T00:00:00.000Z',
+  }
+
+  for (const [type, bytes, member] of [
+    ['application/json', '{\r\n"a":\n1}', { data: { a: 1 } }],
+    ['application/vnd.x+json; v=1', '"\\n"', { data: '\n' }],
+    ['text/plain', 'grüß\n"dich"', { data: 'grüß\n"dich"' }],
+    ['text/plain; charset=UTF-8', 'x', { data: 'x' }],
+    ['text/plain; charset=latin1', 'x', { data_base64: 'eA==' }],
+    ['text/plain', Uint8Array.of(0xff), { data_base64: '/w==' }],
+    ['application/cbor', Uint8Array.of(0xa0), { data_base64: 'oA==' }],
+    ['application/octet-stream', '', { data_base64: '' }],
+  ] as const)
+    it(`of ${type} as ${JSON.stringify(member)}`, () => {
+      assert.deepEqual(data(type, bytes), { ...base, datacontenttype: type, ...member })
+    })
+
+  it('of no type as octets', () => {
+    assert.deepEqual(data(undefined, 'x'), {
+      ...base,
+      datacontenttype: 'application/octet-stream',
+      data_base64: 'eA==',
+    })
+  })
+
+  it('in one line, and with its numbers as they were written', () => {
+    const { body } = cloudEvent(
+      { id: '1', source: 's', type: 'countersign.message', time: 0 },
+      payload(
+        parseMediaType('application/json'),
+        Buffer.from('{\n"n": 12345678901234567890.10\r}'),
+      ),
+    )
+    assert.ok(!/[\r\n]/.test(body))
+    assert.match(body, /"n": 12345678901234567890\.10/)
+  })
+})
