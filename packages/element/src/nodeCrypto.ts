@@ -76,10 +76,28 @@ export const nodeCrypto: Crypto = {
   },
 }
 
-/** Entropy of the operating system. */
+/**
+ * Random bytes of OpenSSL's generator. Small ones come from a pool, because a call costs the same for sixteen bytes as for thousands;
+ * what was handed out is wiped from it and never given twice.
+ */
 export const randomBytes: Random = {
-  bytes: (length: number): Uint8Array => nodeRandomBytes(length),
+  bytes(length: number): Uint8Array {
+    if (length > pooledMax) return nodeRandomBytes(length)
+    if (poolUsed + length > pool.length) {
+      pool = nodeRandomBytes(poolLength)
+      poolUsed = 0
+    }
+    const bytes = Uint8Array.from(pool.subarray(poolUsed, poolUsed + length))
+    pool.fill(0, poolUsed, poolUsed + length)
+    poolUsed += length
+    return bytes
+  },
 }
+
+const poolLength = 4096
+const pooledMax = 64
+let pool: Buffer = Buffer.alloc(0)
+let poolUsed = 0
 
 function importSpki(spki: Uint8Array): KeyObject {
   try {
