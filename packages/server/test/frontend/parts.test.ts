@@ -76,13 +76,6 @@ describe('a rate', () => {
 })
 
 describe('a body becomes event data', () => {
-  const data = (type: string | undefined, bytes: string | Uint8Array): unknown =>
-    JSON.parse(
-      cloudEvent(
-        { id: '1', source: 's', type: 'countersign.message', time: 0 },
-        payload(parseMediaType(type), Buffer.from(bytes)),
-      ).body,
-    )
   const base = {
     specversion: '1.0',
     id: '1',
@@ -125,3 +118,9 @@ describe('a body becomes event data', () => {
     assert.match(body, /"n": 12345678901234567890\.10/)
   })
 })
+
+/** The event as an application parses it. */
+function data(type: string | undefined, bytes: string | Uint8Array): unknown {
+  const attributes = { id: '1', source: 's', type: 'countersign.message', time: 0 } as const
+  return JSON.parse(cloudEvent(attributes, payload(parseMediaType(type), Buffer.from(bytes))).body)
+}
