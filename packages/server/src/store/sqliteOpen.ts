@@ -105,6 +105,8 @@ function upgrade(
     db.exec(`PRAGMA user_version = ${step.version}`)
     db.exec('COMMIT')
   }
+  // Home from the log at once: whatever happens to the log, the file never again looks like a new one.
+  db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
 }
 
 function keepCopy(db: DatabaseSync, copy: string): void {
