@@ -3,9 +3,9 @@
  * each excluded set of the CAs above it. DNS names, mailboxes, hosts of URIs, addresses and directory names are understood; a constraint on
  * any other form refuses the certificates that carry a name of that form, and so does a constraint or a name that we cannot read.
  */
-import { equalBytes } from '../codec/index.ts'
 import { asciiLower, dnsName, mailbox, presentedDnsName, uriHost } from './comparableNames.ts'
-import type { AttributeTypeAndValue, Certificate, GeneralName, Name } from './types.ts'
+import { directoryWithin } from './directoryNames.ts'
+import type { Certificate, GeneralName } from './types.ts'
 
 /** Names times constraints in one validation. More is an attack on the verifier, not a policy. */
 export const nameComparisonsMax = 100_000
@@ -95,7 +95,10 @@ function compare(name: GeneralName, base: GeneralName, use: Use): Verdict {
   if (name.kind === 'uri' && base.kind === 'uri') return compareUri(name.value, base.value)
   if (name.kind === 'ip' && base.kind === 'ip') return compareIp(name.value, base.value)
   if (name.kind === 'directory' && base.kind === 'directory') {
-    return directoryWithin(name.value, base.value) ? 'inside' : 'outside'
+    const begins = directoryWithin(name.value, base.value)
+    // What is permitted must be seen to be; what is excluded is met also where it cannot be told.
+    if (begins === 'unclear') return use === 'excluded' ? 'unreadable' : 'outside'
+    return begins ? 'inside' : 'outside'
   }
   // RFC 5280 §4.2.1.10: a constrained form that is not processed refuses the certificate.
   return 'unreadable'
@@ -173,30 +176,4 @@ function isCidrMask(mask: Uint8Array): boolean {
     if (octet !== 0xff) ended = true
   }
   return true
-}
-
-/** RFC 5280 §7.1: the base is a beginning of the name, RDN by RDN. */
-function directoryWithin(name: Name, base: Name): boolean {
-  if (base.rdns.length > name.rdns.length) return false
-  return base.rdns.every((rdn, index) => sameRdn(rdn, name.rdns[index] ?? []))
-}
-
-function sameRdn(
-  a: readonly AttributeTypeAndValue[],
-  b: readonly AttributeTypeAndValue[],
-): boolean {
-  return a.length === b.length && a.every((one) => b.some((other) => sameAttribute(one, other)))
-}
-
-function sameAttribute(a: AttributeTypeAndValue, b: AttributeTypeAndValue): boolean {
-  if (a.type !== b.type) return false
-  if (a.text === undefined || b.text === undefined) {
-    return a.tag === b.tag && equalBytes(a.value, b.value)
-  }
-  return prepared(a.text) === prepared(b.text)
-}
-
-/** The part of string preparation that tells names apart (RFC 4518 §2): compatibility forms, case, runs of white space. */
-function prepared(text: string): string {
-  return text.normalize('NFKC').toLowerCase().replace(/\s+/g, ' ').trim()
 }

@@ -1,6 +1,7 @@
 /** Names: RFC 9525 for the one that is expected, RFC 5280 §4.2.1.10 for the ones that a CA may certify. */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
+import { der, hex } from '@countersign/core/codec'
 import {
   attributeOid,
   type Certificate,
@@ -255,6 +256,77 @@ test('a mailbox in the subject is constrained like one in the subjectAltName', (
   const subject = encodeName([{ type: attributeOid.emailAddress, value: 'a@example.net' }])
   const permitted = [{ base: email('example.com') }]
   assert.ok(nameOutside(named([], subject), { permitted, excluded: [] }, free))
+})
+
+/** A subject of one RDN: its attributes as they are written, each a type of string and the text. */
+function subjectOf(
+  ...attributes: readonly Uint8Array[]
+): Extract<GeneralName, { kind: 'directory' }> {
+  const rdn = attributes.map((value) => der.sequence(der.oid(attributeOid.organizationName), value))
+  return { kind: 'directory', value: parseName(der.sequence(der.setOf(...rdn))) }
+}
+
+const evil = subjectOf(der.utf8String('Evil Corp'))
+
+test('an excluded directory name is met in every type of string and in every spelling', () => {
+  const spellings = [
+    der.printableString('EVIL  CORP'),
+    der.utf8String('Ev\u00adil Corp'),
+    der.utf8String('Evil\u200b\u00a0Corp'),
+    der.utf8String('\u202eEvil Corp'),
+    der.utf8String('Evil\ufe0f\tCorp'),
+    der.utf8String('\uff25vil Corp'),
+  ]
+  for (const spelling of spellings) {
+    assert.ok(outside(subjectOf(spelling), { excluded: [evil] }), hex(spelling))
+    assert.ok(!outside(subjectOf(spelling), { permitted: [evil] }), hex(spelling))
+  }
+  const street = subjectOf(der.utf8String('Stra\u00dfe'))
+  assert.ok(outside(subjectOf(der.utf8String('STRASSE')), { excluded: [street] }))
+})
+
+test('a string that is not decoded cannot slip past an exclusion, and is not permitted by its look', () => {
+  const bmp = subjectOf(
+    der.element(0x1e, Uint8Array.from(Array.from('Evil Corp').flatMap(bigEndian))),
+  )
+  const teletex = subjectOf(
+    der.element(
+      0x14,
+      Uint8Array.from('Evil Corp', (one) => one.charCodeAt(0)),
+    ),
+  )
+  for (const subject of [bmp, teletex]) {
+    assert.ok(outside(subject, { excluded: [evil] }))
+    assert.ok(outside(subject, { permitted: [evil] }))
+    assert.ok(!outside(subject, { permitted: [subject] }))
+    const beside = directory([attributeOid.commonName, 'Evil Corp'])
+    assert.ok(
+      !outside(subject, { excluded: [beside] }),
+      'another type of attribute is another name',
+    )
+  }
+})
+
+function bigEndian(character: string): number[] {
+  const code = character.charCodeAt(0)
+  return [code >> 8, code & 0xff]
+}
+
+test('the texts of a directory name are read once, however many names it is compared with', () => {
+  const texts = Array.from({ length: 63 }, (_, index) => `\u00e9${index}`)
+  let read = 0
+  const counted = (last: string): GeneralName => {
+    const { value } = subjectOf(...texts.map((text) => der.utf8String(text)), der.utf8String(last))
+    const rdns = value.rdns.map((rdn) =>
+      rdn.map((attribute) =>
+        Object.defineProperty({ ...attribute }, 'text', { get: () => (read++, attribute.text) }),
+      ),
+    )
+    return { kind: 'directory', value: { ...value, rdns } }
+  }
+  const excluded = Array.from({ length: 50 }, () => ({ base: counted('one') }))
+  assert.equal(nameOutside(named([counted('other')]), { permitted: [], excluded }, free), undefined)
+  assert.ok(read <= 2 * 64 * 51, `${read} reads`)
 })
 
 test('comparisons are counted before they are made', () => {

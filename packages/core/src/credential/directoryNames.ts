@@ -1,0 +1,83 @@
+/**
+ * Distinguished names in the form in which they compare (RFC 5280 §7.1): the type of string does not tell names apart, nor do the case of
+ * letters, runs of white space and characters that nobody sees (RFC 4518 §2). Made once for each name, so that many comparisons cost no more
+ * than comparing. Teletex, BMP and Universal strings are carried undecoded: they equal the same octets only, and whoever excludes a
+ * name must not conclude from the octets that one of them is another name.
+ */
+import { hex, tag } from '../codec/index.ts'
+import type { AttributeTypeAndValue, Name } from './types.ts'
+
+interface ComparableRdn {
+  /** Types and values, in an order that is not the encoding's. */
+  readonly key: string
+  readonly types: string
+  /** It holds a string that we do not decode. */
+  readonly opaque: boolean
+}
+
+const known = new WeakMap<Name, readonly ComparableRdn[]>()
+
+/** Equal for names that are the same by RFC 5280 §7.1: what certificates are chained by. */
+export function nameKey(name: Name): string {
+  // The key of an RDN escapes nothing, so its length stands before it.
+  return comparable(name)
+    .map(({ key }) => `${key.length}:${key}`)
+    .join('')
+}
+
+/** Does the name begin with the base, RDN by RDN? `unclear` where only a string that we do not decode tells them apart. */
+export function directoryWithin(name: Name, base: Name): boolean | 'unclear' {
+  if (base.rdns.length > name.rdns.length) return false
+  const inside = comparable(name)
+  let unclear = false
+  for (const [index, wanted] of comparable(base).entries()) {
+    const found = inside[index]
+    if (found === undefined || found.types !== wanted.types) return false
+    if (found.key === wanted.key) continue
+    if (!found.opaque && !wanted.opaque) return false
+    unclear = true
+  }
+  return unclear ? 'unclear' : true
+}
+
+function comparable(name: Name): readonly ComparableRdn[] {
+  const earlier = known.get(name)
+  if (earlier !== undefined) return earlier
+  const rdns = name.rdns.map((rdn) => ({
+    key: joined(rdn.map(attributeKey)),
+    types: joined(rdn.map(({ type }) => type)),
+    opaque: rdn.some((one) => undecoded.has(one.tag)),
+  }))
+  known.set(name, rdns)
+  return rdns
+}
+
+const undecoded: ReadonlySet<number> = new Set([
+  tag.teletexString,
+  tag.bmpString,
+  tag.universalString,
+])
+
+function attributeKey({ type, tag: valueTag, value, text }: AttributeTypeAndValue): string {
+  return text === undefined ? `${type}#${valueTag}#${hex(value)}` : `${type}=${prepared(text)}`
+}
+
+/** One text of several, in the same order whatever the order of the set; lengths first, so that no text can pose as two. */
+function joined(parts: readonly string[]): string {
+  return parts
+    .map((part) => `${part.length}:${part}`)
+    .toSorted()
+    .join('')
+}
+
+/** RFC 4518 §2: mapped, folded, compatibility forms joined, runs of white space one. */
+function prepared(text: string): string {
+  if (/^[!-~]+(?: [!-~]+)*$/.test(text)) return text.toLowerCase()
+  // §2.2: control characters that space a text out are a space; those that are not seen are nothing.
+  const mapped = text.replace(/[\t-\r\u0085\p{Z}]/gu, ' ').replace(unseen, '')
+  // Upper case first: only so one letter may become two, as ß does.
+  const folded = mapped.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC')
+  return folded.replace(/ +/g, ' ').trim()
+}
+
+const unseen = /[\p{Cc}\p{Cf}\u034f\u180b-\u180d\ufe00-\ufe0f\ufffc]/gu
