@@ -2,6 +2,8 @@
  * `serve`: opens the doors of a house, keeps what must be kept while they are open, and closes them in order: no new work, then what is in
  * flight, then the house itself by whoever opened it.
  */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { Judge } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
@@ -18,6 +20,7 @@ import { version } from '../version.ts'
 import { anchorOf, keepAnchors } from './anchors.ts'
 import { clockError, judgeClock, lastEvent } from './clockCheck.ts'
 import { factsOf } from './facts.ts'
+import { devPassphraseFile } from './layout.ts'
 import type { Services } from './services.ts'
 
 export interface ServeOptions {
@@ -40,6 +43,9 @@ const voidEveryMs = 60_000
 export async function serve(house: Services, options: ServeOptions = {}): Promise<Served> {
   requireLoopback(house)
   await requireClock(house, options)
+  if (existsSync(join(house.dir, devPassphraseFile))) {
+    house.log.warn({}, 'the passphrase of the keys lies beside the data: not for production')
+  }
   const closers: Closer[] = []
   const close = async (): Promise<void> => {
     house.setListeners({})

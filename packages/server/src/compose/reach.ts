@@ -2,8 +2,9 @@
  * The way of a command to a data folder: through the process that owns it, when that one serves; otherwise by owning it for the time of
  * one command. Both run the same table of operations.
  */
-import { connectControl } from '../control/controlClient.ts'
+
 import type { House, OperationName, ParamsOf, ResultOf } from '../control/contract.ts'
+import { connectControl } from '../control/controlClient.ts'
 import type { Log } from '../ports.ts'
 import { readMark } from '../store/folder.ts'
 import { ownerFacts } from '../store/folderLock.ts'

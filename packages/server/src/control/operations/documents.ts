@@ -55,9 +55,9 @@ export function certificateDocument(row: CertificateRow): CertificateDocument {
 }
 
 export function productDocument(row: ProductRow): ProductDocument {
-  const { createdAt: _createdAt, version: _version, roads, ...policy } = row
+  const { name, createdAt: _createdAt, version: _version, roads, ...policy } = row
   const named: readonly Road[] = JSON.parse(roads)
-  return { ...policy, roads: named }
+  return { name, ...policy, roads: named }
 }
 
 export function applicationDocument(row: ApplicationRow, deadLetters: number): ApplicationDocument {

@@ -1,8 +1,8 @@
 /** The house as a whole: what it is, its backup, its audit log. */
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
-import { backupHouse } from '../../compose/backup.ts'
 import { leafInUse } from '../../authority/serverLeaf.ts'
+import { backupHouse } from '../../compose/backup.ts'
 import { lastEvent } from '../../compose/clockCheck.ts'
 import type { Services } from '../../compose/services.ts'
 import { verifyLog } from '../../store/verifyLog.ts'

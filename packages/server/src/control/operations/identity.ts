@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import type { DeviceState } from '../../ports.ts'
 import { certificateDocument, deviceDocument, rfc3339 } from './documents.ts'
-import { deviceUrl, serverAnchor } from './serverFacts.ts'
 import { parameterError, revocationReason, type Table, text, time } from './operation.ts'
+import { deviceUrl, serverAnchor } from './serverFacts.ts'
 
 /** Rows of one answer: what a line of the control socket holds with room to spare. */
 const listRowsMax = 1000

@@ -1,7 +1,7 @@
 /** Products and applications. */
 import { z } from 'zod'
-import type { ProductParams } from '../contract.ts'
 import type { ProductPolicy } from '../../registry/registry.ts'
+import type { ProductParams } from '../contract.ts'
 import {
   applicationDocument,
   certificatePem,

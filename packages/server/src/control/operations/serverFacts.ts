@@ -1,8 +1,8 @@
 /** What a device must know of its server, whether somebody serves or not. */
 import { parseCertificate } from '@countersign/core/credential'
 import { InvariantError } from '@countersign/core/errors'
-import { isLoopback } from '../../config.ts'
 import type { Services } from '../../compose/services.ts'
+import { isLoopback } from '../../config.ts'
 import { sha256 } from './documents.ts'
 
 /** The https door as devices call it: the open one, or the one that `serve` would open. */
