@@ -1,7 +1,7 @@
 /**
  * The power goes at any moment. Killed processes: what was acknowledged is there, nothing is half there, and the chain of events is whole.
  * Cut and damaged logs, as a disk that lost its last writes would leave them: the store opens to a prefix of the history.
- * SOAK=<rounds> runs the full number; SEED=<number> repeats one run.
+ * POWER_CUTS=<rounds> runs the full number; SEED=<number> repeats one run.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -19,7 +19,7 @@ import { seededNumbers } from './seededNumbers.ts'
 
 const writer = fileURLToPath(new URL('./powerCutWriter.ts', import.meta.url))
 const clock = { now: () => testTime }
-const soak = Number(process.env['SOAK'] ?? 0)
+const soak = Number(process.env['POWER_CUTS'] ?? 0)
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const page = 100_000
 
