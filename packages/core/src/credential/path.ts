@@ -1,12 +1,14 @@
 /**
  * Path building (RFC 4158, RFC 5280 §6): from the leaf up through a bag of intermediates that may hold cycles, decoys and copies, to one of
  * the anchors. Work is bounded whatever is in the bag: certificates that no anchor leads to by name are set aside before any signature
- * is checked, and depth, steps and signature checks have named limits. Order of the bag never changes the verdict inside these limits.
+ * is checked, and depth, steps, encounters and signature checks have named limits. Names are compared by RFC 5280 §7.1; trust follows
+ * signatures alone. Order of the bag never changes the verdict inside these limits.
  */
-import { equalBytes, hex } from '../codec/index.ts'
+import { equalBytes } from '../codec/index.ts'
 import { PeerError } from '../errors.ts'
 import type { Crypto, Milliseconds } from '../ports.ts'
 import { type ChainError, chainError, type Link, linkError, shownName } from './chainError.ts'
+import { nameKey } from './directoryNames.ts'
 import { checkIsCa, checkPath, checkValidity, comparisonBudget } from './pathRules.ts'
 import { isSelfIssued } from './profile.ts'
 import { checkRevocation } from './revocation.ts'
@@ -20,6 +22,8 @@ const depthMaxDefault = 8
 const pathCertificatesMax = 32
 /** Candidates looked at in one search. With the limit of signature checks it bounds what a bag of decoys can cost. */
 const searchStepsMax = 2_000
+/** Certificates of a fitting name met in one search, those passed over as well. Four times the largest bag. */
+const encountersMax = 65_536
 /** Certificates in the bag. A whole directory of intermediates fits; more is not a chain. */
 const intermediatesMax = 16_384
 
@@ -50,6 +54,7 @@ class PathSearch {
   readonly #intermediates: ReadonlyMap<string, readonly Certificate[]>
   readonly #spendComparisons = comparisonBudget()
   #steps = 0
+  #encounters = 0
   #failure: { readonly error: ChainError; readonly progress: Progress } | undefined
 
   constructor(request: PathRequest, checker: SignatureChecker) {
@@ -79,20 +84,29 @@ class PathSearch {
   #extend(path: readonly Certificate[]): readonly Certificate[] | undefined {
     const child = path.at(-1)
     if (child === undefined) return undefined
-    const name = hex(child.issuer.der)
+    const name = nameKey(child.issuer)
     const anchors = ordered(child, this.#anchors.get(name) ?? [])
     for (const anchor of anchors) {
       if (!this.#signs(anchor, path)) continue
       const found = this.#finish([...path, anchor])
       if (found !== undefined) return found
     }
-    for (const issuer of ordered(child, this.#intermediates.get(name) ?? [])) {
+    const issuers = this.#intermediates.get(name) ?? []
+    this.#meet(issuers.length)
+    for (const issuer of ordered(child, issuers)) {
       if (path.some((one) => sameEntity(one, issuer)) || !this.#fits(issuer, path)) continue
       if (!this.#signs(issuer, path)) continue
       const found = this.#extend([...path, issuer])
       if (found !== undefined) return found
     }
     return undefined
+  }
+
+  /** Before they are put in order: that, too, is work, and copies of what is in the path cost no step. */
+  #meet(candidates: number): void {
+    this.#encounters += candidates
+    if (this.#encounters <= encountersMax) return
+    throw limitError(`more than ${encountersMax} encounters with certificates of a fitting name`)
   }
 
   /** Is one more CA within the depth? */
@@ -162,7 +176,7 @@ function bySubject(
     const fingerprint = checker.fingerprint(certificate)
     if (seen.has(fingerprint)) continue
     seen.add(fingerprint)
-    const name = hex(certificate.subject.der)
+    const name = nameKey(certificate.subject)
     const known = map.get(name)
     if (known === undefined) map.set(name, [certificate])
     else known.push(certificate)
@@ -174,18 +188,18 @@ function bySubject(
 function reachable(request: PathRequest): readonly Certificate[] {
   const byIssuer = new Map<string, Certificate[]>()
   for (const certificate of request.intermediates) {
-    const name = hex(certificate.issuer.der)
+    const name = nameKey(certificate.issuer)
     const known = byIssuer.get(name)
     if (known === undefined) byIssuer.set(name, [certificate])
     else known.push(certificate)
   }
   const found: Certificate[] = []
-  const names = [...new Set(request.anchors.map((anchor) => hex(anchor.subject.der)))]
+  const names = [...new Set(request.anchors.map((anchor) => nameKey(anchor.subject)))]
   const seen = new Set(names)
   for (let name = names.pop(); name !== undefined; name = names.pop()) {
     for (const certificate of byIssuer.get(name) ?? []) {
       found.push(certificate)
-      const next = hex(certificate.subject.der)
+      const next = nameKey(certificate.subject)
       if (seen.has(next)) continue
       seen.add(next)
       names.push(next)
@@ -233,12 +247,12 @@ function tooDeep(link: Link, depthMax: number): ChainError {
 
 /** Walks up by name to say which issuer is missing. */
 function unknownIssuer(request: PathRequest): ChainError {
-  const bag = new Map(request.intermediates.map((one) => [hex(one.subject.der), one]))
+  const bag = new Map(request.intermediates.map((one) => [nameKey(one.subject), one]))
   const seen = new Set<Certificate>()
   let link: Link = { index: 0, certificate: request.leaf }
   while (link.index < pathCertificatesMax) {
     seen.add(link.certificate)
-    const next = bag.get(hex(link.certificate.issuer.der))
+    const next = bag.get(nameKey(link.certificate.issuer))
     if (next === undefined || seen.has(next)) break
     link = { index: link.index + 1, certificate: next }
   }

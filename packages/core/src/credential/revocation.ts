@@ -4,9 +4,9 @@
  * sound and fresh, or the path is refused. A sound list that names the certificate refuses it, however old the list is.
  * Leaves out: indirect lists, and lists signed by another key than the one that signed the certificate.
  */
-import { equalBytes } from '../codec/index.ts'
 import { PeerError } from '../errors.ts'
 import { type ChainError, describe, type Link, linkError } from './chainError.ts'
+import { nameKey } from './directoryNames.ts'
 import { extensionOid as id } from './oids.ts'
 import { lastMoment } from './pathRules.ts'
 import type { SignatureChecker } from './signatures.ts'
@@ -41,8 +41,9 @@ export function checkRevocation(
 function judge(link: Link, issuer: Link, request: PathRequest, checker: SignatureChecker): void {
   let cleared = false
   let flaw: ChainError | undefined
+  const name = nameKey(link.certificate.issuer)
   for (const crl of request.crls) {
-    if (!equalBytes(crl.issuer.der, link.certificate.issuer.der)) continue
+    if (nameKey(crl.issuer) !== name) continue
     if (!kindInScope(crl, link.certificate)) continue
     const unsound = soundness(crl, link, issuer, checker)
     if (unsound !== undefined) {
@@ -128,7 +129,7 @@ function pointsTo(certificate: Certificate, scope: readonly GeneralName[]): bool
 }
 
 function sameName(a: GeneralName, b: GeneralName): boolean {
-  if (a.kind === 'directory' && b.kind === 'directory') return equalBytes(a.value.der, b.value.der)
+  if (a.kind === 'directory' && b.kind === 'directory') return nameKey(a.value) === nameKey(b.value)
   if (a.kind === 'uri' && b.kind === 'uri') return a.value === b.value
   if (a.kind === 'dns' && b.kind === 'dns') return a.value === b.value
   return false

@@ -4,9 +4,16 @@
  */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
-import { type Certificate, encodeSubjectKeyId, validatePath } from '@countersign/core/credential'
+import { der } from '@countersign/core/codec'
+import {
+  attributeOid,
+  type Certificate,
+  encodeSubjectKeyId,
+  validatePath,
+} from '@countersign/core/credential'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { signatureChecksMax } from '../../src/credential/signatures.ts'
+import { needsOpenssl, temporaryFolder } from '../x509/support.ts'
 import {
   countingCrypto,
   day,
@@ -15,10 +22,14 @@ import {
   keyId,
   newSigner,
   now,
+  opensslAccepts,
   requestOf,
   root,
   verdict,
 } from './world.ts'
+
+const { skip } = needsOpenssl()
+const folder = temporaryFolder()
 
 let anchor: Entity
 let ca: Entity
@@ -229,6 +240,65 @@ test('a leaf that is an anchor itself is a path of one', () => {
   assert.equal(verdict({ leaf: ca.certificate, anchors: [ca.certificate], asCa: true }), 'ok')
 })
 
+/** A name of one common name, written as this string. */
+function called(text: Uint8Array): Uint8Array {
+  return der.sequence(der.setOf(der.sequence(der.oid(attributeOid.commonName), text)))
+}
+
+test('a CA that writes the name of its own issuer in another way is still under it', {
+  skip,
+}, async () => {
+  for (const written of [der.printableString('Test CA'), der.utf8String('TEST  ca')]) {
+    const issuer = called(written)
+    const chain = {
+      leaf: (await ca.issue({ name: 'leaf', issuer })).certificate,
+      anchors: [anchor.certificate],
+      intermediates: [ca.certificate],
+    }
+    assert.equal(verdict(chain), 'ok')
+    assert.ok(opensslAccepts(folder, chain))
+    const crl = await ca.crl({ issuer, revoked: [{ serial: chain.leaf.serial }] })
+    assert.match(verdict({ ...chain, crls: [crl] }), /^ERR_CERT_REVOKED /)
+    const own = await ca.crl({ revoked: [{ serial: chain.leaf.serial }] })
+    assert.match(verdict({ ...chain, crls: [own] }), /^ERR_CERT_REVOKED /)
+  }
+  const other = await ca.issue({ name: 'leaf', issuer: called(der.utf8String('TestCA')) })
+  const chain = { leaf: other.certificate, anchors: [anchor.certificate] }
+  assert.match(verdict({ ...chain, intermediates: [ca.certificate] }), /^ERR_CHAIN_UNKNOWN_ISSUER /)
+})
+
+test('copies of a CA that is already in the path are not looked at without end', async () => {
+  // Three keys of one name that certify each other, some times over: many paths for few signatures, and each end of one meets all copies.
+  const keys = [newSigner(), newSigner(), newSigner()]
+  const ring: Entity[] = []
+  for (const from of keys) {
+    const issuer = await root({ name: 'Ring', signer: from })
+    for (const signer of [...keys, ...keys, ...keys, ...keys]) {
+      if (signer !== from) ring.push(await issuer.issue({ name: 'Ring', ca: true, signer }))
+    }
+  }
+  const door = await anchor.issue({ name: 'Ring', ca: true, signer: newSigner() })
+  const [first] = keys
+  const entrance = await root({ name: 'Ring', signer: first ?? newSigner() })
+  const end = await entrance.issue({ name: 'leaf' })
+  let looked = 0
+  const copies = manyCopies(entrance.certificate, 16_000).map((copy) => ({
+    ...copy,
+    get spki() {
+      looked++
+      return entrance.certificate.spki
+    },
+  }))
+  const bag = [...ring, door].map(({ certificate }) => certificate)
+  const chain = {
+    leaf: end.certificate,
+    anchors: [anchor.certificate],
+    intermediates: [...bag, ...copies],
+  }
+  assert.match(verdict(chain), /^ERR_CHAIN_LIMIT /)
+  assert.ok(looked <= 200_000, `${looked} keys compared`)
+})
+
 test('the missing issuer is named at the link that lacks it', () => {
   const chain = { leaf: leaf.certificate, anchors: [], intermediates: [ca.certificate] }
   assert.equal(verdict(chain), 'ERR_CHAIN_UNKNOWN_ISSUER link 1 (CN=Test CA): issuer')
@@ -247,9 +317,9 @@ test('a CA of the same name with another key is told apart from a missing one', 
 /** The same certificate as other objects with other fingerprints: the bytes behind `der` differ in the signature only. */
 function manyCopies(certificate: Certificate, count: number): Certificate[] {
   return Array.from({ length: count }, (_, index) => {
-    const der = Uint8Array.from(certificate.der)
-    der[der.length - 1] = index & 255
-    der[der.length - 2] = index >> 8
-    return { ...certificate, der, signature: der.subarray(-certificate.signature.length) }
+    const bytes = Uint8Array.from(certificate.der)
+    bytes[bytes.length - 1] = index & 255
+    bytes[bytes.length - 2] = index >> 8
+    return { ...certificate, der: bytes, signature: bytes.subarray(-certificate.signature.length) }
   })
 }

@@ -61,6 +61,8 @@ export interface Shape {
   readonly notAfter?: number
   readonly serial?: Uint8Array
   readonly signer?: Signer
+  /** The issuer's name, when it is not written as the issuer writes it. */
+  readonly issuer?: Uint8Array
   /** The SPKI, when it is not the signer's. */
   readonly spki?: Uint8Array
   readonly without?: readonly ('name' | 'ski' | 'aki' | 'basicConstraints')[]
@@ -97,7 +99,7 @@ async function make(shape: Shape, issuer: Entity | undefined): Promise<Entity> {
   const der = await createCertificate(
     {
       serial: shape.serial ?? serialOf(serials++),
-      issuer: issuer?.certificate.subject.der ?? subject,
+      issuer: shape.issuer ?? issuer?.certificate.subject.der ?? subject,
       subject,
       notBefore: shape.notBefore ?? now - 10 * day,
       notAfter: shape.notAfter ?? now + 10 * day,
