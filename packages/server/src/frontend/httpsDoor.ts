@@ -218,6 +218,8 @@ export class HttpsDoor {
       this.counters.overLimit++
       return void session.socket.destroy()
     }
+    // RFC 9110 §10.1.1: refused early, nobody knows whether the body still comes; what follows could be mistaken for it.
+    if (request.headers.expect !== undefined) response.setHeader('Connection', 'close')
     if (request.rawHeaders.length > 2 * this.#limits.headersMax)
       return farewell(response, { status: 431 })
     const { standing } = session

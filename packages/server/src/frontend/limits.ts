@@ -44,6 +44,8 @@ export interface DoorLimits {
   readonly chainLengthMax: number
   /** Foreign chains remembered for resumed sessions, which carry the leaf alone. */
   readonly chainsRememberedMax: number
+  /** Leaves remembered as a maker's, 64 digits each. */
+  readonly makersRememberedMax: number
   /** How often the door looks for sessions past a bound of time. Revocation does not wait for it. */
   readonly sweepMs: number
 }
@@ -72,5 +74,6 @@ export const doorLimits: DoorLimits = {
   lingerMsMax: 2_000,
   chainLengthMax: 8,
   chainsRememberedMax: 4_096,
+  makersRememberedMax: 50_000,
   sweepMs: 500,
 }

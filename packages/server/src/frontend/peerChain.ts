@@ -4,6 +4,7 @@
  */
 import { hash, type X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
+import { Recent } from './recent.ts'
 
 export interface PeerChain {
   readonly leaf: Uint8Array
@@ -12,12 +13,11 @@ export interface PeerChain {
 
 export class PeerChains {
   readonly #lengthMax: number
-  readonly #rememberedMax: number
-  readonly #remembered: Map<string, readonly Uint8Array[]> = new Map()
+  readonly #remembered: Recent<readonly Uint8Array[]>
 
   constructor(lengthMax: number, rememberedMax: number) {
     this.#lengthMax = lengthMax
-    this.#rememberedMax = rememberedMax
+    this.#remembered = new Recent(rememberedMax)
   }
 
   read(socket: TLSSocket): PeerChain | undefined {
@@ -37,11 +37,7 @@ export class PeerChains {
 
   /** Only for chains that were judged good: a stranger must not fill the memory. A leaf below its anchor needs no help. */
   remember(key: string, chain: PeerChain): void {
-    this.#remembered.delete(key)
     this.#remembered.set(key, chain.intermediates)
-    if (this.#remembered.size <= this.#rememberedMax) return
-    const oldest = this.#remembered.keys().next()
-    if (oldest.done !== true) this.#remembered.delete(oldest.value)
   }
 }
 

@@ -2,6 +2,7 @@
  * Token buckets by name, without a timer: a bucket is filled when it is looked at. The least recently used is forgotten first.
  */
 import type { Clock, Milliseconds } from '@countersign/core/ports'
+import { Recent } from './recent.ts'
 
 interface Bucket {
   tokens: number
@@ -15,12 +16,11 @@ export interface Rate {
 
 export class TokenBuckets {
   readonly #clock: Clock
-  readonly #bucketsMax: number
-  readonly #buckets: Map<string, Bucket> = new Map()
+  readonly #buckets: Recent<Bucket>
 
   constructor(clock: Clock, bucketsMax: number) {
     this.#clock = clock
-    this.#bucketsMax = bucketsMax
+    this.#buckets = new Recent(bucketsMax)
   }
 
   /** Takes one token: 0 when there was one, else the milliseconds until there is (Infinity for a rate of zero). */
@@ -40,12 +40,8 @@ export class TokenBuckets {
 
   #bucket(name: string, burst: number, now: Milliseconds): Bucket {
     const known = this.#buckets.get(name)
-    const bucket = known ?? { tokens: burst, at: now }
-    if (known !== undefined) this.#buckets.delete(name)
-    else if (this.#buckets.size >= this.#bucketsMax) {
-      const oldest = this.#buckets.keys().next()
-      if (oldest.done !== true) this.#buckets.delete(oldest.value)
-    }
+    if (known !== undefined) return known
+    const bucket = { tokens: burst, at: now }
     this.#buckets.set(name, bucket)
     return bucket
   }

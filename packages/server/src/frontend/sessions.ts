@@ -8,8 +8,9 @@ import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
 import type { Admitted, Gatekeeper, Log, Notice, Notices } from '../ports.ts'
 import type { DoorLimits } from './limits.ts'
-import { fingerprintOf, PeerChains } from './peerChain.ts'
+import { fingerprintOf, type PeerChain, PeerChains } from './peerChain.ts'
 import { TokenBuckets } from './rates.ts'
+import { Recent } from './recent.ts'
 import { type Overdue, type RefusalReason, Session, type Standing } from './session.ts'
 
 /** The judge of chains, as the front end sees it. Throws PeerError<ChainErrorCode>. */
@@ -45,6 +46,8 @@ const refusalLines = { perSecond: 10, burst: 100 }
 export class Sessions {
   readonly #parts: SessionsParts
   readonly #chains: PeerChains
+  /** Fingerprints of leaves that a maker issued. */
+  readonly #makers: Recent<true>
   readonly #logBudget: TokenBuckets
   readonly #bySocket: Map<object, Session> = new Map()
   /** In the order in which they were admitted. */
@@ -56,6 +59,7 @@ export class Sessions {
   constructor(parts: SessionsParts) {
     this.#parts = parts
     this.#chains = new PeerChains(parts.limits.chainLengthMax, parts.limits.chainsRememberedMax)
+    this.#makers = new Recent(parts.limits.makersRememberedMax)
     this.#logBudget = new TokenBuckets(parts.clock, 1)
     this.#stopListening = parts.notices.listen((notice) => this.#noticed(notice))
   }
@@ -180,25 +184,34 @@ export class Sessions {
     return { kind: 'unavailable' }
   }
 
-  /** An owner's certificate first; a maker's is judged when this is none of the owner's. */
-  #verify(session: Session): VerifiedPeer {
-    if (session.chain === undefined) throw new PeerError('ERR_CERT_MALFORMED', 'no certificate')
-    const { leaf, intermediates } = session.chain
+  /**
+   * An owner's certificate, or else a maker's. A leaf known to be a maker's is judged as one first: what the judge remembers is what it
+   * accepted, and asking for the other role would cost a search for a path at every handshake.
+   */
+  #verify({ chain }: Session): VerifiedPeer {
+    if (chain === undefined) throw new PeerError('ERR_CERT_MALFORMED', 'no certificate')
+    const isMakers = this.#makers.get(fingerprintOf(chain.leaf)) !== undefined
+    const [first, second] = isMakers ? [makerDevice, ownerDevice] : [ownerDevice, makerDevice]
+    const peer = this.#judgeAs(chain, first, second)
+    if (peer.role === 'maker') this.#makers.set(peer.fingerprint, true)
+    if (peer.path.length > 2) this.#chains.remember(peer.fingerprint, chain)
+    return peer
+  }
+
+  #judgeAs(chain: PeerChain, first: Expectation, second: Expectation): VerifiedPeer {
     const { judge } = this.#parts
-    let peer: VerifiedPeer
+    const { leaf, intermediates } = chain
     try {
-      peer = judge.judge(leaf, intermediates, ownerDevice)
-    } catch (owner) {
-      if (!isOfAnotherHouse(owner)) throw owner
+      return judge.judge(leaf, intermediates, first)
+    } catch (error) {
+      if (!isOfAnotherHouse(error)) throw error
       try {
-        peer = judge.judge(leaf, intermediates, makerDevice)
-      } catch (maker) {
-        // Neither: a maker's own fault is the more exact verdict, else the owner's names the role.
-        throw isOfAnotherHouse(maker) ? owner : maker
+        return judge.judge(leaf, intermediates, second)
+      } catch (other) {
+        // Neither: a fault of the second role's own is the more exact verdict, else the first one names the role.
+        throw isOfAnotherHouse(other) ? error : other
       }
     }
-    if (peer.path.length > 2) this.#chains.remember(peer.fingerprint, session.chain)
-    return peer
   }
 
   #settle(session: Session, standing: Standing): void {

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { type Agent, request } from 'node:https'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { type Certificate, Judge } from '@countersign/core/credential'
+import type { Crypto } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { anchorOf } from '../../src/compose/anchors.ts'
 import { HttpsDoor, type HttpsDoorParts } from '../../src/frontend/httpsDoor.ts'
@@ -43,6 +44,8 @@ export class DoorHouse {
   readonly log: KeptLog = new KeptLog()
   readonly timers: ManualTimers
   readonly judge: Judge
+  /** Signatures that the judge has checked. */
+  readonly counts: { readonly verified: number }
   readonly limits: DoorLimits
   readonly door: HttpsDoor
   /** What clients trust: the root, as a stock client's CA file. */
@@ -50,7 +53,14 @@ export class DoorHouse {
   port = 0
   #serial = 0
 
-  private constructor(house: House, judge: Judge, credential: Shown, options: DoorOptions) {
+  private constructor(
+    house: House,
+    judge: Judge,
+    credential: Shown,
+    options: DoorOptions,
+    counts: { readonly verified: number },
+  ) {
+    this.counts = counts
     this.house = house
     this.judge = judge
     this.timers = new ManualTimers(house.clock)
@@ -78,9 +88,17 @@ export class DoorHouse {
   static async create(options: DoorOptions = {}): Promise<DoorHouse> {
     const house = await makeHouse()
     const anchors = (await house.registry.listAnchors()).map(anchorOf)
-    const judge = new Judge({ crypto: nodeCrypto, clock: house.clock, anchors })
+    const counts = { verified: 0 }
+    const crypto: Crypto = {
+      ...nodeCrypto,
+      verify: (...args) => {
+        counts.verified += 1
+        return nodeCrypto.verify(...args)
+      },
+    }
+    const judge = new Judge({ crypto, clock: house.clock, anchors })
     const { chainPem, keyPem } = await house.authority.serverCredential()
-    const open = new DoorHouse(house, judge, { cert: chainPem, key: keyPem }, options)
+    const open = new DoorHouse(house, judge, { cert: chainPem, key: keyPem }, options, counts)
     open.port = await open.door.open({ host: '127.0.0.1', port: 0 })
     return open
   }

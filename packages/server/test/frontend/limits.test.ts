@@ -56,6 +56,12 @@ describe('the https door bounds', () => {
     )
     await line.closed
     assert.match(line.text, /^HTTP\/1\.1 413 /)
+    const unread = house.connect(await house.device())
+    unread.write(
+      'POST /v1/messages/%00 HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n',
+    )
+    await unread.closed
+    assert.match(unread.text, /^HTTP\/1\.1 400 [\s\S]*Connection: close/)
     const small = house.connect(await house.device())
     small.write(
       'POST /v1/messages/b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n',
@@ -63,7 +69,7 @@ describe('the https door bounds', () => {
     await small.received('100 Continue')
     small.write('x')
     await small.received('202 Accepted')
-    small.socket.destroy()
+    await small.closed
   })
 
   for (const [what, begin, drip] of [

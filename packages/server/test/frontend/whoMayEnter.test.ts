@@ -82,7 +82,10 @@ describe('the https door lets in', () => {
     assert.ok(owner)
     const both = shown(device.leaf.der, device.privateKey, owner.der)
     assert.equal((await house.send(device)).status, 202)
+    const checked = house.counts.verified
     assert.equal((await house.send(both)).status, 202)
+    assert.equal((await house.send(device)).status, 202)
+    assert.equal(house.counts.verified, checked, 'a known device costs no signature check')
   })
 
   it('nobody over TLS 1.2', async () => {
@@ -229,6 +232,9 @@ describe('the https door lets in', () => {
     })
     const device = shown(issued.der, key)
     assert.equal((await house.send(device)).status, 202)
+    const checked = house.counts.verified
+    assert.equal((await house.send(device)).status, 202)
+    assert.equal(house.counts.verified, checked, 'a known device costs no signature check')
     await registry.setProduct('default', { credential: 'owner' })
     await refusedWith(device, 'ERR_CREDENTIAL_NOT_ALLOWED')
     const own = newKey()
