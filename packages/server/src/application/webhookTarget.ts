@@ -3,7 +3,7 @@
  * knock at neighbours. https to public addresses; http to this machine when the URL says so; more only for hosts that the operator's
  * configuration trusts by name.
  */
-import { lookup as systemLookup, type LookupAddress } from 'node:dns'
+import { lookup as systemLookup } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { CallerError, PeerError } from '@countersign/core/errors'
 
@@ -127,5 +127,3 @@ function badUrl(what: string, hint?: string): CallerError<WebhookErrorCode> {
     },
   )
 }
-
-export type { LookupAddress }

@@ -20,7 +20,7 @@ export class ApplicationHouse {
   readonly timers: ManualTimers = new ManualTimers(this.clock)
   readonly log: KeptLog = new KeptLog()
   readonly limits: ApplicationLimits
-  readonly #dir: string
+  readonly dir: string
   readonly #vault: Vault
   notices!: Notices
   store!: Store
@@ -29,7 +29,7 @@ export class ApplicationHouse {
   #sent = 0
 
   private constructor(dir: string, vault: Vault, limits: Partial<ApplicationLimits>) {
-    this.#dir = dir
+    this.dir = dir
     this.#vault = vault
     this.limits = { ...applicationLimits, ...limits }
   }
@@ -49,7 +49,7 @@ export class ApplicationHouse {
   /** As after a start of the process. */
   async open(): Promise<void> {
     const { clock, timers, log, limits } = this
-    this.store = await openSqliteStore(join(this.#dir, 'store.db'), { clock })
+    this.store = await openSqliteStore(join(this.dir, 'store.db'), { clock })
     this.notices = createNotices((error) => log.error({}, String(error)))
     const common = {
       store: this.store,
@@ -80,7 +80,7 @@ export class ApplicationHouse {
 
   async dispose(): Promise<void> {
     await this.shutImpatiently()
-    await rm(this.#dir, { recursive: true })
+    await rm(this.dir, { recursive: true })
   }
 
   /** Stores so many messages as a door does; their ids. */
