@@ -50,9 +50,8 @@ export interface Why {
 }
 
 export async function explain(parts: RegistryParts, lookUp: LookUp, text: string): Promise<Why> {
-  const stranger = await strangerOf(parts, text)
-  if (stranger.length > 0) return ofStranger(stranger)
-  const device = await lookUp.find(text)
+  const device = await deviceOf(parts, lookUp, text)
+  if (device === undefined) return ofStranger(await strangerOf(parts, text))
   const events = await newest(parts, device.id)
   const refusals = events.filter(({ type }) => type === 'refused').map(refusalOf)
   const certificates = await lookUp.certificatesOf(device.id)
@@ -76,15 +75,31 @@ export async function explain(parts: RegistryParts, lookUp: LookUp, text: string
   }
 }
 
-/** A fingerprint or an address that was refused and is no device's. */
-async function strangerOf(parts: RegistryParts, text: string): Promise<readonly EventRow[]> {
-  const subject = text.trim().toLowerCase()
-  if (/^[0-9a-f]{64}$/.test(subject)) {
-    const [known] = await parts.store.find('certificate', 'fingerprint', subject)
-    if (known !== undefined && known.device !== null) return []
+/** By its names, or by the fingerprint of one of its certificates; undefined for what is no device but was turned away. */
+async function deviceOf(
+  parts: RegistryParts,
+  lookUp: LookUp,
+  text: string,
+): Promise<DeviceRow | undefined> {
+  const [certificate] = await parts.store.find('certificate', 'fingerprint', subjectOf(text))
+  if (certificate !== undefined && certificate.device !== null)
+    return parts.store.get('device', certificate.device)
+  try {
+    return await lookUp.find(text)
+  } catch (error) {
+    if ((await strangerOf(parts, text)).length > 0) return undefined
+    throw error
   }
-  const events = await newest(parts, subject)
+}
+
+async function strangerOf(parts: RegistryParts, text: string): Promise<readonly EventRow[]> {
+  const events = await newest(parts, subjectOf(text))
   return events.filter(({ type }) => type === 'refused')
+}
+
+/** Events of strangers stand under a fingerprint or an address, both lower case. */
+function subjectOf(text: string): string {
+  return text.trim().toLowerCase()
 }
 
 function ofStranger(events: readonly EventRow[]): Why {

@@ -40,10 +40,10 @@ export async function openHouse(seed = 'a house'): Promise<House> {
   const store = await openSqliteStore(join(dir, 'store.db'), { clock })
   const heard: Notice[] = []
   const failures: unknown[] = []
+  const failed = (error: unknown): void => void failures.push(error)
   const make = (): Registry => {
-    const notices = createNotices((error) => failures.push(error))
+    const notices = createNotices(failed)
     notices.listen((notice) => heard.push(notice))
-    const failed = (error: unknown): void => void failures.push(error)
     return new Registry({ store, notices, clock, random, crypto: nodeCrypto, failed })
   }
   const registry = make()

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { verifyLog } from '../../src/store/verifyLog.ts'
+import { enrol, type House, openHouse, peerOf, renew } from './house.ts'
+
+describe('moves of the operator', () => {
+  let house: House
+  beforeEach(async () => {
+    house = await openHouse()
+  })
+  afterEach(async () => {
+    await verifyLog(house.store)
+    await house.dispose()
+  })
+
+  test('revoking a device revokes every certificate it has, with the reason and the time', async () => {
+    const { device } = await enrol(house, { serial: 'A-1' })
+    await renew(house, device.id, 'second', 'renew:1')
+    house.now += 5_000
+    const after = await house.registry.revoke(device.id, 'keyCompromise')
+    assert.deepEqual([after.state, after.reason], ['revoked', 'keyCompromise'])
+    const revoked = []
+    for await (const row of house.registry.revokedCertificates('owner')) revoked.push(row)
+    assert.equal(revoked.length, 2)
+    for (const row of revoked) {
+      assert.equal(row.reason, 'keyCompromise')
+      assert.equal(row.revokedAt, house.now)
+    }
+    assert.deepEqual(
+      revoked.map(({ serial }) => serial),
+      revoked.map(({ serial }) => serial).toSorted(),
+    )
+    for await (const row of house.registry.revokedCertificates('maker')) assert.fail(row.serial)
+  })
+
+  test('retiring ends the certificates as cessation of operation, and is final', async () => {
+    const { device } = await enrol(house, { serial: 'A-1' })
+    await house.registry.retire(device.id)
+    const [row] = await house.registry.certificatesOf(device.id)
+    assert.equal(row?.reason, 'cessationOfOperation')
+    const attempts = [
+      house.registry.revoke(device.id, 'unspecified'),
+      house.registry.suspend(device.id, 'x'),
+      house.registry.resume(device.id),
+      house.registry.retire(device.id),
+    ]
+    for (const attempt of attempts) await assert.rejects(attempt, { code: 'ERR_DEVICE_STATE' })
+  })
+
+  test('a revocation at the moment of a renewal leaves no certificate alive', async () => {
+    for (let round = 0; round < 20; round++) {
+      const { device } = await enrol(house, { serial: `A-${round}` })
+      const outcomes = await Promise.allSettled([
+        renew(house, device.id, `second ${round}`, 'renew:1'),
+        house.registry.revoke(device.id, 'keyCompromise'),
+        renew(house, device.id, `third ${round}`, 'renew:1'),
+      ])
+      assert.equal(outcomes[1].status, 'fulfilled')
+      const alive = (await house.registry.certificatesOf(device.id)).filter(
+        ({ status }) => status === 'issued' || status === 'confirmed' || status === 'superseded',
+      )
+      assert.deepEqual(alive, [])
+    }
+  })
+
+  test('two operators at once: one move wins, the other hears what the state is now', async () => {
+    const { device } = await enrol(house, { serial: 'A-1' })
+    const outcomes = await Promise.allSettled([
+      house.registry.suspend(device.id, 'one'),
+      house.registry.suspend(device.id, 'two'),
+      house.registry.revoke(device.id, 'keyCompromise'),
+    ])
+    assert.deepEqual(
+      outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : 'done')),
+      ['done', 'ERR_DEVICE_STATE', 'done'],
+    )
+    assert.equal((await house.registry.find(device.id)).state, 'revoked')
+  })
+
+  test('each move is one event and one message, with before, after and reason', async () => {
+    const { device, certificate } = await enrol(house, { serial: 'A-1' })
+    await house.registry.admit(peerOf(certificate), 'https')
+    await house.registry.suspend(device.id, 'lost')
+    await house.registry.resume(device.id)
+    await house.registry.revoke(device.id, 'keyCompromise')
+    const events = await house.store.find('event', 'subject', device.id)
+    assert.deepEqual(
+      events.map(({ type, actor }) => `${type} by ${actor}`),
+      [
+        'certificate.reserved by operator',
+        'certificate.issued by system',
+        'device.active by device',
+        'device.suspended by operator',
+        'device.active by operator',
+        'device.revoked by operator',
+      ],
+    )
+    assert.deepEqual(JSON.parse(events.at(-1)?.data ?? ''), {
+      move: 'revoke',
+      from: 'active',
+      to: 'revoked',
+      reason: 'keyCompromise',
+      certificates: [certificate.serial],
+    })
+    const bodies = (await house.store.scan('message', { limit: 99 })).map(({ body }) =>
+      JSON.parse(body),
+    )
+    assert.deepEqual(
+      bodies.map(({ source, data }) => `${source} ${data.state}`),
+      ['enrolled', 'active', 'suspended', 'active', 'revoked'].map(
+        (state) => `${device.id} ${state}`,
+      ),
+    )
+  })
+
+  test('an unknown device or certificate is said to be unknown', async () => {
+    await assert.rejects(house.registry.revoke('urn:dev:mac:0000000000000001', 'unspecified'), {
+      name: 'CallerError',
+      code: 'ERR_DEVICE_UNKNOWN',
+    })
+    await assert.rejects(house.registry.revokeCertificate('40aa', 'unspecified'), {
+      code: 'ERR_CERT_UNKNOWN',
+    })
+  })
+})
