@@ -10,13 +10,15 @@ import { chainError, type Link, shownName } from './chainError.ts'
 import { parseCertificate } from './parseCertificate.ts'
 import { type ValidPath, validatePath } from './path.ts'
 import { lastMoment } from './pathRules.ts'
-import { requireAnchor, requireEndEntity, scopeFlaw } from './peerRules.ts'
+import { inScope, requireAnchor, requireEndEntity, scopeFlaw } from './peerRules.ts'
 import { purposes, type Role } from './roles.ts'
 import type { Certificate } from './types.ts'
 import type { Anchor, ChainErrorCode, Expectation, PathRequest, VerifiedPeer } from './verified.ts'
 
 /** Certificates beside the leaf that a peer may send. Ours send one at most. */
 const peerIntermediatesMax = 8
+/** A path through all of them and some decoys. A check may cost milliseconds when a stranger chooses the key: P-521, RSA of 8192 bits. */
+const peerSignatureChecksMax = 16
 /** Verified leaves that are remembered. Each holds about 7 KiB with its parsed certificate: some 115 MiB when full. */
 const cachedLeavesMax = 16_384
 
@@ -35,6 +37,8 @@ interface Remembered {
   readonly until: Milliseconds
 }
 
+type Question = Omit<PathRequest, 'anchors'>
+
 interface Stranger {
   readonly role: Role
   readonly anchor: Certificate
@@ -52,9 +56,11 @@ export class Judge {
   readonly #clock: Clock
   readonly #cachedMax: number
   readonly #cache = new Map<string, Remembered>()
-  /** Leaves with a sound chain to another role: refused without doing the work again. */
+  /** Leaves with a sound chain to another role, under the chain they came with: refused without doing the work again. */
   readonly #strangers = new Map<string, Stranger>()
   #anchors: readonly Anchor[] = []
+  /** Keys of anchors, each with the first role it stands for. */
+  #roles: ReadonlyMap<string, Role> = new Map()
 
   constructor(options: JudgeOptions) {
     this.#crypto = rememberingKeys(options.crypto)
@@ -67,6 +73,9 @@ export class Judge {
   setAnchors(anchors: readonly Anchor[]): void {
     for (const anchor of anchors) requireAnchor(anchor)
     this.#anchors = [...anchors]
+    this.#roles = new Map(
+      anchors.toReversed().map((one) => [hex(one.certificate.spki.der), one.role]),
+    )
     this.#cache.clear()
     this.#strangers.clear()
   }
@@ -77,50 +86,63 @@ export class Judge {
     intermediatesDer: readonly Uint8Array[],
     expectation: Expectation,
   ): VerifiedPeer {
-    const fingerprint = hex(this.#crypto.hash('sha256', leafDer))
+    const fingerprint = this.#fingerprint(leafDer)
     const key = cacheKey(fingerprint, expectation)
     const at = this.#clock.now()
     const known = this.#recall(key, at)
     if (known !== undefined) return known
-    const stranger = this.#strangers.get(key)
-    if (stranger !== undefined) throw otherRole(stranger, expectation)
     if (intermediatesDer.length > peerIntermediatesMax) throw tooManySent(intermediatesDer.length)
+    // With its chain: whoever shows the leaf of another with a chain of his own must not shut the other out.
+    const shown = [key, ...intermediatesDer.map((der) => this.#fingerprint(der))].join(' ')
+    const stranger = this.#strangers.get(shown)
+    if (stranger !== undefined) throw otherRole(stranger, expectation)
     const leaf = parseLink(leafDer, 0)
     const intermediates = intermediatesDer.map((der, index) => parseLink(der, index + 1))
     const request = requestFor(leaf, intermediates, expectation, at)
-    const valid = this.#validate(request, expectation, key)
+    const valid = this.#validate(request, expectation, shown)
     const peer = this.#prove(valid, leaf, expectation, fingerprint, at)
     this.#remember(key, peer)
     return peer
   }
 
-  #validate(
-    request: Omit<PathRequest, 'anchors'>,
-    expectation: Expectation,
-    key: string,
-  ): ValidPath {
+  #fingerprint(der: Uint8Array): string {
+    return hex(this.#crypto.hash('sha256', der))
+  }
+
+  #validate(request: Question, expectation: Expectation, shown: string): ValidPath {
     const own = this.#anchors.filter((anchor) => anchor.role === expectation.role)
-    try {
-      return validatePath({ ...request, anchors: certificatesOf(own) }, this.#crypto)
-    } catch (error) {
-      const unknown: ChainErrorCode = 'ERR_CHAIN_UNKNOWN_ISSUER'
-      if (!(error instanceof PeerError) || error.code !== unknown) throw error
-      const stranger = this.#belongsElsewhere(request, expectation)
-      if (stranger === undefined) throw error
-      bounded(this.#strangers.set(key, stranger), this.#cachedMax)
-      throw otherRole(stranger, expectation, error)
+    // A CA may have been renewed: the path must end where the scope holds the leaf, if there is such an end.
+    const vouching = own.filter((anchor) => inScope(request.leaf, anchor, request.at))
+    // Else it ends where the scope does not: told when the end is looked at.
+    const ends = vouching.length < own.length ? [vouching, own] : [own]
+    let unknown: unknown
+    for (const anchors of ends) {
+      try {
+        return this.#validateUnder(anchors, request)
+      } catch (error) {
+        if (!isUnknownIssuer(error)) throw error
+        unknown = error
+      }
     }
+    const stranger = this.#belongsElsewhere(request, expectation)
+    if (stranger === undefined) throw unknown
+    bounded(this.#strangers.set(shown, stranger), this.#cachedMax)
+    throw otherRole(stranger, expectation, unknown)
+  }
+
+  #validateUnder(anchors: readonly Anchor[], request: Question): ValidPath {
+    return validatePath({ ...request, anchors: certificatesOf(anchors) }, this.#crypto)
   }
 
   /** An anchor of another role is never accepted, and the operator learns which role it was. */
   #belongsElsewhere(
-    { leaf, intermediates, at }: Omit<PathRequest, 'anchors'>,
+    { leaf, intermediates, at, signatureChecksMax = peerSignatureChecksMax }: Question,
     { role }: Expectation,
   ): Stranger | undefined {
     const others = this.#anchors.filter((anchor) => anchor.role !== role)
-    const bare = { leaf, intermediates, crls: [], at, anchors: certificatesOf(others) }
+    const bare = { leaf, intermediates, crls: [], at, signatureChecksMax }
     try {
-      const { path } = validatePath(bare, this.#crypto)
+      const { path } = this.#validateUnder(others, bare)
       const last = path.at(-1)
       const anchor = others.find(({ certificate }) => same(certificate, last))
       return anchor && { role: anchor.role, anchor: anchor.certificate, index: path.length - 1 }
@@ -139,6 +161,7 @@ export class Judge {
   ): VerifiedPeer {
     const link: Link = { index: 0, certificate: leaf }
     requireEndEntity(link, expectation)
+    this.#requireOneRole(valid, expectation)
     const anchor = this.#anchorOf(valid, link, expectation, at)
     const { role, purpose } = expectation
     const notAfter = Math.min(valid.notAfter, anchor.scope.notAfter ?? valid.notAfter)
@@ -146,6 +169,16 @@ export class Judge {
     // The only place that makes one: the path above was built and validated.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the proof is a type, without a value
     return Object.freeze(peer) as VerifiedPeer
+  }
+
+  /** What an anchor certified is of its role, also when another anchor stands above it. */
+  #requireOneRole({ path }: ValidPath, expectation: Expectation): void {
+    for (const [index, anchor] of path.entries()) {
+      if (index === 0 || index === path.length - 1) continue
+      const role = this.#roles.get(hex(anchor.spki.der))
+      if (role === undefined || role === expectation.role) continue
+      throw otherRole({ role, anchor, index }, expectation)
+    }
   }
 
   /** One CA may be an anchor several times, with another scope for each product: the first that holds the leaf counts. */
@@ -180,6 +213,11 @@ export class Judge {
   }
 }
 
+function isUnknownIssuer(error: unknown): boolean {
+  const unknown: ChainErrorCode = 'ERR_CHAIN_UNKNOWN_ISSUER'
+  return error instanceof PeerError && error.code === unknown
+}
+
 /** Drops the oldest entry of a map that has grown over its bound. */
 function bounded<Value>(map: Map<string, Value>, max: number): void {
   if (map.size <= max) return
@@ -208,11 +246,12 @@ function requestFor(
   intermediates: readonly Certificate[],
   { role, purpose, name }: Expectation,
   at: Milliseconds,
-): Omit<PathRequest, 'anchors'> {
+): Question {
   // IEEE 802.1AR §8.10: an IDevID need not state a purpose. Everyone else's purpose is explicit.
   const explicit = !(purpose === 'clientAuth' && role === 'maker')
   const extKeyUsage = { oid: purposes[purpose], explicit }
-  const request = { leaf, intermediates, crls: [], at, extKeyUsage }
+  const signatureChecksMax = peerSignatureChecksMax
+  const request = { leaf, intermediates, crls: [], at, extKeyUsage, signatureChecksMax }
   return name === undefined ? request : { ...request, name }
 }
 

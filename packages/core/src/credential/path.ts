@@ -40,7 +40,8 @@ export interface ValidPath {
  * @example validatePath({ leaf, intermediates: [ca], anchors: [root], crls: [], at: clock.now() }, nodeCrypto)
  */
 export function validatePath(request: PathRequest, crypto: Crypto): ValidPath {
-  const path = new PathSearch(request, new SignatureChecker(crypto)).run()
+  const checker = new SignatureChecker(crypto, request.signatureChecksMax)
+  const path = new PathSearch(request, checker).run()
   return { path, notAfter: Math.min(...path.map((one) => one.notAfter)) }
 }
 

@@ -8,6 +8,7 @@ import { type Link, linkError } from './chainError.ts'
 import { formatName, serialNumberOf } from './parseName.ts'
 import { matchesPattern } from './pattern.ts'
 import { isSelfIssued } from './profile.ts'
+import type { Certificate } from './types.ts'
 import type { Anchor, Expectation } from './verified.ts'
 
 /** Only a CA anchors a role, and of our own only an issuing one: the root signs for every role and is the anchor of none. */
@@ -49,15 +50,21 @@ export function requireEndEntity(link: Link, { purpose }: Expectation): void {
   )
 }
 
+/** Why the anchor does not vouch for the leaf; undefined when it does. */
 export function scopeFlaw(link: Link, anchor: Anchor, at: Milliseconds): Error | undefined {
-  const { serialPattern, notAfter } = anchor.scope
-  if (notAfter !== undefined && at > notAfter) {
-    return outOfScope(link, 'validity', 'the time is outside the scope')
-  }
-  if (serialPattern === undefined) return undefined
-  const serial = serialNumberOf(link.certificate.subject)
-  if (serial !== undefined && matchesPattern(serialPattern, serial)) return undefined
-  return outOfScope(link, 'subject.serialNumber', 'its serial number is outside the scope')
+  if (inScope(link.certificate, anchor, at)) return undefined
+  const { notAfter } = anchor.scope
+  return notAfter !== undefined && at > notAfter
+    ? outOfScope(link, 'validity', 'the time is outside the scope')
+    : outOfScope(link, 'subject.serialNumber', 'its serial number is outside the scope')
+}
+
+export function inScope(leaf: Certificate, { scope }: Anchor, at: Milliseconds): boolean {
+  const { serialPattern, notAfter } = scope
+  if (notAfter !== undefined && at > notAfter) return false
+  if (serialPattern === undefined) return true
+  const serial = serialNumberOf(leaf.subject)
+  return serial !== undefined && matchesPattern(serialPattern, serial)
 }
 
 function outOfScope(link: Link, field: string, reason: string): Error {

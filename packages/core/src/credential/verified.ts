@@ -88,4 +88,6 @@ export interface PathRequest {
   readonly name?: ReferenceName
   /** Most intermediates between leaf and anchor, self-issued ones not counted (RFC 5280 §6.1.4 (l)). */
   readonly depthMax?: number
+  /** Most signature checks of the search. Whoever asks about a stranger's bag gives less than for his own. */
+  readonly signatureChecksMax?: number
 }

@@ -246,6 +246,49 @@ test('a leaf of another role is refused from memory, until the anchors change', 
   assert.equal(ask(leaf, asOwned).role, 'owner')
 })
 
+test('who shows a leaf with another chain cannot have its owner refused', async () => {
+  // One CA of a foreign maker, certified by an anchor of each role.
+  const roots = { maker: await root({ name: 'M' }), operator: await root({ name: 'O' }) }
+  const made = await roots.maker.issue({ name: 'Sub', ca: true })
+  const operated = await roots.operator.issue({ name: 'Sub', ca: true, signer: made.signer })
+  const leaf = await made.issue({ name: 'd', extKeyUsage: [] })
+  const { ask } = bench([
+    anchorOf('maker', roots.maker, { origin: 'foreign' }),
+    anchorOf('operator', roots.operator, { origin: 'foreign' }),
+  ])
+  refuses(() => ask(leaf, asMade, [operated]), 'ERR_CHAIN_ROLE')
+  assert.equal(ask(leaf, asMade, [made]).role, 'maker')
+})
+
+test('no path leads through a CA that anchors another role', async () => {
+  const leaf = await device('owner')
+  // Whoever gives the house's root as a foreign maker must not make makers of all that the house certified.
+  const anchors = [...cas.keys()].map((role) => anchorOf(role))
+  const { ask } = bench([...anchors, anchorOf('maker', house, { origin: 'foreign' })])
+  const error = refuses(
+    () => ask(leaf, asMade, [ca('owner')]),
+    'ERR_CHAIN_ROLE',
+    'link 1 (CN=owner CA): role',
+  )
+  assert.match(error.message, /role owner, and maker is expected/)
+})
+
+test('the chain that a peer sends costs few signature checks, whatever is in it', async () => {
+  // All called like the anchor, each signed by the one before it: every key is tried on every certificate.
+  const fakes = [await root({ name: 'owner CA' })]
+  const posing = { name: 'owner CA', ca: true, without: ['aki', 'ski'] } as const
+  for (let count = 1; count < 8; count++) {
+    const last = fakes.at(-1)
+    assert.ok(last)
+    fakes.push(await last.issue(posing))
+  }
+  const leaf = await fakes.at(-1)?.issue({ name: 'd', extKeyUsage: clientOnly, without: ['aki'] })
+  assert.ok(leaf)
+  const { ask, crypto } = bench()
+  refuses(() => ask(leaf, asOwned, fakes), /^ERR_CHAIN_/)
+  assert.ok(crypto.count.verify <= 2 * 16, String(crypto.count.verify))
+})
+
 test('the least recently used leaf is forgotten first, and strangers push nobody out', async () => {
   const [a, b, c] = [await device('owner'), await device('owner'), await device('owner')]
   const { ask, crypto } = bench(undefined, 2)
@@ -322,6 +365,19 @@ test('one foreign CA may be an anchor with a scope for each product', async () =
   const valve = await foreign.issue({ name: 'd', deviceSerial: 'V-1', extKeyUsage: [] })
   assert.equal(ask(valve, asMade).anchor.scope.product, 'valve')
   const other = await foreign.issue({ name: 'd', deviceSerial: 'X-1', extKeyUsage: [] })
+  refuses(() => ask(other, asMade), 'ERR_CHAIN_SCOPE')
+})
+
+test('a renewed foreign CA vouches by the scope of each of its certificates', async () => {
+  const old = await root({ name: 'Foreign Maker' })
+  const renewed = await root({ name: 'Foreign Maker', signer: old.signer })
+  const leaf = await old.issue({ name: 'd', deviceSerial: 'B-1', extKeyUsage: [] })
+  const { ask } = bench([
+    anchorOf('maker', old, { origin: 'foreign', scope: { serialPattern: 'A-*' } }),
+    anchorOf('maker', renewed, { origin: 'foreign', scope: { serialPattern: 'B-*' } }),
+  ])
+  assert.equal(ask(leaf, asMade).anchor.scope.serialPattern, 'B-*')
+  const other = await old.issue({ name: 'd', deviceSerial: 'C-1', extKeyUsage: [] })
   refuses(() => ask(other, asMade), 'ERR_CHAIN_SCOPE')
 })
 
