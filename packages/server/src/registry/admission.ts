@@ -198,7 +198,7 @@ function supersede(row: CertificateRow, overlapUntil: Milliseconds): Write {
   }
 }
 
-function checkCertificate(certificate: CertificateRow, now: Milliseconds): void {
+export function checkCertificate(certificate: CertificateRow, now: Milliseconds): void {
   const { status, serial, reason, overlapUntil } = certificate
   const details = { serial }
   switch (status) {

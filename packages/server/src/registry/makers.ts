@@ -3,6 +3,7 @@
  */
 import { serialNumberOf, type VerifiedPeer } from '@countersign/core/credential'
 import type { Assurance, DeviceRow } from '../ports.ts'
+import { checkCertificate } from './admission.ts'
 import { type RegistryParts, refusal } from './context.ts'
 import { stateRefusal } from './lifecycle.ts'
 import { defaultProduct } from './products.ts'
@@ -30,8 +31,7 @@ async function ownDevice(parts: RegistryParts, { fingerprint }: VerifiedPeer): P
   const [row] = await parts.store.find('certificate', 'fingerprint', fingerprint)
   if (row === undefined || row.device === null)
     throw refusal('ERR_CERT_UNKNOWN', 'no device has this certificate', { fingerprint })
-  if (row.status === 'revoked')
-    throw refusal('ERR_CERT_REVOKED', `certificate ${row.serial} is revoked`, { fingerprint })
+  checkCertificate(row, parts.clock.now())
   const device = await parts.store.get('device', row.device)
   if (device === undefined)
     throw refusal('ERR_DEVICE_UNKNOWN', 'its device is gone', { fingerprint })

@@ -95,7 +95,7 @@ export interface NewDevice {
   readonly request?: string
 }
 
-export function newDeviceRequest(house: House, of: NewDevice): ReservationRequest {
+export function newDeviceRequest(house: Pick<House, 'now'>, of: NewDevice): ReservationRequest {
   const tokenHash =
     of.token === undefined ? undefined : createHash('sha256').update(of.token).digest('hex')
   const request =

@@ -15,7 +15,7 @@ import type { Store } from '../../src/ports.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { verifyLog } from '../../src/store/verifyLog.ts'
 import { certificateRow, deviceRow, messageDraft, testTime } from './rows.ts'
-import { seededNumbers } from './seededNumbers.ts'
+import { seededNumbers } from '../support/seededNumbers.ts'
 
 const writer = fileURLToPath(new URL('./powerCutWriter.ts', import.meta.url))
 const clock = { now: () => testTime }
