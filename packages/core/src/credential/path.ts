@@ -1,8 +1,8 @@
 /**
  * Path building (RFC 4158, RFC 5280 §6): from the leaf up through a bag of intermediates that may hold cycles, decoys and copies, to one of
  * the anchors. Work is bounded whatever is in the bag: certificates that no anchor leads to by name are set aside before any signature
- * is checked, and depth, steps, encounters and signature checks have named limits. Names are compared by RFC 5280 §7.1; trust follows
- * signatures alone. Order of the bag never changes the verdict inside these limits.
+ * is checked, and depth, steps, encounters, complete paths and signature checks have named limits. Names are compared by RFC 5280 §7.1;
+ * trust follows signatures alone. Order of the bag never changes the verdict inside these limits.
  */
 import { equalBytes } from '../codec/index.ts'
 import { PeerError } from '../errors.ts'
@@ -24,6 +24,8 @@ const pathCertificatesMax = 32
 const searchStepsMax = 2_000
 /** Certificates of a fitting name met in one search, those passed over as well. Four times the largest bag. */
 const encountersMax = 65_536
+/** Complete paths judged in one search: the rules of a path with large extensions cost milliseconds for each certificate. */
+const judgedPathsMax = 32
 /** Certificates in the bag. A whole directory of intermediates fits; more is not a chain. */
 const intermediatesMax = 16_384
 
@@ -56,6 +58,7 @@ class PathSearch {
   readonly #spendComparisons = comparisonBudget()
   #steps = 0
   #encounters = 0
+  #judged = 0
   #failure: { readonly error: ChainError; readonly progress: Progress } | undefined
 
   constructor(request: PathRequest, checker: SignatureChecker) {
@@ -143,6 +146,9 @@ class PathSearch {
 
   /** The path is complete and its signatures hold: the rules decide. */
   #finish(path: readonly Certificate[]): readonly Certificate[] | undefined {
+    this.#judged++
+    if (this.#judged > judgedPathsMax)
+      throw limitError(`more than ${judgedPathsMax} complete paths`)
     try {
       checkPath(path, this.#request, this.#spendComparisons)
       checkRevocation(path, this.#request, this.#checker)

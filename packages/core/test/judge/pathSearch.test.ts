@@ -267,6 +267,28 @@ test('a CA that writes the name of its own issuer in another way is still under 
   assert.match(verdict({ ...chain, intermediates: [ca.certificate] }), /^ERR_CHAIN_UNKNOWN_ISSUER /)
 })
 
+test('paths without number that break the same rule are not all judged', async () => {
+  const keys = [newSigner(), newSigner(), newSigner()]
+  const bag: Certificate[] = []
+  for (const signer of keys) {
+    bag.push((await anchor.issue({ name: 'Ring', ca: true, signer })).certificate)
+    const issuer = await root({ name: 'Ring', signer })
+    for (const other of [...keys, ...keys, ...keys, ...keys]) {
+      if (other === signer) continue
+      bag.push((await issuer.issue({ name: 'Ring', ca: true, signer: other })).certificate)
+    }
+  }
+  const entrance = await root({ name: 'Ring', signer: keys[0] ?? newSigner() })
+  const { certificate } = await entrance.issue({ name: 'leaf', notAfter: now - day })
+  let judged = 0
+  const counted = Object.defineProperty({ ...certificate }, 'notBefore', {
+    get: () => (judged++, certificate.notBefore),
+  })
+  const chain = { leaf: counted, anchors: [anchor.certificate], intermediates: bag }
+  assert.match(verdict(chain), /^ERR_C/)
+  assert.ok(judged <= 32, `${judged} paths were judged`)
+})
+
 test('copies of a CA that is already in the path are not looked at without end', async () => {
   // Three keys of one name that certify each other, some times over: many paths for few signatures, and each end of one meets all copies.
   const keys = [newSigner(), newSigner(), newSigner()]
