@@ -23,6 +23,7 @@ import { ChangeWriter } from './sqliteChange.ts'
 import { isFatal, storeError } from './sqliteErrors.ts'
 import { openDatabase } from './sqliteOpen.ts'
 import { equalsTest, getText, listText, Statements, type Values } from './sqliteStatements.ts'
+import { type DedupeBounds, dedupeDefault, newestMessage, trimSlice } from './sqliteTrim.ts'
 
 export interface SqliteOptions {
   readonly clock: Clock
@@ -31,14 +32,6 @@ export interface SqliteOptions {
   readonly dedupe?: Partial<DedupeBounds>
 }
 
-/** How long the id of a forgotten message still stops a duplicate: whichever is reached first. */
-export interface DedupeBounds {
-  readonly countMax: number
-  readonly daysMax: number
-}
-
-const dedupeDefault: DedupeBounds = { countMax: 1_000_000, daysMax: 30 }
-const msPerDay = 86_400_000
 /** Changes in one transaction: bounds how long the event loop is held. */
 const batchMax = 512
 const findLimitDefault = 1_000
@@ -119,21 +112,17 @@ class SqliteStore implements Store {
   }
 
   async trimMessages(throughSeq: number): Promise<void> {
-    this.guarded(() => {
-      const from = this.trimmedSeq
-      const newest = this.statements.one('SELECT max(seq) AS seq FROM message', [])?.['seq']
-      const through = Math.min(throughSeq, Number(newest ?? 0))
-      if (through <= from) return
-      this.transaction(() => {
-        const run = (text: string, values: number[]): number => this.statements.run(text, values)
-        run("UPDATE message SET body = '' WHERE seq > ? AND seq <= ?", [from, through])
-        const oldest = this.clock.now() - this.dedupe.daysMax * msPerDay
-        run('DELETE FROM message WHERE seq <= ?', [through - this.dedupe.countMax])
-        run('DELETE FROM message WHERE seq <= ? AND time < ?', [through, oldest])
-        run('UPDATE house SET trimmedSeq = ?', [through])
+    const through = this.guarded(() => Math.min(throughSeq, newestMessage(this.statements)))
+    while (this.trimmedSeq < through) {
+      this.guarded(() => {
+        const { statements, trimmedSeq, dedupe } = this
+        this.trimmedSeq = this.transaction(() =>
+          trimSlice(statements, trimmedSeq, through, dedupe, this.clock.now()),
+        )
       })
-      this.trimmedSeq = through
-    })
+      // Others come in between.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
   }
 
   async backup(file: string): Promise<void> {

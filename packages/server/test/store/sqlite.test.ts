@@ -196,6 +196,23 @@ describe('a database file', () => {
     assert.throws(() => checkDatabase(file), { code: 'ERR_STORE_CORRUPT' })
   })
 
+  test('a large outbox is forgotten in slices, and others write in between', async () => {
+    const store = await openSqliteStore(file, { clock })
+    const messages = Array.from({ length: 9_000 }, (_, n) => messageDraft('a', `${n}`))
+    await store.apply({ messages })
+    const order: string[] = []
+    await Promise.all([
+      store.trimMessages(8_999).then(() => order.push('trimmed')),
+      store.apply({ messages: [messageDraft('b', '1')] }).then(() => order.push('written')),
+    ])
+    assert.deepEqual(order, ['written', 'trimmed'])
+    assert.deepEqual(
+      (await store.scan('message', { limit: 9 })).map(({ seq }) => seq),
+      [9_000, 9_001],
+    )
+    await store.close()
+  })
+
   test('ids of trimmed messages are kept for a bounded number and a bounded time', async () => {
     let now = testTime
     const store = await openSqliteStore(file, {
