@@ -70,6 +70,7 @@ export class HttpsDoor {
   readonly #handshakes: TokenBuckets
   /** Every TCP connection, those in the middle of a handshake too. */
   readonly #raw: Set<Socket> = new Set()
+  #crlAnswers = 0
   #sweeping: { cancel(): void } | undefined
   #closing: (() => void) | undefined
 
@@ -326,6 +327,10 @@ export class HttpsDoor {
   #sendCrl(ca: string, request: IncomingMessage, response: ServerResponse): void {
     if (request.method !== 'GET')
       return sendProblem(response, { status: 405, headers: { Allow: 'GET' } })
+    if (this.#crlAnswers >= this.#limits.crlAnswersMax)
+      return farewell(response, { status: 503, headers: { 'Retry-After': '5' } })
+    this.#crlAnswers += 1
+    response.once('close', () => void this.#crlAnswers--)
     this.#parts.crl(ca).then(
       (der) => {
         if (der === undefined) return sendProblem(response, { status: 404 })

@@ -25,6 +25,8 @@ export interface DoorLimits {
   readonly headersMsMax: number
   /** First byte of a request to the end of its body. */
   readonly requestMsMax: number
+  /** End of a request to the last byte of its answer taken: a peer that does not read must not hold what it asked for. */
+  readonly answerMsMax: number
   /** Silence of an admitted connection, before its first request and between two. */
   readonly idleMsMax: number
   readonly requestsPerConnectionMax: number
@@ -35,6 +37,8 @@ export interface DoorLimits {
   readonly messageBytesMax: number
   /** A CSR with generous extensions, in base64. */
   readonly estBytesMax: number
+  /** CRLs on their way at once: each may be megabytes, and anyone may ask for them. */
+  readonly crlAnswersMax: number
   /** Messages handed to the store and not yet durable, in the whole door. */
   readonly messagesInFlightMax: number
   /** After a refusal the rest of a body is read and dropped up to here, so that the peer can read the answer. */
@@ -62,6 +66,7 @@ export const doorLimits: DoorLimits = {
   refusedMsMax: 5_000,
   headersMsMax: 10_000,
   requestMsMax: 30_000,
+  answerMsMax: 60_000,
   idleMsMax: 300_000,
   requestsPerConnectionMax: 100_000,
   requestsInFlightPerConnectionMax: 32,
@@ -69,6 +74,7 @@ export const doorLimits: DoorLimits = {
   headersMax: 64,
   messageBytesMax: 65_536,
   estBytesMax: 32_768,
+  crlAnswersMax: 32,
   messagesInFlightMax: 4_096,
   lingerBytesMax: 1_048_576,
   lingerMsMax: 2_000,

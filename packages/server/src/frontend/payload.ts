@@ -12,7 +12,7 @@ const mediaType =
   /^([!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*(?:;([\t\x20-\x7e]*))?$/
 const otherCharset = /(?:^|;)[ \t]*charset[ \t]*=[ \t]*"?(?!utf-8|us-ascii)/i
 
-export type PayloadErrorCode = 'ERR_MESSAGE_TYPE' | 'ERR_MESSAGE_JSON'
+type PayloadErrorCode = 'ERR_MESSAGE_TYPE' | 'ERR_MESSAGE_JSON'
 
 /** Content-Type without a value is RFC 9110 §8.3's octet stream. */
 export interface MediaType {
@@ -26,7 +26,7 @@ export function parseMediaType(header: string | undefined): MediaType {
   if (header === undefined || header === '') return octets
   const match = header.length <= contentTypeLengthMax ? mediaType.exec(header) : null
   if (match === null)
-    throw new PeerError(
+    throw new PeerError<PayloadErrorCode>(
       'ERR_MESSAGE_TYPE',
       'the Content-Type is not a media type',
       {},
@@ -57,7 +57,7 @@ function jsonText(body: Buffer): string {
     JSON.parse(text)
     return text
   } catch (cause) {
-    throw new PeerError(
+    throw new PeerError<PayloadErrorCode>(
       'ERR_MESSAGE_JSON',
       'the Content-Type says JSON and the body is not JSON',
       {},

@@ -31,7 +31,7 @@ export interface RefusalReason {
 }
 
 /** Why the sweep closes a session. */
-export type Overdue = 'lifetime' | 'headers' | 'body' | 'idle'
+export type Overdue = 'lifetime' | 'headers' | 'body' | 'answer' | 'idle'
 
 export class Session {
   readonly socket: TLSSocket
@@ -80,7 +80,10 @@ export class Session {
     if (this.#receiving?.complete === true) this.#receiving = undefined
     if (this.#receiving !== undefined)
       return now - this.#receivingSince >= limits.requestMsMax ? 'body' : undefined
-    if (this.inFlight > 0) return undefined
+    if (this.inFlight > 0) {
+      const since = Math.max(this.#receivingSince, this.#quietSince)
+      return now - since >= limits.answerMsMax ? 'answer' : undefined
+    }
     // Bytes since the last request that make no request yet: a header on its way, however slowly.
     if (this.socket.bytesRead !== this.#quietBytes) this.#headerSince ??= now
     if (this.#headerSince !== undefined)

@@ -228,6 +228,22 @@ describe('the https door bounds', () => {
       assert.ok(!answer.body.includes('disk'))
     })
 
+  it('answers that nobody takes: few at once, and not for long', async () => {
+    const crl = new Uint8Array(16 * 1024 * 1024)
+    await open({ crlAnswersMax: 1 }, { crl: () => Promise.resolve(crl) })
+    const device = await house.device()
+    const line = await house.session(device)
+    line.socket.pause()
+    line.write('GET /crl/owner.crl HTTP/1.1\r\nHost: x\r\n\r\n')
+    while ((await house.ask('/crl/owner.crl')).status !== 503) await turn()
+    const closed = line.closed.then(() => true)
+    house.timers.advance(house.limits.answerMsMax + house.limits.sweepMs)
+    line.socket.resume()
+    assert.equal(await closed, true)
+    assert.ok(line.text.length < crl.length)
+    assert.equal((await house.ask('/crl/owner.crl')).status, 200)
+  })
+
   it('what is no TLS and what is no HTTP, quietly', async () => {
     await open()
     const socket = await plain(house.port)
