@@ -3,7 +3,7 @@
  */
 import { type ErrorOptions, PeerError } from '../errors.ts'
 import { formatName } from './parseName.ts'
-import type { Certificate } from './types.ts'
+import type { AttributeTypeAndValue, Certificate, Name } from './types.ts'
 import type { ChainErrorCode } from './verified.ts'
 
 export type ChainError = PeerError<ChainErrorCode>
@@ -45,8 +45,27 @@ export function describe(link: Link): string {
 }
 
 export function shownName(certificate: Certificate): string {
-  const name = formatName(certificate.subject)
+  const name = formatName(beginningOf(certificate.subject))
   return name.length > shownNameLengthMax ? `${name.slice(0, shownNameLengthMax)}…` : name
+}
+
+/** As much of a name as is shown, and a little more: a search words many refusals, and escaping 60 KiB takes milliseconds each time. */
+function beginningOf(name: Name): Name {
+  let left = shownNameLengthMax
+  const rdns: AttributeTypeAndValue[][] = []
+  for (const rdn of name.rdns) {
+    const kept: AttributeTypeAndValue[] = []
+    for (const attribute of rdn) {
+      if (left < 0) break
+      const text = attribute.text?.slice(0, shownNameLengthMax)
+      const value = attribute.value.subarray(0, shownNameLengthMax)
+      kept.push({ ...attribute, text, value })
+      // A type of one letter at least, `=` and the separator.
+      left -= (text?.length ?? value.length) + 4
+    }
+    if (kept.length > 0) rdns.push(kept)
+  }
+  return { ...name, rdns }
 }
 
 function placeOf(link: Link): string {

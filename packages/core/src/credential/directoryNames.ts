@@ -7,6 +7,12 @@
 import { hex, tag } from '../codec/index.ts'
 import type { AttributeTypeAndValue, Name } from './types.ts'
 
+/**
+ * Longest text that is prepared; a longer one counts as undecoded. The bounds of RFC 5280 Appendix A.1 end far below for all that is in
+ * use, and normalization takes the square of a run of combining marks, which strangers may send.
+ */
+const preparedLengthMax = 256
+
 interface ComparableRdn {
   /** Types and values, in an order that is not the encoding's. */
   readonly key: string
@@ -46,7 +52,7 @@ function comparable(name: Name): readonly ComparableRdn[] {
   const rdns = name.rdns.map((rdn) => ({
     key: joined(rdn.map(attributeKey)),
     types: joined(rdn.map(({ type }) => type)),
-    opaque: rdn.some((one) => undecoded.has(one.tag)),
+    opaque: rdn.some(isOpaque),
   }))
   known.set(name, rdns)
   return rdns
@@ -58,8 +64,14 @@ const undecoded: ReadonlySet<number> = new Set([
   tag.universalString,
 ])
 
-function attributeKey({ type, tag: valueTag, value, text }: AttributeTypeAndValue): string {
-  return text === undefined ? `${type}#${valueTag}#${hex(value)}` : `${type}=${prepared(text)}`
+function isOpaque({ tag: valueTag, text }: AttributeTypeAndValue): boolean {
+  return undecoded.has(valueTag) || (text !== undefined && text.length > preparedLengthMax)
+}
+
+function attributeKey(attribute: AttributeTypeAndValue): string {
+  const { type, tag: valueTag, value, text } = attribute
+  if (text === undefined || isOpaque(attribute)) return `${type}#${valueTag}#${hex(value)}`
+  return `${type}=${prepared(text)}`
 }
 
 /** One text of several, in the same order whatever the order of the set; lengths first, so that no text can pose as two. */
@@ -76,7 +88,7 @@ function prepared(text: string): string {
   // §2.2: control characters that space a text out are a space; those that are not seen are nothing.
   const mapped = text.replace(/[\t-\r\u0085\p{Z}]/gu, ' ').replace(unseen, '')
   // Upper case first: only so one letter may become two, as ß does.
-  const folded = mapped.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC')
+  const folded = mapped.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFC')
   return folded.replace(/ +/g, ' ').trim()
 }
 

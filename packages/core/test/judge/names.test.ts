@@ -329,6 +329,14 @@ test('the texts of a directory name are read once, however many names it is comp
   assert.ok(read <= 2 * 64 * 51, `${read} reads`)
 })
 
+test('a text beyond all bounds is compared as it is written, and slips past no exclusion', () => {
+  const marks = (length: number): string => `a${'\u0301\u0316'.repeat(length)}`
+  const long = subjectOf(der.utf8String(marks(15_000)))
+  assert.ok(!outside(long, { permitted: [subjectOf(der.utf8String(marks(15_000)))] }))
+  assert.ok(outside(long, { permitted: [subjectOf(der.utf8String(marks(14_999)))] }))
+  assert.ok(outside(long, { excluded: [evil] }))
+})
+
 test('comparisons are counted before they are made', () => {
   const names = Array.from({ length: 1000 }, (_, index) => dns(`a${index}.example.com`))
   const bases = Array.from({ length: 1000 }, (_, index) => ({ base: dns(`b${index}.example.com`) }))
