@@ -54,7 +54,9 @@ export class ManualTimers implements Timers {
   advance(milliseconds: number): void {
     const end = this.clock.time + milliseconds
     for (;;) {
-      const due = [...this.#armed].filter((armed) => armed.at <= end).toSorted((a, b) => a.at - b.at)
+      const due = [...this.#armed]
+        .filter((armed) => armed.at <= end)
+        .toSorted((a, b) => a.at - b.at)
       const [next] = due
       if (next === undefined) break
       this.#armed.delete(next)
