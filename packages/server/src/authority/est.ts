@@ -212,24 +212,28 @@ class Enrolment {
   async #byMaker(request: EstRequest, peer: VerifiedPeer): Promise<EstResponse> {
     const standing = await this.#parts.desk.admitMaker(peer)
     const asked = this.#read(request)
-    const eui64 = euiFromCertificate(peer.leaf)
-    requireSame(asked, serialNumberOf(peer.leaf.subject), eui64 ?? asked.eui64)
+    const named = serialNumberOf(peer.leaf.subject)
     const wanted = { request: `maker:${peer.fingerprint}`, actor: 'device' }
     if (standing.kind === 'device') {
-      const { id, product } = standing.device
+      const { id, product, eui64 } = standing.device
+      requireSame(asked, named, eui64)
+      this.#rate.take(id, peer.fingerprint, asked.spki, false)
       return this.#issue(asked, product, {
         ...wanted,
         target: { kind: 'device', id, origin: 'software' },
       })
     }
     const { product, serial } = standing
+    // An address that the maker does not vouch for is given from the product's block.
+    const eui64 = euiFromCertificate(peer.leaf)
+    requireSame(asked, named, eui64)
     return this.#issue(asked, product, {
       ...wanted,
       target: {
         kind: 'newDevice',
         product,
         serial,
-        eui64: eui64 ?? asked.eui64,
+        eui64,
         // What a foreign maker says of its hardware is evidence that nobody has judged yet.
         origin: 'software',
         assurance: 0,

@@ -1,7 +1,7 @@
 /**
- * How often a device may renew. Each new key costs a signature and a row for ever, so a device in a
- * loop must not fill the registry. The same certificate renewed by the same key again is a retry
- * and free. Kept in memory: a restart forgives.
+ * How often a device may renew, or enrol again by its maker's certificate. Each new key costs a
+ * signature and a row for ever, so a device in a loop must not fill the registry. The same
+ * certificate and the same key again are a retry and free. Kept in memory: a restart forgives.
  */
 import { createHash } from 'node:crypto'
 import type { Clock, Milliseconds } from '@countersign/core/ports'

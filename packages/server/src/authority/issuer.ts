@@ -68,7 +68,7 @@ export class Issuer {
   }
 
   issue(request: IssueRequest): Promise<Issued> {
-    const key = `${request.request} ${Buffer.from(request.spki).toString('base64')}`
+    const key = keyOf(request)
     const running = this.#running.get(key)
     if (running !== undefined) return running
     const promise = this.#issue(request).finally(() => this.#running.delete(key))
@@ -93,6 +93,22 @@ export class Issuer {
     const row = await this.#registry.issued(reservation.serial, der, fingerprint)
     return onRecord(row, reservation.device)
   }
+}
+
+/** Everything that a retry repeats: the same key asked for as something else is another request. */
+function keyOf({ request, profile, spki, target, subject, hosts }: IssueRequest): string {
+  return JSON.stringify([
+    request,
+    profile,
+    base64(spki),
+    target,
+    subject === undefined ? null : base64(subject),
+    hosts ?? null,
+  ])
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64')
 }
 
 interface Validity {
