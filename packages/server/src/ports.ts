@@ -6,6 +6,7 @@ import type { RevocationReason, Role, VerifiedPeer } from '@countersign/core/cre
 import type { Milliseconds, Signer } from '@countersign/core/ports'
 
 // --- Records (one row type a table; ids and digests are lower-case hex) ------------------------------------------
+// Text has no U+0000: not every database can hold it.
 
 export type DeviceState =
   | 'manufactured'

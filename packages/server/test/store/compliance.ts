@@ -62,7 +62,7 @@ function rows(open: Open): void {
     const { store, reopen } = await open()
     const certificate = certificateRow(1, { der: Uint8Array.from({ length: 300 }, (_, n) => n) })
     const device = deviceRow(1, {
-      serial: "O'Neil; DROP TABLE device --\0ü",
+      serial: "O'Neil; DROP TABLE device --\u0001ü",
       lastSeen: 253402300799000,
     })
     await store.apply({
