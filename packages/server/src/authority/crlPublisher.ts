@@ -106,8 +106,11 @@ export class CrlPublisher {
     // and the next line tries again.
     await shelf.running?.catch(() => undefined)
     const { published, stale } = shelf
+    const now = this.#parts.clock.now()
     const isFresh =
-      published !== undefined && this.#parts.clock.now() < published.thisUpdate + refreshMs
+      published !== undefined &&
+      published.thisUpdate <= now &&
+      now < published.thisUpdate + refreshMs
     return isFresh && !stale ? published.der : (await this.#publish(shelf)).der
   }
 
@@ -157,6 +160,16 @@ export class CrlPublisher {
 
   /** Everything revoked, in order of serial numbers: the order that the list is kept in. */
   async #load(): Promise<void> {
+    await this.#listAll()
+    for (const shelf of this.#shelves.values()) {
+      // The file is what was published last: a list as long as it holds nothing new.
+      const listed = shelf.published?.der
+      shelf.stale =
+        listed === undefined || parseCertificateList(listed).entryCount !== shelf.revoked.size
+    }
+  }
+
+  async #listAll(): Promise<void> {
     let after: string | undefined
     for (;;) {
       const rows = await this.#parts.store.find('certificate', 'status', 'revoked', {
@@ -165,14 +178,8 @@ export class CrlPublisher {
       })
       for (const row of rows) if (!this.#hasLeft(row)) this.#list(row)
       after = rows.at(-1)?.serial
-      if (rows.length < pageRows) break
+      if (rows.length < pageRows) return
       await new Promise((resolve) => setImmediate(resolve))
-    }
-    for (const shelf of this.#shelves.values()) {
-      // The file is what was published last: a list as long as it holds nothing new.
-      const listed = shelf.published?.der
-      shelf.stale =
-        listed === undefined || parseCertificateList(listed).entryCount !== shelf.revoked.size
     }
   }
 
@@ -184,7 +191,10 @@ export class CrlPublisher {
     return published !== undefined && row.notAfter < published.thisUpdate
   }
 
-  /** What lies in the folder, when it is whole, of this CA and the newest number. */
+  /**
+   * What lies in the folder, when it is whole, of this CA, the newest number, and not of a clock
+   * that was ahead.
+   */
   async #readLast(ca: HouseCa): Promise<Published | undefined> {
     try {
       const der = await readFile(this.#fileOf(ca))
@@ -192,8 +202,10 @@ export class CrlPublisher {
       const row = await this.#parts.store.get('ca', ca.row.name)
       const number = Number(list.crlNumber ?? 0n)
       const sameIssuer = Buffer.from(list.issuer.der).equals(ca.certificate.subject.der)
-      if (!sameIssuer || number !== row?.crlNumber) return undefined
-      return { der, number, thisUpdate: list.thisUpdate }
+      const { thisUpdate } = list
+      const isAhead = thisUpdate > this.#parts.clock.now()
+      if (!sameIssuer || isAhead || number !== row?.crlNumber) return undefined
+      return { der, number, thisUpdate }
     } catch (error) {
       const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
       if (!isMissing && !isCountersignError(error)) throw error
@@ -223,6 +235,11 @@ export class CrlPublisher {
     const { clock } = this.#parts
     // What was told before the signing began belongs on this list.
     await this.#heard
+    if (shelf.published !== undefined && shelf.published.thisUpdate > clock.now()) {
+      // Signed by a clock that was ahead: what seemed to have expired belongs on the list again.
+      shelf.published = undefined
+      await this.#listAll()
+    }
     if (shelf.published !== undefined) revoked.dropExpired(shelf.published.thisUpdate)
     const number = await this.#nextNumber(ca.row.name)
     const thisUpdate = Math.floor(clock.now() / 1000) * 1000

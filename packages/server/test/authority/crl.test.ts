@@ -164,6 +164,43 @@ describe('a published CRL', () => {
       return again
     }))
 
+  it('signed by a clock that was ahead is signed again when the clock is right, and misses nothing', () =>
+    withHouse(async (house) => {
+      const serial = await newCertificate(house)
+      await house.registry.revokeCertificate(serial, 'keyCompromise')
+      const right = house.clock.time
+      const { validityDays } = await house.registry.product('default')
+      // Twice, and far: the second list leaves out what seems to have expired.
+      house.clock.time = right + (validityDays + 1) * day
+      await listOf(house)
+      house.clock.time += 2 * day
+      const ahead = await listOf(house)
+      assert.equal(ahead.entryCount, 0)
+      house.clock.time = right
+      const list = await listOf(house)
+      assert.ok(list.thisUpdate <= right)
+      assert.ok(list.findRevoked(fromHex(serial)))
+      assert.ok((list.crlNumber ?? 0n) > (ahead.crlNumber ?? 0n))
+      assert.equal((await listOf(house)).crlNumber, list.crlNumber)
+    }))
+
+  it('signed by a clock that was ahead is signed again after a restart too', () =>
+    withHouse(async (house) => {
+      const serial = await newCertificate(house)
+      await house.registry.revokeCertificate(serial, 'keyCompromise')
+      const right = house.clock.time
+      house.clock.time = right + 300 * day
+      await listOf(house)
+      house.clock.time += 2 * day
+      await listOf(house)
+      house.clock.time = right
+      const again = await house.reopen()
+      const list = await listOf(again)
+      assert.ok(list.thisUpdate <= right)
+      assert.ok(list.findRevoked(fromHex(serial)))
+      return again
+    }))
+
   it('is kept by a house whose disk is full, and signed when there is room again', () =>
     withHouse(async (house) => {
       await house.authority.start(() => undefined)
