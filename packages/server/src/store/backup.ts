@@ -28,11 +28,41 @@ export interface BackupResult {
   readonly members: readonly string[]
 }
 
+interface Source {
+  readonly path: string
+  readonly store: Store
+  readonly clock: Clock
+}
+
+/** By folder: its copy of the database has one name, so that a crash leaves one at most, and backups take turns at it. */
+const turns = new Map<string, Promise<unknown>>()
+
 /** Throws CallerError ERR_BACKUP_EXISTS, AdapterError ERR_STORE_FULL. `leaveOut`: names below the folder, files or folders. */
 export async function backupFolder(
-  house: { readonly path: string; readonly store: Store; readonly clock: Clock },
+  house: Source,
   target: string,
   leaveOut: readonly string[] = [],
+): Promise<BackupResult> {
+  const before = turns.get(house.path) ?? Promise.resolve()
+  const made = before.then(() => makeBackup(house, target, leaveOut))
+  // Whoever asked for it hears of a failure; the next one only waits.
+  const turn = made.then(ignore, ignore)
+  turns.set(house.path, turn)
+  try {
+    return await made
+  } finally {
+    if (turns.get(house.path) === turn) turns.delete(house.path)
+  }
+}
+
+function ignore(): void {
+  // The result is the caller's.
+}
+
+async function makeBackup(
+  house: Source,
+  target: string,
+  leaveOut: readonly string[],
 ): Promise<BackupResult> {
   const file = resolve(target)
   if (existsSync(file)) throw targetExists(file)
@@ -61,7 +91,7 @@ export async function backupFolder(
 
 async function writeArchive(
   archive: FileHandle,
-  house: { readonly path: string; readonly clock: Clock },
+  house: Source,
   copy: string,
   leaveOut: readonly string[],
 ): Promise<Omit<BackupResult, 'file'>> {

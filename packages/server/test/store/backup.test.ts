@@ -174,6 +174,21 @@ describe('backup and restore', () => {
     assert.ok(!existsSync(at('x')) && !existsSync(at('out')))
   })
 
+  test('backups that are taken at the same time do not spoil each other', async () => {
+    const names = ['one.tar', 'two.tar', 'three.tar', 'four.tar']
+    await Promise.all(names.map((name) => backupFolder(house, at(name))))
+    for (const name of names) {
+      const { path } = await restoreFolder(at(name), at(`${name}.folder`))
+      const copy = await openSqliteStore(join(path, 'store.db'), { clock })
+      assert.equal((await verifyLog(copy)).entries, 50, name)
+      await copy.close()
+    }
+    assert.deepEqual(
+      (await readdir(folder.path)).filter((name) => name.includes('backup')),
+      [],
+    )
+  })
+
   test('a folder that cannot be written leaves no half backup', {
     skip: process.getuid?.() === 0 ? 'root may write anywhere' : false,
   }, async () => {
