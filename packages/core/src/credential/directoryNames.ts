@@ -21,14 +21,20 @@ interface ComparableRdn {
   readonly opaque: boolean
 }
 
-const known = new WeakMap<Name, readonly ComparableRdn[]>()
+/** Two memories: a judge remembers thousands of leaves by their issuer's name alone, and few names meet a constraint. */
+const keys = new WeakMap<Name, string>()
+const comparables = new WeakMap<Name, readonly ComparableRdn[]>()
 
 /** Equal for names that are the same by RFC 5280 §7.1: what certificates are chained by. */
 export function nameKey(name: Name): string {
-  // The key of an RDN escapes nothing, so its length stands before it.
-  return comparable(name)
-    .map(({ key }) => `${key.length}:${key}`)
+  const known = keys.get(name)
+  if (known !== undefined) return known
+  // Nothing in the key of an RDN is escaped, so its length stands before it.
+  const key = rdnsOf(name)
+    .map((rdn) => `${rdn.key.length}:${rdn.key}`)
     .join('')
+  keys.set(name, key)
+  return key
 }
 
 /** Does the name begin with the base, RDN by RDN? `unclear` where only a string that we do not decode tells them apart. */
@@ -47,15 +53,22 @@ export function directoryWithin(name: Name, base: Name): boolean | 'unclear' {
 }
 
 function comparable(name: Name): readonly ComparableRdn[] {
-  const earlier = known.get(name)
-  if (earlier !== undefined) return earlier
-  const rdns = name.rdns.map((rdn) => ({
-    key: joined(rdn.map(attributeKey)),
-    types: joined(rdn.map(({ type }) => type)),
-    opaque: rdn.some(isOpaque),
-  }))
-  known.set(name, rdns)
+  const known = comparables.get(name)
+  if (known !== undefined) return known
+  const rdns = rdnsOf(name)
+  comparables.set(name, rdns)
   return rdns
+}
+
+function rdnsOf(name: Name): readonly ComparableRdn[] {
+  return name.rdns.map((rdn) => {
+    const attributes = rdn.map(comparableAttribute)
+    return {
+      key: joined(attributes.map(({ key }) => key)),
+      types: joined(rdn.map(({ type }) => type)),
+      opaque: attributes.some(({ opaque }) => opaque),
+    }
+  })
 }
 
 const undecoded: ReadonlySet<number> = new Set([
@@ -64,14 +77,13 @@ const undecoded: ReadonlySet<number> = new Set([
   tag.universalString,
 ])
 
-function isOpaque({ tag: valueTag, text }: AttributeTypeAndValue): boolean {
-  return undecoded.has(valueTag) || (text !== undefined && text.length > preparedLengthMax)
-}
-
-function attributeKey(attribute: AttributeTypeAndValue): string {
+function comparableAttribute(attribute: AttributeTypeAndValue): { key: string; opaque: boolean } {
   const { type, tag: valueTag, value, text } = attribute
-  if (text === undefined || isOpaque(attribute)) return `${type}#${valueTag}#${hex(value)}`
-  return `${type}=${prepared(text)}`
+  if (text !== undefined && text.length <= preparedLengthMax) {
+    return { key: `${type}=${prepared(text)}`, opaque: false }
+  }
+  const opaque = text !== undefined || undecoded.has(valueTag)
+  return { key: `${type}#${valueTag}#${hex(value)}`, opaque }
 }
 
 /** One text of several, in the same order whatever the order of the set; lengths first, so that no text can pose as two. */

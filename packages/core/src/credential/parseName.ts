@@ -1,6 +1,6 @@
 /**
- * Distinguished names (RFC 5280 §4.1.2.4): reading, and the forms people see. The whole TLV is kept, because issuer and subject
- * are matched by it; attribute values are carried as octets and, for the string types that have one, as text.
+ * Distinguished names (RFC 5280 §4.1.2.4): reading, and the forms people see. The whole TLV is kept, because
+ * issuers write it again; attribute values are carried as octets and, for the string types that have one, as text.
  */
 import { compareBytes, DerReader, hex, tag } from '../codec/index.ts'
 import { attributeOid, attributeShortName } from './oids.ts'

@@ -18,7 +18,7 @@ export interface AttributeTypeAndValue {
 }
 
 export interface Name {
-  /** The whole RDNSequence TLV: what chains are matched by. */
+  /** The whole RDNSequence TLV. Names are compared by directoryNames.ts. */
   readonly der: Uint8Array
   readonly rdns: readonly (readonly AttributeTypeAndValue[])[]
 }
