@@ -100,7 +100,11 @@ function blocksOf(
 function asDer(text: string): Uint8Array | undefined {
   if (!/^0[\u0080-\u0084]/.test(text)) return undefined
   const der = new Uint8Array(text.length)
-  for (let index = 0; index < text.length; index++) der[index] = text.charCodeAt(index)
+  for (let index = 0; index < text.length; index++) {
+    const octet = text.charCodeAt(index)
+    if (octet > 0xff) return undefined
+    der[index] = octet
+  }
   return der
 }
 

@@ -240,6 +240,11 @@ test('a file may be DER as well as PEM', () => {
   assert.ok(anchor !== undefined)
   assert.equal(ask({ leaf: derOf(sound.leaf), anchors: [derOf(anchor)] }).answer.ok, true)
   assert.equal(ask({ leaf: `${derOf(sound.leaf)}x` }).answer.code, 'ERR_CERT_MALFORMED')
+  const beyond = derOf(sound.leaf).replace(/.$/s, (last) =>
+    String.fromCharCode(last.charCodeAt(0) + 256),
+  )
+  const anchors = [derOf(anchor)]
+  assert.equal(ask({ leaf: beyond, anchors }).answer.code, 'ERR_CERT_MALFORMED')
 })
 
 test('a name on the command line is taken for what it looks like', () => {
