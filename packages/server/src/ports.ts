@@ -255,6 +255,7 @@ type NumericColumn<T extends TableName> = {
 
 // --- The store ----------------------------------------------------------------------------------------------------
 
+/** What a row that is missing cannot take (update, add, delete) is a conflict, like a key or a unique value that is taken. */
 export type Write = {
   [T in RowTable]:
     | { readonly kind: 'insert'; readonly table: T; readonly row: Tables[T] }
@@ -406,6 +407,7 @@ export type RegistryErrorCode =
   | 'ERR_CERT_UNKNOWN'
   | 'ERR_CERT_REVOKED'
   | 'ERR_CERT_SUPERSEDED'
+  | 'ERR_CA_ACTIVE'
   | 'ERR_KEY_USED'
   | 'ERR_ELEMENT_USED'
   | 'ERR_RESERVATION_VOID'

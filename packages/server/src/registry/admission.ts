@@ -164,7 +164,9 @@ export class Admission {
 
   private async olderThan(certificate: CertificateRow): Promise<CertificateRow[]> {
     if (certificate.device === null || certificate.status !== 'issued') return []
-    const rows = await this.parts.store.find('certificate', 'device', certificate.device)
+    const rows = await this.parts.store.find('certificate', 'device', certificate.device, {
+      newestFirst: true,
+    })
     return rows.filter(
       (row) =>
         row.serial !== certificate.serial &&

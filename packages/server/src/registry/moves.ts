@@ -3,7 +3,7 @@
  * message to the applications, then notices: live sessions end before the command answers.
  */
 import type { RevocationReason } from '@countersign/core/credential'
-import type { CertificateRow, DeviceRow, Notice, Write } from '../ports.ts'
+import type { CertificateRow, Condition, DeviceRow, Notice, Write } from '../ports.ts'
 import {
   auditEvent,
   commit,
@@ -16,6 +16,8 @@ import { lifecycle, type Move, type MoveActor, moved } from './lifecycle.ts'
 
 /** A device has a few certificates; beyond this something is wrong with it, and pages follow. */
 const certificatesMax = 10_000
+/** More CAs than a house makes in centuries of rollovers. */
+const casMax = 1_000
 
 export class Moves {
   private readonly parts: RegistryParts
@@ -50,11 +52,18 @@ export class Moves {
       const revokedAt = this.parts.clock.now()
       const { status, device } = row
       const set = { status: 'revoked', revokedAt, reason } as const
+      const ended = row.profile === 'ca' ? await this.endOfCa(row) : undefined
       await commit(
         this.parts,
         {
-          conditions: [{ kind: 'equals', table: 'certificate', key: serial, where: { status } }],
-          writes: [{ kind: 'update', table: 'certificate', key: serial, set }],
+          conditions: [
+            { kind: 'equals', table: 'certificate', key: serial, where: { status } },
+            ...(ended?.conditions ?? []),
+          ],
+          writes: [
+            { kind: 'update', table: 'certificate', key: serial, set },
+            ...(ended?.writes ?? []),
+          ],
           events: [
             auditEvent(this.parts, 'certificate.revoked', device ?? serial, 'operator', {
               serial,
@@ -62,10 +71,28 @@ export class Moves {
             }),
           ],
         },
-        [{ kind: 'certificate', serial, device }],
+        [{ kind: 'certificate', serial, device }, ...(ended?.notices ?? [])],
       )
       return { ...row, ...set }
     })
+  }
+
+  /** An issuing CA is its role's anchor: revoked, it is none any more. One that signs must be replaced first. */
+  private async endOfCa({
+    fingerprint,
+    serial,
+  }: CertificateRow): Promise<{ conditions: Condition[]; writes: Write[]; notices: Notice[] }> {
+    const cas = await this.parts.store.scan('ca', { limit: casMax })
+    const ca = cas.find((one) => one.fingerprint === fingerprint)
+    if (ca === undefined || fingerprint === null)
+      throw misuse('ERR_CERT_UNKNOWN', `there is no CA with certificate ${serial}`, serial)
+    if (ca.status === 'active')
+      throw misuse('ERR_CA_ACTIVE', `the CA ${ca.name} is in use and cannot be revoked`, serial)
+    return {
+      conditions: [{ kind: 'equals', table: 'ca', key: ca.name, where: { status: 'retired' } }],
+      writes: [{ kind: 'delete', table: 'anchor', key: fingerprint }],
+      notices: [{ kind: 'anchors' }],
+    }
   }
 
   private move(

@@ -16,31 +16,17 @@ import type {
   TokenRow,
   Write,
 } from '../ports.ts'
-import { type Addresses, deviceId, insideBlock, isIndividual } from './addresses.ts'
-import {
-  auditEvent,
-  conflictOf,
-  type RegistryParts,
-  randomHex,
-  refusal,
-  sha256Hex,
-  untilSettled,
-} from './context.ts'
+import { type Addresses, insideBlock, isIndividual } from './addresses.ts'
+import { conflictOf, type RegistryParts, refusal, untilSettled } from './context.ts'
 import type { Invitations } from './invitations.ts'
+import {
+  type ElementClaim,
+  elementWrites,
+  ReservationRows,
+  type Target,
+} from './reservationRows.ts'
 import { stateRefusal } from './lifecycle.ts'
 import type { RegistryCache } from './cache.ts'
-
-/** From the reservation to the signature: a token's or an element's answer may be slow, a person's is not meant. */
-const reservationMs = 10 * 60_000
-/** RFC 5280 §4.1.2.2 allows 20 octets; 72 random bits are more than CAs must have (64). */
-const serialRandomBytes = 9
-const timeDigits = 12
-
-type Target<K extends ReservationRequest['target']['kind']> = Extract<
-  ReservationRequest['target'],
-  { readonly kind: K }
->
-type ElementClaim = NonNullable<Target<'newDevice'>['element']>
 
 export interface ReservationParts {
   readonly parts: RegistryParts
@@ -54,12 +40,14 @@ export class Reservations {
   private readonly invitations: Invitations
   private readonly addresses: Addresses
   private readonly cache: RegistryCache
+  private readonly rows: ReservationRows
 
   constructor({ parts, invitations, addresses, cache }: ReservationParts) {
     this.parts = parts
     this.invitations = invitations
     this.addresses = addresses
     this.cache = cache
+    this.rows = new ReservationRows(parts)
   }
 
   reserve(request: ReservationRequest): Promise<Reservation> {
@@ -89,9 +77,9 @@ export class Reservations {
     let careful = false
     return untilSettled(async () => {
       const eui64 = target.eui64 ?? (await this.takeAddress(target.product, careful))
-      const device = this.newDevice(target, eui64)
-      const key = this.newKey(request, device.id, target.origin, target.element)
-      const certificate = this.newCertificate(request, key.spkiHash, device.id, null)
+      const device = this.rows.device(target, eui64)
+      const key = this.rows.key(request, device.id, target.origin, target.element)
+      const certificate = this.rows.certificate(request, key.spkiHash, device.id, null)
       try {
         await this.parts.store.apply(
           this.newDeviceChange(request, { device, key, certificate, token, target }),
@@ -134,7 +122,7 @@ export class Reservations {
         by: 1,
         atMost: 'count',
       })
-    return { writes, events: [this.reservedEvent(request, certificate)] }
+    return { writes, events: [this.rows.event(request, certificate)] }
   }
 
   /** A conflict is either our own earlier attempt (its answer was lost), or a reason, or a race for an address: then it is thrown again. */
@@ -186,22 +174,34 @@ export class Reservations {
     if (device === undefined) throw refusal('ERR_DEVICE_UNKNOWN', `there is no device ${target.id}`)
     const refused = device.state === 'manufactured' ? undefined : stateRefusal(device)
     if (refused !== undefined) throw refused
-    const key = this.newKey(request, device.id, target.origin, target.element)
+    const key = this.rows.key(request, device.id, target.origin, target.element)
     const known = await this.parts.store.get('key', key.spkiHash)
     if (known !== undefined && known.holder !== device.id) throw keyUsed(key.spkiHash)
     const earlier = known && (await this.earlier(request, key.spkiHash, device.id))
     if (earlier !== undefined) return this.takeOver(request, key.spkiHash, device)
-    const certificate = this.newCertificate(request, key.spkiHash, device.id, null)
-    const writes: Write[] = [{ kind: 'insert', table: 'certificate', row: certificate }]
+    const certificate = this.rows.certificate(request, key.spkiHash, device.id, null)
+    const writes: Write[] = [
+      { kind: 'insert', table: 'certificate', row: certificate },
+      ...(await this.elementOf(target.element, device)),
+    ]
     if (known === undefined) writes.push({ kind: 'insert', table: 'key', row: key })
     await this.parts.store.apply({
       conditions: [
         { kind: 'equals', table: 'device', key: device.id, where: { state: device.state } },
       ],
       writes,
-      events: [this.reservedEvent(request, certificate)],
+      events: [this.rows.event(request, certificate)],
     })
     return { serial: certificate.serial, device, issued: null }
+  }
+
+  /** An element that the device has shown before is its own; another device's is refused. */
+  private async elementOf(element: ElementClaim | undefined, device: DeviceRow): Promise<Write[]> {
+    if (element === undefined) return []
+    const known = await this.parts.store.get('element', element.serial)
+    if (known === undefined) return elementWrites(element, device)
+    if (known.device === device.id) return []
+    throw refusal('ERR_ELEMENT_USED', 'the secure element belongs to another device')
   }
 
   /** The certificate of the same request for the same key: answered before, or not yet. */
@@ -210,13 +210,16 @@ export class Reservations {
     spkiHash: string,
     device: string,
   ): Promise<CertificateRow | undefined> {
-    const rows = await this.parts.store.find('certificate', 'device', device)
+    const rows = await this.parts.store.find('certificate', 'device', device, {
+      newestFirst: true,
+    })
+    const now = this.parts.clock.now()
     return rows.find(
       (row) =>
         row.spkiHash === spkiHash &&
         row.request === request.request &&
         row.profile === request.profile &&
-        row.status !== 'void',
+        answers(row, now),
     )
   }
 
@@ -249,7 +252,7 @@ export class Reservations {
               table: 'certificate',
               key: row.serial,
               set: {
-                reservedUntil: this.reservedUntil(),
+                reservedUntil: this.rows.until(),
                 notBefore: request.notBefore,
                 notAfter: request.notAfter,
               },
@@ -273,105 +276,14 @@ export class Reservations {
     application: string | null,
   ): Promise<Reservation> {
     const holder = application === null ? `house:${request.profile}` : `application:${application}`
-    const key = this.newKey(request, holder, 'software', undefined)
+    const key = this.rows.key(request, holder, 'software', undefined)
     const known = await this.parts.store.get('key', key.spkiHash)
     if (known !== undefined && known.holder !== holder) throw keyUsed(key.spkiHash)
-    const certificate = this.newCertificate(request, key.spkiHash, null, application)
+    const certificate = this.rows.certificate(request, key.spkiHash, null, application)
     const writes: Write[] = [{ kind: 'insert', table: 'certificate', row: certificate }]
     if (known === undefined) writes.push({ kind: 'insert', table: 'key', row: key })
-    await this.parts.store.apply({ writes, events: [this.reservedEvent(request, certificate)] })
+    await this.parts.store.apply({ writes, events: [this.rows.event(request, certificate)] })
     return { serial: certificate.serial, device: null, issued: null }
-  }
-
-  // --- Rows ------------------------------------------------------------------------------------------------------------------
-
-  private newDevice(target: Target<'newDevice'>, eui64: string): DeviceRow {
-    return {
-      id: deviceId(eui64),
-      eui64,
-      serial: target.serial,
-      product: target.product,
-      owner: 'house',
-      state: 'manufactured',
-      assurance: target.assurance,
-      road: null,
-      firstSeen: null,
-      lastSeen: null,
-      reason: null,
-      resumeState: null,
-      createdAt: this.parts.clock.now(),
-      version: 1,
-    }
-  }
-
-  private newKey(
-    request: ReservationRequest,
-    holder: string,
-    origin: KeyRow['origin'],
-    element: ElementClaim | undefined,
-  ): KeyRow {
-    return {
-      spkiHash: sha256Hex(this.parts, request.spki),
-      spki: request.spki,
-      holder,
-      elementKind: element?.kind ?? null,
-      elementSerial: element?.serial ?? null,
-      slot: element?.slot ?? null,
-      origin,
-      evidence: null,
-      verdict: null,
-      createdAt: this.parts.clock.now(),
-    }
-  }
-
-  private newCertificate(
-    request: ReservationRequest,
-    spkiHash: string,
-    device: string | null,
-    application: string | null,
-  ): CertificateRow {
-    return {
-      serial: this.newSerial(),
-      ca: request.ca,
-      fingerprint: null,
-      x5t: null,
-      profile: request.profile,
-      device,
-      application,
-      spkiHash,
-      der: null,
-      status: 'reserved',
-      notBefore: request.notBefore,
-      notAfter: request.notAfter,
-      revokedAt: null,
-      reason: null,
-      overlapUntil: null,
-      reservedUntil: this.reservedUntil(),
-      request: request.request,
-      createdAt: this.parts.clock.now(),
-    }
-  }
-
-  /**
-   * 0x40, six octets of time, nine at random: positive, of constant length, and beyond guessing. New ones stand beside each other in
-   * every index, which halves the pages that an enrolment writes; what they tell of the time, notBefore tells too.
-   */
-  private newSerial(): string {
-    const time = this.parts.clock.now().toString(16).padStart(timeDigits, '0').slice(-timeDigits)
-    return `40${time}${randomHex(this.parts, serialRandomBytes)}`
-  }
-
-  private reservedUntil(): Milliseconds {
-    return this.parts.clock.now() + reservationMs
-  }
-
-  private reservedEvent(
-    request: ReservationRequest,
-    row: CertificateRow,
-  ): NonNullable<Change['events']>[number] {
-    const { serial, ca, profile, spkiHash } = row
-    const data = { serial, ca, profile, key: spkiHash, request: request.request }
-    return auditEvent(this.parts, 'certificate.reserved', row.device ?? serial, request.actor, data)
   }
 }
 
@@ -405,16 +317,19 @@ function checkNewDevice(
     )
 }
 
-function elementWrites(element: ElementClaim | undefined, device: DeviceRow): Write[] {
-  if (element === undefined) return []
-  const { serial, kind } = element
-  return [
-    {
-      kind: 'insert',
-      table: 'element',
-      row: { serial, kind, device: device.id, createdAt: device.createdAt },
-    },
-  ]
+/** An expired or superseded certificate is no answer to who asks again: there will be a new one. */
+function answers({ status, notAfter }: CertificateRow, now: Milliseconds): boolean {
+  switch (status) {
+    case 'issued':
+    case 'confirmed':
+      return notAfter > now
+    case 'reserved':
+    case 'revoked':
+      return true
+    case 'superseded':
+    case 'void':
+      return false
+  }
 }
 
 function keyUsed(spkiHash: string): Error {

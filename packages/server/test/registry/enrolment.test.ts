@@ -324,6 +324,45 @@ describe('renewal', () => {
     assert.equal(other.issued, null)
   })
 
+  test('who asks again when the certificate has expired or was replaced gets a new one', async () => {
+    const { device, certificate } = await enrol(house, { serial: 'A-1', request: 'maker:m' })
+    const ask = (): ReturnType<typeof house.registry.reserve> =>
+      house.registry.reserve(renewal(house, device.id, 'A-1', 'maker:m'))
+    assert.equal((await ask()).issued?.serial, certificate.serial)
+    house.now = certificate.notAfter
+    const second = await renew(house, device.id, 'A-1', 'maker:m')
+    assert.notEqual(second.serial, certificate.serial)
+    assert.equal((await ask()).issued?.serial, second.serial)
+    house.now += 1
+    await house.registry.admit(peerOf(second), 'https')
+    await house.registry.admit(peerOf(await renew(house, device.id, 'other', 'renew:x')), 'https')
+    const third = await ask()
+    assert.equal(third.issued, null)
+    assert.notEqual(third.serial, second.serial)
+    await house.registry.revokeCertificate(second.serial, 'keyCompromise')
+  })
+
+  test('a request whose certificate was revoked is not answered again', async () => {
+    const { device, certificate } = await enrol(house, { serial: 'A-1', request: 'maker:m' })
+    await house.registry.revokeCertificate(certificate.serial, 'keyCompromise')
+    const again = house.registry.reserve(renewal(house, device.id, 'A-1', 'maker:m'))
+    await assert.rejects(again, { code: 'ERR_CERT_REVOKED' })
+  })
+
+  test('a device shows its own element again, and never the one of another', async () => {
+    const one = await enrol(house, { serial: 'A-1' })
+    const two = await enrol(house, { serial: 'A-2' })
+    const element = { serial: '0123', kind: 'atecc608', slot: 0 }
+    const ask = (id: string, key: string): Promise<unknown> => {
+      const request = renewal(house, id, key, `renew:${key}`)
+      assert.ok(request.target.kind === 'device')
+      return house.registry.reserve({ ...request, target: { ...request.target, element } })
+    }
+    await ask(one.device.id, 'k1')
+    await ask(one.device.id, 'k2')
+    await assert.rejects(ask(two.device.id, 'k3'), { code: 'ERR_ELEMENT_USED' })
+  })
+
   test('a device keeps its key if it likes, and never gets the key of another', async () => {
     const { device, certificate } = await enrol(house, { serial: 'A-1', key: 'mine' })
     await enrol(house, { serial: 'A-2', key: 'theirs' })
