@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { hex, pem } from '@countersign/core/codec'
-import { parseCertificateList } from '@countersign/core/credential'
+import { parseCertificate, parseCertificateList } from '@countersign/core/credential'
 import type { Notice } from '../../src/ports.ts'
 import { ask, enrol, enrolled } from './estClient.ts'
 import { missing, openssl } from './foreign.ts'
@@ -124,6 +124,37 @@ describe('a rollover', () => {
     )
     assert.equal(verdict.code, 0, verdict.text)
     assert.match(hex(leaf.serial), /^[4-7][0-9a-f]{31}$/)
+  })
+
+  it('lets the retired CA be revoked: nothing that it signed is believed from then on', async () => {
+    const other = await makeHouse()
+    const old = await enrol(other, await requestFor('UNDER-1', newKey().signer))
+    const serialOf = (name: string): string => {
+      const row = other.authority.cas().find((one) => one.name === name)
+      return hex(parseCertificate(row?.der ?? new Uint8Array()).serial)
+    }
+    const revoke = (name: string): Promise<unknown> =>
+      other.registry.revokeCertificate(serialOf(name), 'cACompromise')
+    // As long as it signs, saying that it is revoked would change nothing.
+    for (const name of ['owner', 'server', 'root'])
+      await assert.rejects(revoke(name), { code: 'ERR_CA_ACTIVE' })
+    await verified(other, old.der, 'owner')
+    await other.authority.rollover({ role: 'owner', rootPassphrase: passphrase })
+    const told: Notice[] = []
+    const stop = other.notices.listen((notice) => told.push(notice))
+    await revoke('owner')
+    stop()
+    assert.ok(told.some((notice) => notice.kind === 'anchors'))
+    await assert.rejects(verified(other, old.der, 'owner'), { code: 'ERR_CHAIN_UNKNOWN_ISSUER' })
+    await verified(
+      other,
+      (await enrol(other, await requestFor('UNDER-2', newKey().signer))).der,
+      'owner',
+    )
+    await other.authority.rollover({ role: 'operator', rootPassphrase: passphrase })
+    const list = parseCertificateList((await other.authority.crl('root')) ?? new Uint8Array())
+    assert.ok(list.findRevoked(Buffer.from(serialOf('owner'), 'hex')))
+    await (await other.reopen()).close()
   })
 
   it('of the server CA is refused once a device has pinned it', async () => {
