@@ -10,7 +10,7 @@ import { writeDurably } from '@countersign/element/durable'
 import { z } from 'zod'
 import { type FolderErrorCode, type FolderLock, takeLock } from './folderLock.ts'
 
-export { type FolderErrorCode, type Owner, ownerOf } from './folderLock.ts'
+export { type FolderErrorCode, ownerOf } from './folderLock.ts'
 
 /** Layout of the folder as a whole; the database has its own version. */
 const layoutVersion = 1

@@ -32,8 +32,6 @@ import {
   tarPadding,
 } from './tar.ts'
 
-export type { BackupErrorCode } from './tar.ts'
-
 export interface RestoreResult {
   readonly path: string
   readonly madeAt: Milliseconds

@@ -5,7 +5,7 @@
 import type { Indexes, TableName, Tables } from '../ports.ts'
 
 /** `?`: may be null. */
-export type ColumnKind = 'text' | 'integer' | 'blob' | 'text?' | 'integer?' | 'blob?'
+type ColumnKind = 'text' | 'integer' | 'blob' | 'text?' | 'integer?' | 'blob?'
 
 type BaseKind<V> = [V] extends [string] ? 'text' : [V] extends [number] ? 'integer' : 'blob'
 type KindOf<V> = null extends V ? `${BaseKind<NonNullable<V>>}?` : BaseKind<V>
