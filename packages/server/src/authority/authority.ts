@@ -78,6 +78,7 @@ export class Authority {
   readonly #publisher: CrlPublisher
   readonly #leaf: ServerLeaf
   #timer: { cancel(): void } | undefined
+  #unlisten: (() => void) | undefined
   #isOpen = false
   #renewing: Promise<void> = Promise.resolve()
   /** One behind the other: two at once would make one key file. */
@@ -111,14 +112,20 @@ export class Authority {
     const again = (): void => {
       if (!this.#isOpen) return
       this.#timer = this.#parts.timers.after(leafCheckMs, () => {
-        this.#renewing = this.#renewLeaf(onCredential).finally(again)
+        this.#renewing = this.#renewing.then(() => this.#renewLeaf(onCredential)).finally(again)
       })
     }
     again()
+    // Of no device: the leaf may be the one that was revoked, and is not shown until tomorrow.
+    this.#unlisten = this.#parts.notices.listen((notice) => {
+      if (notice.kind !== 'certificate' || notice.device !== null) return
+      this.#renewing = this.#renewing.then(() => this.#renewLeaf(onCredential))
+    })
   }
 
   async close(): Promise<void> {
     this.#isOpen = false
+    this.#unlisten?.()
     this.#timer?.cancel()
     // A new leaf that is being made is written before the store goes.
     await this.#renewing

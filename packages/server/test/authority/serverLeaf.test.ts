@@ -108,6 +108,29 @@ describe("the server's leaf", () => {
     assert.notEqual(third.fingerprint, second.fingerprint)
   })
 
+  it('that is revoked is replaced at once, and the doors are told', async () => {
+    const other = await makeHouse()
+    try {
+      const first = await other.authority.serverCredential()
+      const shown: ServerCredential[] = []
+      await other.authority.start((credential) => shown.push(credential))
+      const leaf = parseCertificate(parsePem(first.chainPem)[0]?.der ?? new Uint8Array(0))
+      const serial = Buffer.from(leaf.serial).toString('hex')
+      await other.registry.revokeCertificate(serial, 'keyCompromise')
+      // Whoever asks next waits for the same renewal.
+      const { fingerprint } = await other.authority.serverCredential()
+      await other.authority.close()
+      assert.notEqual(fingerprint, first.fingerprint)
+      assert.deepEqual(
+        shown.map((one) => one.fingerprint),
+        [fingerprint],
+      )
+      assert.deepEqual(other.logged, [])
+    } finally {
+      await other.close()
+    }
+  })
+
   it('is made anew when the names change', async () => {
     const other = await makeHouse({ hosts: ['one.example.com'] })
     const first = await other.authority.serverCredential()
