@@ -4,10 +4,8 @@
  */
 import type { Indexes, TableName, Tables } from '../ports.ts'
 
-/** `?`: may be null. */
-type ColumnKind = 'text' | 'integer' | 'blob' | 'text?' | 'integer?' | 'blob?'
-
 type BaseKind<V> = [V] extends [string] ? 'text' : [V] extends [number] ? 'integer' : 'blob'
+/** `?`: may be null. */
 type KindOf<V> = null extends V ? `${BaseKind<NonNullable<V>>}?` : BaseKind<V>
 
 export interface Table<T extends TableName> {
