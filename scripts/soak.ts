@@ -22,6 +22,12 @@ const soaks: Readonly<Record<string, Soak>> = {
     full: 1000,
     what: 'the process that writes the store is killed at a random moment',
   },
+  lives: {
+    file: 'packages/server/test/registry/model.test.ts',
+    knob: 'LIVES',
+    full: 300,
+    what: 'random lives of devices are compared with a model',
+  },
   serve: {
     file: 'packages/countersign/test/cli/crash.test.ts',
     knob: 'SERVE_KILLS',

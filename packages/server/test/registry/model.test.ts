@@ -1,6 +1,6 @@
 /**
  * Random lives against a model: what the registry says after any sequence of operations, many of them at the same time, restarts and
- * lost answers included. SOAK=<rounds> runs more lives; SEED=<number> repeats one.
+ * lost answers included. LIVES=<number> runs more of them; SEED=<number> repeats one.
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -21,8 +21,8 @@ import {
 } from './house.ts'
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
-const soak = Number(process.env['SOAK'] ?? 0)
-const lives = soak > 0 ? Math.ceil(soak / 10) : 3
+const soak = Number(process.env['LIVES'] ?? 0)
+const lives = soak > 0 ? soak : 3
 const steps = 120
 
 interface ModelDevice {
