@@ -1,15 +1,17 @@
 /**
  * The device's side of EST (RFC 7030 §4.2): a PKCS#10 request signed by the element, a certs-only answer, and the checks that the
- * answer is a certificate for this very key and serial. Trust in the server comes from the connection; certificates that come
+ * answer is a certificate for this very key and these names. Trust in the server comes from the connection; certificates that come
  * along are carried, never believed. `cacerts` creates no trust and is not asked.
  */
 
-import { fromBase64, pem } from '@countersign/core/codec'
+import { fromBase64, hex, pem } from '@countersign/core/codec'
 import {
   attributeOid,
   type Certificate,
   createCertificateRequest,
+  euiFromCertificate,
   type GeneralName,
+  macAddressesOf,
   type NameAttribute,
   parseCertificate,
   parseCertsOnly,
@@ -79,8 +81,25 @@ function readCertificates(answer: Answer, request: EnrollRequest, spki: Uint8Arr
   if (serialNumberOf(leaf.certificate.subject) !== serial) {
     throw mismatch('the certificate names another serial number', undefined)
   }
+  requireNames(leaf.certificate, request)
   const others = parsed.filter((each) => each !== leaf)
   return [leaf, ...others].map(({ der }) => pem('CERTIFICATE', der)).join('')
+}
+
+/** An identity that was not asked for is nobody's: its topics and its readings would be another device's. */
+function requireNames(certificate: Certificate, { altNames }: EnrollRequest): void {
+  if (certificate.extensions.basicConstraints?.ca === true) {
+    throw mismatch('the certificate is one of a CA', undefined)
+  }
+  const [asked] = macAddressesOf(altNames).filter((address) => address.length === 8)
+  let named: string | undefined
+  try {
+    named = euiFromCertificate(certificate)
+  } catch (error) {
+    throw mismatch('the certificate does not name one EUI-64', error)
+  }
+  if (asked === undefined || hex(asked) === named) return
+  throw mismatch('the certificate names another EUI-64', undefined)
 }
 
 function mismatch(why: string, cause: unknown): PeerError<DeviceErrorCode> {

@@ -3,12 +3,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { fromHex } from '@countersign/core/codec'
 import {
   attributeOid,
   createCertificate,
   encodeBasicConstraints,
   encodeCertsOnly,
   encodeName,
+  encodeSubjectAltName,
+  macAddressName,
   parseCertificateRequest,
   serialNumberOf,
 } from '@countersign/core/credential'
@@ -34,7 +37,14 @@ const request: EnrollRequest = {
   token: 'secret',
 }
 
-async function certificate(slot: number, serial: string): Promise<Uint8Array> {
+const eui64 = fromHex('0200000000000001')
+const anotherEui64 = fromHex('0200000000000002')
+
+async function certificate(
+  slot: number,
+  serial: string,
+  extensions: readonly Uint8Array[] = [encodeBasicConstraints(false)],
+): Promise<Uint8Array> {
   return await createCertificate(
     {
       serial: Uint8Array.of(1),
@@ -43,7 +53,7 @@ async function certificate(slot: number, serial: string): Promise<Uint8Array> {
       notBefore: 0,
       notAfter: 86_400_000,
       spki: await element.publicKey(slot),
-      extensions: [encodeBasicConstraints(false)],
+      extensions,
     },
     issuer,
   )
@@ -96,6 +106,16 @@ const wrong: Readonly<Record<string, () => Promise<string>>> = {
     inBase64(encodeCertsOnly([await certificate(0, 'SN-2')])),
   'no certificate inside': async () =>
     inBase64(encodeCertsOnly([(await certificate(0, 'SN-1')).with(4, 0)])),
+  'a certificate that makes the device a CA': async () =>
+    inBase64(encodeCertsOnly([await certificate(0, 'SN-1', [encodeBasicConstraints(true)])])),
+  'a certificate with two EUI-64': async () =>
+    inBase64(
+      encodeCertsOnly([
+        await certificate(0, 'SN-1', [
+          encodeSubjectAltName([macAddressName(eui64), macAddressName(anotherEui64)]),
+        ]),
+      ]),
+    ),
   'a cut answer': async () =>
     inBase64(encodeCertsOnly([await certificate(0, 'SN-1')])).slice(0, -40),
   'bytes behind the answer': async () =>
@@ -109,6 +129,22 @@ for (const [what, body] of Object.entries(wrong)) {
     })
   })
 }
+
+async function naming(...extensions: Uint8Array[]): Promise<ReturnType<typeof answering>> {
+  return answering(200, inBase64(encodeCertsOnly([await certificate(0, 'SN-1', extensions)])))
+}
+
+test('a certificate that names another EUI-64 than was asked for, or none, is not taken', async () => {
+  const named: EnrollRequest = { ...request, altNames: [macAddressName(eui64)] }
+  const mismatch = { code: 'ERR_CERT_MISMATCH' }
+  const other = await naming(encodeSubjectAltName([macAddressName(anotherEui64)]))
+  await assert.rejects(simpleEnroll(other, named), mismatch)
+  await assert.rejects(simpleEnroll(await naming(), named), mismatch)
+  const right = await naming(encodeSubjectAltName([macAddressName(eui64)]))
+  await simpleEnroll(right, named)
+  // Not asked for: the server has chosen.
+  await simpleEnroll(other, request)
+})
 
 test('a refusal says what the server said, and a full server is asked again', async () => {
   const problem = JSON.stringify({ code: 'ERR_TOKEN_SPENT', detail: 'it is used up', hint: 'Ask.' })
