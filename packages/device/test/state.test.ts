@@ -1,12 +1,25 @@
 import assert from 'node:assert/strict'
-import { appendFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { openCounter, readReserved } from '../src/state/counter.ts'
+import { systemWorld } from '../src/index.ts'
+import { openState } from '../src/state/folder.ts'
 import { lockFolder } from '../src/state/lock.ts'
 import { countWaiting, Outbox, type Reading } from '../src/state/outbox.ts'
 
+const posix = process.platform === 'win32' ? 'Windows has no such modes' : false
 const root = await mkdtemp(join(tmpdir(), 'countersign-state-'))
 after(() => rm(root, { recursive: true }))
 let files = 0
@@ -151,6 +164,28 @@ test('a state folder is worked in by one at a time', async () => {
   assert.throws(() => lockFolder(root), { code: 'ERR_STATE_LOCKED' })
   lock.release()
   lockFolder(root).release()
+})
+
+async function mode(folder: string): Promise<number> {
+  return (await stat(folder)).mode & 0o777
+}
+
+test('a folder that others may enter is taken only when it is empty', { skip: posix }, async () => {
+  const empty = freshPath()
+  await mkdir(empty, { mode: 0o755 })
+  await (await openState(empty, systemWorld(), { create: true })).close()
+  assert.equal(await mode(empty), 0o700)
+  const used = freshPath()
+  await mkdir(used, { mode: 0o755 })
+  await writeFile(join(used, 'letter.txt'), 'not ours')
+  for (const create of [true, false]) {
+    await assert.rejects(openState(used, systemWorld(), { create }), { code: 'ERR_STATE_MODE' })
+    assert.equal(await mode(used), 0o755)
+  }
+  await chmod(empty, 0o750)
+  await assert.rejects(openState(empty, systemWorld(), { create: true }), {
+    code: 'ERR_STATE_MODE',
+  })
 })
 
 test('an outbox cut to nothing is an empty one', async () => {

@@ -2,7 +2,7 @@
  * The state folder of a device (mode 0700): identity, element, counter of readings, outbox, lock. Whoever holds a `DeviceState`
  * holds the lock; `show` reads without it.
  */
-import { chmod, mkdir, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CallerError } from '@countersign/core/errors'
 import { errorCode } from '@countersign/element/shapes'
@@ -122,8 +122,8 @@ async function prepareFolder(folder: string, create: boolean): Promise<void> {
     throw error
   }
   if (process.platform === 'win32' || (mode & 0o077) === 0) return
-  if (create) {
-    // An empty folder that somebody made beforehand is taken and closed; nothing of ours is in it yet.
+  // An empty folder that somebody made beforehand is taken and closed; any other is somebody's, or was ours and stood open.
+  if (create && (await readdir(folder)).length === 0) {
     await chmod(folder, 0o700)
     return
   }
@@ -131,6 +131,9 @@ async function prepareFolder(folder: string, create: boolean): Promise<void> {
     'ERR_STATE_MODE',
     `others may enter this state folder (mode ${(mode & 0o777).toString(8)})`,
     {},
-    { where: folder, hint: 'Close it with: chmod 700.' },
+    {
+      where: folder,
+      hint: 'Close it with: chmod 700. A new device is best given a folder of its own.',
+    },
   )
 }
