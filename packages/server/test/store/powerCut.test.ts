@@ -87,7 +87,7 @@ describe('a power cut', () => {
       count = await wholeHistory(store)
       assert.ok(count > last, `round ${round}: ${last} was acknowledged, ${count} are there`)
       await store.close()
-      if (count > 20_000) {
+      if (count > 3_000) {
         await rm(file)
         count = 0
       }
