@@ -7,6 +7,11 @@ import { PeerError } from '@countersign/core/errors'
 import type { EventData } from '../cloudEvent.ts'
 
 const contentTypeLengthMax = 128
+/**
+ * Common parsers give up at 64 (.NET) or 128 (serde): an event that an application cannot read would be offered to it again and again,
+ * and hold up those behind it.
+ */
+export const jsonDepthMax = 32
 /** RFC 9110 §8.3.1: type "/" subtype, both tokens; then parameters. */
 const mediaType =
   /^([!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*(?:;([\t\x20-\x7e]*))?$/
@@ -50,6 +55,50 @@ export function payload(type: MediaType, body: Buffer): EventData {
 }
 
 function jsonText(body: Buffer): string {
+  const text = parsedText(body)
+  if (isNestedTooDeep(text))
+    throw new PeerError<PayloadErrorCode>(
+      'ERR_MESSAGE_JSON',
+      `the body is nested deeper than ${jsonDepthMax}`,
+      {},
+      { where: 'body', hint: 'send a flatter document, or name its type application/octet-stream' },
+    )
+  return text
+}
+
+/** Of text that is JSON, so that a quotation mark opens a string that ends. */
+function isNestedTooDeep(text: string): boolean {
+  // Every level costs two characters: most messages are too short to be looked at.
+  if (text.length <= 2 * jsonDepthMax) return false
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case 0x22: // "
+        at = endOfString(text, at)
+        break
+      case 0x5b: // [
+      case 0x7b: // {
+        if (++depth > jsonDepthMax) return true
+        break
+      case 0x5d: // ]
+      case 0x7d: // }
+        depth--
+    }
+  }
+  return false
+}
+
+/** Where the quotation mark is that closes the string which begins here. */
+function endOfString(text: string, begin: number): number {
+  for (let at = begin + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === 0x22) return at
+    if (code === 0x5c) at++ // what is escaped closes nothing
+  }
+  return text.length
+}
+
+function parsedText(body: Buffer): string {
   try {
     // RFC 8259 §8.1: UTF-8, and nothing else. `toString` would mend what is broken.
     if (!isUtf8(body)) throw new SyntaxError('not UTF-8')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { cloudEvent } from '../../src/cloudEvent.ts'
 import { AddressCounts, addressKey } from '../../src/frontend/address.ts'
-import { parseMediaType, payload } from '../../src/frontend/payload.ts'
+import { jsonDepthMax, parseMediaType, payload } from '../../src/frontend/payload.ts'
 import { TokenBuckets } from '../../src/frontend/rates.ts'
 import { ManualClock } from '../support/world.ts'
 
@@ -106,6 +106,38 @@ describe('a body becomes event data', () => {
     })
   })
 
+  it('that cannot reach beyond it, whatever it says', () => {
+    const odd =
+      '{"a":1,"a":2,"__proto__":{"source":"x"},"n":1e999,"s":"\u2028\u2029\u0085\\ud800","":[]}'
+    const { body } = cloudEvent(
+      { id: '1', source: 's', type: 'countersign.message', time: 0 },
+      payload(parseMediaType('application/json; x="},\\"'), Buffer.from(odd)),
+    )
+    assert.ok(body.endsWith(`,"data":${odd}}`))
+    const { data: inside, ...outside } = JSON.parse(body) as Record<string, unknown>
+    assert.deepEqual(outside, { ...base, datacontenttype: 'application/json; x="},\\"' })
+    assert.deepEqual(inside, JSON.parse(odd))
+    for (const text of ['1},"source":"x"', '1,"source":"x"', '{}{}', '', ' ', '\ufeff{}', 'NaN'])
+      assert.throws(() => data('application/json', text), { code: 'ERR_MESSAGE_JSON' })
+    assert.throws(() => parseMediaType('application/json; a=\u0000'), { code: 'ERR_MESSAGE_TYPE' })
+  })
+
+  it('nested no deeper than every application can read', () => {
+    data('application/json', nested(jsonDepthMax))
+    // Brackets in a string nest nothing, and neither does width.
+    data('application/json', nested(jsonDepthMax, JSON.stringify(`${'[{'.repeat(99)}"\\`)))
+    data('application/json', `[${'[],{},'.repeat(999)}0]`)
+    for (const text of [
+      nested(jsonDepthMax + 1),
+      nested(30_000),
+      `${'{"a":'.repeat(jsonDepthMax + 1)}0${'}'.repeat(jsonDepthMax + 1)}`,
+    ])
+      assert.throws(() => data('application/json', text), {
+        code: 'ERR_MESSAGE_JSON',
+        message: /nested/,
+      })
+  })
+
   it('in one line, and with its numbers as they were written', () => {
     const { body } = cloudEvent(
       { id: '1', source: 's', type: 'countersign.message', time: 0 },
@@ -118,6 +150,10 @@ describe('a body becomes event data', () => {
     assert.match(body, /"n": 12345678901234567890\.10/)
   })
 })
+
+function nested(depth: number, inside = ''): string {
+  return `${'['.repeat(depth)}${inside}${']'.repeat(depth)}`
+}
 
 /** The event as an application parses it. */
 function data(type: string | undefined, bytes: string | Uint8Array): unknown {
