@@ -1,5 +1,5 @@
 /**
- * The authority (`design.md` §3): the house's CAs, what they issue, their CRLs, and enrolment over
+ * The authority: the house's CAs, what they issue, their CRLs, and enrolment over
  * EST. This file puts the parts of the room together; what may be issued is in request.ts and
  * profiles.ts, how in issuer.ts.
  */
@@ -210,7 +210,7 @@ export class Authority {
   }
 
   /**
-   * A factory's own order (`design.md` §3): an IDevID for a device that its station vouches for.
+   * A factory's own order: an IDevID for a device that its station vouches for.
    */
   async issueIdevid(order: {
     readonly csr: Uint8Array

@@ -1,5 +1,5 @@
 /**
- * Issuing: reserve in the registry, sign, record (`design.md` §4). Everything unique is claimed
+ * Issuing: reserve in the registry, sign, record. Everything unique is claimed
  * before anything is signed, and what was signed for a request is kept: the same request asked
  * again gets the stored bytes, never a second signature.
  */

@@ -1,5 +1,5 @@
 /**
- * The profiles of `design.md` §3, each a template of the CA that issues it. What a certificate may
+ * The profiles, each a template of the CA that issues it. What a certificate may
  * be used for is constant in its profile: nothing of a request gets into it but the key, and the
  * names that the registry has reserved. Devices follow IEEE 802.1AR and the TLS IoT profile:
  * subject serialNumber, EUI-64 in the subjectAltName, AKI, no SKI in leaves.

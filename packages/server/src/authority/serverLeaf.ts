@@ -26,7 +26,7 @@ export const renewBeforeMs: number = 30 * dayMs
 const settingName = 'authority.serverLeaf'
 
 /**
- * What a door shows: leaf and issuing CA (`design.md` §3), and the leaf's key for the TLS library,
+ * What a door shows: leaf and issuing CA, and the leaf's key for the TLS library,
  * which takes no handle.
  */
 export interface ServerCredential {
