@@ -1,6 +1,5 @@
 /**
- * The house's certification authorities: one offline root, one issuing CA per role (`design.md`
- * §3). No key and no certificate serves two roles. An issuing CA that was rolled over stays here,
+ * The house's certification authorities: one offline root, one issuing CA per role. No key and no certificate serves two roles. An issuing CA that was rolled over stays here,
  * retired: it signs no certificate any more, but its CRL as long as it lives.
  */
 import { type KeyObject, randomBytes } from 'node:crypto'
