@@ -72,6 +72,7 @@ const gatewayCoreRooms: ReadonlySet<string> = new Set(['codec', 'link'])
 /** Server files that are no room: where rooms meet, and where they are put together. */
 const serverCommons: ReadonlySet<string> = new Set([
   'ports.ts',
+  'address.ts',
   'cloudEvent.ts',
   'listen.ts',
   'problem.ts',

@@ -3,6 +3,7 @@
  * for each address and overall; what is dropped is counted, and the count is an event too.
  */
 import type { Milliseconds } from '@countersign/core/ports'
+import { addressKey } from '../address.ts'
 import { cloudEvent, houseSource, jsonData } from '../cloudEvent.ts'
 import type { Refusal } from '../ports.ts'
 import type { Background } from './background.ts'
@@ -38,7 +39,7 @@ export class Refusals {
 
   refused(refusal: Refusal): void {
     const now = this.parts.clock.now()
-    if (!this.allowed(refusal.address, now)) {
+    if (!this.allowed(addressKey(refusal.address), now)) {
       if (this.dropped++ === 0) this.droppedSince = now
       return
     }

@@ -57,7 +57,8 @@ describe('refusals', () => {
   test('of many addresses are bounded too, and one noisy address does not silence the others', async () => {
     for (let n = 0; n < 5_000; n++) house.registry.refused(refusal())
     house.registry.refused(refusal({ address: '192.0.2.9' }))
-    for (let n = 0; n < 20_000; n++) house.registry.refused(refusal({ address: `2001:db8::${n}` }))
+    for (let n = 0; n < 20_000; n++)
+      house.registry.refused(refusal({ address: `2001:db8:0:${n.toString(16)}::1` }))
     await house.registry.close()
     const events = await house.store.scan('event', { limit: 9_999 })
     assert.equal(events.filter(({ type }) => type === 'refused').length, 200)
@@ -69,6 +70,17 @@ describe('refusals', () => {
       counted.reduce((sum, count) => sum + count, 200),
       25_001,
     )
+  })
+
+  test('of one host that changes its IPv6 address are bounded as those of one address', async () => {
+    for (let n = 0; n < 1_000; n++) house.registry.refused(refusal({ address: `2001:db8::${n}` }))
+    house.registry.refused(refusal({ address: '192.0.2.9' }))
+    await house.registry.close()
+    const events = await house.store.scan('event', { limit: 9_999 })
+    assert.equal(events.filter(({ type }) => type === 'refused').length, 11)
+    // Told as it was.
+    assert.deepEqual(await eventsOf('2001:db8::3'), ['refused'])
+    assert.deepEqual(await eventsOf('192.0.2.9'), ['refused'])
   })
 
   test('write no more of what a peer sent than a line', async () => {
