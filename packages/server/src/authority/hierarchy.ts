@@ -1,6 +1,7 @@
 /**
- * The house's certification authorities: one offline root, one issuing CA per role. No key and no certificate serves two roles. An issuing CA that was rolled over stays here,
- * retired: it signs no certificate any more, but its CRL as long as it lives.
+ * The house's certification authorities: one offline root, one issuing CA per role. No key and no
+ * certificate serves two roles. An issuing CA that was rolled over stays here, retired: it signs no
+ * certificate any more, but its CRL as long as it lives.
  */
 import { type KeyObject, randomBytes } from 'node:crypto'
 import { hex } from '@countersign/core/codec'
