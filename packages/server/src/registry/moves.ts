@@ -14,8 +14,8 @@ import {
 } from './context.ts'
 import { lifecycle, type Move, type MoveActor, moved } from './lifecycle.ts'
 
-/** A device has a few certificates; beyond this something is wrong with it, and pages follow. */
-const certificatesMax = 10_000
+/** A device has a few certificates, or something is wrong with it. */
+const certificatesPage = 1_000
 /** More CAs than a house makes in centuries of rollovers. */
 const casMax = 1_000
 
@@ -143,11 +143,19 @@ export class Moves {
     })
   }
 
+  /** All of them, page by page: one that was left out would be on no CRL. */
   private async liveOf(device: string): Promise<CertificateRow[]> {
-    const rows = await this.parts.store.find('certificate', 'device', device, {
-      limit: certificatesMax,
-    })
-    return rows.filter(({ status }) => status !== 'revoked' && status !== 'void')
+    const live: CertificateRow[] = []
+    let after: string | undefined
+    do {
+      const rows = await this.parts.store.find('certificate', 'device', device, {
+        limit: certificatesPage,
+        ...(after === undefined ? {} : { after }),
+      })
+      live.push(...rows.filter(({ status }) => status !== 'revoked' && status !== 'void'))
+      after = rows.length < certificatesPage ? undefined : rows.at(-1)?.serial
+    } while (after !== undefined)
+    return live
   }
 
   private revocationOf({ serial }: CertificateRow, reason: RevocationReason): Write {

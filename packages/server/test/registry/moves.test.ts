@@ -33,6 +33,22 @@ describe('moves of the operator', () => {
     for await (const row of house.registry.revokedCertificates('maker')) assert.fail(row.serial)
   })
 
+  test('revoking a device revokes every certificate it has, however many', async () => {
+    const { device, certificate } = await enrol(house, { serial: 'A-1' })
+    const rows = Array.from({ length: 10_100 }, (_, n) => {
+      const serial = `7f${n.toString(16).padStart(6, '0')}`
+      return { ...certificate, serial, fingerprint: serial, x5t: serial }
+    })
+    await house.store.apply({
+      writes: rows.map((row) => ({ kind: 'insert', table: 'certificate', row })),
+    })
+    await house.registry.revoke(device.id, 'keyCompromise')
+    let revoked = 0
+    for await (const row of house.registry.revokedCertificates('owner'))
+      if (row.device === device.id) revoked++
+    assert.equal(revoked, rows.length + 1)
+  })
+
   test('retiring ends the certificates as cessation of operation, and is final', async () => {
     const { device } = await enrol(house, { serial: 'A-1' })
     await house.registry.retire(device.id)
