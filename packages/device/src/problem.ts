@@ -24,10 +24,14 @@ export function readProblem(answer: Answer): Problem {
   }
 }
 
+/** What a server asks for in earnest; one wrong answer must not silence a device for days. */
+const retryAfterMsMax = 3_600_000
+
 /** Seconds of a Retry-After header as milliseconds (RFC 9110 §10.2.3); a date is not taken: the clock may be wrong. */
 export function retryAfterMs(answer: Answer): number | undefined {
   const text = answer.headers['retry-after']
-  return text !== undefined && /^\d{1,6}$/.test(text) ? Number(text) * 1000 : undefined
+  if (text === undefined || !/^\d+$/.test(text)) return undefined
+  return Math.min(Number(text) * 1000, retryAfterMsMax)
 }
 
 /** Text of the other side goes to terminals: no control characters, no direction marks, bounded. */

@@ -107,6 +107,8 @@ test('what the other side says goes to a terminal as one harmless line', () => {
     assert.deepEqual([code, message], [undefined, 'it answered 403'])
   }
   assert.equal(retryAfterMs(answer('', { 'retry-after': '7' })), 7000)
+  for (const long of ['3601', '999999', '9'.repeat(400)])
+    assert.equal(retryAfterMs(answer('', { 'retry-after': long })), 3_600_000)
   assert.equal(
     retryAfterMs(answer('', { 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT' })),
     undefined,
