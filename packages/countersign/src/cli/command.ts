@@ -108,7 +108,7 @@ export class Line {
       'ERR_USAGE',
       `--${kebab(name)} is missing`,
       {},
-      { where: `--${kebab(name)}` },
+      { where: `--${kebab(name)}`, hint: 'Add --help to see what the command takes.' },
     )
   }
 

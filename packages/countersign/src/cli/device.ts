@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import type { DeviceEvent } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
+import { readInvitation } from './invitation.ts'
 import { outline, plain, type Terminal } from './terminal.ts'
 import { parseDuration } from './time.ts'
 
@@ -19,21 +20,25 @@ export function addDevice(program: Command, terminal: Terminal): void {
   addCommand(device, terminal, {
     usage: 'enroll',
     summary: 'Make a key in the element and get a certificate for it with an invitation.',
-    example:
-      'device enroll --server https://iot.example.com:8444 --token … --anchor … --serial SN-0001',
+    example: 'device enroll --invitation invitation.json --serial SN-0001',
     options: [
-      { flags: '--server <url>', text: 'as "identity invite" printed it', required: true },
-      { flags: '--token <token>', text: 'the invitation', required: true },
+      {
+        flags: '--invitation <file>',
+        text: 'what "identity invite --json" printed: server, token and anchor; - reads stdin',
+      },
+      { flags: '--server <url>', text: 'as "identity invite" printed it' },
+      { flags: '--token <token>', text: 'the one-time token; --invitation keeps it off the line' },
       {
         flags: '--anchor <sha256>',
         text: 'digest of the key that the server must chain to; nothing is sent before',
-        required: true,
       },
       { flags: '--serial <serial>', text: 'what the maker printed on the device', required: true },
       { flags: '--eui64 <eui64>', text: 'its EUI-64 (default: the server gives one)' },
       { flags: '--element <url>', text: 'secure element that keeps the key', default: 'software:' },
       state,
     ],
+    notes:
+      'Takes an invitation, or server, token and anchor each by its option; an option wins over the invitation.',
     run: enroll,
   })
   addCommand(device, terminal, {
@@ -92,12 +97,16 @@ function stateOf(line: Line): string {
 async function enroll(line: Line): Promise<void> {
   const { enroll: enrollDevice } = await import('@countersign/device')
   const eui64 = line.optional('eui64')
+  const file = line.optional('invitation')
+  const invitation = file === undefined ? {} : await readInvitation(file, line.terminal.stdin)
+  const word = (name: 'server' | 'token' | 'anchor'): string =>
+    line.optional(name) ?? invitation[name] ?? line.text(name)
   const enrolled = await line.terminal.during(
     'enrolling',
     enrollDevice({
-      server: line.text('server'),
-      token: line.text('token'),
-      anchor: line.text('anchor'),
+      server: word('server'),
+      token: word('token'),
+      anchor: word('anchor'),
       serial: line.text('serial'),
       element: line.text('element'),
       state: stateOf(line),

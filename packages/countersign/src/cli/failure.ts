@@ -19,6 +19,7 @@ const usageCodes: ReadonlySet<string> = new Set([
   'ERR_PARAMETER',
   'ERR_SERVER_URL',
   'ERR_ANCHOR_FORMAT',
+  'ERR_INVITATION_FILE',
   'ERR_SERIAL_FORMAT',
   'ERR_EUI64_FORMAT',
   'ERR_TOPIC_FORMAT',

@@ -1,6 +1,6 @@
 /** `countersign identity …`: who the devices are and what may happen to them. */
 import type { RevocationReason } from '@countersign/core/credential'
-import type { DeviceDocument } from '@countersign/server/control'
+import type { DeviceDocument, InvitationDocument } from '@countersign/server/control'
 import type { DeviceState } from '@countersign/server/ports'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
@@ -49,8 +49,25 @@ export function addIdentity(program: Command, terminal: Terminal): void {
       { flags: '--serial <serial>', text: 'the only serial number it is good for' },
     ],
     notes:
-      'Prints the token (shown once), the server to enrol at, and the anchor: the SHA-256 of the public key\nof the server CA, which the device checks before it sends anything.',
+      'Prints the token (shown once), the server to enrol at, and the anchor: the SHA-256 of the public key\nof the server CA, which the device checks before it sends anything. With --json into a file, "device enroll --invitation FILE"\ntakes all three, and the token stands in no process list.',
     run: invite,
+  })
+  addCommand(identity, terminal, {
+    usage: 'invitations',
+    summary: 'List the invitations that still admit a device; tokens are stored nowhere.',
+    example: 'identity invitations',
+    folder: true,
+    run: invitations,
+  })
+  addCommand(identity, terminal, {
+    usage: 'uninvite <id>',
+    summary: 'Withdraw an invitation; devices that enrolled with it stay.',
+    example: 'identity uninvite 877ece5bed9b1e1c',
+    folder: true,
+    run: async (line) => {
+      const withdrawn = await ask(line, 'identity.uninvite', { id: line.argument(0) })
+      line.terminal.data(withdrawn, () => record(Object.entries(withdrawn)))
+    },
   })
   addCommand(identity, terminal, {
     usage: 'list',
@@ -134,9 +151,10 @@ async function invite(line: Line): Promise<void> {
     expiresAt: parseTime(line.text('expires'), Date.now(), '--expires'),
     serial: line.optional('serial'),
   })
-  const { token, server, anchor, expires } = document
+  const { id, token, server, anchor, expires } = document
   line.terminal.data(document, () =>
     record([
+      ['id', id],
       ['token', token],
       ['server', server],
       ['anchor', anchor],
@@ -145,6 +163,31 @@ async function invite(line: Line): Promise<void> {
   )
   line.terminal.words(
     `\nOn the device:\n  countersign device enroll --server ${server} --token ${token} --anchor ${anchor} --serial ${line.optional('serial') ?? 'SERIAL'}`,
+  )
+}
+
+async function invitations(line: Line): Promise<void> {
+  const rows = await withHouse(line, async (house) => {
+    const all: InvitationDocument[] = []
+    for (;;) {
+      const page = await house.call('identity.invitations', {
+        after: all.at(-1)?.id,
+        limit: pageRows,
+      })
+      all.push(...page)
+      if (page.length < pageRows) return all
+    }
+  })
+  line.terminal.data(rows, () => (rows.length === 0 ? '' : invitationTable(rows)))
+  if (rows.length === 0) {
+    line.terminal.words('No open invitations. Make one with: countersign identity invite')
+  }
+}
+
+function invitationTable(rows: readonly InvitationDocument[]): string {
+  return table(
+    ['id', 'product', 'serial', 'count', 'used', 'expires'],
+    rows.map((row) => [row.id, row.product, row.serial, row.count, row.used, row.expires]),
   )
 }
 

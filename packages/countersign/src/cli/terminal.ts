@@ -133,13 +133,19 @@ export function outline(value: unknown, indent = ''): string {
   }
   if (typeof value !== 'object' || value === null) return `${indent}${plain(String(value))}`
   return Object.entries(value)
-    .filter(([, item]) => item !== null && item !== undefined)
+    .filter(([, item]) => !isEmpty(item))
     .map(([name, item]) =>
       typeof item === 'object'
         ? `${indent}${name}:\n${outline(item, `${indent}  `)}`
         : `${indent}${name}: ${plain(String(item))}`,
     )
     .join('\n')
+}
+
+/** A heading with nothing below it says nothing. */
+function isEmpty(item: unknown): boolean {
+  if (item === null || item === undefined) return true
+  return typeof item === 'object' && Object.keys(item).length === 0
 }
 
 function cell(value: string | number | null | undefined): string {

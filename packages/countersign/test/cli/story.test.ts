@@ -11,7 +11,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { countersign, document, type Outcome, passphraseFile, type Served, serve } from './bin.ts'
+import {
+  countersign,
+  document,
+  type Outcome,
+  outcome,
+  passphraseFile,
+  type Served,
+  serve,
+  start,
+} from './bin.ts'
 
 const run = promisify(execFile)
 
@@ -126,6 +135,34 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     assert.equal(shown['state'], 'active')
     assert.equal((shown['certificates'] as unknown[]).length, 1)
     assert.equal((await countersign(['device', 'renew', ...state])).code, 0)
+  })
+
+  it('a device takes the invitation as it was printed, from a file or stdin, until it is withdrawn', async () => {
+    const made = await document(['identity', 'invite', '--count', '3', ...folder])
+    const id = String(made['id'])
+    const printed = JSON.stringify(made)
+    await writeFile(file('invitation.json'), printed)
+    const enroll = (from: string, serial: string): string[] => {
+      const state = ['--state', file(`device-${serial}`)]
+      return ['device', 'enroll', '--invitation', from, '--serial', serial, ...state, '--json']
+    }
+    await document(enroll(file('invitation.json'), 'INV-1'))
+    const piped = start(enroll('-', 'INV-2'))
+    piped.stdin.end(printed)
+    assert.equal((await outcome(piped)).code, 0)
+
+    const mine = async (): Promise<readonly unknown[]> =>
+      (await list(['identity', 'invitations', ...folder])).filter((row) => row['id'] === id)
+    const [open] = await mine()
+    assert.deepEqual(open, { ...(open as object), id, product: 'default', count: 3, used: 2 })
+    assert.doesNotMatch(JSON.stringify(open), new RegExp(String(made['token'])))
+    assert.equal((await document(['identity', 'uninvite', id, ...folder]))['used'], 2)
+    assert.deepEqual(await mine(), [])
+    const again = await countersign(['identity', 'uninvite', id, '--json', ...folder])
+    assert.equal(failure(again).code, 'ERR_INVITATION_UNKNOWN')
+    const late = await countersign(enroll(file('invitation.json'), 'INV-3'))
+    assert.equal(late.code, 1)
+    assert.equal(failure(late).code, 'ERR_ENROLL_REFUSED')
   })
 
   it('an application hears what its name says and is gone when removed', async () => {

@@ -11,6 +11,8 @@ const verbs: readonly string[] = [
   'init',
   'serve',
   'identity invite',
+  'identity invitations',
+  'identity uninvite',
   'identity list',
   'identity show',
   'identity suspend',

@@ -48,6 +48,17 @@ export interface InviteDocument {
   readonly expires: string
 }
 
+/** An invitation without its token, which is stored nowhere. */
+export interface InvitationDocument {
+  readonly id: string
+  readonly product: string
+  readonly serial: string | null
+  readonly count: number
+  readonly used: number
+  readonly created: string
+  readonly expires: string
+}
+
 export interface ProductDocument {
   readonly name: string
   readonly credential: 'factory' | 'owner' | 'either'
@@ -179,6 +190,12 @@ export interface Operations {
     },
     InviteDocument,
   ]
+  /** Those that still admit somebody. */
+  'identity.invitations': [
+    { readonly after?: string | undefined; readonly limit: number },
+    readonly InvitationDocument[],
+  ]
+  'identity.uninvite': [{ readonly id: string }, InvitationDocument]
   'identity.list': [
     {
       readonly state?: DeviceState | undefined

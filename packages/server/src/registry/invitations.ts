@@ -5,19 +5,36 @@ import { matchesPattern } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import type { Milliseconds, Random } from '@countersign/core/ports'
 import type { TokenRow } from '../ports.ts'
-import { auditEvent, commit, misuse, type RegistryParts, refusal, sha256Hex } from './context.ts'
+import {
+  auditEvent,
+  commit,
+  misuse,
+  type RegistryParts,
+  refusal,
+  sha256Hex,
+  untilSettled,
+} from './context.ts'
 import type { Products } from './products.ts'
 
 /** 192 bits: nobody guesses one, so guessing needs no limit of its own. */
 const tokenBytes = 24
 const idDigits = 16
-const listMax = 1_000
+/** Rows that one look takes from the store. */
+const pageRows = 1_000
 
 export interface Invitation {
   readonly product: string
   readonly count: number
   readonly expiresAt: Milliseconds
   readonly serial?: string
+}
+
+export interface InvitationFilter {
+  /** Only those that still admit somebody. */
+  readonly open?: boolean
+  /** Those after this id. */
+  readonly after?: string | undefined
+  readonly limit?: number
 }
 
 export class Invitations {
@@ -56,8 +73,49 @@ export class Invitations {
     return { token, id: row.id }
   }
 
-  list(): Promise<readonly TokenRow[]> {
-    return this.parts.store.scan('token', { limit: listMax })
+  async list(filter: InvitationFilter): Promise<readonly TokenRow[]> {
+    const { open = false, limit = pageRows } = filter
+    const found: TokenRow[] = []
+    for (let { after } = filter; ; ) {
+      const page = await this.parts.store.scan('token', {
+        limit: pageRows,
+        ...(after === undefined ? {} : { after }),
+      })
+      const now = this.parts.clock.now()
+      for (const row of page) {
+        if (open && (row.used >= row.count || row.expiresAt <= now)) continue
+        found.push(row)
+        if (found.length === limit) return found
+      }
+      if (page.length < pageRows) return found
+      after = page.at(-1)?.id
+    }
+  }
+
+  /** The row goes, so that a reservation that has read it already finds nothing to be paid by. */
+  async withdraw(id: string): Promise<TokenRow> {
+    return untilSettled(async () => {
+      const row = await this.parts.store.get('token', id)
+      if (row === undefined)
+        throw new CallerError(
+          'ERR_INVITATION_UNKNOWN',
+          `there is no invitation ${id}`,
+          {},
+          { where: id, hint: 'See `countersign identity invitations` for their ids.' },
+        )
+      const { product, count, used } = row
+      const data = { product, count, used }
+      await commit(
+        this.parts,
+        {
+          conditions: [{ kind: 'equals', table: 'token', key: id, where: { used } }],
+          writes: [{ kind: 'delete', table: 'token', key: id }],
+          events: [auditEvent(this.parts, 'token.withdrawn', `token:${id}`, 'operator', data)],
+        },
+        [],
+      )
+      return row
+    })
   }
 
   /** Who may enrol by this token. A spent one still answers a retry, so being spent is the reservation's affair. */

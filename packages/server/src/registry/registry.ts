@@ -22,7 +22,7 @@ import { type AnchorDraft, Anchors } from './anchors.ts'
 import { Background } from './background.ts'
 import { RegistryCache } from './cache.ts'
 import type { RegistryParts } from './context.ts'
-import { type Invitation, Invitations } from './invitations.ts'
+import { type Invitation, type InvitationFilter, Invitations } from './invitations.ts'
 import { Issuing } from './issuing.ts'
 import { type DeviceFilter, LookUp } from './lookUp.ts'
 import { admitMaker, type MakerStanding } from './makers.ts'
@@ -36,6 +36,7 @@ export type {
   AnchorDraft,
   DeviceFilter,
   Invitation,
+  InvitationFilter,
   MakerStanding,
   ProductPolicy,
   RegistryParts,
@@ -117,8 +118,13 @@ export class Registry implements Gatekeeper {
     return this.#invitations.invite(invitation)
   }
 
-  invitations(): Promise<readonly TokenRow[]> {
-    return this.#invitations.list()
+  invitations(filter: InvitationFilter = {}): Promise<readonly TokenRow[]> {
+    return this.#invitations.list(filter)
+  }
+
+  /** Nobody enrols by it afterwards; who has, stays. Throws CallerError ERR_INVITATION_UNKNOWN. */
+  withdrawInvitation(id: string): Promise<TokenRow> {
+    return this.#invitations.withdraw(id)
   }
 
   /** Throws PeerError ERR_TOKEN_UNKNOWN or ERR_TOKEN_EXPIRED. */

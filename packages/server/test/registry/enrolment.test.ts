@@ -87,6 +87,42 @@ describe('enrolment', () => {
     assert.equal((await house.registry.invitations())[0]?.used, 1)
   })
 
+  test('an invitation is listed while it admits somebody, and admits nobody once withdrawn', async () => {
+    const { registry } = house
+    const invite = (count: number, expiresAt: number): Promise<{ token: string; id: string }> =>
+      registry.invite({ product: 'default', count, expiresAt })
+    const [open, spent] = [await invite(2, start + day), await invite(1, start + day)]
+    await invite(1, start + 1)
+    house.now = start + 1
+    const first = await enrol(house, { serial: 'A-1', token: open.token })
+    await enrol(house, { serial: 'A-2', token: spent.token })
+    const listed = await registry.invitations({ open: true })
+    assert.deepEqual(
+      listed.map(({ id, used }) => [id, used]),
+      [[open.id, 1]],
+    )
+    assert.equal((await registry.withdrawInvitation(open.id)).used, 1)
+    assert.deepEqual(await registry.invitations({ open: true }), [])
+    await assert.rejects(reserve({ serial: 'A-3', token: open.token }), {
+      code: 'ERR_TOKEN_UNKNOWN',
+    })
+    await assert.rejects(registry.withdrawInvitation(open.id), { code: 'ERR_INVITATION_UNKNOWN' })
+    assert.equal((await registry.admit(peerOf(first.certificate), 'https')).device.serial, 'A-1')
+    const told = await house.store.find('event', 'subject', `token:${open.id}`)
+    assert.deepEqual(
+      told.map(({ type }) => type),
+      ['token.made', 'token.withdrawn'],
+    )
+  })
+
+  test('a listing of open invitations goes on after the last page', async () => {
+    for (let n = 0; n < 5; n++) await token()
+    const all = await house.registry.invitations({ open: true })
+    const page = await house.registry.invitations({ open: true, limit: 2 })
+    const rest = await house.registry.invitations({ open: true, after: page.at(-1)?.id })
+    assert.deepEqual([...page, ...rest], all)
+  })
+
   test('fifty at once of the same request are one reservation', async () => {
     const t = await token(1)
     const outcomes = await Promise.all(

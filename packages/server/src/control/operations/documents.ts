@@ -12,6 +12,7 @@ import type {
   DeviceRow,
   ProductRow,
   Road,
+  TokenRow,
 } from '../../ports.ts'
 import type {
   AnchorDocument,
@@ -20,6 +21,7 @@ import type {
   CertificateDocument,
   DeadLetterDocument,
   DeviceDocument,
+  InvitationDocument,
   ProductDocument,
 } from '../contract.ts'
 
@@ -29,6 +31,12 @@ export function rfc3339(time: Milliseconds): string {
 
 function rfc3339OrNull(time: Milliseconds | null): string | null {
   return time === null ? null : rfc3339(time)
+}
+
+export function invitationDocument(row: TokenRow): InvitationDocument {
+  const { id, product, serial, count, used } = row
+  const created = rfc3339(row.createdAt)
+  return { id, product, serial, count, used, created, expires: rfc3339(row.expiresAt) }
 }
 
 export function deviceDocument(row: DeviceRow): DeviceDocument {

@@ -1,7 +1,7 @@
 /** Devices: invitations, look-ups and moves of the life cycle. The registry decides; this makes documents of what it says. */
 import { z } from 'zod'
 import type { DeviceState } from '../../ports.ts'
-import { certificateDocument, deviceDocument, rfc3339 } from './documents.ts'
+import { certificateDocument, deviceDocument, invitationDocument, rfc3339 } from './documents.ts'
 import { parameterError, revocationReason, type Table, text, time } from './operation.ts'
 import { deviceUrl, serverAnchor } from './serverFacts.ts'
 
@@ -23,6 +23,8 @@ const id = z.strictObject({ id: text })
 
 type Names =
   | 'identity.invite'
+  | 'identity.invitations'
+  | 'identity.uninvite'
   | 'identity.list'
   | 'identity.show'
   | 'identity.suspend'
@@ -63,6 +65,19 @@ export const identityOperations: Table<Names> = {
         expires: rfc3339(expiresAt),
       }
     },
+  },
+  'identity.invitations': {
+    params: z.strictObject({
+      after: text.optional(),
+      limit: z.number().int().min(1).max(listRowsMax),
+    }),
+    run: async (house, page) =>
+      (await house.registry.invitations({ ...page, open: true })).map(invitationDocument),
+  },
+  'identity.uninvite': {
+    params: id,
+    run: async (house, params) =>
+      invitationDocument(await house.registry.withdrawInvitation(params.id)),
   },
   'identity.list': {
     params: z.strictObject({

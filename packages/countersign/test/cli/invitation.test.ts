@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { describe, it } from 'node:test'
+import { readInvitation } from '../../src/cli/invitation.ts'
+import { outline } from '../../src/cli/terminal.ts'
+
+const whole = { token: 'the-token', server: 'https://localhost:8444', anchor: 'ab', count: 1 }
+
+describe('an invitation from standard input', () => {
+  it('gives its three words, however it is cut', async () => {
+    const bytes = JSON.stringify(whole)
+      .split('')
+      .map((one) => Buffer.from(one))
+    const { count: _, ...words } = whole
+    assert.deepEqual(await readInvitation('-', Readable.from(bytes)), words)
+  })
+
+  const bad: readonly [name: string, text: string][] = [
+    ['cut off', '{"token":"the-token"'],
+    ['a list', '["the-token"]'],
+    ['null', 'null'],
+    ['without an anchor', JSON.stringify({ ...whole, anchor: undefined })],
+    ['with a token that is no text', JSON.stringify({ ...whole, token: ['the-token'] })],
+    ['endless', ' '.repeat(16 * 1024 + 1)],
+  ]
+  for (const [name, text] of bad) {
+    it(`that is ${name} is refused and not repeated`, async () => {
+      await assert.rejects(readInvitation('-', Readable.from([text])), (error: Error) => {
+        assert.equal((error as { code?: string }).code, 'ERR_INVITATION_FILE')
+        assert.doesNotMatch(error.message, /the-token/)
+        return true
+      })
+    })
+  }
+})
+
+it('an outline has no heading with nothing below it', () => {
+  assert.equal(outline({ a: [], b: {}, c: { d: 1 }, e: null }), 'c:\n  d: 1')
+})
