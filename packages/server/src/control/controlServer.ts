@@ -42,7 +42,6 @@ export async function openControl(
   })
   server.maxConnections = connectionsMax
   await listen(server, endpoint)
-  // Before 0600 the folder's own 0700 keeps others out.
   if (process.platform !== 'win32') await chmod(endpoint, 0o600)
   return {
     endpoint,
@@ -90,7 +89,13 @@ async function listen(server: Server, endpoint: string): Promise<void> {
         ),
       ),
     )
-    server.listen(endpoint, resolve)
+    // The socket's file is made before `listen` returns: it must not be others' even until its mode is set.
+    const umask = process.platform === 'win32' ? undefined : process.umask(0o177)
+    try {
+      server.listen(endpoint, resolve)
+    } finally {
+      if (umask !== undefined) process.umask(umask)
+    }
   })
 }
 

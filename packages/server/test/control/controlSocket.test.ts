@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -43,6 +44,24 @@ describe('control socket', { skip: process.platform === 'win32' && 'modes are PO
   it('only the owner may open it', async (t) => {
     const { server } = await open(t, await folder(t), echo)
     assert.equal((await stat(server.endpoint)).mode & 0o777, 0o600)
+  })
+
+  it('nobody else may open it at any moment, whatever the umask and the mode of the folder', async (t) => {
+    const dir = await folder(t)
+    const endpoint = join(dir, 'control.sock')
+    const umask = process.umask(0)
+    t.after(() => process.umask(umask))
+    const listen: unknown = Reflect.get(Server.prototype, 'listen')
+    assert.ok(typeof listen === 'function')
+    let born = 0
+    t.mock.method(Server.prototype, 'listen', function (this: Server, ...args: unknown[]) {
+      const server: unknown = Reflect.apply(listen, this, args)
+      born = statSync(endpoint).mode & 0o777
+      return server
+    })
+    await open(t, dir, echo)
+    assert.equal(born, 0o600)
+    assert.equal(process.umask(), 0)
   })
 
   it('an error keeps its class, code, place and hint', async (t) => {
