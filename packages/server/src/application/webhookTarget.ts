@@ -21,6 +21,7 @@ for (const [net, prefix] of [
   ['169.254.0.0', 16],
   ['172.16.0.0', 12],
   ['192.0.0.0', 24],
+  ['192.88.99.0', 24], // the relays of 6to4, now nobody's (RFC 7526)
   ['192.168.0.0', 16],
   ['198.18.0.0', 15],
   ['224.0.0.0', 4],
@@ -31,7 +32,9 @@ for (const [net, prefix] of [
   ['::', 96], // unspecified, loopback, IPv4-compatible
   ['64:ff9b::', 96], // NAT64: an IPv4 address in disguise, also a private one
   ['64:ff9b:1::', 48],
+  ['::ffff:0:0:0', 96], // IPv4-translated (RFC 2765), the same
   ['100::', 64],
+  ['2001::', 32], // Teredo, the same
   ['2002::', 16], // 6to4, the same
   ['fc00::', 7],
   ['fe80::', 10],
