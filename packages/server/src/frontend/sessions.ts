@@ -249,7 +249,11 @@ export class Sessions {
     session.device = id
     if (sessions.size <= this.#parts.limits.connectionsPerDeviceMax) return
     const [oldest] = sessions
-    oldest?.socket.destroy()
+    if (oldest === undefined) return
+    // It leaves now: its socket closes some turns later, and until then the next one would find it the oldest again.
+    this.#leave(oldest)
+    oldest.standing = { kind: 'unavailable' }
+    oldest.socket.destroy()
   }
 
   /** True when it was among the admitted. */

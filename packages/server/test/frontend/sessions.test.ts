@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { anchorOf } from '../../src/compose/anchors.ts'
-import type { Applied, Store } from '../../src/ports.ts'
+import type { Applied, Gatekeeper, Store } from '../../src/ports.ts'
 import { enrol } from '../authority/estClient.ts'
 import { day, hour, newKey, requestFor, verified } from '../authority/house.ts'
 import { DoorHouse, type Line, post, type Shown, shown, turn } from './house.ts'
@@ -177,6 +177,33 @@ describe('a session at the https door', () => {
       lines.push(await house.session(device))
     await lines[0]?.closed
     for (const line of lines.slice(1)) await stays(line)
+  })
+
+  it('of one device: many that are let in together leave as few as one after the other', async () => {
+    const gate = Promise.withResolvers<void>()
+    const slow: Gatekeeper = {
+      admit: async (peer, road) => {
+        const admitted = await other.house.registry.admit(peer, road)
+        await gate.promise
+        return admitted
+      },
+      refused: (refusal) => other.house.registry.refused(refusal),
+    }
+    const other: DoorHouse = await DoorHouse.create({ parts: { registry: slow } })
+    try {
+      const device = await other.device()
+      const lines = Array.from({ length: 40 }, () => other.connect(device))
+      await Promise.all(lines.map((line) => line.secure))
+      for (const line of lines) line.write(post('hello', 'x'))
+      for (let n = 0; n < 20; n++) await turn()
+      gate.resolve()
+      await Promise.all(lines.map((line) => Promise.race([line.received('"id":'), line.closed])))
+      for (let n = 0; n < 50; n++) await turn()
+      const { connectionsPerDeviceMax } = other.limits
+      assert.equal(lines.filter((line) => line.isOpen).length, connectionsPerDeviceMax)
+    } finally {
+      await other.close()
+    }
   })
 
   it('that waits for the store is answered before the door closes', async () => {
