@@ -1,6 +1,6 @@
 /**
  * Attempts that were turned away, in the audit log and to the applications. An attacker chooses how many there are, so they are bounded
- * for each address and overall; what is dropped is counted, and the count is an event too.
+ * for each address, for each known device and overall; what is dropped is counted, and the count is an event too.
  */
 import type { Milliseconds } from '@countersign/core/ports'
 import { addressKey } from '../address.ts'
@@ -11,9 +11,10 @@ import { auditEvent, commit, type RegistryParts, randomHex } from './context.ts'
 
 /** An event costs about 1 KiB on disk: overall at most 170 MiB a day, and a burst that shows what is going on. */
 const overall = { burst: 200, perSecond: 2 }
-const perAddress = { burst: 10, perSecond: 0.1 }
-/** Addresses remembered; beyond it the one unseen for longest starts anew, and the overall bound still holds. */
-const addressesMax = 10_000
+/** Of one address, and of one known device. */
+const perSource = { burst: 10, perSecond: 0.1 }
+/** Sources remembered; beyond it the one unseen for longest starts anew, and the overall bound still holds. */
+const sourcesMax = 10_000
 /** What a peer can make us write of it. */
 const textMax = 300
 
@@ -26,7 +27,7 @@ type Rate = typeof overall
 export class Refusals {
   private readonly parts: RegistryParts
   private readonly background: Background
-  private readonly addresses = new Map<string, Bucket>()
+  private readonly sources = new Map<string, Bucket>()
   private readonly all: Bucket
   private dropped = 0
   private droppedSince: Milliseconds = 0
@@ -39,10 +40,22 @@ export class Refusals {
 
   refused(refusal: Refusal): void {
     const now = this.parts.clock.now()
-    if (!this.allowed(addressKey(refusal.address), now)) {
-      if (this.dropped++ === 0) this.droppedSince = now
-      return
-    }
+    if (this.allowed(addressKey(refusal.address), now)) return this.write(refusal)
+    const { device, fingerprint } = refusal
+    if (device === undefined && fingerprint === undefined) return this.drop(now)
+    // A device that we know has a bound of its own: what else knocks from its address, or through its gateway, does not hide why it stays out.
+    this.background.run(async () => {
+      const known = device ?? (await this.deviceOf(fingerprint))
+      if (known === undefined || !this.allowed(known, now)) this.drop(now)
+      else this.write({ ...refusal, device: known })
+    })
+  }
+
+  private drop(now: Milliseconds): void {
+    if (this.dropped++ === 0) this.droppedSince = now
+  }
+
+  private write(refusal: Refusal): void {
     const { dropped, droppedSince } = this
     this.dropped = 0
     this.background.run(async () => {
@@ -98,20 +111,20 @@ export class Refusals {
     return auditEvent(this.parts, 'refusals.dropped', 'house', 'system', { count, since })
   }
 
-  private allowed(address: string, now: Milliseconds): boolean {
-    const known = this.addresses.get(address)
-    const bucket = known ?? { tokens: perAddress.burst, at: now }
+  private allowed(source: string, now: Milliseconds): boolean {
+    const known = this.sources.get(source)
+    const bucket = known ?? { tokens: perSource.burst, at: now }
     // Put at the end: the first of the map is the one unseen for longest.
-    this.addresses.delete(address)
-    this.addresses.set(address, bucket)
-    if (this.addresses.size > addressesMax) this.forgetFirst()
-    // The address first: what it may not say does not use up what others may.
-    return take(bucket, perAddress, now) && take(this.all, overall, now)
+    this.sources.delete(source)
+    this.sources.set(source, bucket)
+    if (this.sources.size > sourcesMax) this.forgetFirst()
+    // The source first: what it may not say does not use up what others may.
+    return take(bucket, perSource, now) && take(this.all, overall, now)
   }
 
   private forgetFirst(): void {
-    const first = this.addresses.keys().next()
-    if (first.done !== true) this.addresses.delete(first.value)
+    const first = this.sources.keys().next()
+    if (first.done !== true) this.sources.delete(first.value)
   }
 }
 

@@ -89,9 +89,11 @@ export class Registry implements Gatekeeper {
   }
 
   /** Before the store is closed: tells the log what it has only counted until now. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    // What is still being looked up may be dropped and counted.
+    await this.#background.settled()
     this.#refusals.flush()
-    return this.#background.settled()
+    await this.#background.settled()
   }
 
   // --- Products and invitations ---------------------------------------------------------------------------------------

@@ -54,6 +54,26 @@ describe('refusals', () => {
     assert.deepEqual(JSON.parse(dropped?.data ?? ''), { count: 990, since: start })
   })
 
+  test('of a known device are told although its address is noisy, and bounded as well', async () => {
+    const { device, certificate } = await enrol(house, { serial: 'A-1' })
+    const fingerprint = certificate.fingerprint ?? ''
+    for (let n = 0; n < 100; n++) house.registry.refused(refusal())
+    for (let n = 0; n < 100; n++) house.registry.refused(refusal({ fingerprint: 'e'.repeat(64) }))
+    for (let n = 0; n < 100; n++) house.registry.refused(refusal({ fingerprint }))
+    await house.registry.settled()
+    const told = (await eventsOf(device.id)).filter((type) => type === 'refused')
+    assert.equal(told.length, 10)
+    assert.deepEqual(await eventsOf('e'.repeat(64)), [])
+    await house.registry.close()
+    const counted = (await house.store.find('event', 'subject', 'house'))
+      .filter(({ type }) => type === 'refusals.dropped')
+      .map(({ data }) => Number(JSON.parse(data).count))
+    assert.equal(
+      counted.reduce((sum, count) => sum + count, 20),
+      300,
+    )
+  })
+
   test('of many addresses are bounded too, and one noisy address does not silence the others', async () => {
     for (let n = 0; n < 5_000; n++) house.registry.refused(refusal())
     house.registry.refused(refusal({ address: '192.0.2.9' }))
