@@ -8,6 +8,8 @@ const pageSize = 500
 /** A device has a few; a runaway renewal loop must not fill a screen. */
 const certificatesMax = 1_000
 
+const nameOf = /^(urn:dev:mac:)?(.*)$/s
+
 export interface DeviceFilter {
   readonly state?: DeviceState | undefined
   readonly product?: string | undefined
@@ -23,30 +25,24 @@ export class LookUp {
     this.parts = parts
   }
 
-  /** By URN, by EUI-64 (also with colons or dashes, either case), or by serial number. */
+  /**
+   * By URN, by EUI-64 (also with colons or dashes, either case), or by serial number. A device chooses its serial number, which may look
+   * like the EUI-64 of another: only the URN is never in doubt.
+   */
   async find(text: string): Promise<DeviceRow> {
-    const bare = text
-      .trim()
-      .toLowerCase()
-      .replace(/^urn:dev:mac:/, '')
-      .replace(/[:-]/g, '')
-    if (/^[0-9a-f]{16}$/.test(bare)) {
-      const row = await this.parts.store.get('device', deviceId(bare))
-      if (row !== undefined) return row
-    }
-    const rows = await this.parts.store.find('device', 'serial', text.trim())
-    const [row, second] = rows
+    const name = text.trim()
+    const [, urn = '', digits = ''] = nameOf.exec(name.toLowerCase()) ?? []
+    const eui64 = digits.replaceAll(/[:-]/g, '')
+    const named = /^[0-9a-f]{16}$/.test(eui64)
+      ? await this.parts.store.get('device', deviceId(eui64))
+      : undefined
+    const rows = urn === '' ? await this.parts.store.find('device', 'serial', name) : []
+    const found = new Map(
+      [...(named === undefined ? [] : [named]), ...rows].map((row) => [row.id, row]),
+    )
+    const [row, second] = found.values()
     if (row === undefined) throw misuse('ERR_DEVICE_UNKNOWN', `no device is called ${text}`, text)
-    if (second !== undefined)
-      throw new CallerError(
-        'ERR_DEVICE_AMBIGUOUS',
-        `${rows.length} devices have the serial number ${text}`,
-        {},
-        {
-          where: rows.map(({ product, id }) => `${product}: ${id}`).join(', '),
-          hint: 'Name it by its id.',
-        },
-      )
+    if (second !== undefined) throw ambiguous(text, [...found.values()])
     return row
   }
 
@@ -94,4 +90,16 @@ export class LookUp {
     if (product !== undefined) return store.find('device', 'product', product, options)
     return store.scan('device', options)
   }
+}
+
+function ambiguous(text: string, rows: readonly DeviceRow[]): CallerError<'ERR_DEVICE_AMBIGUOUS'> {
+  return new CallerError(
+    'ERR_DEVICE_AMBIGUOUS',
+    `${rows.length} devices have the serial number or EUI-64 ${text}`,
+    {},
+    {
+      where: rows.map(({ product, id }) => `${product}: ${id}`).join(', '),
+      hint: 'Name it by its id.',
+    },
+  )
 }

@@ -119,6 +119,9 @@ describe('why', () => {
     assert.equal((await house.registry.why('A-1')).verdict, 'It is enrolled and has not come yet.')
     await house.registry.admit(peerOf(certificate), 'https')
     const why = await house.registry.why(device.eui64)
+    // Times are told in words, also those that the log keeps in milliseconds.
+    assert.doesNotMatch(JSON.stringify(why.history), /"notAfter":\d/)
+    assert.match(JSON.stringify(why.history), /"notAfter":"20/)
     assert.deepEqual(await house.registry.why(certificate.fingerprint ?? ''), why)
     assert.equal(why.verdict, 'It is let in.')
     assert.equal(why.device?.id, device.id)
@@ -205,6 +208,21 @@ describe('look-ups', () => {
       ' A-1 ',
     ])
       assert.equal((await house.registry.find(name)).id, device.id, name)
+  })
+
+  test('a device that took another one’s EUI-64 for its serial number is never mistaken for it', async () => {
+    const { device: victim } = await enrol(house, { serial: 'A-1' })
+    for (const [n, serial] of [
+      victim.eui64,
+      victim.eui64.replaceAll(/..(?=.)/g, '$&-'),
+    ].entries()) {
+      const { device: thief } = await enrol(house, { serial, key: `thief ${n}` })
+      // Whom does the operator mean? To revoke the wrong one would be for ever.
+      await assert.rejects(house.registry.find(serial), { code: 'ERR_DEVICE_AMBIGUOUS' })
+      assert.equal((await house.registry.find(victim.id)).id, victim.id)
+      assert.equal((await house.registry.find(thief.id)).id, thief.id)
+    }
+    assert.equal((await house.registry.find('A-1')).id, victim.id)
   })
 
   test('a serial number that looks like an EUI-64 is found', async () => {
