@@ -2,6 +2,7 @@
  * Files that survive a power cut: written beside, flushed, renamed over, and the folder flushed too, so that after a crash
  * there is the old content or the new one and nothing between.
  */
+import { mkdirSync, statSync } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
@@ -32,5 +33,21 @@ export async function syncFolder(path: string): Promise<void> {
     await folder.sync()
   } finally {
     await folder?.close()
+  }
+}
+
+/**
+ * Makes a folder and those above it; one that is there stays as it is. mkdir with `recursive` does the same, but never returns where a
+ * file system answers "no such file" in a folder that exists (Linux: below /proc).
+ */
+export function makeFolders(path: string, mode: number): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
+  const above = dirname(path)
+  if (above !== path) makeFolders(above, mode)
+  try {
+    mkdirSync(path, { mode })
+  } catch (error) {
+    // Somebody else made it meanwhile.
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error
   }
 }

@@ -2,9 +2,10 @@
  * The state folder of a device (mode 0700): identity, element, counter of readings, outbox, lock. Whoever holds a `DeviceState`
  * holds the lock; `show` reads without it.
  */
-import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
+import { chmod, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CallerError } from '@countersign/core/errors'
+import { makeFolders } from '@countersign/element/durable'
 import { errorCode } from '@countersign/element/shapes'
 import type { SoftwareElement } from '@countersign/element/software'
 import { softwareUrl } from '@countersign/element/url'
@@ -113,7 +114,7 @@ export function notEnrolled(folder: string): CallerError<DeviceErrorCode> {
 }
 
 async function prepareFolder(folder: string, create: boolean): Promise<void> {
-  if (create) await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (create) makeFolders(folder, 0o700)
   let mode: number
   try {
     ;({ mode } = await stat(folder))

@@ -2,11 +2,11 @@
  * The data folder: mode 0700, one owner at a time, marked with the version of its layout and with whether `demo` made it.
  * What lies in it beside the database (keys, configuration) belongs to others.
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { AdapterError, CallerError } from '@countersign/core/errors'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
-import { writeDurably } from '@countersign/element/durable'
+import { makeFolders, writeDurably } from '@countersign/element/durable'
 import { z } from 'zod'
 import { type FolderErrorCode, type FolderLock, takeLock } from './folderLock.ts'
 
@@ -44,7 +44,7 @@ export async function makeFolder(
   options: { readonly clock: Clock; readonly demo?: boolean },
 ): Promise<DataFolder> {
   const path = resolve(dir)
-  mkdirSync(path, { recursive: true, mode: folderMode })
+  makeFolders(path, folderMode)
   if (readdirSync(path).length > 0)
     throw new CallerError<FolderErrorCode>(
       'ERR_FOLDER_EXISTS',

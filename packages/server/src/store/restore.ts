@@ -8,7 +8,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir } from 'node:f
 import { dirname, join, resolve, sep } from 'node:path'
 import { CallerError, PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
-import { syncFolder } from '@countersign/element/durable'
+import { makeFolders, syncFolder } from '@countersign/element/durable'
 import {
   backupVersion,
   chunks,
@@ -44,7 +44,7 @@ export async function restoreFolder(source: string, dir: string): Promise<Restor
   const there = existsSync(path)
   if (there && (await readdir(path)).length > 0) throw folderExists(path)
   const beside = `${path}.${randomBytes(6).toString('hex')}.restoring`
-  await mkdir(beside, { recursive: true, mode: 0o700 })
+  makeFolders(beside, 0o700)
   try {
     const manifest = await extract(source, beside)
     checkDatabase(join(beside, databaseFile))

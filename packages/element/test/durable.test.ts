@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { makeFolders } from '../src/durable.ts'
+
+const base = mkdtempSync(join(tmpdir(), 'countersign-durable-'))
+after(() => rmSync(base, { recursive: true }))
+
+test('a folder is made with those above it, and one that is there is left alone', () => {
+  const folder = join(base, 'a', 'b', 'c')
+  makeFolders(folder, 0o700)
+  makeFolders(folder, 0o755)
+  assert.ok(statSync(folder).isDirectory())
+  if (process.platform !== 'win32') assert.equal(statSync(folder).mode & 0o777, 0o700)
+})
+
+test('a file in the way is an error', () => {
+  const file = join(base, 'file')
+  writeFileSync(file, '')
+  assert.throws(() => makeFolders(file, 0o700), { code: 'EEXIST' })
+  assert.throws(() => makeFolders(join(file, 'x', 'y'), 0o700), { code: 'EEXIST' })
+})
+
+test('a folder that cannot be made below /proc is an error and no endless loop', {
+  skip: process.platform === 'linux' ? false : '/proc is of Linux',
+}, () => {
+  assert.throws(() => makeFolders('/proc/countersign/x', 0o700), { code: 'ENOENT' })
+})
