@@ -17,7 +17,7 @@ import { isTransient } from './send.ts'
 import { type DeviceState, openState } from './state/folder.ts'
 import type { Identity } from './state/identity.ts'
 import { parseTarget, type ServerTarget } from './target.ts'
-import type { World } from './world.ts'
+import type { Listener, World } from './world.ts'
 
 export interface EnrollOptions {
   /** `https://host:port`. */
@@ -33,6 +33,8 @@ export interface EnrollOptions {
   /** Ends the attempts; the next call goes on where this one was. */
   readonly signal?: AbortSignal
   readonly world?: World
+  /** Hears `unreachable` before each further attempt. */
+  readonly listener?: Listener
 }
 
 export interface EnrollResult extends CertificateReport {
@@ -108,7 +110,7 @@ function sameAttempt(found: Identity, wanted: Identity): boolean {
 async function attempt(
   state: DeviceState,
   target: ServerTarget,
-  { token, signal }: EnrollOptions,
+  { token, signal, listener }: EnrollOptions,
   world: World,
 ): Promise<string> {
   const { identity } = state
@@ -129,7 +131,10 @@ async function attempt(
     } catch (error) {
       const last = failures + 1 >= attemptsMax || signal?.aborted === true
       if (last || !isTransient(error)) throw error
-      await world.wait(backoffMs(failures, brokenBackoff, world.random), signal)
+      const retryInMs = backoffMs(failures, brokenBackoff, world.random)
+      const { code, message, hint } = error
+      listener?.({ event: 'unreachable', code, message, hint, retryInMs })
+      await world.wait(retryInMs, signal)
     } finally {
       signal?.removeEventListener('abort', stop)
       connection.close()

@@ -76,7 +76,10 @@ async function drainPatiently(
       const asked = error instanceof Later ? (error.afterMs ?? 0) : 0
       // A long "come again" is for `run`; a command that waits for minutes looks dead.
       if (asked > brokenBackoff.maxMs / 2) throw error
-      await world.wait(Math.max(own, asked))
+      const retryInMs = Math.max(own, asked)
+      const { code, message, hint } = error
+      listener({ event: 'unreachable', code, message, hint, retryInMs })
+      await world.wait(retryInMs)
     }
   }
 }

@@ -110,6 +110,7 @@ async function enroll(line: Line): Promise<void> {
       serial: line.text('serial'),
       element: line.text('element'),
       state: stateOf(line),
+      listener: (event) => sayTrouble(line.terminal, event),
       ...(eui64 === undefined ? {} : { eui64 }),
     }),
   )
@@ -163,11 +164,20 @@ function sayTrouble(terminal: Terminal, event: DeviceEvent): void {
   if (event.event !== 'sent' && event.event !== 'connected') terminal.words(sentence(event))
 }
 
-/** One line: the event, then what it carries. */
-function sentence(event: DeviceEvent): string {
+/** One line: the event, what it carries, and what went wrong in words. */
+export function sentence(event: DeviceEvent): string {
   const { event: name, ...rest } = event
-  const facts = Object.entries(rest)
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${key}=${plain(String(value))}`)
-  return [name, ...facts].join(' ')
+  const { code, message, hint, retryInMs, ...carried } = { ...noTrouble, ...rest }
+  const facts = Object.entries(carried).map(([key, value]) => ` ${key}=${plain(String(value))}`)
+  const trouble = message === undefined ? '' : `: ${plain(message)} [${plain(code)}]`
+  const again = retryInMs === undefined ? '' : `, again in ${(retryInMs / 1000).toFixed(1)} s`
+  const advice = hint === undefined ? '' : `\n  ${plain(hint)}`
+  return `${name}${facts.join('')}${trouble}${again}${advice}`
 }
+
+const noTrouble: {
+  readonly code?: string
+  readonly message?: string
+  readonly hint?: string | undefined
+  readonly retryInMs?: number
+} = {}
