@@ -1,4 +1,5 @@
 /** `countersign product …`: the policy of a kind of device. */
+import { CallerError } from '@countersign/core/errors'
 import type { ProductDocument, ProductParams } from '@countersign/server/control'
 import type { Road } from '@countersign/server/ports'
 import type { Command } from 'commander'
@@ -47,7 +48,7 @@ export function addProduct(program: Command, terminal: Terminal): void {
     example: 'product set thermometer --road https --assurance-min 1',
     folder: true,
     options: policy,
-    run: async (line) => say(line, await ask(line, 'product.set', paramsOf(line))),
+    run: set,
   })
   addCommand(product, terminal, {
     usage: 'list',
@@ -56,6 +57,19 @@ export function addProduct(program: Command, terminal: Terminal): void {
     folder: true,
     run: list,
   })
+}
+
+async function set(line: Line): Promise<void> {
+  const { name, ...changes } = paramsOf(line)
+  if (Object.values(changes).every((value) => value === undefined)) {
+    throw new CallerError(
+      'ERR_USAGE',
+      'nothing was said that could change',
+      {},
+      { where: name, hint: 'Give an option, such as --assurance-min 1; --help lists them.' },
+    )
+  }
+  say(line, await ask(line, 'product.set', { name, ...changes }))
 }
 
 function paramsOf(line: Line): ProductParams {

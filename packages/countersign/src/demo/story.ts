@@ -15,7 +15,7 @@ export interface Story {
 }
 
 /** Steps line up here. */
-const nameWidth = 78
+const nameWidth = 84
 
 export function createStory(output: NodeJS.WritableStream, quiet: boolean): Story {
   const steps: StepObservation[] = []

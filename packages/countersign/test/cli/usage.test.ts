@@ -89,14 +89,16 @@ describe('the line', () => {
   })
 
   it('a wrong line ends with 2, words on stderr, the nearest right word', async () => {
-    const [verb, option, lone, choice, missing] = await Promise.all([
+    const [verb, option, lone, choice, missing, nothing, token] = await Promise.all([
       countersign(['identity', 'revok', 'x']),
       countersign(['identity', 'list', '--stat', 'active']),
       countersign(['identity']),
       countersign(['identity', 'revoke', 'x', '--reason', 'boredom']),
       countersign(['identity', 'revoke']),
+      countersign(['product', 'set', 'default']),
+      countersign(['device', 'enroll', '--serial', 'SN-1']),
     ])
-    for (const outcome of [verb, option, lone, choice, missing]) {
+    for (const outcome of [verb, option, lone, choice, missing, nothing, token]) {
       assert.equal(outcome.code, 2, outcome.stderr)
       assert.equal(outcome.stdout, '')
       assert.match(outcome.stderr, /hint: /)
