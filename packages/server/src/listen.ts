@@ -35,7 +35,7 @@ function listenError(
       {},
       {
         where,
-        hint: `choose another port: --listen ${door}=${at.host}:<port>, 0 for any free one`,
+        hint: `Choose another port: --listen ${door}=${at.host}:<port>, 0 for any free one.`,
         cause,
       },
     )
@@ -45,7 +45,7 @@ function listenError(
     {},
     {
       where,
-      hint: 'check that the address belongs to this machine and that the port is allowed',
+      hint: 'Check that the address belongs to this machine and that the port is allowed.',
       cause,
     },
   )

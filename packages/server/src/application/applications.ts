@@ -129,7 +129,7 @@ export class Applications {
       {},
       {
         where: 'name',
-        hint: 'countersign application list shows them',
+        hint: 'See `countersign application list`.',
       },
     )
   }
@@ -255,7 +255,7 @@ export class Applications {
         {},
         {
           where: 'webhook',
-          hint: 'it reads the events door: GET /api/v1/events with its token',
+          hint: 'It reads the events door: GET /api/v1/events with its token.',
         },
       )
     const parts = { clock, timers, targets, limits: this.#limits }
@@ -272,7 +272,7 @@ export class Applications {
       {},
       {
         where: 'name',
-        hint: 'remove one, or let one application distribute to others',
+        hint: 'Remove one, or let one application distribute to others.',
       },
     )
   }
@@ -288,7 +288,7 @@ export class Applications {
         {},
         {
           where: 'name',
-          hint: 'choose another name, or remove that one first',
+          hint: 'Choose another name, or remove that one first.',
           cause,
         },
       )
@@ -328,7 +328,7 @@ function badName(name: string): CallerError<ApplicationErrorCode> {
     {},
     {
       where: 'name',
-      hint: '1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first',
+      hint: 'A name has 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first.',
     },
   )
 }

@@ -69,7 +69,7 @@ export class WebhookTargets {
     if (url.protocol === 'http:' && !isSelf(host) && !this.#trusted.has(host))
       throw badUrl(
         'is plain http beyond this machine',
-        'use https, or name the host in webhooks.trustedHosts',
+        'Use https, or name the host in webhooks.trustedHosts of config.json.',
       )
     if (isIP(host) !== 0) this.#vet(host, host)
     return url
@@ -101,7 +101,7 @@ export class WebhookTargets {
         {},
         {
           where: 'webhook',
-          hint: 'name the host in webhooks.trustedHosts of config.json if it is meant',
+          hint: 'Name the host in webhooks.trustedHosts of config.json if it is meant.',
         },
       )
   }
@@ -126,7 +126,7 @@ function badUrl(what: string, hint?: string): CallerError<WebhookErrorCode> {
     {},
     {
       where: 'webhook',
-      hint: hint ?? 'for instance https://example.com/hook',
+      hint: hint ?? 'For instance https://example.com/hook.',
     },
   )
 }

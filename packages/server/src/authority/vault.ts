@@ -19,7 +19,7 @@ import {
 } from 'node:crypto'
 import { access, chmod, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CallerError } from '@countersign/core/errors'
+import { CallerError, isCountersignError } from '@countersign/core/errors'
 import { writeDurably } from '@countersign/element/durable'
 import type { Sealer } from '../ports.ts'
 import {
@@ -183,13 +183,29 @@ export class Vault implements Sealer {
   /** `file`: where the operator has put it; the folder itself when absent. */
   async openRootKey(passphrase: string, file?: string): Promise<KeyObject> {
     const path = file ?? join(this.#directory, rootKeyFile)
-    const { secret } = await unwrap(rootKeyFile, await readText(path), passphrase)
+    const secret = await this.#rootSecret(path, passphrase)
     try {
       return privateKeyOf(secret)
     } catch (cause) {
       throw corrupt(rootKeyFile, 'not a private key', cause)
     } finally {
       secret.fill(0)
+    }
+  }
+
+  /** The file was named by hand: a wrong one is a slip, and no reason to restore anything. */
+  async #rootSecret(path: string, passphrase: string): Promise<Uint8Array> {
+    const text = await readText(path)
+    try {
+      return (await unwrap(rootKeyFile, text, passphrase)).secret
+    } catch (cause) {
+      if (!isCountersignError(cause) || cause.code !== 'ERR_VAULT_CORRUPT') throw cause
+      throw new CallerError<VaultErrorCode>(
+        'ERR_VAULT_CORRUPT',
+        'this is not the root key that "init" made',
+        {},
+        { where: path, hint: 'Give keys/root.key from where it was carried to.', cause },
+      )
     }
   }
 }

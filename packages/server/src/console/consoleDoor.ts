@@ -77,7 +77,7 @@ export class ConsoleDoor {
         {},
         {
           where: `console on ${at.host}:${at.port}`,
-          hint: 'listen on 127.0.0.1, or turn TLS on for the console',
+          hint: 'Listen on 127.0.0.1, or turn TLS on for the console.',
         },
       )
     return await listen(this.#server, 'console', at)

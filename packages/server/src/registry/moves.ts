@@ -3,7 +3,15 @@
  * message to the applications, then notices: live sessions end before the command answers.
  */
 import type { RevocationReason } from '@countersign/core/credential'
-import type { CertificateRow, Condition, DeviceRow, Notice, Write } from '../ports.ts'
+import { CallerError } from '@countersign/core/errors'
+import type {
+  CertificateRow,
+  Condition,
+  DeviceRow,
+  Notice,
+  RegistryErrorCode,
+  Write,
+} from '../ports.ts'
 import {
   auditEvent,
   commit,
@@ -47,7 +55,7 @@ export class Moves {
     return untilSettled(async () => {
       const row = await this.parts.store.get('certificate', serial)
       if (row === undefined || row.status === 'void')
-        throw misuse('ERR_CERT_UNKNOWN', `there is no certificate ${serial}`, serial)
+        throw noCertificate(`there is no certificate ${serial}`, serial)
       if (row.status === 'revoked') return row
       const revokedAt = this.parts.clock.now()
       const { status, device } = row
@@ -85,7 +93,7 @@ export class Moves {
     const cas = await this.parts.store.scan('ca', { limit: casMax })
     const ca = cas.find((one) => one.fingerprint === fingerprint)
     if (ca === undefined || fingerprint === null)
-      throw misuse('ERR_CERT_UNKNOWN', `there is no CA with certificate ${serial}`, serial)
+      throw noCertificate(`there is no CA with certificate ${serial}`, serial)
     if (ca.status === 'active')
       throw misuse('ERR_CA_ACTIVE', `the CA ${ca.name} is in use and cannot be revoked`, serial)
     return {
@@ -167,4 +175,10 @@ export class Moves {
       set: { status: 'revoked', revokedAt, reason },
     }
   }
+}
+
+/** An operator has mistyped; the remedy of this code is for a device that shows what nobody knows. */
+function noCertificate(message: string, serial: string): CallerError<RegistryErrorCode> {
+  const hint = 'Give the serial number in hex, as `countersign identity show` lists it.'
+  return new CallerError('ERR_CERT_UNKNOWN', message, {}, { where: serial, hint })
 }

@@ -141,7 +141,14 @@ function verdictOf(
 }
 
 function historyOf({ time: at, type, actor, data }: EventRow): Why['history'][number] {
-  return { time: time(at), event: type, actor, data: JSON.parse(data) as unknown }
+  return { time: time(at), event: type, actor, data: JSON.parse(data, inWords) as unknown }
+}
+
+const timeNames: ReadonlySet<string> = new Set(['notBefore', 'notAfter', 'expiresAt'])
+
+/** The log keeps times in milliseconds; people read RFC 3339. */
+function inWords(name: string, value: unknown): unknown {
+  return timeNames.has(name) && typeof value === 'number' ? time(value) : value
 }
 
 function refusalOf(row: EventRow): Why['refusals'][number] {

@@ -110,6 +110,11 @@ describe('the vault', () => {
     await rename(join(directory, rootKeyFile), elsewhere)
     await assert.rejects(vault.openRootKey('another long one'), { code: 'ERR_KEY_FILE_MISSING' })
     await assert.rejects(vault.openRootKey(passphrase, elsewhere), { code: 'ERR_PASSPHRASE' })
+    const wrong = join(directory, 'folder.key')
+    await assert.rejects(vault.openRootKey(passphrase, wrong), {
+      code: 'ERR_VAULT_CORRUPT',
+      where: wrong,
+    })
     const key = await vault.openRootKey('another long one', elsewhere)
     assert.equal(key.asymmetricKeyDetails?.namedCurve, 'secp384r1')
   })

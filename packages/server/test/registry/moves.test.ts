@@ -136,6 +136,8 @@ describe('moves of the operator', () => {
     })
     await assert.rejects(house.registry.revokeCertificate('40aa', 'unspecified'), {
       code: 'ERR_CERT_UNKNOWN',
+      where: '40aa',
+      hint: /identity show/,
     })
   })
 })
