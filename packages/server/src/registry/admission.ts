@@ -66,10 +66,14 @@ export class Admission {
         'ERR_CREDENTIAL_NOT_ALLOWED',
         'a certificate of a foreign maker serves to enrol, not to send',
         { fingerprint: peer.fingerprint },
+        leafField('issuer'),
       )
-    throw refusal('ERR_CERT_UNKNOWN', 'no device has this certificate', {
-      fingerprint: peer.fingerprint,
-    })
+    throw refusal(
+      'ERR_CERT_UNKNOWN',
+      'no device has this certificate',
+      { fingerprint: peer.fingerprint },
+      leafField('serialNumber'),
+    )
   }
 
   private judge(
@@ -89,18 +93,22 @@ export class Admission {
         'ERR_CREDENTIAL_NOT_ALLOWED',
         `product ${product.name} takes ${product.credential} certificates, this is one of profile ${certificate.profile}`,
         details,
+        leafField('issuer'),
       )
     if (!roadsOf(product).includes(road))
-      throw refusal('ERR_ROAD_NOT_ALLOWED', `product ${product.name} does not use ${road}`, {
-        ...details,
-        road,
-      })
+      throw refusal(
+        'ERR_ROAD_NOT_ALLOWED',
+        `product ${product.name} does not use ${road}`,
+        { ...details, road },
+        `product ${product.name}: roads`,
+      )
     const assurance = cappedAssurance(peer, device)
     if (assurance < product.assuranceMin)
       throw refusal(
         'ERR_ASSURANCE_TOO_LOW',
         `assurance ${assurance} is below the ${product.assuranceMin} of product ${product.name}`,
         details,
+        `device ${device.id}: assurance`,
       )
   }
 
@@ -212,6 +220,7 @@ export function checkCertificate(certificate: CertificateRow, now: Milliseconds)
         'ERR_CERT_REVOKED',
         `certificate ${serial} is revoked (${reason ?? 'unspecified'})`,
         details,
+        leafField('serialNumber'),
       )
     case 'superseded':
       if (overlapUntil !== null && now < overlapUntil) return
@@ -219,11 +228,22 @@ export function checkCertificate(certificate: CertificateRow, now: Milliseconds)
         'ERR_CERT_SUPERSEDED',
         `certificate ${serial} was replaced by a newer one`,
         details,
+        leafField('serialNumber'),
       )
     case 'reserved':
     case 'void':
-      throw refusal('ERR_CERT_UNKNOWN', `certificate ${serial} was never issued`, details)
+      throw refusal(
+        'ERR_CERT_UNKNOWN',
+        `certificate ${serial} was never issued`,
+        details,
+        leafField('serialNumber'),
+      )
   }
+}
+
+/** Named as the judge names it: of a chain that it found good, the registry looks at the leaf alone. */
+function leafField(field: string): string {
+  return `link 0: ${field}`
 }
 
 /** What product policy calls it; undefined: no certificate of a device. */

@@ -137,7 +137,7 @@ export function stateRefusal(device: DeviceRow): PeerError<RegistryErrorCode> | 
     code,
     `the device is ${device.state}${reason}`,
     { device: device.id, state: device.state },
-    { where: `device ${device.id}`, hint: remedyOf(code) },
+    { where: `device ${device.id}: state`, hint: remedyOf(code) },
   )
 }
 

@@ -91,18 +91,18 @@ describe('admission', () => {
 
   test('a device is let in or turned away by its state, at once and after a restart', async () => {
     await admit()
-    const refusedWith = async (code: string): Promise<void> => {
-      await assert.rejects(admit(), { name: 'PeerError', code })
+    const refusedWith = async (code: string, where: string): Promise<void> => {
+      await assert.rejects(admit(), { name: 'PeerError', code, where })
       const registry = await house.restart()
       await assert.rejects(registry.admit(peerOf(certificate), 'https'), { code })
     }
     await house.registry.suspend(device.id, 'stolen from the van')
-    await refusedWith('ERR_DEVICE_SUSPENDED')
+    await refusedWith('ERR_DEVICE_SUSPENDED', `device ${device.id}: state`)
     await assert.rejects(admit(), { message: 'the device is suspended (stolen from the van)' })
     await house.registry.resume(device.id)
     assert.equal((await admit()).device.state, 'active')
     await house.registry.revoke(device.id, 'keyCompromise')
-    await refusedWith('ERR_CERT_REVOKED')
+    await refusedWith('ERR_CERT_REVOKED', 'link 0: serialNumber')
   })
 
   test('a device that was suspended before it ever came goes on where it was', async () => {
