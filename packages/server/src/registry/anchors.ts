@@ -1,7 +1,7 @@
 /**
  * Trust anchors. The house's own come with its CAs; foreign makers' are added by an operator, each with the scope it may vouch for.
  */
-import { parseCertificate, type Role } from '@countersign/core/credential'
+import { type Certificate, parseCertificate, type Role } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import type { AnchorRow, Assurance } from '../ports.ts'
@@ -59,6 +59,7 @@ export class Anchors {
         fingerprint,
         'Give the certificate of the maker’s issuing CA.',
       )
+    await this.refuseOwn(certificate, fingerprint)
     if (
       typeof draft.product === 'string' &&
       (await this.parts.store.get('product', draft.product)) === undefined
@@ -96,6 +97,19 @@ export class Anchors {
       )
     }
     return row
+  }
+
+  /** By key, whatever certificate carries it: as a maker's anchor it would let what serves one role pass for another. */
+  private async refuseOwn({ spki }: Certificate, fingerprint: string): Promise<void> {
+    const cas = await this.parts.store.scan('ca', { limit: anchorsMax })
+    const own = cas.find(({ der }) => Buffer.from(parseCertificate(der).spki.der).equals(spki.der))
+    if (own === undefined) return
+    throw anchorError(
+      'ERR_ANCHOR_HOUSE',
+      `this is the CA ${own.name} of this house`,
+      fingerprint,
+      'The house believes its own CAs already, each in its role; give the CA of a foreign maker.',
+    )
   }
 
   async remove(fingerprint: string): Promise<void> {

@@ -173,3 +173,14 @@ describe('a rollover', () => {
     }
   })
 })
+
+describe('a CA of the house', () => {
+  it('is never taken for a foreign maker: each role has its own anchor', async () => {
+    for (const { der, name } of house.authority.cas())
+      await assert.rejects(
+        house.registry.addAnchor({ der }),
+        ({ code }: { code?: string }) => code === 'ERR_ANCHOR_HOUSE',
+        name,
+      )
+  })
+})
