@@ -24,6 +24,7 @@ import {
   msPerDay,
   type RegistryParts,
   refusal,
+  unchanged,
   untilSettled,
 } from './context.ts'
 import { isLegal, moved, stateRefusal } from './lifecycle.ts'
@@ -155,6 +156,8 @@ export class Admission {
         conditions: [
           { kind: 'equals', table: 'certificate', key: serial, where: { status } },
           { kind: 'equals', table: 'device', key: device.id, where: { version: device.version } },
+          // One that was revoked since we read it stays so.
+          ...older.map((row) => unchanged(row)),
         ],
         writes,
         events: [auditEvent(this.parts, type, device.id, 'device', { serial, road, superseded })],

@@ -4,7 +4,9 @@ import type { Clock, Crypto, Random } from '@countersign/core/ports'
 import { cloudEvent, jsonData } from '../cloudEvent.ts'
 import type {
   Applied,
+  CertificateRow,
   Change,
+  Condition,
   DeviceRow,
   EventDraft,
   MessageDraft,
@@ -64,6 +66,11 @@ export async function commit(
   const newest = applied.messageSeqs.at(-1)
   if (newest !== undefined) parts.notices.tell({ kind: 'messages', throughSeq: newest })
   return applied
+}
+
+/** What was decided about a certificate holds only while its status is the one that was read: revoking one leaves its device as it is. */
+export function unchanged({ serial, status }: CertificateRow): Condition {
+  return { kind: 'equals', table: 'certificate', key: serial, where: { status } }
 }
 
 export function auditEvent(

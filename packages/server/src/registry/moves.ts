@@ -18,6 +18,7 @@ import {
   deviceMessage,
   misuse,
   type RegistryParts,
+  unchanged,
   untilSettled,
 } from './context.ts'
 import { lifecycle, type Move, type MoveActor, moved } from './lifecycle.ts'
@@ -132,6 +133,8 @@ export class Moves {
           // The version: a certificate issued since we read the list would have raised it.
           conditions: [
             { kind: 'equals', table: 'device', key: id, where: { version: device.version } },
+            // A revocation is never changed: one that came first keeps its reason and its time.
+            ...ended.map((row) => unchanged(row)),
           ],
           writes: [
             {

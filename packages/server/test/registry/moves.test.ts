@@ -79,6 +79,33 @@ describe('moves of the operator', () => {
     }
   })
 
+  test('a certificate that is revoked while its successor is confirmed stays revoked', async () => {
+    for (let round = 0; round < 12; round++) {
+      const { device, certificate: old } = await enrol(house, { serial: `A-${round}` })
+      await house.registry.admit(peerOf(old), 'https')
+      const fresh = await renew(house, device.id, `second ${round}`, 'renew:1')
+      const confirmed = house.registry.admit(peerOf(fresh), 'https')
+      for (let turn = 0; turn < round; turn++) await Promise.resolve()
+      const revoked = house.registry.revokeCertificate(old.serial, 'keyCompromise')
+      await Promise.all([confirmed, revoked])
+      const row = await house.store.get('certificate', old.serial)
+      assert.deepEqual([row?.status, row?.reason], ['revoked', 'keyCompromise'], `round ${round}`)
+      await assert.rejects(house.registry.admit(peerOf(old), 'https'), { code: 'ERR_CERT_REVOKED' })
+    }
+  })
+
+  test('a certificate that is revoked while its device is keeps its own reason', async () => {
+    for (let round = 0; round < 12; round++) {
+      const { device, certificate } = await enrol(house, { serial: `A-${round}` })
+      const retired = house.registry.retire(device.id)
+      for (let turn = 0; turn < round; turn++) await Promise.resolve()
+      const revoked = house.registry.revokeCertificate(certificate.serial, 'keyCompromise')
+      const [, { reason }] = await Promise.all([retired, revoked])
+      const row = await house.store.get('certificate', certificate.serial)
+      assert.equal(row?.reason, reason, `round ${round}`)
+    }
+  })
+
   test('two operators at once: one move wins, the other hears what the state is now', async () => {
     const { device } = await enrol(house, { serial: 'A-1' })
     const outcomes = await Promise.allSettled([
