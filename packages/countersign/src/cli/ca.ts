@@ -12,7 +12,7 @@ import { record, type Terminal, table } from './terminal.ts'
 import { parseTime } from './time.ts'
 
 const roles: readonly Role[] = ['maker', 'owner', 'server', 'operator']
-const profiles = ['server', 'operator', 'application'] as const
+const profiles = ['server', 'operator', 'application', 'idevid'] as const
 
 export function addCa(program: Command, terminal: Terminal): void {
   const ca = program
@@ -41,7 +41,10 @@ export function addCa(program: Command, terminal: Terminal): void {
       { flags: '--csr <file>', text: 'PKCS#10 request, PEM or DER', required: true },
       { flags: '--host <name>', text: 'name or address of a server (repeat for more)', many: true },
       { flags: '--days <n>', text: 'days it is valid' },
+      { flags: '--product <name>', text: 'product of the device of an IDevID (default: default)' },
     ],
+    notes:
+      'With --profile idevid the maker CA makes a factory certificate for a new device: the subject of the request\nnames its serialNumber, and a product that takes factory certificates lets it in.',
     run: issue,
   })
   addCommand(ca, terminal, {
@@ -156,6 +159,7 @@ async function issue(line: Line): Promise<void> {
     csr: await readBase64(line.text('csr')),
     hosts: line.many('host'),
     days: line.whole('days', { min: 1, max: 36_500 }),
+    product: line.optional('product'),
   })
   line.terminal.data(issued, () => issued.pem)
   line.terminal.words(`Issued ${issued.serial}, valid until ${issued.notAfter}.`)

@@ -122,6 +122,28 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     )
   })
 
+  it('an IDevID made by hand passes openssl, and its device is let in', {
+    skip: stock,
+  }, async () => {
+    const [pk, csr, pem] = [file('factory.key'), file('factory.csr'), file('factory.pem')]
+    await run('openssl', ['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', pk])
+    await run('openssl', ['req', '-new', '-key', pk, '-subj', '/serialNumber=F-1', '-out', csr])
+    const issue = ['ca', 'issue', '--profile', 'idevid', '--csr', csr, ...folder]
+    const issued = await document(issue)
+    assert.equal(issued['notAfter'], '9999-12-31T23:59:59.000Z')
+    await writeFile(pem, String(issued['pem']))
+    const bundle = await document(['ca', 'anchor', 'list', '--role', 'maker', '--pem', ...folder])
+    await writeFile(file('makers'), String(bundle['pem']))
+    await run('openssl', ['verify', '-x509_strict', '-CAfile', file('makers'), pem])
+    const identity = ['-sS', '--fail-with-body', '--cacert', file('ca'), '--cert', pem]
+    await run('curl', [...identity, '--key', pk, '-d', '1', `${url('https')}/v1/messages/x`])
+    const { state, product } = await document(['identity', 'show', 'F-1', ...folder])
+    assert.deepEqual({ state, product }, { state: 'active', product: 'default' })
+    const late = await countersign([...issue, '--days', '3', '--json'])
+    assert.equal(late.code, 2)
+    assert.equal(failure(late).where, '--days')
+  })
+
   it('the command is a device too: it enrols, sends, renews and shows itself', async () => {
     const { token, server, anchor } = await document(['identity', 'invite', ...folder])
     const state = ['--state', file('device')]

@@ -233,10 +233,12 @@ export interface Operations {
   'ca.show': [{ readonly name?: string | undefined }, readonly CaDocument[]]
   'ca.issue': [
     {
-      readonly profile: 'server' | 'operator' | 'application'
+      readonly profile: 'server' | 'operator' | 'application' | 'idevid'
       readonly csr: string
       readonly hosts: readonly string[]
       readonly days?: number | undefined
+      /** Of an IDevID; `default` when absent. */
+      readonly product?: string | undefined
     },
     IssuedDocument,
   ]

@@ -2,6 +2,7 @@
 import { parseCertificate } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { z } from 'zod'
+import type { Authority } from '../../authority/authority.ts'
 import type { Services } from '../../compose/services.ts'
 import type { AnchorRow } from '../../ports.ts'
 import {
@@ -45,19 +46,19 @@ export const caOperations: Table<CaNames> = {
   },
   'ca.issue': {
     params: z.strictObject({
-      profile: z.enum(['server', 'operator', 'application']),
+      profile: z.enum(['server', 'operator', 'application', 'idevid']),
       csr: file,
       hosts,
       days: z.number().int().min(1).max(36_500).optional(),
+      product: text.optional(),
     }),
     run: async (house, params) => {
       const { authority } = await house.keys()
-      const issued = await authority.issueByOperator({
-        profile: params.profile,
-        csr: requestDer(params.csr, '--csr'),
-        hosts: params.hosts,
-        ...(params.days === undefined ? {} : { days: params.days }),
-      })
+      const csr = requestDer(params.csr, '--csr')
+      const issued =
+        params.profile === 'idevid'
+          ? await authority.issueIdevid(byHand(csr, params))
+          : await authority.issueByOperator(byName(csr, params.profile, params))
       const leaf = parseCertificate(issued.der)
       return {
         serial: issued.serial,
@@ -96,6 +97,38 @@ export const caOperations: Table<CaNames> = {
       return caDocument(await authority.rollover(params))
     },
   },
+}
+
+interface IssueOptions {
+  readonly hosts: readonly string[]
+  readonly days?: number | undefined
+  readonly product?: string | undefined
+}
+
+/** Nobody saw where the key was made: it counts as software. */
+function byHand(
+  csr: Uint8Array,
+  { hosts: names, days, product = 'default' }: IssueOptions,
+): Parameters<Authority['issueIdevid']>[0] {
+  if (days !== undefined) {
+    // IEEE 802.1AR §8.7: an IDevID lives as long as its device.
+    throw parameterError('--days', 'an IDevID never expires', 'Leave --days out.')
+  }
+  if (names.length > 0) {
+    throw parameterError('--host', 'a device has no host name', 'Leave --host out.')
+  }
+  return { csr, product, origin: 'software', assurance: 0, actor: 'operator' }
+}
+
+function byName(
+  csr: Uint8Array,
+  profile: 'server' | 'operator' | 'application',
+  { hosts: names, days, product }: IssueOptions,
+): Parameters<Authority['issueByOperator']>[0] {
+  if (product !== undefined) {
+    throw parameterError('--product', 'only devices are of a product', 'Leave --product out.')
+  }
+  return { profile, csr, hosts: names, ...(days === undefined ? {} : { days }) }
 }
 
 type AnchorNames = 'anchor.add' | 'anchor.list' | 'anchor.root' | 'anchor.remove'
