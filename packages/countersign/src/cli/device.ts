@@ -146,6 +146,7 @@ async function run(line: Line): Promise<void> {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
   const topic = line.optional('topic')
+  const advice = new Advice()
   const summary = await device.run({
     state: stateOf(line),
     source,
@@ -153,7 +154,7 @@ async function run(line: Line): Promise<void> {
     signal: stop.signal,
     listener: (event) => {
       if (terminal.json) terminal.document(event)
-      else terminal.text(sentence(event))
+      else terminal.text(sentence(advice.once(event)))
     },
     ...(topic === undefined ? {} : { topic }),
   })
@@ -161,7 +162,22 @@ async function run(line: Line): Promise<void> {
 }
 
 function sayTrouble(terminal: Terminal, event: DeviceEvent): void {
-  if (event.event !== 'sent' && event.event !== 'connected') terminal.words(sentence(event))
+  if (event.event === 'sent' || event.event === 'connected') return
+  // The advice comes once, with the error that ends the command.
+  terminal.words(sentence('hint' in event ? { ...event, hint: undefined } : event))
+}
+
+/** Says each advice once until something has gone well again: a run goes on for days. */
+class Advice {
+  #told = ''
+
+  once(event: DeviceEvent): DeviceEvent {
+    if (event.event === 'sent') this.#told = ''
+    if (!('hint' in event) || event.hint === undefined) return event
+    if (event.hint === this.#told) return { ...event, hint: undefined }
+    this.#told = event.hint
+    return event
+  }
 }
 
 /** One line: the event, what it carries, and what went wrong in words. */

@@ -85,6 +85,8 @@ function systemFailure(error: NodeJS.ErrnoException): Failure {
     EACCES: 'Check who owns the file and its permissions.',
     EPERM: 'Check who owns the file and its permissions.',
     ENOENT: 'Check the path.',
+    ENOTDIR: 'A part of the path is a file, no folder.',
+    ENAMETOOLONG: 'Choose a shorter path.',
     ENOSPC: 'Free some disk space and try again.',
     EROFS: 'The file system is read-only.',
     ECONNREFUSED: 'Check the address, and that the server runs.',
