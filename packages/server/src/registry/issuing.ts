@@ -9,6 +9,7 @@ import {
   deviceMessage,
   type RegistryParts,
   refusal,
+  unchanged,
   untilSettled,
 } from './context.ts'
 import { isLegal, moved, stateRefusal } from './lifecycle.ts'
@@ -45,6 +46,9 @@ export class Issuing {
     const device =
       row.device === null ? undefined : await this.parts.store.get('device', row.device)
     const step = device === undefined ? undefined : this.step(device, row)
+    const basis = await this.basisOf(row)
+    if (basis?.status === 'revoked')
+      throw refusal('ERR_CERT_REVOKED', `certificate ${basis.serial} is revoked`, { serial })
     const set = {
       status: 'issued',
       fingerprint,
@@ -59,6 +63,7 @@ export class Issuing {
       {
         conditions: [
           { kind: 'equals', table: 'certificate', key: serial, where: { status: 'reserved' } },
+          ...(basis === undefined ? [] : [unchanged(basis)]),
           ...(step?.conditions ?? []),
         ],
         writes: [
@@ -73,6 +78,15 @@ export class Issuing {
       notices,
     )
     return { ...row, ...set }
+  }
+
+  /** The certificate that asked for this one: revoked meanwhile, it gets nothing more. */
+  private async basisOf({ request }: CertificateRow): Promise<CertificateRow | undefined> {
+    const [, kind, name] = askedBy.exec(request) ?? []
+    if (kind === undefined || name === undefined) return undefined
+    if (kind === 'renew') return this.parts.store.get('certificate', name)
+    const [row] = await this.parts.store.find('certificate', 'fingerprint', name, { limit: 1 })
+    return row
   }
 
   /** What a new certificate does to its device. The version counts also when the state stays: a revocation that has read it before must notice. */
@@ -161,6 +175,7 @@ export class Issuing {
   }
 }
 
+const askedBy = /^(renew|maker):([0-9a-f]+)$/
 const tokenRequest = /^token:([0-9a-f]{16})$/
 
 function refund(request: string): Write[] {

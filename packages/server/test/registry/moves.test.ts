@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { verifyLog } from '../../src/store/verifyLog.ts'
-import { enrol, type House, openHouse, peerOf, renew } from './house.ts'
+import { enrol, type House, openHouse, peerOf, renew, renewal, sign } from './house.ts'
 
 describe('moves of the operator', () => {
   let house: House
@@ -91,6 +91,35 @@ describe('moves of the operator', () => {
       const row = await house.store.get('certificate', old.serial)
       assert.deepEqual([row?.status, row?.reason], ['revoked', 'keyCompromise'], `round ${round}`)
       await assert.rejects(house.registry.admit(peerOf(old), 'https'), { code: 'ERR_CERT_REVOKED' })
+    }
+  })
+
+  test('a certificate that is revoked renews nothing any more, also what it had begun', async () => {
+    for (const profile of ['ldevid', 'idevid'] as const) {
+      const { device, certificate } = await enrol(house, { serial: `B-${profile}`, profile })
+      const basis =
+        profile === 'ldevid' ? `renew:${certificate.serial}` : `maker:${certificate.fingerprint}`
+      const begun = renewal(house, device.id, `second of ${profile}`, basis)
+      const { serial } = await house.registry.reserve(begun)
+      await house.registry.revokeCertificate(certificate.serial, 'keyCompromise')
+      const { der, fingerprint } = sign(serial)
+      await assert.rejects(house.registry.issued(serial, der, fingerprint), {
+        code: 'ERR_CERT_REVOKED',
+      })
+      assert.equal((await house.store.get('certificate', serial))?.der, null)
+    }
+    for (let round = 0; round < 12; round++) {
+      const { device, certificate } = await enrol(house, { serial: `A-${round}` })
+      const request = `renew:${certificate.serial}`
+      const renewed = renew(house, device.id, `second ${round}`, request)
+      for (let turn = 0; turn < round; turn++) await Promise.resolve()
+      await Promise.allSettled([
+        renewed,
+        house.registry.revokeCertificate(certificate.serial, 'keyCompromise'),
+      ])
+      const types = (await house.store.find('event', 'subject', device.id)).map(({ type }) => type)
+      const last = types.findLastIndex((type) => type === 'certificate.issued')
+      assert.ok(last < types.indexOf('certificate.revoked'), types.join(' '))
     }
   })
 
