@@ -1,5 +1,5 @@
 /** `device send`: one reading, kept first, then delivered together with whatever waited before it. */
-import { AdapterError } from '@countersign/core/errors'
+import { AdapterError, PeerError } from '@countersign/core/errors'
 import { backoffMs, brokenBackoff } from './backoff.ts'
 import { systemWorld } from './compose.ts'
 import { drain, Later, rejected } from './deliver.ts'
@@ -86,18 +86,18 @@ async function drainPatiently(
 
 /** Says that the reading is not lost, which is the first thing that its sender wants to know. */
 function withKept(error: unknown, number: number): unknown {
-  if (!isTransient(error)) return error
-  const { where } = error
-  return new AdapterError(
-    error.code,
-    error.message,
-    { ...error.details, number },
-    {
-      ...(where === undefined ? {} : { where }),
-      hint: `The reading is kept as number ${number} and goes with the next "device send" or "device run". ${error.hint ?? ''}`.trimEnd(),
-      cause: error,
-    },
-  )
+  const refused = error instanceof PeerError && error.code === 'ERR_DEVICE_REFUSED'
+  if (!isTransient(error) && !refused) return error
+  const { code, message, where } = error
+  const details = { ...error.details, number }
+  const about = {
+    ...(where === undefined ? {} : { where }),
+    hint: `The reading is kept as number ${number} and goes with the next "device send" or "device run". ${error.hint ?? ''}`.trimEnd(),
+    cause: error,
+  }
+  return refused
+    ? new PeerError(code, message, details, about)
+    : new AdapterError(code, message, details, about)
 }
 
 /** A broken way or a server that asks to come again; everything else would only repeat. */

@@ -172,6 +172,7 @@ test('a suspended device is refused, keeps its readings, and delivers them when 
   await house.call('identity.suspend', { id, reason: 'in repair' })
   await assert.rejects(send({ state, topic: 'x', sample: textSample('"kept"') }), {
     code: 'ERR_DEVICE_REFUSED',
+    hint: /The reading is kept as number \d+.*identity why/,
     hint: /identity why/,
   })
   assert.equal((await show({ state })).readings.waiting, 1)
