@@ -28,7 +28,7 @@ export function addCare(program: Command, terminal: Terminal): void {
   })
   addCommand(program, terminal, {
     usage: 'restore <file>',
-    summary: 'Make a data folder from a backup; it must not exist or be empty.',
+    summary: 'Make a data folder from a backup; the folder is a new or an empty one.',
     example: 'restore /backup/countersign-2027-01-31.backup --dir ./restored',
     folder: true,
     notes:
@@ -52,9 +52,9 @@ async function doctor(line: Line): Promise<void> {
   terminal.data(report, () =>
     report.checks
       .map(({ name, verdict, message, remedy }) => {
-        const [, mark] = marks[verdict]
+        const [paint, mark] = marks[verdict]
         const advice = remedy === null ? '' : `\n    → ${remedy}`
-        return `${mark} ${name}: ${message}${advice}`
+        return `${terminal.paintData(paint, mark)} ${name}: ${message}${advice}`
       })
       .join('\n'),
   )

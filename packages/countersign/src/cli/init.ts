@@ -59,6 +59,6 @@ async function init(line: Line): Promise<void> {
     terminal.words('Keep the passphrase: without it every key in the folder is lost.')
   }
   terminal.words(
-    `root.key is needed only for "ca rollover": carry it away to a safe place.\nNext: countersign serve --dir ${dir}`,
+    `keys/root.key is needed only for "ca rollover": carry it away to a safe place.\nNext: countersign serve --dir ${dir}`,
   )
 }

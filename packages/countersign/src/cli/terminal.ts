@@ -78,6 +78,11 @@ export class Terminal {
     return styleText(style, text, { stream: this.#stderr })
   }
 
+  /** Colours data on stdout; plain when it goes anywhere but to a terminal. */
+  paintData(style: Paint, text: string): string {
+    return styleText(style, text, { stream: this.#stdout })
+  }
+
   /** Says what is being done when it takes more than a second. */
   async during<T>(what: string, work: Promise<T>): Promise<T> {
     if (this.json) return await work
