@@ -15,7 +15,6 @@ export type EventType =
   | 'countersign.device.enrolled'
   | 'countersign.device.changed'
   | 'countersign.session.opened'
-  | 'countersign.session.closed'
   | 'countersign.refused'
   | 'countersign.test'
 

@@ -20,6 +20,7 @@ import { type DoorLimits, doorLimits } from './limits.ts'
 import { Messages, messagesPath } from './messages.ts'
 import { TokenBuckets } from './rates.ts'
 import type { Overdue, Session } from './session.ts'
+import { SessionNews } from './sessionNews.ts'
 import { Sessions, type SessionsParts } from './sessions.ts'
 
 /** What the door shows to devices: the server's leaf with its issuing CA, and the leaf's key. */
@@ -30,7 +31,7 @@ export interface ServerCredential {
   readonly keyPem: string | Buffer
 }
 
-export interface HttpsDoorParts extends Omit<SessionsParts, 'limits'> {
+export interface HttpsDoorParts extends Omit<SessionsParts, 'limits' | 'news'> {
   readonly store: Pick<Store, 'apply'>
   readonly est: EstService
   /** The current CRL of an issuing CA, DER; undefined when there is no such CA. */
@@ -79,7 +80,7 @@ export class HttpsDoor {
     const limits = { ...doorLimits, ...parts.limits }
     this.#parts = parts
     this.#limits = limits
-    this.#sessions = new Sessions({ ...parts, limits })
+    this.#sessions = new Sessions({ ...parts, limits, news: new SessionNews(parts) })
     this.#messages = new Messages({ ...parts, limits })
     this.#handshakes = new TokenBuckets(parts.clock, limits.ratesRememberedMax)
     this.#server = this.#createServer(credential)

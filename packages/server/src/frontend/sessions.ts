@@ -25,6 +25,8 @@ export interface SessionsParts {
   readonly clock: Clock
   readonly log: Log
   readonly limits: DoorLimits
+  /** Hears of every session that is let in, once. */
+  readonly news: { opened(admitted: Admitted): void }
 }
 
 const ownerDevice: Expectation = { role: 'owner', purpose: 'clientAuth' }
@@ -224,6 +226,7 @@ export class Sessions {
       case 'admitted':
         session.deadline = Math.min(standing.peer.notAfter, standing.admitted.notAfter)
         this.#join(session, standing.admitted)
+        if (!wasAdmitted) this.#parts.news.opened(standing.admitted)
         return
       case 'enrolling':
         session.deadline = Math.min(standing.peer.notAfter, clock.now() + limits.anonymousMsMax)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { anchorOf } from '../../src/compose/anchors.ts'
+import { fingerprintOf } from '../../src/frontend/peerChain.ts'
 import type { Applied, Gatekeeper, Store } from '../../src/ports.ts'
 import { enrol } from '../authority/estClient.ts'
 import { day, hour, newKey, requestFor, verified } from '../authority/house.ts'
@@ -61,6 +62,29 @@ describe('a session at the https door', () => {
     )
     for (const { code } of refusals) assert.match(String(code), /^ERR_(DEVICE|CERT)_REVOKED$/)
     assert.equal((await house.messages()).length, 1)
+  })
+
+  it('is told to the applications when it opens, now and then and not each time, and not when it is judged again', async () => {
+    const device = await house.device()
+    const opened = async (): Promise<Record<string, unknown>[]> =>
+      (await house.house.store.scan('message', { limit: 1000 }))
+        .filter(({ type }) => type === 'countersign.session.opened')
+        .map(({ body }) => JSON.parse(body) as Record<string, unknown>)
+    await house.session(device)
+    const [event] = await opened()
+    const { source, road, assurance, credential } = event ?? {}
+    const x5t = fingerprintOf(device.leaf.der).slice(0, 16)
+    assert.deepEqual(
+      { source, road, assurance, credential },
+      { source: device.row.id, road: 'https', assurance: 0, credential: x5t },
+    )
+    house.house.notices.tell({ kind: 'anchors' })
+    await house.session(device)
+    for (let n = 0; n < 5; n++) await house.session(device)
+    assert.equal((await opened()).length, 2)
+    house.house.clock.time += 60_000
+    await house.session(device)
+    assert.equal((await opened()).length, 3)
   })
 
   it('with the ticket of an expired certificate is refused', async () => {
