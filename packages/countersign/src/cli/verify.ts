@@ -1,4 +1,5 @@
 /** `countersign verify`: the face of the one judge of chains. Needs no data folder. */
+import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { CallerError } from '@countersign/core/errors'
 import type { Command } from 'commander'
@@ -30,7 +31,10 @@ export function addVerify(program: Command, terminal: Terminal): void {
         choices: purposes,
       },
       { flags: '--name <name>', text: 'DNS name, IP address or mail address it must have' },
-      { flags: '--batch', text: 'judge JSON lines of stdin, one answer a line' },
+      {
+        flags: '--batch',
+        text: 'judge JSON lines of stdin, or of the file named, one answer a line',
+      },
     ],
     notes:
       'With --batch each line is {id, anchors[], intermediates[], leaf, crls[], time, purpose, name?, depthMax?} with PEM texts and\neach answer {id, ok, code, where, hint}; exit 0 when every line was judged.',
@@ -94,7 +98,9 @@ async function batch(line: Line): Promise<void> {
     import('@countersign/element/nodeCrypto'),
   ])
   const { terminal } = line
-  for await (const { answer, judged } of answerBatch(terminal.stdin, {
+  const file = line.args[0] ?? '-'
+  const questions = file === '-' ? terminal.stdin : createReadStream(file)
+  for await (const { answer, judged } of answerBatch(questions, {
     crypto: nodeCrypto,
     now: Date.now(),
   })) {
