@@ -277,6 +277,20 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     }
   })
 
+  it('a head that was written down is found again, and what contradicts it is named', async () => {
+    const { entries, head } = await document(['log', 'verify', ...folder])
+    const verify = (known: string) =>
+      countersign(['log', 'verify', '--known', known, '--json', ...folder])
+    assert.equal((await verify(`${String(entries)}:${String(head)}`)).code, 0)
+    const replaced = await verify(`${String(entries)}:${'0'.repeat(64)}`)
+    assert.equal(replaced.code, 1)
+    assert.match(replaced.stdout, /ERR_LOG_CHANGED/)
+    const cut = await verify(`${Number(entries) + 1000}:${String(head)}`)
+    assert.equal(cut.code, 1)
+    assert.match(cut.stdout, /ERR_LOG_MISSING/)
+    assert.equal((await verify(String(head))).code, 2)
+  })
+
   it('kill -9 loses nothing that was acknowledged; commands and the next serve go on', async () => {
     await document(['product', 'add', 'thermometer', ...folder])
     await served().stop('SIGKILL')

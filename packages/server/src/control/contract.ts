@@ -267,7 +267,11 @@ export interface Operations {
   /** The self-signed root, for stock clients that need one in their bundle. */
   'anchor.root': [Record<string, never>, { readonly pem: string }]
   'anchor.remove': [{ readonly fingerprint: string }, AnchorDocument]
-  'log.verify': [Record<string, never>, LogVerdict]
+  /** `known`: an entry's number and hash that were written down earlier. */
+  'log.verify': [
+    { readonly known?: { readonly seq: number; readonly hash: string } | undefined },
+    LogVerdict,
+  ]
 }
 
 export type OperationName = keyof Operations

@@ -37,8 +37,15 @@ export const houseOperations: Table<'house.show' | 'house.backup' | 'log.verify'
     },
   },
   'log.verify': {
-    params: noParams,
-    run: async (house) => ({ ok: true, ...(await verifyLog(house.store)) }),
+    params: z.strictObject({
+      known: z
+        .strictObject({
+          seq: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
+          hash: z.string().regex(/^[0-9a-f]{64}$/),
+        })
+        .optional(),
+    }),
+    run: async (house, { known }) => ({ ok: true, ...(await verifyLog(house.store, known)) }),
   },
 }
 
