@@ -23,8 +23,8 @@ function resolving(...addresses: string[]): Lookup {
 function look(targets: WebhookTargets, host: string): Promise<string> {
   return new Promise((resolve, reject) => {
     targets.lookup(host, { all: false }, (error, address) => {
-      if (error === null) resolve(String(address))
-      else reject(error)
+      if (error !== null) reject(error)
+      else resolve(typeof address === 'string' ? address : JSON.stringify(address))
     })
   })
 }
