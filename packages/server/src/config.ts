@@ -148,7 +148,10 @@ function schemaFault(error: z.ZodError, path: string): CallerError {
     'ERR_CONFIG',
     `${at === '' ? 'the document' : `"${at}"`}: ${issue?.message ?? 'is not what was expected'}`,
     {},
-    { where: path, hint: 'See docs/operator/README.md for every key, or remove it to take the default.' },
+    {
+      where: path,
+      hint: 'See docs/operator/README.md for every key, or remove it to take the default.',
+    },
   )
 }
 
