@@ -1,4 +1,7 @@
-/** Fuzzes the certificate parser, and what is done with a certificate before anyone trusts it. `node fuzz/certificate.ts --seconds N --seed S` */
+/**
+ * Fuzzes the certificate parser, and what is done with a certificate before anyone trusts it. `node
+ * fuzz/certificate.ts --seconds N --seed S`
+ */
 import {
   euiFromCertificate,
   formatName,

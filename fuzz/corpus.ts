@@ -1,4 +1,7 @@
-/** What the fuzzers start from: certificates and CRLs of the vectors, and requests and messages made from them. */
+/**
+ * What the fuzzers start from: certificates and CRLs of the vectors, and requests and messages made
+ * from them.
+ */
 import { readFileSync } from 'node:fs'
 import { der, fromHex, parsePem } from '@countersign/core/codec'
 import {

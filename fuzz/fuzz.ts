@@ -1,4 +1,7 @@
-/** The loop of every fuzzer: inputs in, values or PeerErrors out. Anything else, and anything slow, is a finding that ends the run. */
+/**
+ * The loop of every fuzzer: inputs in, values or PeerErrors out. Anything else, and anything slow,
+ * is a finding that ends the run.
+ */
 import { parseArgs } from 'node:util'
 import { PeerError } from '@countersign/core/errors'
 import { Dice, mutate } from './mutate.ts'
@@ -6,7 +9,10 @@ import { Dice, mutate } from './mutate.ts'
 /** No input of 16 KiB is worth a quarter of a second, also on a busy machine. */
 const slowMs = 250
 
-/** Runs `target` on mutations of `corpus` for `--seconds N` (10) from `--seed S` (drawn and printed). */
+/**
+ * Runs `target` on mutations of `corpus` for `--seconds N` (10) from `--seed S` (drawn and
+ * printed).
+ */
 export function fuzz(
   name: string,
   corpus: readonly Uint8Array[],
@@ -43,7 +49,10 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
-/** A slow run counts when it is slow every time: the first may have been the machine's, busy with others. */
+/**
+ * A slow run counts when it is slow every time: the first may have been the machine's, busy with
+ * others.
+ */
 function run(target: (input: Uint8Array) => unknown, input: Uint8Array): string {
   const first = runOnce(target, input)
   let { milliseconds } = first

@@ -1,9 +1,12 @@
 /**
- * Seeded mutations of byte strings, shaped for DER: bits, bytes, lengths, cuts, insertions, copies and splices. The same seed gives
- * the same inputs, so that a finding is a seed and a number.
+ * Seeded mutations of byte strings, shaped for DER: bits, bytes, lengths, cuts, insertions, copies
+ * and splices. The same seed gives the same inputs, so that a finding is a seed and a number.
  */
 
-/** Small generator of 32-bit numbers (xorshift32): not for secrets, only for inputs that can be made again. */
+/**
+ * Small generator of 32-bit numbers (xorshift32): not for secrets, only for inputs that can be made
+ * again.
+ */
 export class Dice {
   private state: number
 

@@ -1,6 +1,7 @@
 /**
- * Fuzzes the judge of chains behind the parser: a stranger's certificate as leaf, as intermediate and as anchor, with every signature taken
- * for good, so that all rules are reached. `node fuzz/path.ts --seconds N --seed S`
+ * Fuzzes the judge of chains behind the parser: a stranger's certificate as leaf, as intermediate
+ * and as anchor, with every signature taken for good, so that all rules are reached. `node
+ * fuzz/path.ts --seconds N --seed S`
  */
 import {
   type Certificate,

@@ -1,8 +1,10 @@
 /**
- * The floors of the house, checked: imports go down only, packages meet at their exports, the server's rooms meet at its
- * ports, and concrete adapters are named where a program is composed. See ARCHITECTURE.md for the picture.
+ * The floors of the house, checked: imports go down only, packages meet at their exports, the
+ * server's rooms meet at its ports, and concrete adapters are named where a program is composed.
+ * See ARCHITECTURE.md for the picture.
  *
- * It reads import statements as text: the formatter keeps them in one shape, and a specifier that is not a literal is itself a violation.
+ * It reads import statements as text: the formatter keeps them in one shape, and a specifier that
+ * is not a literal is itself a violation.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, normalize, posix, relative, sep } from 'node:path'
@@ -41,7 +43,10 @@ interface Context {
   readonly manifests: ReadonlyMap<string, Manifest>
 }
 
-/** Which packages each package may import, by folder name. A package missing here is a violation by itself. */
+/**
+ * Which packages each package may import, by folder name. A package missing here is a violation by
+ * itself.
+ */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   core: [],
   element: ['core'],
@@ -77,7 +82,10 @@ const serverCommons: ReadonlySet<string> = new Set([
   'listen.ts',
   'problem.ts',
 ])
-/** They name every room: the composition, what the package exports, and the table of operations over the whole. */
+/**
+ * They name every room: the composition, what the package exports, and the table of operations over
+ * the whole.
+ */
 const serverComposer = /^(compose\.ts|index\.ts|compose\/|control\/operations(\.ts|\/))/
 
 /** Concrete adapters, and the only files that may name them. */

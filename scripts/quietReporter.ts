@@ -1,5 +1,6 @@
 /**
- * A reporter for node:test that is silent while all is green: failures in full, skipped tests with their reasons, and the counts.
+ * A reporter for node:test that is silent while all is green: failures in full, skipped tests with
+ * their reasons, and the counts.
  */
 import { inspect } from 'node:util'
 import type { TestEvent } from 'node:test/reporters'

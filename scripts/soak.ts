@@ -1,6 +1,7 @@
 /**
- * `npm run soak [-- NAME …] [--seed N]`: the long seeded runs of which `npm test` takes a slice. Prints what docs/soak.md keeps: seed,
- * commit and command of each run, and exits 1 when one failed.
+ * `npm run soak [-- NAME …] [--seed N]`: the long seeded runs of which `npm test` takes a slice.
+ * Prints what docs/soak.md keeps: seed, commit and command of each run, and exits 1 when one
+ * failed.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'

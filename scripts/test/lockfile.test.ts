@@ -6,7 +6,8 @@ interface Locked {
   readonly optionalDependencies?: Readonly<Record<string, string>>
 }
 
-// npm leaves out what its registry could not give when the lockfile was written, and refuses such a lockfile later.
+// npm leaves out what its registry could not give when the lockfile was written, and refuses such a
+// lockfile later.
 test('the lockfile names the packages of every platform, so that npm ci takes it anywhere', () => {
   const text = readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8')
   const { packages } = JSON.parse(text) as { packages: Readonly<Record<string, Locked>> }

@@ -1,6 +1,6 @@
 /**
- * The four kinds of error. The class says whose fault it is, the code what went wrong, `hint` what to do about it.
- * Messages and details carry identifiers and public values only: they end in logs.
+ * The four kinds of error. The class says whose fault it is, the code what went wrong, `hint` what
+ * to do about it. Messages and details carry identifiers and public values only: they end in logs.
  */
 
 export type ErrorDetails = Readonly<Record<string, string | number | boolean | undefined>>

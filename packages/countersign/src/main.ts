@@ -1,6 +1,6 @@
 /**
- * The command. Parses the line, runs one noun's verb, and turns whatever went wrong into words, a document and an exit code:
- * 0 done, 1 refused or failed, 2 wrong usage.
+ * The command. Parses the line, runs one noun's verb, and turns whatever went wrong into words, a
+ * document and an exit code: 0 done, 1 refused or failed, 2 wrong usage.
  */
 import { Terminal } from './cli/terminal.ts'
 

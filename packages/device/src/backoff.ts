@@ -1,4 +1,7 @@
-/** Waiting between attempts: doubling, bounded, and never in step with other devices that failed at the same moment. */
+/**
+ * Waiting between attempts: doubling, bounded, and never in step with other devices that failed at
+ * the same moment.
+ */
 import type { Milliseconds, Random } from '@countersign/core/ports'
 
 export interface BackoffLimits {

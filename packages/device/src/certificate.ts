@@ -48,7 +48,10 @@ export function leafOf(certificatesPem: string): Certificate {
   throw new InvariantError('ERR_STATE_EMPTY', 'a stored credential holds no certificate')
 }
 
-/** The last third of a certificate's life is for its renewal: a device that is off for a while still comes in time. */
+/**
+ * The last third of a certificate's life is for its renewal: a device that is off for a while still
+ * comes in time.
+ */
 export function renewalDue(certificatesPem: string): Milliseconds {
   const { notBefore, notAfter } = leafOf(certificatesPem)
   return notAfter - (notAfter - notBefore) / 3

@@ -1,4 +1,7 @@
-/** The one place of this package that names concrete adapters: the machine's clock, timers, Node's cryptography, the software twin. */
+/**
+ * The one place of this package that names concrete adapters: the machine's clock, timers, Node's
+ * cryptography, the software twin.
+ */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'

@@ -1,9 +1,11 @@
 /**
- * The way to the server: TLS 1.3, and not a byte of HTTP before the server's chain was judged by our own judge against the
- * pinned anchor, the role `server`, explicit serverAuth and the host name (RFC 9525).
+ * The way to the server: TLS 1.3, and not a byte of HTTP before the server's chain was judged by
+ * our own judge against the pinned anchor, the role `server`, explicit serverAuth and the host name
+ * (RFC 9525).
  *
- * Limit: Node's TLS finishes the handshake before it asks us, so a false server learns the device's certificate (never its
- * key). The device's own TLS client, which comes with elements that keep their keys, judges before it answers.
+ * Limit: Node's TLS finishes the handshake before it asks us, so a false server learns the device's
+ * certificate (never its key). The device's own TLS client, which comes with elements that keep
+ * their keys, judges before it answers.
  */
 import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'node:http'
 import { isIP } from 'node:net'
@@ -30,7 +32,10 @@ export interface Question {
 }
 
 export interface ServerConnection {
-  /** One at a time. Throws AdapterError when the way is broken, PeerError when the server is not the right one. */
+  /**
+   * One at a time. Throws AdapterError when the way is broken, PeerError when the server is not the
+   * right one.
+   */
   ask(question: Question): Promise<Answer>
   close(): void
 }

@@ -1,6 +1,7 @@
 /**
- * Delivery of readings: the oldest first, each kept in the outbox until the server says that it has stored it (202) or that it
- * never will. One function turns an answer into what it means; the caller decides about waiting.
+ * Delivery of readings: the oldest first, each kept in the outbox until the server says that it has
+ * stored it (202) or that it never will. One function turns an answer into what it means; the
+ * caller decides about waiting.
  */
 import { AdapterError, PeerError } from '@countersign/core/errors'
 import { parseRecord } from '@countersign/element/shapes'
@@ -19,7 +20,10 @@ export type Outcome =
   | { readonly kind: 'refused'; readonly problem: Problem }
   | { readonly kind: 'later'; readonly problem: Problem; readonly afterMs: number | undefined }
 
-/** Sends what waits until nothing does. Throws what stopped it: unreachable, refused, or the server's "later". */
+/**
+ * Sends what waits until nothing does. Throws what stopped it: unreachable, refused, or the
+ * server's "later".
+ */
 export async function drain(
   link: Pick<Link, 'ask' | 'refusal'>,
   outbox: Outbox,

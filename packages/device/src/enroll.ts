@@ -1,7 +1,8 @@
 /**
- * `device enroll`: the first certificate of this device, over EST (RFC 7030 §4.2) with the one-time token of an invitation.
- * The key is made and the attempt written down before anything is sent: whatever gets lost on the way, the next attempt asks
- * with the same key and the server answers with the same certificate.
+ * `device enroll`: the first certificate of this device, over EST (RFC 7030 §4.2) with the one-time
+ * token of an invitation. The key is made and the attempt written down before anything is sent:
+ * whatever gets lost on the way, the next attempt asks with the same key and the server answers
+ * with the same certificate.
  */
 import { fromHex } from '@countersign/core/codec'
 import { attributeOid, macAddressName } from '@countersign/core/credential'
@@ -142,7 +143,10 @@ async function attempt(
   }
 }
 
-/** RFC 5280 §4.1.2.4 and X.520: serialNumber is a PrintableString; the server takes up to 64 characters. */
+/**
+ * RFC 5280 §4.1.2.4 and X.520: serialNumber is a PrintableString; the server takes up to 64
+ * characters.
+ */
 function requireSerial(serial: string): void {
   if (/^[A-Za-z0-9 '()+,./:=?-]{1,64}$/.test(serial)) return
   throw new CallerError<DeviceErrorCode>(

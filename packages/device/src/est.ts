@@ -1,7 +1,8 @@
 /**
- * The device's side of EST (RFC 7030 §4.2): a PKCS#10 request signed by the element, a certs-only answer, and the checks that the
- * answer is a certificate for this very key and these names. Trust in the server comes from the connection; certificates that come
- * along are carried, never believed. `cacerts` creates no trust and is not asked.
+ * The device's side of EST (RFC 7030 §4.2): a PKCS#10 request signed by the element, a certs-only
+ * answer, and the checks that the answer is a certificate for this very key and these names. Trust
+ * in the server comes from the connection; certificates that come along are carried, never
+ * believed. `cacerts` creates no trust and is not asked.
  */
 
 import { fromBase64, hex, pem } from '@countersign/core/codec'
@@ -31,7 +32,10 @@ export interface EnrollRequest {
   readonly slot: number
   readonly subject: readonly NameAttribute[]
   readonly altNames: readonly GeneralName[]
-  /** Password of HTTP Basic, user `token`; undefined for a renewal, where the certificate of the connection speaks. */
+  /**
+   * Password of HTTP Basic, user `token`; undefined for a renewal, where the certificate of the
+   * connection speaks.
+   */
   readonly token: string | undefined
 }
 
@@ -86,7 +90,10 @@ function readCertificates(answer: Answer, request: EnrollRequest, spki: Uint8Arr
   return [leaf, ...others].map(({ der }) => pem('CERTIFICATE', der)).join('')
 }
 
-/** An identity that was not asked for is nobody's: its topics and its readings would be another device's. */
+/**
+ * An identity that was not asked for is nobody's: its topics and its readings would be another
+ * device's.
+ */
 function requireNames(certificate: Certificate, { altNames }: EnrollRequest): void {
   if (certificate.extensions.basicConstraints?.ca === true) {
     throw mismatch('the certificate is one of a CA', undefined)

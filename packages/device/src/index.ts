@@ -1,4 +1,7 @@
-/** The host side of a device: enrols, sends, renews. Its key stays in its element, its state in one folder. */
+/**
+ * The host side of a device: enrols, sends, renews. Its key stays in its element, its state in one
+ * folder.
+ */
 export type { CertificateReport } from './certificate.ts'
 export { systemWorld } from './compose.ts'
 export {

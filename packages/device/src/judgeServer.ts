@@ -1,6 +1,6 @@
 /**
- * Is this the server of the anchor? Path (RFC 5280 §6), role, explicit serverAuth and name (RFC 9525) through the one judge; the
- * anchor is that CA of the handshake whose key is pinned.
+ * Is this the server of the anchor? Path (RFC 5280 §6), role, explicit serverAuth and name (RFC
+ * 9525) through the one judge; the anchor is that CA of the handshake whose key is pinned.
  */
 import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'

@@ -1,4 +1,7 @@
-/** A device's connection under the credential it holds now; a change of credential is a new connection. */
+/**
+ * A device's connection under the credential it holds now; a change of credential is a new
+ * connection.
+ */
 import { PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { leafOf } from './certificate.ts'

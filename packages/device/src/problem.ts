@@ -27,7 +27,10 @@ export function readProblem(answer: Answer): Problem {
 /** What a server asks for in earnest; one wrong answer must not silence a device for days. */
 const retryAfterMsMax = 3_600_000
 
-/** Seconds of a Retry-After header as milliseconds (RFC 9110 §10.2.3); a date is not taken: the clock may be wrong. */
+/**
+ * Seconds of a Retry-After header as milliseconds (RFC 9110 §10.2.3); a date is not taken: the
+ * clock may be wrong.
+ */
 export function retryAfterMs(answer: Answer): number | undefined {
   const text = answer.headers['retry-after']
   if (text === undefined || !/^\d+$/.test(text)) return undefined

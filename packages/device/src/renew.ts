@@ -1,6 +1,7 @@
 /**
- * Renewal (RFC 7030 §4.2.2): a new key in the second slot, asked for under the certificate in use, and taken into use only after
- * the server has let the device in with it. Each step is written down first, so that a crash is continued and not repeated.
+ * Renewal (RFC 7030 §4.2.2): a new key in the second slot, asked for under the certificate in use,
+ * and taken into use only after the server has let the device in with it. Each step is written down
+ * first, so that a crash is continued and not repeated.
  */
 import { type CertificateReport, describe, leafOf } from './certificate.ts'
 import { systemWorld } from './compose.ts'
@@ -75,7 +76,10 @@ async function askForCertificate(link: Link, state: DeviceState, slot: number): 
   return certificates
 }
 
-/** The server judges a certificate at the first request; an admitted device may always ask for the CA certificates. */
+/**
+ * The server judges a certificate at the first request; an admitted device may always ask for the
+ * CA certificates.
+ */
 async function proveItWorks(
   link: Link,
   state: DeviceState,

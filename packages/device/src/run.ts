@@ -1,6 +1,7 @@
 /**
- * `device run`: takes readings from a source, keeps each until the server has stored it, comes back after every kind of failure,
- * and renews its certificate in time. Taking and delivering are two loops that meet at the outbox only.
+ * `device run`: takes readings from a source, keeps each until the server has stored it, comes back
+ * after every kind of failure, and renews its certificate in time. Taking and delivering are two
+ * loops that meet at the outbox only.
  */
 import { type AnyCountersignError, PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
@@ -96,7 +97,8 @@ class Runner {
     } finally {
       this.#end()
       signal?.removeEventListener('abort', stop)
-      // The loop that takes readings uses the outbox: it is over before the state closes. Its own failure was thrown above.
+      // The loop that takes readings uses the outbox: it is over before the state closes. Its own
+      // failure was thrown above.
       await taking.catch(() => undefined)
     }
     return { ...this.#counts, waiting: this.#state.outbox.size }
@@ -161,7 +163,8 @@ class Runner {
   async #renewWhenDue(): Promise<void> {
     const { identity, current } = requireEnrolled(this.#state.folder, this.#state.identity)
     const now = this.#world.clock.now()
-    // An interrupted renewal goes first: the server may already have put the new certificate in the old one's place.
+    // An interrupted renewal goes first: the server may already have put the new certificate in the
+    // old one's place.
     const due = identity.pending !== undefined || now >= renewalDue(current.certificates)
     if (!due || now < this.#renewalNotBefore) return
     try {
@@ -183,8 +186,8 @@ class Runner {
 }
 
 /**
- * Failures of the way and of the other end are worth another attempt, a wrong server too: somebody may stand in between for a while.
- * Our own mistakes and the disk's are not.
+ * Failures of the way and of the other end are worth another attempt, a wrong server too: somebody
+ * may stand in between for a while. Our own mistakes and the disk's are not.
  */
 function isOutside(error: unknown): error is AnyCountersignError {
   return error instanceof PeerError || isTransient(error)

@@ -1,4 +1,6 @@
-/** `device send`: one reading, kept first, then delivered together with whatever waited before it. */
+/**
+ * `device send`: one reading, kept first, then delivered together with whatever waited before it.
+ */
 import { AdapterError, PeerError } from '@countersign/core/errors'
 import { backoffMs, brokenBackoff } from './backoff.ts'
 import { systemWorld } from './compose.ts'
@@ -30,7 +32,8 @@ export interface SendResult {
 const attemptsMax = 5
 
 /**
- * Resolves when the server has stored the reading. When it throws for a broken connection, the reading waits in the outbox.
+ * Resolves when the server has stored the reading. When it throws for a broken connection, the
+ * reading waits in the outbox.
  * @example await send({ state: './countersign-device', topic: 'room/temperature', sample: textSample('{"celsius":21.5}') })
  */
 export async function send(options: SendOptions): Promise<SendResult> {

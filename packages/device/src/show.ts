@@ -13,7 +13,9 @@ export interface ShowOptions {
 }
 
 export interface DeviceReport {
-  /** `enrolling`: begun and not answered. `expired` and `notYetValid` are by this machine's clock. */
+  /**
+   * `enrolling`: begun and not answered. `expired` and `notYetValid` are by this machine's clock.
+   */
   readonly status: 'enrolling' | 'enrolled' | 'expired' | 'notYetValid'
   readonly id: string | null
   readonly eui64: string | null

@@ -1,6 +1,6 @@
 /**
- * Where readings come from: this machine's own measurements, a file that is read anew every time (a sensor's attribute under
- * /sys, or what another program rewrites), or the lines of an input.
+ * Where readings come from: this machine's own measurements, a file that is read anew every time (a
+ * sensor's attribute under /sys, or what another program rewrites), or the lines of an input.
  */
 import { open, readdir, readFile } from 'node:fs/promises'
 import { freemem, hostname, loadavg, totalmem, uptime } from 'node:os'
@@ -69,7 +69,8 @@ async function* sampled(
   for (let due = world.clock.now(); !signal.aborted; due += everyMs) {
     yield await measure()
     const late = world.clock.now() - due
-    // After a pause (a laptop's lid, a stopped clock) the rhythm starts anew instead of catching up.
+    // After a pause (a laptop's lid, a stopped clock) the rhythm starts anew instead of catching
+    // up.
     if (late > everyMs || late < 0) due = world.clock.now()
     await world.wait(Math.max(0, due + everyMs - world.clock.now()), signal)
   }
@@ -118,7 +119,8 @@ async function readSample(path: string): Promise<Sample> {
   try {
     const file = await open(path, 'r')
     try {
-      // One byte more than allowed: enough to see that there is too much, whatever the file's size claims.
+      // One byte more than allowed: enough to see that there is too much, whatever the file's size
+      // claims.
       const { bytesRead, buffer } = await file.read({ buffer: Buffer.alloc(sampleBytesMax + 1) })
       if (bytesRead > sampleBytesMax) throw tooLarge(bytesRead)
       return textSample(buffer.toString('utf8', 0, bytesRead).trimEnd())

@@ -1,4 +1,7 @@
-/** The grammar of topics: 1 to 16 segments of unreserved characters (RFC 3986 §2.3), so that a topic is a path as it stands. */
+/**
+ * The grammar of topics: 1 to 16 segments of unreserved characters (RFC 3986 §2.3), so that a topic
+ * is a path as it stands.
+ */
 import { CallerError } from '@countersign/core/errors'
 import type { DeviceErrorCode } from './errors.ts'
 

@@ -1,5 +1,6 @@
 /**
- * What a device takes from the world, so that tests and the demo can hold it in their hand. `compose.ts` names the real ones.
+ * What a device takes from the world, so that tests and the demo can hold it in their hand.
+ * `compose.ts` names the real ones.
  */
 import type { Clock, Crypto, Milliseconds, Random } from '@countersign/core/ports'
 import type { SoftwareElement } from '@countersign/element/software'
@@ -21,7 +22,9 @@ export interface Patience {
   readonly answerMs: Milliseconds
 }
 
-/** What happens to a running device, in the order in which it happens. Times are the device's own. */
+/**
+ * What happens to a running device, in the order in which it happens. Times are the device's own.
+ */
 export type DeviceEvent =
   | { readonly event: 'connected'; readonly server: string }
   | { readonly event: 'disconnected'; readonly server: string }

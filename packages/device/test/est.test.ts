@@ -21,7 +21,9 @@ import type { Answer, Question } from '../src/connect.ts'
 import { Later } from '../src/deliver.ts'
 import { type EnrollRequest, simpleEnroll } from '../src/est.ts'
 
-/** What a device does with the answers of a server that it trusts, and that is wrong all the same. */
+/**
+ * What a device does with the answers of a server that it trusts, and that is wrong all the same.
+ */
 const folder = await mkdtemp(join(tmpdir(), 'countersign-est-'))
 after(() => rm(folder, { recursive: true }))
 const element = await openSoftwareElement(join(folder, 'element.json'))

@@ -1,6 +1,6 @@
 /**
- * Files that survive a power cut: written beside, flushed, renamed over, and the folder flushed too, so that after a crash
- * there is the old content or the new one and nothing between.
+ * Files that survive a power cut: written beside, flushed, renamed over, and the folder flushed
+ * too, so that after a crash there is the old content or the new one and nothing between.
  */
 import { mkdirSync, statSync } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
@@ -11,7 +11,8 @@ export const privateMode = 0o600
 
 export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   const beside = `${path}.new`
-  // A file left by a crash may carry other permissions or be longer: 'w' truncates, and the mode is set before a byte is in it.
+  // A file left by a crash may carry other permissions or be longer: 'w' truncates, and the mode is
+  // set before a byte is in it.
   const file = await open(beside, 'w', privateMode)
   try {
     await file.chmod(privateMode)
@@ -37,8 +38,9 @@ export async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Makes a folder and those above it; one that is there stays as it is. mkdir with `recursive` does the same, but never returns where a
- * file system answers "no such file" in a folder that exists (Linux: below /proc).
+ * Makes a folder and those above it; one that is there stays as it is. mkdir with `recursive` does
+ * the same, but never returns where a file system answers "no such file" in a folder that exists
+ * (Linux: below /proc).
  */
 export function makeFolders(path: string, mode: number): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return

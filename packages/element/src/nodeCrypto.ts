@@ -1,7 +1,8 @@
 /**
- * The crypto port on node:crypto. All calls are synchronous: a verification is too short to be worth a trip through the thread pool.
- * A public key is imported once and kept as a KeyObject in its handle, because an import costs as much as two signatures.
- * Floors of policy (which hashes, how long an RSA modulus) are the judge's; here a key is only what its algorithm says and sound.
+ * The crypto port on node:crypto. All calls are synchronous: a verification is too short to be
+ * worth a trip through the thread pool. A public key is imported once and kept as a KeyObject in
+ * its handle, because an import costs as much as two signatures. Floors of policy (which hashes,
+ * how long an RSA modulus) are the judge's; here a key is only what its algorithm says and sound.
  */
 import {
   constants,
@@ -40,7 +41,8 @@ class NodePublicKey implements PublicKey {
       case 'ed25519':
         return nodeVerify(null, data, this.#key, signature)
       case 'ecdsa': {
-        // DER is the default. An options object costs a fifth more: Node finds out what it is by an error that it catches.
+        // DER is the default. An options object costs a fifth more: Node finds out what it is by an
+        // error that it catches.
         if (scheme.encoding === 'der') return nodeVerify(scheme.hash, data, this.#key, signature)
         const options = { key: this.#key, dsaEncoding: 'ieee-p1363' } as const
         return nodeVerify(scheme.hash, data, options, signature)
@@ -77,8 +79,8 @@ export const nodeCrypto: Crypto = {
 }
 
 /**
- * Random bytes of OpenSSL's generator. Small ones come from a pool, because a call costs the same for sixteen bytes as for thousands;
- * what was handed out is wiped from it and never given twice.
+ * Random bytes of OpenSSL's generator. Small ones come from a pool, because a call costs the same
+ * for sixteen bytes as for thousands; what was handed out is wiped from it and never given twice.
  */
 export const randomBytes: Random = {
   bytes(length: number): Uint8Array {
@@ -101,8 +103,8 @@ let poolUsed = 0
 
 function importSpki(spki: Uint8Array): KeyObject {
   try {
-    // OpenSSL refuses a point that is not on its curve here.
-    // PEM, though DER is at hand: text is what Node takes without asking itself what it was given, and that costs half the import.
+    // OpenSSL refuses a point that is not on its curve here. PEM, though DER is at hand: text is
+    // what Node takes without asking itself what it was given, and that costs half the import.
     return createPublicKey(pem('PUBLIC KEY', spki))
   } catch (cause) {
     throw invalidKey('the SubjectPublicKeyInfo holds no usable key', cause)
@@ -129,7 +131,8 @@ function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
 function flawOf(key: KeyObject, algorithm: KeyAlgorithm, spki: Uint8Array): string | undefined {
   switch (algorithm.kind) {
     case 'ec': {
-      // OpenSSL has read these very bytes: where they say the curve, asking it costs as much as a signature and tells nothing.
+      // OpenSSL has read these very bytes: where they say the curve, asking it costs as much as a
+      // signature and tells nothing.
       if (algorithm.curve === 'P-256' && startsWith(spki, p256Uncompressed)) return undefined
       const curve = curveNames[key.asymmetricKeyDetails?.namedCurve ?? '']
       return curve === algorithm.curve ? undefined : `it is no key of ${algorithm.curve}`
@@ -152,8 +155,8 @@ function flawOf(key: KeyObject, algorithm: KeyAlgorithm, spki: Uint8Array): stri
 }
 
 /**
- * The y coordinates of the points of small order, non-canonical encodings included, sign bit left out (RFC 8032 §5.1.7 lets a
- * verifier meet them). A signature under such a key proves nothing.
+ * The y coordinates of the points of small order, non-canonical encodings included, sign bit left
+ * out (RFC 8032 §5.1.7 lets a verifier meet them). A signature under such a key proves nothing.
  */
 const smallOrderHex: ReadonlySet<string> = new Set([
   '0000000000000000000000000000000000000000000000000000000000000000',

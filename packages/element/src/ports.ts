@@ -1,6 +1,7 @@
 /**
- * The secure element: a device's passport. Keys are made inside and never come out; a slot is named by its number.
- * Drivers (software twin, ATECC608, PKCS#11, TPM) stand behind this port; everything is asynchronous because a chip is slow.
+ * The secure element: a device's passport. Keys are made inside and never come out; a slot is named
+ * by its number. Drivers (software twin, ATECC608, PKCS#11, TPM) stand behind this port; everything
+ * is asynchronous because a chip is slow.
  */
 import type { SignatureScheme, Signer } from '@countersign/core/ports'
 
@@ -22,7 +23,10 @@ export interface SlotInfo {
 export interface SecureElement {
   info(): Promise<ElementInfo>
   slots(): Promise<readonly SlotInfo[]>
-  /** Makes a new P-256 key in the slot, durable when it resolves; a key that was there is gone. Answers as `publicKey`. */
+  /**
+   * Makes a new P-256 key in the slot, durable when it resolves; a key that was there is gone.
+   * Answers as `publicKey`.
+   */
   generateKey(slot: number): Promise<Uint8Array>
   /** DER of the SubjectPublicKeyInfo (RFC 5480 §2). ERR_ELEMENT_SLOT_EMPTY when there is no key. */
   publicKey(slot: number): Promise<Uint8Array>
@@ -41,5 +45,8 @@ export type ElementErrorCode =
   | 'ERR_ELEMENT_DAMAGED'
   | 'ERR_ELEMENT_MODE'
 
-/** What a certificate request or a certificate is signed with: same key, same element, other encoding. */
+/**
+ * What a certificate request or a certificate is signed with: same key, same element, other
+ * encoding.
+ */
 export type ElementSigner = Signer & { readonly scheme: SignatureScheme & { kind: 'ecdsa' } }

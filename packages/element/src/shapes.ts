@@ -4,7 +4,10 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** `ENOENT`, `ECONNRESET`, `ERR_…`: the code that Node gives its errors, undefined when there is none. */
+/**
+ * `ENOENT`, `ECONNRESET`, `ERR_…`: the code that Node gives its errors, undefined when there is
+ * none.
+ */
 export function errorCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined

@@ -1,6 +1,6 @@
 /**
- * A slot of an element as core's `Signer`: hashes the message, lets the element sign the digest, and turns r || s into the
- * DER that X.509 carries (RFC 3279 §2.2.3).
+ * A slot of an element as core's `Signer`: hashes the message, lets the element sign the digest,
+ * and turns r || s into the DER that X.509 carries (RFC 3279 §2.2.3).
  */
 import { createHash } from 'node:crypto'
 import { CallerError, InvariantError } from '@countersign/core/errors'

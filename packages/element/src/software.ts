@@ -1,9 +1,11 @@
 /**
- * The software twin of a secure element: P-256 keys in one file of the state folder (mode 0600). It keeps the port's promises
- * about use, not about theft: whoever reads the file has the keys, which is why its assurance is 0.
+ * The software twin of a secure element: P-256 keys in one file of the state folder (mode 0600). It
+ * keeps the port's promises about use, not about theft: whoever reads the file has the keys, which
+ * is why its assurance is 0.
  *
- * Private bytes never leave this module. Node's own TLS takes no key by handle, so `tlsContext` loads one into OpenSSL and
- * hands out the finished context; chips will sign through core's TLS client instead and have no such method.
+ * Private bytes never leave this module. Node's own TLS takes no key by handle, so `tlsContext`
+ * loads one into OpenSSL and hands out the finished context; chips will sign through core's TLS
+ * client instead and have no such method.
  */
 import {
   createPrivateKey,
@@ -22,7 +24,10 @@ import { requireDigest } from './signer.ts'
 import { signDigest } from './softwareEcdsa.ts'
 
 export interface SoftwareElement extends SecureElement {
-  /** A TLS 1.3 client or server context that signs with this slot's key and shows these certificates (PEM, leaf first). */
+  /**
+   * A TLS 1.3 client or server context that signs with this slot's key and shows these certificates
+   * (PEM, leaf first).
+   */
   tlsContext(slot: number, certificatesPem: string): Promise<SecureContext>
 }
 
@@ -125,7 +130,10 @@ class FileElement implements SoftwareElement {
     )
   }
 
-  /** The key is used only once it is on the disk: a certificate never names a key that a power cut could take. */
+  /**
+   * The key is used only once it is on the disk: a certificate never names a key that a power cut
+   * could take.
+   */
   async #store(slot: number, key: KeyObject): Promise<void> {
     const keys = new Map(this.#keys).set(slot, key)
     const slots: Record<string, string> = {}

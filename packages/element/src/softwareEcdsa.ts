@@ -1,7 +1,8 @@
 /**
- * ECDSA over a ready digest (SEC 1 §4.1.3, FIPS 186-5 §6.4) for the software twin. The port signs digests, as chips do, and
- * node:crypto signs whole messages only, so a library does this one thing. Its nonce is derived from key and digest (RFC 6979)
- * and fresh randomness (§3.6): neither a weak generator nor a fault repeated on the same digest gives the key away.
+ * ECDSA over a ready digest (SEC 1 §4.1.3, FIPS 186-5 §6.4) for the software twin. The port signs
+ * digests, as chips do, and node:crypto signs whole messages only, so a library does this one
+ * thing. Its nonce is derived from key and digest (RFC 6979) and fresh randomness (§3.6): neither a
+ * weak generator nor a fault repeated on the same digest gives the key away.
  */
 import type { KeyObject } from 'node:crypto'
 import { p256 } from '@noble/curves/nist.js'

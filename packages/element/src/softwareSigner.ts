@@ -1,6 +1,7 @@
 /**
- * A private key in this process as core's `Signer`: for a CA whose key file was opened, for tests, for a host without a chip.
- * The port is asynchronous because other signers are; this one signs at once, which costs less than the thread pool.
+ * A private key in this process as core's `Signer`: for a CA whose key file was opened, for tests,
+ * for a host without a chip. The port is asynchronous because other signers are; this one signs at
+ * once, which costs less than the thread pool.
  */
 import { createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { CallerError } from '@countersign/core/errors'
@@ -8,7 +9,10 @@ import type { SignatureScheme, Signer } from '@countersign/core/ports'
 
 export type SoftwareSignerErrorCode = 'ERR_SIGNER_KEY'
 
-/** ECDSA P-256 with SHA-256, ECDSA P-384 with SHA-384, both as DER (RFC 5480, RFC 5758), or Ed25519 (RFC 8410). */
+/**
+ * ECDSA P-256 with SHA-256, ECDSA P-384 with SHA-384, both as DER (RFC 5480, RFC 5758), or Ed25519
+ * (RFC 8410).
+ */
 export function softwareSigner(privateKey: KeyObject): Signer {
   const scheme = schemeOf(privateKey)
   const spki = new Uint8Array(createPublicKey(privateKey).export({ type: 'spki', format: 'der' }))

@@ -1,6 +1,6 @@
 /**
- * Element URLs, parsed in one place: `software:` is a twin in the file `element.json` of the state folder,
- * `software:NAME` in the file NAME there. Other kinds come with their drivers.
+ * Element URLs, parsed in one place: `software:` is a twin in the file `element.json` of the state
+ * folder, `software:NAME` in the file NAME there. Other kinds come with their drivers.
  */
 import { CallerError } from '@countersign/core/errors'
 import type { ElementErrorCode } from './ports.ts'

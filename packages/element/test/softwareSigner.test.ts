@@ -1,4 +1,7 @@
-/** The signer of a key in this process: what it signs verifies with Node's own verifier, and other keys are refused. */
+/**
+ * The signer of a key in this process: what it signs verifies with Node's own verifier, and other
+ * keys are refused.
+ */
 import assert from 'node:assert/strict'
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
 import { test } from 'node:test'

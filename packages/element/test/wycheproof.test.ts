@@ -72,7 +72,8 @@ test('a key of another curve or kind than was parsed is refused', () => {
 })
 
 test('an Ed25519 key of small order is refused in each of its encodings', () => {
-  // RFC 8032 §5.1: y of the points whose order divides 8, and y + p where that fits into 255 bits; both signs.
+  // RFC 8032 §5.1: y of the points whose order divides 8, and y + p where that fits into 255 bits;
+  // both signs.
   const p = 2n ** 255n - 19n
   const d = (-121665n * power(121666n, p - 2n, p)) % p
   const orderEight = roots(d < 0n ? d + p : d, p)
@@ -110,7 +111,8 @@ function bytes(text: string): Uint8Array {
 
 /** The two y with d·y⁴ + 2·y² − 1 = 0 that double to a point with y = 0: points of order 8. */
 function roots(d: bigint, p: bigint): readonly bigint[] {
-  // x² = −y² there (x = y·√−1 doubles to y = 0), so the curve −x² + y² = 1 + d·x²·y² becomes 2·y² = 1 − d·y⁴.
+  // x² = −y² there (x = y·√−1 doubles to y = 0), so the curve −x² + y² = 1 + d·x²·y² becomes 2·y² =
+  // 1 − d·y⁴.
   const root = squareRoot((1n + d) % p, p)
   const inverse = power(d, p - 2n, p)
   const found: bigint[] = []

@@ -1,5 +1,6 @@
 /**
- * Who a TCP peer is for counting: an IPv4 address, or the /64 of an IPv6 address, since a host there owns the whole of it.
+ * Who a TCP peer is for counting: an IPv4 address, or the /64 of an IPv6 address, since a host
+ * there owns the whole of it.
  */
 import { isIPv6 } from 'node:net'
 

@@ -1,8 +1,10 @@
 /**
- * CloudEvents 1.0 in the JSON event format (CloudEvents spec §3, JSON format §2 and §3.1): what every application receives,
- * whatever the road. The one place that knows the attribute names. Leaves out dataschema and batches.
+ * CloudEvents 1.0 in the JSON event format (CloudEvents spec §3, JSON format §2 and §3.1): what
+ * every application receives, whatever the road. The one place that knows the attribute names.
+ * Leaves out dataschema and batches.
  *
- * JSON data is embedded as the sender wrote it: parsing and printing it again would change long numbers.
+ * JSON data is embedded as the sender wrote it: parsing and printing it again would change long
+ * numbers.
  */
 import type { Milliseconds } from '@countersign/core/ports'
 import type { Assurance, MessageDraft, Road } from './ports.ts'
@@ -65,7 +67,8 @@ function dataMembers(data: EventData): string {
   const type = `,"datacontenttype":${JSON.stringify(data.contentType)}`
   switch (data.kind) {
     case 'json':
-      // Line breaks between tokens would end a line of an event stream; inside strings JSON does not allow them.
+      // Line breaks between tokens would end a line of an event stream; inside strings JSON does
+      // not allow them.
       return `${type},"data":${data.text.replace(/[\r\n]+/g, ' ')}`
     case 'text':
       return `${type},"data":${JSON.stringify(data.text)}`

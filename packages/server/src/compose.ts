@@ -1,6 +1,6 @@
 /**
- * Puts the house together: the only file that names concrete adapters. A folder is opened once, for one command or for as long as `serve`
- * runs; what needs a key waits until somebody asks for one.
+ * Puts the house together: the only file that names concrete adapters. A folder is opened once, for
+ * one command or for as long as `serve` runs; what needs a key waits until somebody asks for one.
  */
 import { existsSync } from 'node:fs'
 import { AdapterError, InvariantError } from '@countersign/core/errors'
@@ -31,7 +31,10 @@ export interface OpenOptions {
   readonly log?: Log
   readonly clock?: Clock
   readonly timers?: Timers
-  /** Cheaper only in tests and in the demo, whose keys protect nothing: the vault raises what is below. */
+  /**
+   * Cheaper only in tests and in the demo, whose keys protect nothing: the vault raises what is
+   * below.
+   */
   readonly cost?: ScryptCost
 }
 
@@ -118,7 +121,9 @@ async function openKeys(
   return { authority, sealer }
 }
 
-/** Handed out before the vault is open: listing applications needs no passphrase, adding one does. */
+/**
+ * Handed out before the vault is open: listing applications needs no passphrase, adding one does.
+ */
 class LateSealer implements Sealer {
   #vault: Sealer | undefined
 

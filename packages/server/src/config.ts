@@ -1,6 +1,7 @@
 /**
- * `<dir>/config.json`: what an operator may set. Unknown keys are refused with their path: a misspelt limit must not pass as no limit.
- * Flags of the command win over the file; `doctor` prints the result.
+ * `<dir>/config.json`: what an operator may set. Unknown keys are refused with their path: a
+ * misspelt limit must not pass as no limit. Flags of the command win over the file; `doctor` prints
+ * the result.
  */
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
@@ -26,7 +27,10 @@ export interface Config {
   readonly hosts: readonly string[]
   readonly listen: Readonly<Record<DoorName, Address>>
   readonly logLevel: LogLevel
-  /** Where stock clients fetch CRLs, `<crlBase>/<ca>.crl`: written into certificates made from then on. */
+  /**
+   * Where stock clients fetch CRLs, `<crlBase>/<ca>.crl`: written into certificates made from then
+   * on.
+   */
   readonly crlBase: string | null
   readonly webhooks: {
     /** Hosts whose webhooks may be private, link-local or plain http. */

@@ -1,6 +1,7 @@
 /**
- * Log lines for the operator: JSON for machines, one readable line on a terminal. Never the audit log, and never a secret: what is
- * logged are identifiers and public values, and the names below are struck out if one slips in.
+ * Log lines for the operator: JSON for machines, one readable line on a terminal. Never the audit
+ * log, and never a secret: what is logged are identifiers and public values, and the names below
+ * are struck out if one slips in.
  */
 import { styleText } from 'node:util'
 import { pino } from 'pino'

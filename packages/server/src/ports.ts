@@ -132,7 +132,10 @@ export interface ProductRow {
   readonly renewalDays: number
   /** Days for which a superseded certificate is still accepted. */
   readonly overlapDays: number
-  /** Anchored pattern of serials: letters stand for themselves, `*` for any run, `?` for one character. */
+  /**
+   * Anchored pattern of serials: letters stand for themselves, `*` for any run, `?` for one
+   * character.
+   */
   readonly serialPattern: string
   /** First and last EUI-64 of the block; the next free one. */
   readonly euiFirst: string
@@ -178,7 +181,10 @@ export interface ApplicationRow {
   /** Sealed by the folder's secret key: signs webhooks. */
   readonly secret: Uint8Array
   readonly webhook: string | null
-  /** `paused`: the receiver answered 410, or the operator said so; nothing is sent until it is resumed. */
+  /**
+   * `paused`: the receiver answered 410, or the operator said so; nothing is sent until it is
+   * resumed.
+   */
   readonly webhookState: 'active' | 'paused'
   /** Everything up to this message has been delivered or dead-lettered. */
   readonly cursor: number
@@ -214,7 +220,10 @@ export interface SettingRow {
   readonly value: string
 }
 
-/** One entry of the audit log. Chained by the store: hash = SHA-256(previous hash || canonical JSON of the rest). */
+/**
+ * One entry of the audit log. Chained by the store: hash = SHA-256(previous hash || canonical JSON
+ * of the rest).
+ */
 export interface EventRow {
   readonly seq: number
   readonly time: Milliseconds
@@ -255,7 +264,10 @@ type NumericColumn<T extends TableName> = {
 
 // --- The store ----------------------------------------------------------------------------------------------------
 
-/** What a row that is missing cannot take (update, add, delete) is a conflict, like a key or a unique value that is taken. */
+/**
+ * What a row that is missing cannot take (update, add, delete) is a conflict, like a key or a
+ * unique value that is taken.
+ */
 export type Write = {
   [T in RowTable]:
     | { readonly kind: 'insert'; readonly table: T; readonly row: Tables[T] }
@@ -266,7 +278,10 @@ export type Write = {
         readonly set: Partial<Tables[T]>
       }
     | { readonly kind: 'delete'; readonly table: T; readonly key: string }
-    /** Adds without reading first, so that many may count at once; a result beyond `atMost` (a column of the same row) is a conflict. */
+    /**
+     * Adds without reading first, so that many may count at once; a result beyond `atMost` (a
+     * column of the same row) is a conflict.
+     */
     | {
         readonly kind: 'add'
         readonly table: T
@@ -277,7 +292,9 @@ export type Write = {
       }
 }[RowTable]
 
-/** Every named column of the row must have this value (null for null); a missing row never matches. */
+/**
+ * Every named column of the row must have this value (null for null); a missing row never matches.
+ */
 export type Condition = {
   [T in RowTable]:
     | {
@@ -310,7 +327,10 @@ export interface Applied {
   readonly lastEventSeq: number
 }
 
-/** `ERR_CONFLICT` carries details {table, column?}: a condition did not hold or a unique value was taken. */
+/**
+ * `ERR_CONFLICT` carries details {table, column?}: a condition did not hold or a unique value was
+ * taken.
+ */
 export type StoreErrorCode =
   | 'ERR_CONFLICT'
   | 'ERR_STORE_FULL'
@@ -319,7 +339,10 @@ export type StoreErrorCode =
   | 'ERR_STORE_NEWER'
   | 'ERR_STORE_CLOSED'
 
-/** Columns with a secondary index, per table. A device's EUI-64 is in its id, a token's id in its hash: both are looked up by key. */
+/**
+ * Columns with a secondary index, per table. A device's EUI-64 is in its id, a token's id in its
+ * hash: both are looked up by key.
+ */
 export interface Indexes {
   device: 'serial' | 'state' | 'product'
   key: never
@@ -339,8 +362,8 @@ export interface Indexes {
 export interface Store {
   get<T extends TableName>(table: T, key: string | number): Promise<Tables[T] | undefined>
   /**
-   * At most `limit` (default 1000) rows whose indexed column has this value, in primary-key order, those after `after`.
-   * `newestFirst` turns the order round, and `after` with it.
+   * At most `limit` (default 1000) rows whose indexed column has this value, in primary-key order,
+   * those after `after`. `newestFirst` turns the order round, and `after` with it.
    */
   find<T extends TableName>(
     table: T,
@@ -357,11 +380,19 @@ export interface Store {
     table: T,
     options: { readonly after?: string | number; readonly limit: number },
   ): Promise<readonly Tables[T][]>
-  /** Durable when it resolves. Concurrent calls share one transaction and one fsync (group commit). */
+  /**
+   * Durable when it resolves. Concurrent calls share one transaction and one fsync (group commit).
+   */
   apply(change: Change): Promise<Applied>
-  /** The newest entry of the audit log: what an auditor writes down. `seq` 0 and 64 zeros before the first. */
+  /**
+   * The newest entry of the audit log: what an auditor writes down. `seq` 0 and 64 zeros before the
+   * first.
+   */
   eventHead(): Promise<{ readonly seq: number; readonly hash: string }>
-  /** Forgets messages up to and including `throughSeq`. Their ids stay known for duplicates, for a bounded time and number. */
+  /**
+   * Forgets messages up to and including `throughSeq`. Their ids stay known for duplicates, for a
+   * bounded time and number.
+   */
   trimMessages(throughSeq: number): Promise<void>
   /** A consistent copy while the store is in use. */
   backup(file: string): Promise<void>
@@ -439,7 +470,10 @@ export interface Admitted {
   readonly credential: string
 }
 
-/** What a certificate is reserved for. The serial and EUI-64 of a new device are fixed by the reservation. */
+/**
+ * What a certificate is reserved for. The serial and EUI-64 of a new device are fixed by the
+ * reservation.
+ */
 export interface ReservationRequest {
   readonly profile: ProfileName
   readonly ca: string
@@ -490,7 +524,9 @@ export interface Log {
   error(fields: LogFields, message: string): void
 }
 
-/** An attempt that was turned away. The peer learned the minimum; this is what the operator reads. */
+/**
+ * An attempt that was turned away. The peer learned the minimum; this is what the operator reads.
+ */
 export interface Refusal {
   readonly road: Road
   readonly address: string

@@ -1,5 +1,6 @@
 /**
- * What a refused request is told: application/problem+json (RFC 9457) with as little as helps an honest peer.
+ * What a refused request is told: application/problem+json (RFC 9457) with as little as helps an
+ * honest peer.
  */
 import { STATUS_CODES, type ServerResponse } from 'node:http'
 

@@ -63,7 +63,8 @@ class RelayChild {
   #commands = 0
 
   constructor() {
-    // The same file name with the extension of this one: source in a checkout, JavaScript when published.
+    // The same file name with the extension of this one: source in a checkout, JavaScript when
+    // published.
     const name = import.meta.url.endsWith('.ts') ? './relayProcess.ts' : './relayProcess.js'
     const script = fileURLToPath(new URL(name, import.meta.url))
     this.#process = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] })

@@ -1,6 +1,7 @@
 /**
- * What a hostile relay does to one connection, drawn from a seed. Chunks are what arrives in one read: TCP has no frames, so to
- * duplicate, reorder or change one is to break the byte stream above it, which TLS must notice. A delay alone breaks nothing.
+ * What a hostile relay does to one connection, drawn from a seed. Chunks are what arrives in one
+ * read: TCP has no frames, so to duplicate, reorder or change one is to break the byte stream above
+ * it, which TLS must notice. A delay alone breaks nothing.
  */
 import type { Seeded } from './seeded.ts'
 
@@ -27,12 +28,16 @@ export interface ConnectionPlan {
 
 export const allFaults: readonly Fault[] = ['flip', 'duplicate', 'reorder', 'truncate', 'drop']
 
-/** A handshake and a few requests take about this many chunks each way: later ones would rarely be reached. */
+/**
+ * A handshake and a few requests take about this many chunks each way: later ones would rarely be
+ * reached.
+ */
 const chunksReached = 6
 
 export function planConnection(options: PlanOptions, random: Seeded): ConnectionPlan {
   const faults = options.faults ?? allFaults
-  // Drawn in a fixed order and always all of them: one option changed leaves the other draws as they were.
+  // Drawn in a fixed order and always all of them: one option changed leaves the other draws as
+  // they were.
   const faulty = random.chance(options.faultShare)
   const fault = faults[random.below(Math.max(1, faults.length))] ?? 'none'
   return {
@@ -44,7 +49,10 @@ export function planConnection(options: PlanOptions, random: Seeded): Connection
   }
 }
 
-/** What becomes of a chunk: what goes on now, what is held for later, and whether the connection ends. */
+/**
+ * What becomes of a chunk: what goes on now, what is held for later, and whether the connection
+ * ends.
+ */
 export interface Verdict {
   readonly forward: readonly Uint8Array[]
   readonly hold: Uint8Array | undefined

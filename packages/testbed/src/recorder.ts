@@ -1,6 +1,11 @@
-/** What went over the wire, kept for a search: a relay that carries only ciphertext must not find what it knows was said. */
+/**
+ * What went over the wire, kept for a search: a relay that carries only ciphertext must not find
+ * what it knows was said.
+ */
 
-/** Enough for a long demo; beyond it the oldest connections are forgotten, and the report says so. */
+/**
+ * Enough for a long demo; beyond it the oldest connections are forgotten, and the report says so.
+ */
 const recordedBytesMax = 64 * 1024 * 1024
 
 export class Recorder {

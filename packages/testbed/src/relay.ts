@@ -1,6 +1,7 @@
 /**
- * A hostile TCP relay: it stands between a device and its server, records everything, and breaks some connections by a seeded
- * plan. It has no keys and never looks inside. Run in a process of its own by `hostileRelay`; this is the part with sockets.
+ * A hostile TCP relay: it stands between a device and its server, records everything, and breaks
+ * some connections by a seeded plan. It has no keys and never looks inside. Run in a process of its
+ * own by `hostileRelay`; this is the part with sockets.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -29,7 +30,10 @@ export interface Relay {
   readonly port: number
   stats(): RelayStats
   setPlan(plan: PlanOptions): void
-  /** Occurrences of these byte strings in everything that was recorded; `complete` is false when some was forgotten. */
+  /**
+   * Occurrences of these byte strings in everything that was recorded; `complete` is false when
+   * some was forgotten.
+   */
   search(markers: readonly Uint8Array[]): { readonly found: number; readonly complete: boolean }
   close(): Promise<void>
 }
@@ -154,7 +158,10 @@ class TcpRelay implements Relay {
   }
 }
 
-/** Nothing overtakes a chunk that nothing follows: after this it goes on by itself, late and in order. */
+/**
+ * Nothing overtakes a chunk that nothing follows: after this it goes on by itself, late and in
+ * order.
+ */
 const holdMsMax = 150
 
 /** A chunk that waits to be overtaken by the next one. */

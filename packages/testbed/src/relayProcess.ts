@@ -1,6 +1,7 @@
 /**
- * The relay's own process. Commands come as JSON lines on standard input, answers go as JSON lines to standard output; when the
- * input ends, so does the relay. Started by `hostileRelay`, reached by everyone else through sockets only.
+ * The relay's own process. Commands come as JSON lines on standard input, answers go as JSON lines
+ * to standard output; when the input ends, so does the relay. Started by `hostileRelay`, reached by
+ * everyone else through sockets only.
  */
 import { createInterface } from 'node:readline'
 import type { PlanOptions } from './plan.ts'
@@ -49,7 +50,8 @@ function answer(id: number, content: Readonly<Record<string, unknown>>): void {
 process.on('SIGINT', () => undefined)
 
 for await (const line of createInterface({ input: process.stdin })) {
-  // The only speaker is the parent that started this process with this very file: its lines have this type.
+  // The only speaker is the parent that started this process with this very file: its lines have
+  // this type.
   const command: RelayCommand = JSON.parse(line)
   try {
     answer(command.id, { result: await perform(command) })

@@ -1,11 +1,17 @@
-/** A small seeded generator (xoroshiro64** of Blackman and Vigna): the same seed makes the same world. Not for secrets. */
+/**
+ * A small seeded generator (xoroshiro64** of Blackman and Vigna): the same seed makes the same
+ * world. Not for secrets.
+ */
 export interface Seeded {
   /** Uniform in 0 … 2^32 - 1. */
   word(): number
   /** Uniform in 0 … bound - 1; the bias of the modulus is far below what a test can see. */
   below(bound: number): number
   chance(probability: number): boolean
-  /** A generator of its own that depends on this seed and the label only, not on what was drawn before. */
+  /**
+   * A generator of its own that depends on this seed and the label only, not on what was drawn
+   * before.
+   */
   fork(label: number): Seeded
 }
 

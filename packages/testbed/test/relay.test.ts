@@ -104,7 +104,9 @@ async function talk(to: number, bytes: Buffer): Promise<Buffer> {
   return Buffer.concat(await socket.toArray())
 }
 
-/** The next chunk, or what tells that none comes: the end, an error, or half a second of silence. */
+/**
+ * The next chunk, or what tells that none comes: the end, an error, or half a second of silence.
+ */
 function nextChunk(socket: Socket): Promise<string> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => done('silence'), 500)

@@ -1,6 +1,7 @@
 /**
- * Bytes and their text forms: hex, Base64 (RFC 4648 §4), UTF-8 (RFC 3629). Strict where bytes come in from outside: no white space,
- * no missing padding, no overlong forms. Core has no Buffer, no atob and no TextDecoder, hence these few.
+ * Bytes and their text forms: hex, Base64 (RFC 4648 §4), UTF-8 (RFC 3629). Strict where bytes come
+ * in from outside: no white space, no missing padding, no overlong forms. Core has no Buffer, no
+ * atob and no TextDecoder, hence these few.
  */
 import { PeerError } from '../errors.ts'
 
@@ -70,7 +71,10 @@ export function base64(bytes: Uint8Array): string {
   return ascii(codes)
 }
 
-/** The bytes of padded Base64 without white space. Bits behind the last byte must be zero (RFC 4648 §3.5): one text for each value. */
+/**
+ * The bytes of padded Base64 without white space. Bits behind the last byte must be zero (RFC 4648
+ * §3.5): one text for each value.
+ */
 export function fromBase64(text: string): Uint8Array {
   if (text.length % 4 !== 0) throw new PeerError('ERR_BASE64', 'length is no multiple of four')
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
@@ -122,7 +126,10 @@ function tail(bits: number): number {
   return 0x80 | (bits & 0x3f)
 }
 
-/** Text of UTF-8, or ERR_UTF8 for overlong forms, surrogates, values above U+10FFFF and cut sequences (RFC 3629 §3). */
+/**
+ * Text of UTF-8, or ERR_UTF8 for overlong forms, surrogates, values above U+10FFFF and cut
+ * sequences (RFC 3629 §3).
+ */
 export function fromUtf8(bytes: Uint8Array): string {
   if (bytes.every((byte) => byte < 0x80)) return ascii(bytes)
   let text = ''
@@ -193,7 +200,10 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true
 }
 
-/** Same bytes, in a time that depends on the lengths only. For values that an attacker tries to guess. */
+/**
+ * Same bytes, in a time that depends on the lengths only. For values that an attacker tries to
+ * guess.
+ */
 export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
   let difference = a.length ^ b.length
   for (let index = 0; index < a.length; index++) difference |= (a[index] ?? 0) ^ (b[index] ?? 0)

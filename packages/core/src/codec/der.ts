@@ -1,8 +1,9 @@
 /**
- * DER reader (X.690 §8, §10, §11): a cursor over the input, zero copy, without a tree and without recursion of its own.
- * Exact: definite minimal lengths, single-byte tags, canonical values; whoever reads a structure ends it with `end()`, so that nothing
- * trails. Every failure is a PeerError that names the offset in the whole input and the path of fields. Leaves out: indefinite lengths,
- * tag numbers above 30, REAL, and all else that X.509, CMS and PKCS#10 do not use.
+ * DER reader (X.690 §8, §10, §11): a cursor over the input, zero copy, without a tree and without
+ * recursion of its own. Exact: definite minimal lengths, single-byte tags, canonical values;
+ * whoever reads a structure ends it with `end()`, so that nothing trails. Every failure is a
+ * PeerError that names the offset in the whole input and the path of fields. Leaves out: indefinite
+ * lengths, tag numbers above 30, REAL, and all else that X.509, CMS and PKCS#10 do not use.
  */
 import { PeerError } from '../errors.ts'
 import { type DerErrorCode, derHints, derLimits } from './derLimits.ts'
@@ -24,7 +25,10 @@ export class DerReader {
   private readonly name: string
   private readonly parent: DerReader | undefined
 
-  /** `name` begins the path in errors: `certificate`, `csr`. `sizeMax` is the caller's limit, with its reason there. */
+  /**
+   * `name` begins the path in errors: `certificate`, `csr`. `sizeMax` is the caller's limit, with
+   * its reason there.
+   */
   constructor(
     bytes: Uint8Array,
     name: string,
@@ -57,7 +61,10 @@ export class DerReader {
     return this.position < this.limit ? (this.bytes[this.position] ?? -1) : -1
   }
 
-  /** Steps over the next element of any type; its content is `contentStart` to `contentEnd`. Returns the identifier octet. */
+  /**
+   * Steps over the next element of any type; its content is `contentStart` to `contentEnd`. Returns
+   * the identifier octet.
+   */
   next(field: string): number {
     const { bytes } = this
     const start = this.position
@@ -129,7 +136,9 @@ export class DerReader {
     return this.bytes.subarray(this.elementStart, this.contentEnd)
   }
 
-  /** A reader inside the next element: SEQUENCE, SET, an explicit tag, or DER in an OCTET STRING. */
+  /**
+   * A reader inside the next element: SEQUENCE, SET, an explicit tag, or DER in an OCTET STRING.
+   */
   enter(identifier: number, field: string): DerReader {
     this.expect(identifier, field)
     return this.inside(field)
@@ -141,7 +150,10 @@ export class DerReader {
     return new DerReader(this.bytes, field, this.bytes.length, inside)
   }
 
-  /** Aims `reader`, made here by `inside` or `enter`, at the element read last: one reader for all the entries of a long list. */
+  /**
+   * Aims `reader`, made here by `inside` or `enter`, at the element read last: one reader for all
+   * the entries of a long list.
+   */
   aim(reader: DerReader): void {
     reader.position = this.contentStart
     reader.limit = this.contentEnd
@@ -247,7 +259,10 @@ export class DerReader {
     return content.subarray(1)
   }
 
-  /** BIT STRING with named bits: bit 0 of the list is bit 0 of the result. X.690 §11.2: no unused bit set, no zero bit at the end. */
+  /**
+   * BIT STRING with named bits: bit 0 of the list is bit 0 of the result. X.690 §11.2: no unused
+   * bit set, no zero bit at the end.
+   */
   namedBits(field: string, bitsMax: number, identifier: number = tag.bitString): number {
     const content = this.content(identifier, field)
     const bits = bitsCanonical(content)
@@ -269,7 +284,10 @@ export class DerReader {
     return content
   }
 
-  /** Text of a string type by its alphabet; undefined for the types that are carried undecoded (Teletex, BMP, Universal). */
+  /**
+   * Text of a string type by its alphabet; undefined for the types that are carried undecoded
+   * (Teletex, BMP, Universal).
+   */
   text(type: number, field: string, identifier: number = type): string | undefined {
     const content = this.content(identifier, field)
     const text = stringText(type, content)
@@ -282,7 +300,10 @@ export class DerReader {
     return this.text(tag.ia5String, field, identifier) ?? ''
   }
 
-  /** Time of RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050 on; both end in seconds and Z. */
+  /**
+   * Time of RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050 on; both end in
+   * seconds and Z.
+   */
   time(field: string): number {
     const identifier = this.peek()
     if (identifier !== tag.generalizedTime) this.expect(tag.utcTime, field)
@@ -311,7 +332,10 @@ export class DerReader {
     return this.errorAt('ERR_DER_VALUE', message, this.elementStart, field)
   }
 
-  /** Names of the fields down to this element; a field without a name is a wrapper that says nothing to a reader. */
+  /**
+   * Names of the fields down to this element; a field without a name is a wrapper that says nothing
+   * to a reader.
+   */
   where(field?: string): string {
     const path = this.parent === undefined ? [] : [this.parent.where()]
     path.push(this.name, field ?? '')

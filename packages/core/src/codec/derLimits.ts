@@ -16,7 +16,10 @@ export interface DerLimits {
 }
 
 export const derLimits: DerLimits = {
-  /** The deepest grammar here, a directory name in a distribution point asked for in a CSR, needs exactly these. */
+  /**
+   * The deepest grammar here, a directory name in a distribution point asked for in a CSR, needs
+   * exactly these.
+   */
   depthMax: 16,
   /** Of one input: the largest CRL that we take. Each parser has its own, smaller one. */
   sizeMax: 64 * 1024 * 1024,

@@ -1,4 +1,7 @@
-/** Identifier octets of the universal types that X.509 uses (X.690 §8.1.2), and of the context-specific ones. */
+/**
+ * Identifier octets of the universal types that X.509 uses (X.690 §8.1.2), and of the
+ * context-specific ones.
+ */
 export const tag = {
   boolean: 0x01,
   integer: 0x02,

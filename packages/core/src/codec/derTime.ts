@@ -1,4 +1,7 @@
-/** Dates of X.509: YYMMDDHHMMSSZ and YYYYMMDDHHMMSSZ (RFC 5280 §4.1.2.5.1 and .2), in the proleptic Gregorian calendar. */
+/**
+ * Dates of X.509: YYMMDDHHMMSSZ and YYYYMMDDHHMMSSZ (RFC 5280 §4.1.2.5.1 and .2), in the proleptic
+ * Gregorian calendar.
+ */
 import type { Milliseconds } from '../ports.ts'
 
 /** Milliseconds since 1970, or undefined when the octets are no real date and time. */
@@ -31,7 +34,9 @@ function daysInMonth(year: number, month: number): number {
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
 }
 
-/** Days since 1970-01-01. Years begin in March here, so that the leap day is the last of its year. */
+/**
+ * Days since 1970-01-01. Years begin in March here, so that the leap day is the last of its year.
+ */
 function daysFromEpoch(year: number, month: number, day: number): number {
   const shifted = month > 2 ? year : year - 1
   const dayOfYear = Math.floor((153 * ((month + 9) % 12) + 2) / 5) + day - 1

@@ -12,7 +12,10 @@ export function integerMinimal(bytes: Uint8Array, start: number, length: number)
   return !((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))
 }
 
-/** Dotted decimal of X.690 §8.19 content octets, or undefined when they are no DER or beyond the limits. */
+/**
+ * Dotted decimal of X.690 §8.19 content octets, or undefined when they are no DER or beyond the
+ * limits.
+ */
 export function oidText(bytes: Uint8Array, start: number, end: number): string | undefined {
   if (start === end || end - start > derLimits.oidOctetsMax) return undefined
   let text = ''
@@ -60,8 +63,9 @@ export function bitsCanonical(content: Uint8Array): number {
 }
 
 /**
- * Text of a string type, undefined for a type that is carried undecoded, null for a character outside its alphabet.
- * RFC 5280 §4.1.2.4 lets old certificates keep Teletex, BMP and Universal strings: they are compared as octets.
+ * Text of a string type, undefined for a type that is carried undecoded, null for a character
+ * outside its alphabet. RFC 5280 §4.1.2.4 lets old certificates keep Teletex, BMP and Universal
+ * strings: they are compared as octets.
  */
 export function stringText(type: number, content: Uint8Array): string | undefined | null {
   switch (type) {

@@ -1,6 +1,7 @@
 /**
- * DER writer: each function gives one whole element as bytes. One allocation a node; a template concatenates constant bytes with
- * `sequence(...)` and keeps what it can in constants. Callers pass right values: a wrong one is our bug or theirs, never a peer's.
+ * DER writer: each function gives one whole element as bytes. One allocation a node; a template
+ * concatenates constant bytes with `sequence(...)` and keeps what it can in constants. Callers pass
+ * right values: a wrong one is our bug or theirs, never a peer's.
  */
 import { CallerError } from '../errors.ts'
 import type { Milliseconds } from '../ports.ts'
@@ -36,7 +37,10 @@ export function lengthOctets(length: number): number {
   return length < 0x1000000 ? 4 : 5
 }
 
-/** Writes identifier and length at `offset`; returns the offset behind them. For those who lay out a large structure themselves. */
+/**
+ * Writes identifier and length at `offset`; returns the offset behind them. For those who lay out a
+ * large structure themselves.
+ */
 export function writeHeader(
   into: Uint8Array,
   offset: number,
@@ -103,7 +107,10 @@ export function integer(value: number | bigint): Uint8Array {
   return unsignedInteger(octets)
 }
 
-/** INTEGER of big-endian octets without sign: leading zeros are dropped, one is added where the first bit is set. */
+/**
+ * INTEGER of big-endian octets without sign: leading zeros are dropped, one is added where the
+ * first bit is set.
+ */
 export function unsignedInteger(octets: Uint8Array): Uint8Array {
   let start = 0
   while (start < octets.length - 1 && octets[start] === 0) start++
@@ -125,7 +132,10 @@ export function bitString(...parts: readonly Uint8Array[]): Uint8Array {
   return element(tag.bitString, noUnusedBits, ...parts)
 }
 
-/** BIT STRING of named bits, given as the numbers of the bits that are one. No zero bit at the end (X.690 §11.2.2). */
+/**
+ * BIT STRING of named bits, given as the numbers of the bits that are one. No zero bit at the end
+ * (X.690 §11.2.2).
+ */
 export function namedBits(bits: readonly number[], identifier: number = tag.bitString): Uint8Array {
   const last = Math.max(-1, ...bits)
   const content = new Uint8Array(1 + Math.floor(last / 8) + 1)
@@ -153,7 +163,10 @@ function notAnOid(dotted: string): CallerError {
   return new CallerError('ERR_DER_WRITE', `${dotted} is no OBJECT IDENTIFIER`)
 }
 
-/** Appends an arc in base 128. Up to nine digits fit the integers of bit operations; a UUID does not. */
+/**
+ * Appends an arc in base 128. Up to nine digits fit the integers of bit operations; a UUID does
+ * not.
+ */
 function pushArc(octets: number[], arc: string, plus: number): void {
   const groups: number[] = []
   if (arc.length <= 9) {
@@ -199,7 +212,9 @@ export function ia5String(text: string, identifier: number = tag.ia5String): Uin
 /** 99991231235959Z: no well-defined expiration (RFC 5280 §4.1.2.5). */
 export const noExpiration: Milliseconds = 253_402_300_799_000
 
-/** Time of RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime after. Milliseconds are cut off. */
+/**
+ * Time of RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime after. Milliseconds are cut off.
+ */
 export function time(milliseconds: Milliseconds): Uint8Array {
   const text = digits(milliseconds)
   const year = Number(text.slice(0, 4))

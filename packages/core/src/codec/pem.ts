@@ -1,7 +1,8 @@
 /**
- * PEM: textual encodings of RFC 7468. Reading follows the standard grammar (§3): labels of BEGIN and END must match, text
- * outside the blocks is skipped (§5.2 allows explanatory text), lines may have any length, white space only at line ends.
- * RFC 1421 headers inside a block are refused: they mean an encryption that we do not do here.
+ * PEM: textual encodings of RFC 7468. Reading follows the standard grammar (§3): labels of BEGIN
+ * and END must match, text outside the blocks is skipped (§5.2 allows explanatory text), lines may
+ * have any length, white space only at line ends. RFC 1421 headers inside a block are refused: they
+ * mean an encryption that we do not do here.
  */
 
 import { PeerError } from '../errors.ts'

@@ -1,6 +1,7 @@
 /**
- * Certs-only CMS: a SignedData that nobody signed, as EST carries certificates in (RFC 7030 §4.1.3, RFC 5652 §5, degenerate case).
- * It proves nothing; trust comes from the certificates and how they are judged.
+ * Certs-only CMS: a SignedData that nobody signed, as EST carries certificates in (RFC 7030 §4.1.3,
+ * RFC 5652 §5, degenerate case). It proves nothing; trust comes from the certificates and how they
+ * are judged.
  */
 import { concat, contextConstructed, DerReader, der, tag } from '../codec/index.ts'
 import { pkcsOid } from './oids.ts'
@@ -29,8 +30,9 @@ export function encodeCertsOnly(certificates: readonly Uint8Array[]): Uint8Array
 }
 
 /**
- * The certificates (DER, unparsed) of a certs-only message. RFC 5652 asks for BER only; this takes definite, minimal lengths, but
- * certificates in any order, because stock tools keep the order they were given.
+ * The certificates (DER, unparsed) of a certs-only message. RFC 5652 asks for BER only; this takes
+ * definite, minimal lengths, but certificates in any order, because stock tools keep the order they
+ * were given.
  */
 export function parseCertsOnly(bytes: Uint8Array): readonly Uint8Array[] {
   const whole = new DerReader(bytes, 'certsOnly', certsOnlyBytesMax)

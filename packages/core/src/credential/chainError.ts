@@ -1,5 +1,6 @@
 /**
- * Refusals of the judge: every one names the link of the chain, counted from the leaf, and the field that decided.
+ * Refusals of the judge: every one names the link of the chain, counted from the leaf, and the
+ * field that decided.
  */
 import { type ErrorOptions, PeerError } from '../errors.ts'
 import { formatName } from './parseName.ts'
@@ -49,7 +50,10 @@ export function shownName(certificate: Certificate): string {
   return name.length > shownNameLengthMax ? `${name.slice(0, shownNameLengthMax)}…` : name
 }
 
-/** As much of a name as is shown, and a little more: a search words many refusals, and escaping 60 KiB takes milliseconds each time. */
+/**
+ * As much of a name as is shown, and a little more: a search words many refusals, and escaping 60
+ * KiB takes milliseconds each time.
+ */
 function beginningOf(name: Name): Name {
   let left = shownNameLengthMax
   const rdns: AttributeTypeAndValue[][] = []

@@ -1,7 +1,9 @@
 /**
- * Names in the one form in which they compare: ASCII lower case, no trailing dot, addresses as octets (RFC 4291 §2.2; dotted decimal
- * of RFC 3986 §3.2.2), a URI as its host (RFC 3986 §3.2). Whether a certificate may carry a name at all is nameSyntax.ts; here a name that
- * cannot be compared is undefined, and then it matches nothing. Internationalized names are A-labels (RFC 5280 §7.2).
+ * Names in the one form in which they compare: ASCII lower case, no trailing dot, addresses as
+ * octets (RFC 4291 §2.2; dotted decimal of RFC 3986 §3.2.2), a URI as its host (RFC 3986 §3.2).
+ * Whether a certificate may carry a name at all is nameSyntax.ts; here a name that cannot be
+ * compared is undefined, and then it matches nothing. Internationalized names are A-labels (RFC
+ * 5280 §7.2).
  */
 
 /** RFC 1035 §2.3.4, without the dots of the wire form's root. */
@@ -11,7 +13,8 @@ const mailboxLengthMax = 320
 /** Longest URI whose host we look for: none in a certificate needs more. */
 const uriLengthMax = 8192
 
-// An underscore is no host name, but names with one are asked for, and refusing to compare them protects nobody.
+// An underscore is no host name, but names with one are asked for, and refusing to compare them
+// protects nobody.
 const labelPattern = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
 
 /** ASCII only: the locale's own idea of a lower-case letter has no place here. */
@@ -19,7 +22,10 @@ export function asciiLower(text: string): string {
   return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 }
 
-/** A fully qualified host name in lower case, or undefined. A name whose last label is a number is an address, not a name. */
+/**
+ * A fully qualified host name in lower case, or undefined. A name whose last label is a number is
+ * an address, not a name.
+ */
 export function dnsName(text: string): string | undefined {
   if (text.length === 0 || text.length > dnsNameLengthMax) return undefined
   const lower = asciiLower(text)
@@ -29,7 +35,10 @@ export function dnsName(text: string): string | undefined {
   return /^(?:[0-9]+|0x[0-9a-f]*)$/.test(last) ? undefined : lower
 }
 
-/** dNSName of a certificate: a host name, or `*.` and a host name of two labels at least (RFC 9525 §6.3). */
+/**
+ * dNSName of a certificate: a host name, or `*.` and a host name of two labels at least (RFC 9525
+ * §6.3).
+ */
 export interface PresentedDnsName {
   readonly wildcard: boolean
   /** Without the `*.`. */
@@ -63,7 +72,10 @@ export function mailbox(text: string): Mailbox | undefined {
   return { local, host }
 }
 
-/** The host of a URI when it is a DNS name; undefined for an address, no authority, or a URI that we cannot read. */
+/**
+ * The host of a URI when it is a DNS name; undefined for an address, no authority, or a URI that we
+ * cannot read.
+ */
 export function uriHost(text: string): string | undefined {
   if (text.length > uriLengthMax) return undefined
   const match = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(text)
@@ -74,7 +86,10 @@ export function uriHost(text: string): string | undefined {
   return dnsName(host.endsWith('.') ? host.slice(0, -1) : host)
 }
 
-/** Four or sixteen octets of an address written as text; undefined when it is none. No zone, no leading zeros in IPv4. */
+/**
+ * Four or sixteen octets of an address written as text; undefined when it is none. No zone, no
+ * leading zeros in IPv4.
+ */
 export function ipAddress(text: string): Uint8Array | undefined {
   if (text.length > 45) return undefined
   return text.includes(':') ? ipv6(text) : ipv4(text)

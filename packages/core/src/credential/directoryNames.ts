@@ -1,15 +1,18 @@
 /**
- * Distinguished names in the form in which they compare (RFC 5280 §7.1): the type of string does not tell names apart, nor do the case of
- * letters, runs of white space and characters that nobody sees (RFC 4518 §2). Made once for each name, so that many comparisons cost no more
- * than comparing. Teletex, BMP and Universal strings are carried undecoded: they equal the same octets only, and whoever excludes a
- * name must not conclude from the octets that one of them is another name.
+ * Distinguished names in the form in which they compare (RFC 5280 §7.1): the type of string does
+ * not tell names apart, nor do the case of letters, runs of white space and characters that nobody
+ * sees (RFC 4518 §2). Made once for each name, so that many comparisons cost no more than
+ * comparing. Teletex, BMP and Universal strings are carried undecoded: they equal the same octets
+ * only, and whoever excludes a name must not conclude from the octets that one of them is another
+ * name.
  */
 import { hex, tag } from '../codec/index.ts'
 import type { AttributeTypeAndValue, Name } from './types.ts'
 
 /**
- * Longest text that is prepared; a longer one counts as undecoded. The bounds of RFC 5280 Appendix A.1 end far below for all that is in
- * use, and normalization takes the square of a run of combining marks, which strangers may send.
+ * Longest text that is prepared; a longer one counts as undecoded. The bounds of RFC 5280 Appendix
+ * A.1 end far below for all that is in use, and normalization takes the square of a run of
+ * combining marks, which strangers may send.
  */
 const preparedLengthMax = 256
 
@@ -21,7 +24,10 @@ interface ComparableRdn {
   readonly opaque: boolean
 }
 
-/** Two memories: a judge remembers thousands of leaves by their issuer's name alone, and few names meet a constraint. */
+/**
+ * Two memories: a judge remembers thousands of leaves by their issuer's name alone, and few names
+ * meet a constraint.
+ */
 const keys = new WeakMap<Name, string>()
 const comparables = new WeakMap<Name, readonly ComparableRdn[]>()
 
@@ -37,7 +43,10 @@ export function nameKey(name: Name): string {
   return key
 }
 
-/** Does the name begin with the base, RDN by RDN? `unclear` where only a string that we do not decode tells them apart. */
+/**
+ * Does the name begin with the base, RDN by RDN? `unclear` where only a string that we do not
+ * decode tells them apart.
+ */
 export function directoryWithin(name: Name, base: Name): boolean | 'unclear' {
   if (base.rdns.length > name.rdns.length) return false
   const inside = comparable(name)
@@ -86,7 +95,10 @@ function comparableAttribute(attribute: AttributeTypeAndValue): { key: string; o
   return { key: `${type}#${valueTag}#${hex(value)}`, opaque }
 }
 
-/** One text of several, in the same order whatever the order of the set; lengths first, so that no text can pose as two. */
+/**
+ * One text of several, in the same order whatever the order of the set; lengths first, so that no
+ * text can pose as two.
+ */
 function joined(parts: readonly string[]): string {
   return parts
     .map((part) => `${part.length}:${part}`)
@@ -97,7 +109,8 @@ function joined(parts: readonly string[]): string {
 /** RFC 4518 §2: mapped, folded, compatibility forms joined, runs of white space one. */
 function prepared(text: string): string {
   if (/^[!-~]+(?: [!-~]+)*$/.test(text)) return text.toLowerCase()
-  // §2.2: control characters that space a text out are a space; those that are not seen are nothing.
+  // §2.2: control characters that space a text out are a space; those that are not seen are
+  // nothing.
   const mapped = text.replace(/[\t-\r\u0085\p{Z}]/gu, ' ').replace(unseen, '')
   // Upper case first: only so one letter may become two, as ß does.
   const folded = mapped.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFC')

@@ -1,4 +1,7 @@
-/** AlgorithmIdentifier and SubjectPublicKeyInfo as DER (RFC 4055, RFC 5480, RFC 5758, RFC 8410), and X.509's form of ECDSA signatures. */
+/**
+ * AlgorithmIdentifier and SubjectPublicKeyInfo as DER (RFC 4055, RFC 5480, RFC 5758, RFC 8410), and
+ * X.509's form of ECDSA signatures.
+ */
 import { der } from '../codec/index.ts'
 import { CallerError } from '../errors.ts'
 import type { HashName, SignatureScheme } from '../ports.ts'
@@ -56,7 +59,9 @@ export function encodeP256Spki(point: Uint8Array): Uint8Array {
   return der.sequence(p256Algorithm, der.bitString(point))
 }
 
-/** What goes into `signatureValue`: ECDSA as SEQUENCE { r, s } (RFC 3279 §2.2.3), the rest as it is. */
+/**
+ * What goes into `signatureValue`: ECDSA as SEQUENCE { r, s } (RFC 3279 §2.2.3), the rest as it is.
+ */
 export function encodeSignatureValue(scheme: SignatureScheme, signature: Uint8Array): Uint8Array {
   if (scheme.kind !== 'ecdsa' || scheme.encoding === 'der') return signature
   const half = signature.length / 2

@@ -1,6 +1,7 @@
 /**
- * Certificates, certification requests and CRLs as DER (RFC 5280 §4.1, §5.1; RFC 2986 §4), signed through a Signer. Plain assembly of
- * parts that the caller has encoded; the authority's profiles, which issue by the thousand, fill templates of their own instead.
+ * Certificates, certification requests and CRLs as DER (RFC 5280 §4.1, §5.1; RFC 2986 §4), signed
+ * through a Signer. Plain assembly of parts that the caller has encoded; the authority's profiles,
+ * which issue by the thousand, fill templates of their own instead.
  */
 import { der, tag } from '../codec/index.ts'
 import type { Milliseconds, Signer } from '../ports.ts'

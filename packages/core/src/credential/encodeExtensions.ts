@@ -1,4 +1,7 @@
-/** Extensions as DER, each a whole Extension (RFC 5280 §4.2, §5.2). Criticality is what the RFC demands or advises. */
+/**
+ * Extensions as DER, each a whole Extension (RFC 5280 §4.2, §5.2). Criticality is what the RFC
+ * demands or advises.
+ */
 import { contextPrimitive, der } from '../codec/index.ts'
 import { encodeGeneralName, encodeGeneralNames } from './encodeName.ts'
 import { extensionOid as id } from './oids.ts'

@@ -17,7 +17,10 @@ export function encodeName(attributes: readonly NameAttribute[]): Uint8Array {
   )
 }
 
-/** The string type that RFC 5280 Appendix A.1 gives the attribute; UTF8String for every DirectoryString. */
+/**
+ * The string type that RFC 5280 Appendix A.1 gives the attribute; UTF8String for every
+ * DirectoryString.
+ */
 function text(type: Oid, value: string): Uint8Array {
   switch (type) {
     case attributeOid.serialNumber:

@@ -1,6 +1,7 @@
 /**
- * The device's own names in an X.509 identity: MACAddress (RFC 10031: EUI-48 or EUI-64) and hardwareModuleName (RFC 4108 §5,
- * which IEEE 802.1AR §8.10.4 asks for), both as otherName in subjectAltName. The serial number of the subject is in parseName.ts.
+ * The device's own names in an X.509 identity: MACAddress (RFC 10031: EUI-48 or EUI-64) and
+ * hardwareModuleName (RFC 4108 §5, which IEEE 802.1AR §8.10.4 asks for), both as otherName in
+ * subjectAltName. The serial number of the subject is in parseName.ts.
  */
 import { DerReader, der, hex } from '../codec/index.ts'
 import { CallerError, PeerError } from '../errors.ts'
@@ -31,8 +32,9 @@ export function macAddressesOf(names: readonly GeneralName[]): readonly Uint8Arr
 }
 
 /**
- * The EUI-64 of a device as 16 lower-case hex digits, or undefined when its certificate names none. Two different ones are an
- * error: a device has one identity, and whoever reads the first only could be told another one than whoever reads the last.
+ * The EUI-64 of a device as 16 lower-case hex digits, or undefined when its certificate names none.
+ * Two different ones are an error: a device has one identity, and whoever reads the first only
+ * could be told another one than whoever reads the last.
  */
 export function euiFromCertificate(certificate: Certificate): string | undefined {
   const addresses = macAddressesOf(certificate.extensions.subjectAltName ?? [])
@@ -53,7 +55,10 @@ export function hardwareModuleName(module: HardwareModuleName): GeneralName {
   return { kind: 'other', type: otherNameOid.hardwareModuleName, value }
 }
 
-/** The hardwareModuleName in these names, if there is exactly one; throws PeerError when it is malformed. */
+/**
+ * The hardwareModuleName in these names, if there is exactly one; throws PeerError when it is
+ * malformed.
+ */
 export function hardwareModuleOf(names: readonly GeneralName[]): HardwareModuleName | undefined {
   const found: HardwareModuleName[] = []
   for (const name of names) {

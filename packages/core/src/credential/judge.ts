@@ -1,7 +1,8 @@
 /**
- * The one judge of chains: whatever the road, a peer's certificate becomes a `VerifiedPeer` here or is refused with its reason.
- * It adds to RFC 5280 what this product means by trust: an anchor belongs to one role, a purpose is explicit, a foreign maker's anchor
- * vouches for its scope only, a leaf is no CA. Registry state and assurance are judged behind it, by those who keep them.
+ * The one judge of chains: whatever the road, a peer's certificate becomes a `VerifiedPeer` here or
+ * is refused with its reason. It adds to RFC 5280 what this product means by trust: an anchor
+ * belongs to one role, a purpose is explicit, a foreign maker's anchor vouches for its scope only,
+ * a leaf is no CA. Registry state and assurance are judged behind it, by those who keep them.
  */
 import { equalBytes, hex } from '../codec/index.ts'
 import { InvariantError, PeerError } from '../errors.ts'
@@ -17,9 +18,15 @@ import type { Anchor, ChainErrorCode, Expectation, PathRequest, VerifiedPeer } f
 
 /** Certificates beside the leaf that a peer may send. Ours send one at most. */
 const peerIntermediatesMax = 8
-/** A path through all of them and some decoys. A check may cost milliseconds when a stranger chooses the key: P-521, RSA of 8192 bits. */
+/**
+ * A path through all of them and some decoys. A check may cost milliseconds when a stranger chooses
+ * the key: P-521, RSA of 8192 bits.
+ */
 const peerSignatureChecksMax = 16
-/** Verified leaves that are remembered. Each holds about 7 KiB with its parsed certificate: some 115 MiB when full. */
+/**
+ * Verified leaves that are remembered. Each holds about 7 KiB with its parsed certificate: some 115
+ * MiB when full.
+ */
 const cachedLeavesMax = 16_384
 
 export interface JudgeOptions {
@@ -56,7 +63,10 @@ export class Judge {
   readonly #clock: Clock
   readonly #cachedMax: number
   readonly #cache = new Map<string, Remembered>()
-  /** Leaves with a sound chain to another role, under the chain they came with: refused without doing the work again. */
+  /**
+   * Leaves with a sound chain to another role, under the chain they came with: refused without
+   * doing the work again.
+   */
   readonly #strangers = new Map<string, Stranger>()
   #anchors: readonly Anchor[] = []
   /** Keys of anchors, each with the first role it stands for. */
@@ -80,7 +90,10 @@ export class Judge {
     this.#strangers.clear()
   }
 
-  /** A known leaf costs one hash: no parsing, no signature. Time and limits are the judge's own, never the peer's. */
+  /**
+   * A known leaf costs one hash: no parsing, no signature. Time and limits are the judge's own,
+   * never the peer's.
+   */
   judge(
     leafDer: Uint8Array,
     intermediatesDer: readonly Uint8Array[],
@@ -92,7 +105,8 @@ export class Judge {
     const known = this.#recall(key, at)
     if (known !== undefined) return known
     if (intermediatesDer.length > peerIntermediatesMax) throw tooManySent(intermediatesDer.length)
-    // With its chain: whoever shows the leaf of another with a chain of his own must not shut the other out.
+    // With its chain: whoever shows the leaf of another with a chain of his own must not shut the
+    // other out.
     const shown = [key, ...intermediatesDer.map((der) => this.#fingerprint(der))].join(' ')
     const stranger = this.#strangers.get(shown)
     if (stranger !== undefined) throw otherRole(stranger, expectation)
@@ -111,7 +125,8 @@ export class Judge {
 
   #validate(request: Question, expectation: Expectation, shown: string): ValidPath {
     const own = this.#anchors.filter((anchor) => anchor.role === expectation.role)
-    // A CA may have been renewed: the path must end where the scope holds the leaf, if there is such an end.
+    // A CA may have been renewed: the path must end where the scope holds the leaf, if there is
+    // such an end.
     const vouching = own.filter((anchor) => inScope(request.leaf, anchor, request.at))
     // Else it ends where the scope does not: told when the end is looked at.
     const ends = vouching.length < own.length ? [vouching, own] : [own]
@@ -181,7 +196,10 @@ export class Judge {
     }
   }
 
-  /** One CA may be an anchor several times, with another scope for each product: the first that holds the leaf counts. */
+  /**
+   * One CA may be an anchor several times, with another scope for each product: the first that
+   * holds the leaf counts.
+   */
   #anchorOf(valid: ValidPath, link: Link, { role }: Expectation, at: Milliseconds): Anchor {
     const last = valid.path.at(-1)
     let flaw: Error | undefined
@@ -204,7 +222,10 @@ export class Judge {
     return known.peer
   }
 
-  /** Only what was verified gets in, so that strangers cannot push out the known. The least recently used leaves first. */
+  /**
+   * Only what was verified gets in, so that strangers cannot push out the known. The least recently
+   * used leaves first.
+   */
   #remember(key: string, peer: VerifiedPeer): void {
     const from = Math.max(...peer.path.map((one) => one.notBefore))
     const end = lastMoment(Math.min(...peer.path.map((one) => one.notAfter)))
@@ -287,7 +308,10 @@ function certificatesOf(anchors: readonly Anchor[]): readonly Certificate[] {
   return anchors.map((anchor) => anchor.certificate)
 }
 
-/** Anchors live as long as the judge, so that their keys are imported once: found again by the very bytes they were parsed from. */
+/**
+ * Anchors live as long as the judge, so that their keys are imported once: found again by the very
+ * bytes they were parsed from.
+ */
 function rememberingKeys(crypto: Crypto): Crypto {
   const keys = new WeakMap<Uint8Array, PublicKey>()
   return {

@@ -1,7 +1,9 @@
 /**
- * Name constraints (RFC 5280 §4.2.1.10, §6.1.3 (b) and (c)): every name of a certificate must lie in each permitted set and outside
- * each excluded set of the CAs above it. DNS names, mailboxes, hosts of URIs, addresses and directory names are understood; a constraint on
- * any other form refuses the certificates that carry a name of that form, and so does a constraint or a name that we cannot read.
+ * Name constraints (RFC 5280 §4.2.1.10, §6.1.3 (b) and (c)): every name of a certificate must lie
+ * in each permitted set and outside each excluded set of the CAs above it. DNS names, mailboxes,
+ * hosts of URIs, addresses and directory names are understood; a constraint on any other form
+ * refuses the certificates that carry a name of that form, and so does a constraint or a name that
+ * we cannot read.
  */
 import { asciiLower, dnsName, mailbox, presentedDnsName, uriHost } from './comparableNames.ts'
 import { directoryWithin } from './directoryNames.ts'
@@ -10,12 +12,17 @@ import type { Certificate, GeneralName } from './types.ts'
 /** Names times constraints in one validation. More is an attack on the verifier, not a policy. */
 export const nameComparisonsMax = 100_000
 
-/** emailAddress of a subject (RFC 5280 §4.2.1.10: constrained like a mailbox in the subjectAltName). */
+/**
+ * emailAddress of a subject (RFC 5280 §4.2.1.10: constrained like a mailbox in the subjectAltName).
+ */
 const emailAddressOid = '1.2.840.113549.1.9.1'
 
 export type Constraints = NonNullable<Certificate['extensions']['nameConstraints']>
 
-/** Why a certificate is outside; undefined when all its names are inside. `spend` counts comparisons and throws when they are too many. */
+/**
+ * Why a certificate is outside; undefined when all its names are inside. `spend` counts comparisons
+ * and throws when they are too many.
+ */
 export function nameOutside(
   certificate: Certificate,
   constraints: Constraints,
@@ -42,7 +49,10 @@ function namesOf(certificate: Certificate): readonly GeneralName[] {
   return names
 }
 
-/** Inside, outside, or not to be told: a name or a constraint that breaks its syntax decides against the certificate. */
+/**
+ * Inside, outside, or not to be told: a name or a constraint that breaks its syntax decides against
+ * the certificate.
+ */
 type Verdict = 'inside' | 'outside' | 'unreadable'
 type Use = 'permitted' | 'excluded'
 
@@ -112,7 +122,8 @@ function compareDns(value: string, constraint: string, use: Use): Verdict {
   const base = dnsName(constraint)
   if (base === undefined) return 'unreadable'
   if (within(name.host, base)) return 'inside'
-  // A wildcard may stand for the excluded name itself: `*.example.com` under an exclusion of `bar.example.com`.
+  // A wildcard may stand for the excluded name itself: `*.example.com` under an exclusion of
+  // `bar.example.com`.
   const mayStandFor = name.wildcard && base.slice(base.indexOf('.') + 1) === name.host
   return use === 'excluded' && mayStandFor ? 'inside' : 'outside'
 }
@@ -139,11 +150,15 @@ function compareMailbox(value: string, constraint: string, use: Use): Verdict {
 
 function compareUri(value: string, constraint: string): Verdict {
   const host = uriHost(value)
-  // RFC 5280 §4.2.1.10: a URI without a host that is a domain name must be refused under a constraint.
+  // RFC 5280 §4.2.1.10: a URI without a host that is a domain name must be refused under a
+  // constraint.
   return host === undefined ? 'unreadable' : compareHost(host, constraint)
 }
 
-/** A host means that host alone; with a leading period, everything below it and not itself. Mailboxes and URIs share this. */
+/**
+ * A host means that host alone; with a leading period, everything below it and not itself.
+ * Mailboxes and URIs share this.
+ */
 function compareHost(host: string, constraint: string): Verdict {
   if (constraint === '') return 'inside'
   const below = constraint.startsWith('.')
@@ -157,7 +172,8 @@ function compareIp(address: Uint8Array, constraint: Uint8Array): Verdict {
   const length = constraint.length / 2
   const mask = constraint.subarray(length)
   if (!isCidrMask(mask)) return 'unreadable'
-  // Another family is another space: a constraint on IPv4 says nothing that an IPv6 address could satisfy.
+  // Another family is another space: a constraint on IPv4 says nothing that an IPv6 address could
+  // satisfy.
   if (address.length !== length) return 'outside'
   for (let index = 0; index < length; index++) {
     const difference = (address[index] ?? 0) ^ (constraint[index] ?? 0)

@@ -1,6 +1,7 @@
 /**
- * Does this certificate speak for that name? RFC 9525: the subjectAltName alone is asked, never the common name; a wildcard is
- * the whole left-most label and stands for exactly one label; an address is compared as octets; a mailbox by RFC 5280 §7.5.
+ * Does this certificate speak for that name? RFC 9525: the subjectAltName alone is asked, never the
+ * common name; a wildcard is the whole left-most label and stands for exactly one label; an address
+ * is compared as octets; a mailbox by RFC 5280 §7.5.
  */
 import { equalBytes } from '../codec/index.ts'
 import {
@@ -79,7 +80,8 @@ function dnsMatches(presented: PresentedDnsName | undefined, host: string): bool
 }
 
 function shown(expected: ReferenceName): string {
-  // The expected name is the caller's own, but it may have come from a file: no control characters into a log.
+  // The expected name is the caller's own, but it may have come from a file: no control characters
+  // into a log.
   const text = expected.value.replace(/[^\x20-\x7e]/g, '?')
   const cut = text.length > shownLengthMax ? `${text.slice(0, shownLengthMax)}…` : text
   return `${expected.kind} "${cut}"`

@@ -1,4 +1,7 @@
-/** Object identifiers of X.509, PKCS#10 and CMS that this room reads or writes. Purposes are in roles.ts. */
+/**
+ * Object identifiers of X.509, PKCS#10 and CMS that this room reads or writes. Purposes are in
+ * roles.ts.
+ */
 import type { Oid } from './types.ts'
 
 /** Extensions (RFC 5280 §4.2 and §5.2). */

@@ -1,6 +1,7 @@
 /**
- * AlgorithmIdentifier of signatures and SubjectPublicKeyInfo (RFC 3279, RFC 4055, RFC 5480, RFC 5758, RFC 8410).
- * Unknown algorithms are carried as `undefined`: they never verify anything. Wrong parameters of a known one are an error.
+ * AlgorithmIdentifier of signatures and SubjectPublicKeyInfo (RFC 3279, RFC 4055, RFC 5480, RFC
+ * 5758, RFC 8410). Unknown algorithms are carried as `undefined`: they never verify anything. Wrong
+ * parameters of a known one are an error.
  */
 import { compareBytes, DerReader, equalBytes, tag } from '../codec/index.ts'
 import type { HashName, KeyAlgorithm, SignatureScheme } from '../ports.ts'
@@ -67,7 +68,9 @@ function noParameters(identifier: DerReader): void {
   if (!identifier.done) throw syntaxError(identifier, 'this algorithm takes no parameters')
 }
 
-/** RFC 4055 §5: written as NULL, "implementations MUST accept the parameters being absent as well". */
+/**
+ * RFC 4055 §5: written as NULL, "implementations MUST accept the parameters being absent as well".
+ */
 function nullOrAbsent(identifier: DerReader): void {
   if (!identifier.done) identifier.null('parameters')
   identifier.end()
@@ -78,7 +81,10 @@ function skipParameters(identifier: DerReader): void {
   identifier.end()
 }
 
-/** RSASSA-PSS-params (RFC 4055 §3.1): each field has a default that DER leaves out. One hash for message and mask, or no scheme. */
+/**
+ * RSASSA-PSS-params (RFC 4055 §3.1): each field has a default that DER leaves out. One hash for
+ * message and mask, or no scheme.
+ */
 function readPss(identifier: DerReader): SignatureScheme | undefined {
   const parameters = identifier.sequence('parameters')
   identifier.end()
@@ -168,8 +174,8 @@ const curves = [
 ] as const
 
 /**
- * RFC 5480 §2.1.1: the curve by name. The other two choices of ECParameters, a curve given by its numbers and the curve of the
- * issuer, are no algorithms of ours.
+ * RFC 5480 §2.1.1: the curve by name. The other two choices of ECParameters, a curve given by its
+ * numbers and the curve of the issuer, are no algorithms of ours.
  */
 function readEcAlgorithm(identifier: DerReader, point: Uint8Array): KeyAlgorithm | undefined {
   const choice = identifier.peek()
@@ -192,8 +198,8 @@ function readEcAlgorithm(identifier: DerReader, point: Uint8Array): KeyAlgorithm
 }
 
 /**
- * RSAPublicKey (RFC 8017 §A.1.1): odd positive modulus, odd exponent from 3, smaller than the modulus. Its size is what verifying
- * costs, and FIPS 186-5 §5.1 ends it below 2^256.
+ * RSAPublicKey (RFC 8017 §A.1.1): odd positive modulus, odd exponent from 3, smaller than the
+ * modulus. Its size is what verifying costs, and FIPS 186-5 §5.1 ends it below 2^256.
  */
 function readRsaBits(key: Uint8Array): number {
   const whole = new DerReader(key, 'rsaPublicKey', x509Limits.certificateBytesMax)

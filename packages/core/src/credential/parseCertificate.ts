@@ -7,7 +7,8 @@ import type { Certificate, CertificateExtensions } from './types.ts'
 import { syntaxError, x509Limits } from './x509Error.ts'
 
 /**
- * One certificate and nothing behind it; throws PeerError (X509ErrorCode) with the path of the field.
+ * One certificate and nothing behind it; throws PeerError (X509ErrorCode) with the path of the
+ * field.
  *
  * @example const leaf = parseCertificate(parsePemOne(text, 'CERTIFICATE'))
  */

@@ -1,6 +1,7 @@
 /**
- * Values of the certificate extensions (RFC 5280 §4.2.1), one function each. Every function gets a reader inside extnValue and
- * leaves nothing behind. Rules that relate an extension to its criticality or to the rest of the certificate are the judge's.
+ * Values of the certificate extensions (RFC 5280 §4.2.1), one function each. Every function gets a
+ * reader inside extnValue and leaves nothing behind. Rules that relate an extension to its
+ * criticality or to the rest of the certificate are the judge's.
  */
 import { contextConstructed, contextPrimitive, type DerReader, tag } from '../codec/index.ts'
 import { readGeneralName, readGeneralNames } from './parseGeneralName.ts'
@@ -29,7 +30,9 @@ export const keyUsageBits: readonly KeyUsageBit[] = [
   'decipherOnly',
 ]
 
-/** Larger than any path that is ever walked; INTEGER (0..MAX) beyond it is an attack on arithmetic. */
+/**
+ * Larger than any path that is ever walked; INTEGER (0..MAX) beyond it is an attack on arithmetic.
+ */
 const certificatesMax = 0x7fff_ffff
 
 /** §4.2.1.9 */
@@ -195,7 +198,10 @@ export function readPolicyMappings(value: DerReader): void {
   })
 }
 
-/** §4.2.1.11: "Conforming CAs MUST NOT issue certificates where policy constraints is an empty sequence". */
+/**
+ * §4.2.1.11: "Conforming CAs MUST NOT issue certificates where policy constraints is an empty
+ * sequence".
+ */
 export function readPolicyConstraints(value: DerReader): Value<'policyConstraints'> {
   const constraints = value.sequence('')
   if (constraints.done) throw syntaxError(value, 'policyConstraints without a constraint')

@@ -1,6 +1,7 @@
 /**
- * The list of extensions (RFC 5280 §4.1.2.9, §4.2): none twice, no explicit `critical FALSE`, at least one. Those that we
- * understand are parsed at once, so that a malformed one never gets in; the rest is carried as octets for the judge to look at.
+ * The list of extensions (RFC 5280 §4.1.2.9, §4.2): none twice, no explicit `critical FALSE`, at
+ * least one. Those that we understand are parsed at once, so that a malformed one never gets in;
+ * the rest is carried as octets for the judge to look at.
  */
 import type { DerReader } from '../codec/index.ts'
 import { extensionOid as id } from './oids.ts'
@@ -27,7 +28,10 @@ export interface OpenExtension extends RawExtension {
   readonly inside: DerReader
 }
 
-/** All extensions of a list that `handle` sees one by one; `handle` must not leave octets behind when it reads. */
+/**
+ * All extensions of a list that `handle` sees one by one; `handle` must not leave octets behind
+ * when it reads.
+ */
 export function readExtensionList(
   list: DerReader,
   handle: (extension: OpenExtension) => void,
@@ -40,7 +44,8 @@ export function readExtensionList(
       throw limitError(list, `more than ${x509Limits.extensionsMax} extensions`)
     }
     const extension = readExtension(list)
-    // RFC 5280 §4.2: "A certificate MUST NOT include more than one instance of a particular extension."
+    // RFC 5280 §4.2: "A certificate MUST NOT include more than one instance of a particular
+    // extension."
     if (seen.has(extension.oid)) throw syntaxError(list, `extension ${extension.oid} stands twice`)
     seen.add(extension.oid)
     handle(extension)
@@ -87,7 +92,9 @@ export const noExtensions: CertificateExtensions = {
 
 type Parsed = { -readonly [Field in keyof CertificateExtensions]: CertificateExtensions[Field] }
 
-/** Extensions of a certificate or of a request for one: `list` is inside the SEQUENCE OF Extension. */
+/**
+ * Extensions of a certificate or of a request for one: `list` is inside the SEQUENCE OF Extension.
+ */
 export function readCertificateExtensions(list: DerReader): CertificateExtensions {
   const parsed: Parsed = { ...noExtensions }
   parsed.all = readExtensionList(list, ({ oid, inside }) => {

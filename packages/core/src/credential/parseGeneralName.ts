@@ -1,4 +1,7 @@
-/** GeneralName and GeneralNames (RFC 5280 §4.2.1.6), as names and as bases of constraints (§4.2.1.10). */
+/**
+ * GeneralName and GeneralNames (RFC 5280 §4.2.1.6), as names and as bases of constraints
+ * (§4.2.1.10).
+ */
 import { contextConstructed, contextPrimitive, type DerReader } from '../codec/index.ts'
 import { readName } from './parseName.ts'
 import {

@@ -1,4 +1,7 @@
-/** CertificateList (RFC 5280 §5.1, §5.2), version 2: DER to typed value. Scope, freshness and signature are the judge's. */
+/**
+ * CertificateList (RFC 5280 §5.1, §5.2), version 2: DER to typed value. Scope, freshness and
+ * signature are the judge's.
+ */
 import { contextPrimitive, DerReader, tag } from '../codec/index.ts'
 import { extensionOid as id } from './oids.ts'
 import { readSignatureAlgorithm, sameAlgorithm } from './parseAlgorithm.ts'
@@ -40,7 +43,8 @@ export function parseCertificateList(der: Uint8Array): CertificateList {
   const signature = outer.bitStringOctets('signatureValue')
   outer.end()
 
-  // §5.1.2.1: v2 is the integer 1. Version 1 has no field, and no CRL number to tell an old list from a new one.
+  // §5.1.2.1: v2 is the integer 1. Version 1 has no field, and no CRL number to tell an old list
+  // from a new one.
   if (tbs.smallInteger('version', 1) !== 1) throw syntaxError(tbs, 'not version 2', 'version')
   const inner = readSignatureAlgorithm(tbs, 'signature')
   sameAlgorithm(outer, inner.der, algorithm.der)

@@ -1,6 +1,7 @@
 /**
- * Distinguished names (RFC 5280 §4.1.2.4): reading, and the forms people see. The whole TLV is kept, because
- * issuers write it again; attribute values are carried as octets and, for the string types that have one, as text.
+ * Distinguished names (RFC 5280 §4.1.2.4): reading, and the forms people see. The whole TLV is
+ * kept, because issuers write it again; attribute values are carried as octets and, for the string
+ * types that have one, as text.
  */
 import { compareBytes, DerReader, hex, tag } from '../codec/index.ts'
 import { attributeOid, attributeShortName } from './oids.ts'
@@ -62,7 +63,10 @@ function readAttribute(attribute: DerReader): AttributeTypeAndValue {
   return { type, tag: valueTag, value, text }
 }
 
-/** Steps over the value and gives its text, if it has one. Types that no attribute of a name uses are refused. */
+/**
+ * Steps over the value and gives its text, if it has one. Types that no attribute of a name uses
+ * are refused.
+ */
 function readValue(attribute: DerReader, valueTag: number): string | undefined {
   switch (valueTag) {
     case tag.utf8String:
@@ -98,12 +102,18 @@ export function attributeOf(name: Name, type: string): string | undefined {
   return found.length === 1 ? found[0]?.text : undefined
 }
 
-/** X520SerialNumber of a subject: what names a device (IEEE 802.1AR §8.6). Absent, double or undecoded: undefined. */
+/**
+ * X520SerialNumber of a subject: what names a device (IEEE 802.1AR §8.6). Absent, double or
+ * undecoded: undefined.
+ */
 export function serialNumberOf(name: Name): string | undefined {
   return attributeOf(name, attributeOid.serialNumber)
 }
 
-/** The name as people read it: `CN=Pump 7, O=Example`, in the order of the encoding. For eyes and logs, never for comparing. */
+/**
+ * The name as people read it: `CN=Pump 7, O=Example`, in the order of the encoding. For eyes and
+ * logs, never for comparing.
+ */
 export function formatName(name: Name): string {
   if (name.rdns.length === 0) return '(empty name)'
   return name.rdns.map((rdn) => rdn.map(formatAttribute).join(' + ')).join(', ')
@@ -117,8 +127,9 @@ function formatAttribute(attribute: AttributeTypeAndValue): string {
 }
 
 /**
- * Text from outside, safe in a terminal and a log: controls, line and paragraph separators, bidi and other invisible format
- * characters become \u{…}; the characters that separate the parts of a name get a backslash.
+ * Text from outside, safe in a terminal and a log: controls, line and paragraph separators, bidi
+ * and other invisible format characters become \u{…}; the characters that separate the parts of a
+ * name get a backslash.
  */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]|[\\,+="<>;#]/gu, (character) =>

@@ -1,9 +1,13 @@
 /**
- * Syntax of the texts in GeneralName (RFC 5280 §4.2.1.6) and in name constraints (§4.2.1.10). Shapes only; matching is the judge's.
- * A wildcard label is let through in a name (RFC 5280 leaves its meaning open, RFC 9525 §6.3 gives it), never in a constraint.
+ * Syntax of the texts in GeneralName (RFC 5280 §4.2.1.6) and in name constraints (§4.2.1.10).
+ * Shapes only; matching is the judge's. A wildcard label is let through in a name (RFC 5280 leaves
+ * its meaning open, RFC 9525 §6.3 gives it), never in a constraint.
  */
 
-/** "Preferred name syntax" of RFC 1034 §3.5 as changed by RFC 1123 §2.1, with `*` for wildcards. No trailing dot. */
+/**
+ * "Preferred name syntax" of RFC 1034 §3.5 as changed by RFC 1123 §2.1, with `*` for wildcards. No
+ * trailing dot.
+ */
 export function isDnsName(text: string): boolean {
   return isHost(text, /^(?:[A-Za-z0-9*](?:[A-Za-z0-9*-]*[A-Za-z0-9*])?)$/)
 }
@@ -18,11 +22,15 @@ function isHost(text: string, label: RegExp): boolean {
   if (text.length === 0 || text.length > 253) return false
   const labels = text.split('.')
   if (!labels.every((one) => one.length <= 63 && label.test(one))) return false
-  // RFC 1123 §2.1: the highest label is alphabetic at least in part. All digits is an IPv4 address, or wants to be one.
+  // RFC 1123 §2.1: the highest label is alphabetic at least in part. All digits is an IPv4 address,
+  // or wants to be one.
   return !/^\d+$/.test(labels.at(-1) ?? '')
 }
 
-/** Mailbox of RFC 2821 §4.1.2: local part as dot-string or quoted string, domain as host name or address literal. */
+/**
+ * Mailbox of RFC 2821 §4.1.2: local part as dot-string or quoted string, domain as host name or
+ * address literal.
+ */
 export function isMailbox(text: string): boolean {
   const at = text.lastIndexOf('@')
   if (at < 1 || text.length > 320) return false
@@ -36,12 +44,16 @@ export function isMailbox(text: string): boolean {
   )
 }
 
-/** Absolute URI: scheme and scheme-specific part (RFC 5280 §4.2.1.6), only characters of RFC 3986. */
+/**
+ * Absolute URI: scheme and scheme-specific part (RFC 5280 §4.2.1.6), only characters of RFC 3986.
+ */
 export function isAbsoluteUri(text: string): boolean {
   return /^[A-Za-z][A-Za-z0-9+.-]*:[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/.test(text)
 }
 
-/** RFC 5280 §4.2.1.10: a DNS name to which labels may be added on the left; empty means every name. */
+/**
+ * RFC 5280 §4.2.1.10: a DNS name to which labels may be added on the left; empty means every name.
+ */
 export function isDnsConstraint(text: string): boolean {
   return text === '' || isHostName(text)
 }

@@ -1,6 +1,7 @@
 /**
- * Certification request (PKCS#10, RFC 2986 §4) with its extensionRequest (RFC 2985 §5.4.2).
- * Other attributes are checked for their shape and not kept. Proof of possession is checked by whoever issues.
+ * Certification request (PKCS#10, RFC 2986 §4) with its extensionRequest (RFC 2985 §5.4.2). Other
+ * attributes are checked for their shape and not kept. Proof of possession is checked by whoever
+ * issues.
  */
 import { compareBytes, contextConstructed, DerReader, tag } from '../codec/index.ts'
 import { pkcsOid } from './oids.ts'

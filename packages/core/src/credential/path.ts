@@ -1,8 +1,10 @@
 /**
- * Path building (RFC 4158, RFC 5280 §6): from the leaf up through a bag of intermediates that may hold cycles, decoys and copies, to one of
- * the anchors. Work is bounded whatever is in the bag: certificates that no anchor leads to by name are set aside before any signature
- * is checked, and depth, steps, encounters, complete paths and signature checks have named limits. Names are compared by RFC 5280 §7.1;
- * trust follows signatures alone. Order of the bag never changes the verdict inside these limits.
+ * Path building (RFC 4158, RFC 5280 §6): from the leaf up through a bag of intermediates that may
+ * hold cycles, decoys and copies, to one of the anchors. Work is bounded whatever is in the bag:
+ * certificates that no anchor leads to by name are set aside before any signature is checked, and
+ * depth, steps, encounters, complete paths and signature checks have named limits. Names are
+ * compared by RFC 5280 §7.1; trust follows signatures alone. Order of the bag never changes the
+ * verdict inside these limits.
  */
 import { equalBytes } from '../codec/index.ts'
 import { PeerError } from '../errors.ts'
@@ -16,15 +18,27 @@ import { limitError, SignatureChecker } from './signatures.ts'
 import type { Certificate } from './types.ts'
 import type { ChainErrorCode, PathRequest } from './verified.ts'
 
-/** Intermediates between leaf and anchor unless the caller says otherwise. Real hierarchies have one to three. */
+/**
+ * Intermediates between leaf and anchor unless the caller says otherwise. Real hierarchies have one
+ * to three.
+ */
 const depthMaxDefault = 8
 /** Certificates of a path, self-issued ones too, whatever depth the caller allows. */
 const pathCertificatesMax = 32
-/** Candidates looked at in one search. With the limit of signature checks it bounds what a bag of decoys can cost. */
+/**
+ * Candidates looked at in one search. With the limit of signature checks it bounds what a bag of
+ * decoys can cost.
+ */
 const searchStepsMax = 2_000
-/** Certificates of a fitting name met in one search, those passed over as well. Four times the largest bag. */
+/**
+ * Certificates of a fitting name met in one search, those passed over as well. Four times the
+ * largest bag.
+ */
 const encountersMax = 65_536
-/** Complete paths judged in one search: the rules of a path with large extensions cost milliseconds for each certificate. */
+/**
+ * Complete paths judged in one search: the rules of a path with large extensions cost milliseconds
+ * for each certificate.
+ */
 const judgedPathsMax = 32
 /** Certificates in the bag. A whole directory of intermediates fits; more is not a chain. */
 const intermediatesMax = 16_384
@@ -37,7 +51,8 @@ export interface ValidPath {
 }
 
 /**
- * A path from the leaf to an anchor that satisfies RFC 5280 §6 and the request, or the PeerError of the attempt that came furthest.
+ * A path from the leaf to an anchor that satisfies RFC 5280 §6 and the request, or the PeerError of
+ * the attempt that came furthest.
  *
  * @example validatePath({ leaf, intermediates: [ca], anchors: [root], crls: [], at: clock.now() }, nodeCrypto)
  */
@@ -106,7 +121,10 @@ class PathSearch {
     return undefined
   }
 
-  /** Before they are put in order: that, too, is work, and copies of what is in the path cost no step. */
+  /**
+   * Before they are put in order: that, too, is work, and copies of what is in the path cost no
+   * step.
+   */
   #meet(candidates: number): void {
     this.#encounters += candidates
     if (this.#encounters <= encountersMax) return
@@ -191,7 +209,10 @@ function bySubject(
   return map
 }
 
-/** The intermediates that some anchor leads to by names: no path runs through the others, whatever they signed. */
+/**
+ * The intermediates that some anchor leads to by names: no path runs through the others, whatever
+ * they signed.
+ */
 function reachable(request: PathRequest): readonly Certificate[] {
   const byIssuer = new Map<string, Certificate[]>()
   for (const certificate of request.intermediates) {
@@ -215,7 +236,9 @@ function reachable(request: PathRequest): readonly Certificate[] {
   return found
 }
 
-/** RFC 4158 §3.5.12: the issuer whose key identifier fits first, the ones that contradict it last. */
+/**
+ * RFC 4158 §3.5.12: the issuer whose key identifier fits first, the ones that contradict it last.
+ */
 function ordered(child: Certificate, candidates: readonly Certificate[]): readonly Certificate[] {
   if (candidates.length < 2) return candidates
   const wanted = child.extensions.authorityKeyId

@@ -1,6 +1,7 @@
 /**
- * The rules along one path whose signatures hold (RFC 5280 §6.1): walked from the anchor down to the leaf, as the standard does. Anchors
- * are held to the rules of a CA certificate too: whoever configured one meant its dates, constraints and usages.
+ * The rules along one path whose signatures hold (RFC 5280 §6.1): walked from the anchor down to
+ * the leaf, as the standard does. Anchors are held to the rules of a CA certificate too: whoever
+ * configured one meant its dates, constraints and usages.
  */
 import { chainError, type Link, linkError } from './chainError.ts'
 import { type Constraints, nameComparisonsMax, nameOutside } from './nameConstraints.ts'
@@ -37,7 +38,8 @@ export function checkPath(
     else checkPolicies(link, policies)
     if (leaf) continue
     if (request.extKeyUsage !== undefined) checkCaPurpose(link, request.extKeyUsage.oid)
-    // RFC 5280 §6.1.4 (l) and (m): self-issued certificates are not counted; the anchor's own place is free.
+    // RFC 5280 §6.1.4 (l) and (m): self-issued certificates are not counted; the anchor's own place
+    // is free.
     if (!anchor && !isSelfIssued(link.certificate)) {
       if (pathLeft === 0) throw tooLong(link)
       pathLeft--
@@ -78,7 +80,10 @@ export function lastMoment(notAfter: number): number {
   return notAfter + 999
 }
 
-/** What lets a certificate sign others (RFC 5280 §4.2.1.9, §6.1.4 (k) and (n)). Cheap: asked before its key is used. */
+/**
+ * What lets a certificate sign others (RFC 5280 §4.2.1.9, §6.1.4 (k) and (n)). Cheap: asked before
+ * its key is used.
+ */
 export function checkIsCa(link: Link): void {
   const { version, extensions } = link.certificate
   if (version !== 3 || extensions.basicConstraints?.ca !== true) {

@@ -1,6 +1,11 @@
-/** Patterns of serial numbers: `*` for any run of characters, `?` for one, everything else for itself; the whole text must match. */
+/**
+ * Patterns of serial numbers: `*` for any run of characters, `?` for one, everything else for
+ * itself; the whole text must match.
+ */
 
-/** In linear space and at most pattern × text steps: an operator's pattern meets a stranger's text. */
+/**
+ * In linear space and at most pattern × text steps: an operator's pattern meets a stranger's text.
+ */
 export function matchesPattern(pattern: string, text: string): boolean {
   let at = 0
   let inPattern = 0

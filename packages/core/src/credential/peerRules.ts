@@ -1,6 +1,7 @@
 /**
- * What this product asks of a peer beyond RFC 5280: which certificates may anchor a role, what a leaf must be, and how far a foreign
- * maker's anchor vouches. Asked by the judge when the path is validated.
+ * What this product asks of a peer beyond RFC 5280: which certificates may anchor a role, what a
+ * leaf must be, and how far a foreign maker's anchor vouches. Asked by the judge when the path is
+ * validated.
  */
 import { CallerError } from '../errors.ts'
 import type { Milliseconds } from '../ports.ts'
@@ -11,7 +12,10 @@ import { isSelfIssued } from './profile.ts'
 import type { Certificate } from './types.ts'
 import type { Anchor, Expectation } from './verified.ts'
 
-/** Only a CA anchors a role, and of our own only an issuing one: the root signs for every role and is the anchor of none. */
+/**
+ * Only a CA anchors a role, and of our own only an issuing one: the root signs for every role and
+ * is the anchor of none.
+ */
 export function requireAnchor(anchor: Anchor): void {
   const { certificate, origin } = anchor
   const name = formatName(certificate.subject)

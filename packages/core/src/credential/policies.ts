@@ -1,7 +1,9 @@
 /**
- * Certificate policies (RFC 5280 §6.1.2 (a), §6.1.3 (d)-(f), §6.1.4, §6.1.5) for a verifier that accepts any policy: what remains to be
- * told is whether some policy holds along the whole path where a CA demands one. The valid policy tree of the RFC grows exponentially under
- * attack; the set of policies that are valid at each depth answers the same question in linear space (RFC 9618).
+ * Certificate policies (RFC 5280 §6.1.2 (a), §6.1.3 (d)-(f), §6.1.4, §6.1.5) for a verifier that
+ * accepts any policy: what remains to be told is whether some policy holds along the whole path
+ * where a CA demands one. The valid policy tree of the RFC grows exponentially under attack; the
+ * set of policies that are valid at each depth answers the same question in linear space (RFC
+ * 9618).
  */
 import { DerReader } from '../codec/index.ts'
 import { extensionOid } from './oids.ts'
@@ -11,21 +13,33 @@ import type { Certificate, Oid } from './types.ts'
 const anyPolicy: Oid = '2.5.29.32.0'
 
 export class PolicyState {
-  /** Policies, in the words of the next certificate, that every certificate so far allows. Empty: the tree is NULL. */
+  /**
+   * Policies, in the words of the next certificate, that every certificate so far allows. Empty:
+   * the tree is NULL.
+   */
   #valid: ReadonlySet<Oid> = new Set([anyPolicy])
-  /** Certificates that may still follow before the rule holds; Infinity: it does not (RFC 5280 §6.1.2 (d)-(f)). */
+  /**
+   * Certificates that may still follow before the rule holds; Infinity: it does not (RFC 5280
+   * §6.1.2 (d)-(f)).
+   */
   #explicitPolicy: number = Number.POSITIVE_INFINITY
   #inhibitAny: number = Number.POSITIVE_INFINITY
   #inhibitMapping: number = Number.POSITIVE_INFINITY
 
-  /** Where the walk begins. An anchor that names no policy stands for all (RFC 5937 §3.2); its demands count like those of any CA. */
+  /**
+   * Where the walk begins. An anchor that names no policy stands for all (RFC 5937 §3.2); its
+   * demands count like those of any CA.
+   */
   begin(anchor: Certificate): void {
     const { policies } = anchor.extensions
     if (policies !== undefined) this.#valid = narrowed(this.#valid, policies, true)
     this.#prepare(anchor, true)
   }
 
-  /** The next certificate from the anchor down; `last` is the leaf. False: a policy is demanded and none is left. */
+  /**
+   * The next certificate from the anchor down; `last` is the leaf. False: a policy is demanded and
+   * none is left.
+   */
   step(certificate: Certificate, last: boolean): boolean {
     const selfIssued = isSelfIssued(certificate)
     const takesAny = this.#inhibitAny > 0 || (!last && selfIssued)

@@ -1,6 +1,7 @@
 /**
- * What one certificate must be, taken alone, to stand in a path: RFC 5280 §4 where it says MUST, and the floor of algorithms.
- * Dates, names of issuers and everything that needs the neighbours is in pathRules.ts.
+ * What one certificate must be, taken alone, to stand in a path: RFC 5280 §4 where it says MUST,
+ * and the floor of algorithms. Dates, names of issuers and everything that needs the neighbours is
+ * in pathRules.ts.
  */
 import { equalBytes } from '../codec/index.ts'
 import { type ChainError, type Link, linkError } from './chainError.ts'
@@ -29,14 +30,20 @@ const processed: ReadonlySet<Oid> = new Set<Oid>([
   id.inhibitAnyPolicy,
 ])
 
-/** "Conforming CAs MUST mark this extension as critical" (RFC 5280 §4.2.1.10, .11, .14), with the name of the field. */
+/**
+ * "Conforming CAs MUST mark this extension as critical" (RFC 5280 §4.2.1.10, .11, .14), with the
+ * name of the field.
+ */
 const alwaysCritical: ReadonlyMap<Oid, string> = new Map<Oid, string>([
   [id.nameConstraints, 'nameConstraints'],
   [id.policyConstraints, 'policyConstraints'],
   [id.inhibitAnyPolicy, 'inhibitAnyPolicy'],
 ])
 
-/** Well-known, and never to be critical (RFC 5280 §4.2.1.1, .2, .15, §4.2.2): named in the error, refused like unknown ones. */
+/**
+ * Well-known, and never to be critical (RFC 5280 §4.2.1.1, .2, .15, §4.2.2): named in the error,
+ * refused like unknown ones.
+ */
 const neverCritical: ReadonlyMap<Oid, string> = new Map<Oid, string>([
   [id.subjectKeyIdentifier, 'subjectKeyIdentifier'],
   [id.authorityKeyIdentifier, 'authorityKeyIdentifier'],
@@ -62,7 +69,9 @@ export function checkProfile(link: Link): void {
   if (link.index === 0) checkLeaf(link)
 }
 
-/** RFC 5280 §4.1.2.1: version 3 whenever there are extensions, and every certificate here has some. */
+/**
+ * RFC 5280 §4.1.2.1: version 3 whenever there are extensions, and every certificate here has some.
+ */
 function checkVersion(link: Link): void {
   if (link.certificate.version === 3) return
   throw malformed(link, 'version', `it is of version ${link.certificate.version}`)
@@ -138,7 +147,8 @@ function checkConstraintsMatchKind(link: Link): void {
   if (!ca && keyUsage?.has('keyCertSign') === true) {
     throw malformed(link, 'keyUsage', 'it may sign certificates and is no CA')
   }
-  // The reverse contradicts itself as well: cA says that the key verifies certificates, keyUsage that it does not.
+  // The reverse contradicts itself as well: cA says that the key verifies certificates, keyUsage
+  // that it does not.
   if (ca && keyUsage !== undefined && !keyUsage.has('keyCertSign')) {
     throw linkError(
       'ERR_CHAIN_KEY_USAGE',

@@ -1,8 +1,10 @@
 /**
- * Revocation by CRL (RFC 5280 §5, §6.3) for the certificates of one path. A list is asked when its issuer's name is the certificate's
- * issuer and its scope holds the certificate; lists of other issuers are ignored. If there are lists for a certificate, one must be
- * sound and fresh, or the path is refused. A sound list that names the certificate refuses it, however old the list is.
- * Leaves out: indirect lists, and lists signed by another key than the one that signed the certificate.
+ * Revocation by CRL (RFC 5280 §5, §6.3) for the certificates of one path. A list is asked when its
+ * issuer's name is the certificate's issuer and its scope holds the certificate; lists of other
+ * issuers are ignored. If there are lists for a certificate, one must be sound and fresh, or the
+ * path is refused. A sound list that names the certificate refuses it, however old the list is.
+ * Leaves out: indirect lists, and lists signed by another key than the one that signed the
+ * certificate.
  */
 import { PeerError } from '../errors.ts'
 import { type ChainError, describe, type Link, linkError } from './chainError.ts'
@@ -118,7 +120,10 @@ function clearance(crl: CertificateList, link: Link, at: number): ChainError | u
   return undefined
 }
 
-/** RFC 5280 §6.3.3 (b) (2) (i): a name of the list's scope is among the certificate's distribution points. */
+/**
+ * RFC 5280 §6.3.3 (b) (2) (i): a name of the list's scope is among the certificate's distribution
+ * points.
+ */
 function pointsTo(certificate: Certificate, scope: readonly GeneralName[]): boolean {
   const points = certificate.extensions.crlDistributionPoints ?? []
   return points.some((point) =>

@@ -1,7 +1,8 @@
 /**
- * revokedCertificates of a CRL (RFC 5280 §5.1.2.6, §5.3). Each entry is read once, strictly, and remembered as its offset: a list of
- * 100,000 costs 400 kB beside its own bytes. The first look-up sorts the offsets by serial number, unless the issuer already did;
- * sorting, unlike hashing, leaves nobody a way to choose serial numbers that make it slow.
+ * revokedCertificates of a CRL (RFC 5280 §5.1.2.6, §5.3). Each entry is read once, strictly, and
+ * remembered as its offset: a list of 100,000 costs 400 kB beside its own bytes. The first look-up
+ * sorts the offsets by serial number, unless the issuer already did; sorting, unlike hashing,
+ * leaves nobody a way to choose serial numbers that make it slow.
  */
 import { DerReader, tag } from '../codec/index.ts'
 import { extensionOid } from './oids.ts'
@@ -38,7 +39,10 @@ export class RevokedEntries {
     this.count = offsets.length
   }
 
-  /** The entry of this serial number (content octets of the INTEGER). Of two entries the one that revokes counts. */
+  /**
+   * The entry of this serial number (content octets of the INTEGER). Of two entries the one that
+   * revokes counts.
+   */
   find(serial: Uint8Array): RevokedEntry | undefined {
     const offsets = (this.sorted ??= this.bySerial())
     let low = 0
@@ -75,7 +79,9 @@ export class RevokedEntries {
     return { serial, revokedAt, reason }
   }
 
-  /** Order of the serial numbers at two entries: by length, then by octets. Any total order does. */
+  /**
+   * Order of the serial numbers at two entries: by length, then by octets. Any total order does.
+   */
   private compare(a: number, b: number): number {
     const { bytes } = this
     const startA = serialAt(bytes, a)
@@ -103,17 +109,21 @@ export class RevokedEntries {
 }
 
 /**
- * Offset of the length octet of the serial number in the entry at `offset`. The entry was checked when the list was read: its serial
- * has at most 64 octets, so that length is one octet.
+ * Offset of the length octet of the serial number in the entry at `offset`. The entry was checked
+ * when the list was read: its serial has at most 64 octets, so that length is one octet.
  */
 function serialAt(bytes: Uint8Array, offset: number): number {
   const first = bytes[offset + 1] ?? 0
   return offset + (first < 0x80 ? 3 : 3 + (first & 0x7f))
 }
 
-/** Reads the whole list. Critical entry extensions that we do not understand are added to `unknownCritical`. */
+/**
+ * Reads the whole list. Critical entry extensions that we do not understand are added to
+ * `unknownCritical`.
+ */
 export function readRevokedEntries(list: DerReader, unknownCritical: Set<Oid>): RevokedEntries {
-  // §5.1.2.6: "When there are no revoked certificates, the revoked certificates list MUST be absent."
+  // §5.1.2.6: "When there are no revoked certificates, the revoked certificates list MUST be
+  // absent."
   if (list.done) throw syntaxError(list, 'an empty list of revoked certificates')
   let offsets = new Uint32Array(64)
   let count = 0

@@ -1,13 +1,19 @@
 /**
- * Roles of trust and the project's own purposes. An anchor of one role is never accepted for another.
+ * Roles of trust and the project's own purposes. An anchor of one role is never accepted for
+ * another.
  */
 import type { Oid } from './types.ts'
 
-/** maker: who built it; owner: whom it belongs to now; server: whom devices believe; operator: people and applications. */
+/**
+ * maker: who built it; owner: whom it belongs to now; server: whom devices believe; operator:
+ * people and applications.
+ */
 export type Role = 'maker' | 'owner' | 'server' | 'operator'
 export const roles: readonly Role[] = ['maker', 'owner', 'server', 'operator']
 
-/** 2.25.<the project's UUID 35168f4e-c5e3-4ecd-a4ae-1e0167400421 as an integer> (ITU-T X.667 §6.3). */
+/**
+ * 2.25.<the project's UUID 35168f4e-c5e3-4ecd-a4ae-1e0167400421 as an integer> (ITU-T X.667 §6.3).
+ */
 const arc = '2.25.70566220933101651007110555231231935521'
 
 export type Purpose =

@@ -1,6 +1,6 @@
 /**
- * Signature checks of one validation: the floor of algorithms, a budget that an attacker's decoys cannot exceed, and a memory, so that no
- * signature is checked twice and no key imported twice.
+ * Signature checks of one validation: the floor of algorithms, a budget that an attacker's decoys
+ * cannot exceed, and a memory, so that no signature is checked twice and no key imported twice.
  */
 import { hex } from '../codec/index.ts'
 import type { Crypto, HashName, PublicKey, SignatureScheme } from '../ports.ts'
@@ -8,7 +8,10 @@ import { type ChainError, chainError, type Link, linkError } from './chainError.
 import { keyFlaw } from './profile.ts'
 import type { Certificate, SignedPart } from './types.ts'
 
-/** Verifications in one validation. A path of the greatest depth needs a third of it; at 0.1 ms each the rest is the price of decoys. */
+/**
+ * Verifications in one validation. A path of the greatest depth needs a third of it; at 0.1 ms each
+ * the rest is the price of decoys.
+ */
 export const signatureChecksMax = 64
 
 const acceptedHashes: ReadonlySet<HashName> = new Set(['sha256', 'sha384', 'sha512'])
@@ -26,7 +29,10 @@ export class SignatureChecker {
     this.#left = max
   }
 
-  /** Did the issuer's key sign this? Throws the flaw of scheme or key, and ERR_CHAIN_LIMIT when the budget is spent. */
+  /**
+   * Did the issuer's key sign this? Throws the flaw of scheme or key, and ERR_CHAIN_LIMIT when the
+   * budget is spent.
+   */
   verify(signed: SignedPart, place: Link, issuer: Link): boolean {
     const scheme = acceptedScheme(signed, place)
     const key = this.#key(issuer)

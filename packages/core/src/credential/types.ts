@@ -1,6 +1,7 @@
 /**
- * X.509 as typed values (RFC 5280 §4 and §5, RFC 2986). Made only by the parsers of this room; inside, values are already right.
- * Byte arrays are views of the parsed input: nobody writes to them.
+ * X.509 as typed values (RFC 5280 §4 and §5, RFC 2986). Made only by the parsers of this room;
+ * inside, values are already right. Byte arrays are views of the parsed input: nobody writes to
+ * them.
  */
 import type { KeyAlgorithm, Milliseconds, SignatureScheme } from '../ports.ts'
 
@@ -23,7 +24,10 @@ export interface Name {
   readonly rdns: readonly (readonly AttributeTypeAndValue[])[]
 }
 
-/** GeneralName (RFC 5280 §4.2.1.6). `dns`, `email` and `uri` are IA5String text; `ip` is 4 or 16 octets (8 or 32 in a constraint). */
+/**
+ * GeneralName (RFC 5280 §4.2.1.6). `dns`, `email` and `uri` are IA5String text; `ip` is 4 or 16
+ * octets (8 or 32 in a constraint).
+ */
 export type GeneralName =
   | { readonly kind: 'dns'; readonly value: string }
   | { readonly kind: 'email'; readonly value: string }
@@ -65,7 +69,10 @@ export interface RawExtension {
   readonly value: Uint8Array
 }
 
-/** The extensions that we understand, each parsed to the letter; a malformed one is a parse error of the certificate. */
+/**
+ * The extensions that we understand, each parsed to the letter; a malformed one is a parse error of
+ * the certificate.
+ */
 export interface CertificateExtensions {
   readonly basicConstraints:
     | { readonly ca: boolean; readonly pathLen: number | undefined }
@@ -99,7 +106,10 @@ export interface CertificateExtensions {
 export interface Spki {
   /** The whole SubjectPublicKeyInfo TLV. */
   readonly der: Uint8Array
-  /** undefined: an algorithm that we do not know, or a curve given by parameters. Such a key never verifies anything. */
+  /**
+   * undefined: an algorithm that we do not know, or a curve given by parameters. Such a key never
+   * verifies anything.
+   */
   readonly algorithm: KeyAlgorithm | undefined
   /** Content of the BIT STRING: the point, the raw Ed25519 key, the RSAPublicKey TLV. */
   readonly keyBytes: Uint8Array
@@ -108,7 +118,10 @@ export interface Spki {
 export interface SignedPart {
   /** The TLV that is signed. */
   readonly tbs: Uint8Array
-  /** undefined: a signature algorithm that we do not know or that is below the floor of the parser (MD5). */
+  /**
+   * undefined: a signature algorithm that we do not know or that is below the floor of the parser
+   * (MD5).
+   */
   readonly scheme: SignatureScheme | undefined
   readonly signatureOid: Oid
   readonly signature: Uint8Array
@@ -173,7 +186,10 @@ export interface CertificateList extends SignedPart {
       }
     | undefined
   readonly isDelta: boolean
-  /** OIDs of critical extensions that we do not understand. Not empty: the CRL must not be used (RFC 5280 §5.2). */
+  /**
+   * OIDs of critical extensions that we do not understand. Not empty: the CRL must not be used (RFC
+   * 5280 §5.2).
+   */
   readonly unknownCritical: readonly Oid[]
   /** Every extension of the list in order, known or not. */
   readonly extensions: readonly RawExtension[]

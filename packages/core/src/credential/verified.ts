@@ -1,6 +1,7 @@
 /**
- * What the judge of chains takes and gives. The proof symbol is not exported: outside this room nobody can make a VerifiedPeer,
- * so whoever holds one knows that a path was built and validated (RFC 5280 §6).
+ * What the judge of chains takes and gives. The proof symbol is not exported: outside this room
+ * nobody can make a VerifiedPeer, so whoever holds one knows that a path was built and validated
+ * (RFC 5280 §6).
  */
 import type { Milliseconds } from '../ports.ts'
 import type { Purpose, Role } from './roles.ts'
@@ -31,7 +32,10 @@ export interface ReferenceName {
 
 export interface Expectation {
   readonly role: Role
-  /** The EKU the leaf must carry. `clientAuth` also takes a maker's leaf without EKU (802.1AR); the others must be explicit. */
+  /**
+   * The EKU the leaf must carry. `clientAuth` also takes a maker's leaf without EKU (802.1AR); the
+   * others must be explicit.
+   */
   readonly purpose: Purpose
   readonly name?: ReferenceName
 }
@@ -86,8 +90,13 @@ export interface PathRequest {
   readonly extKeyUsage?: { readonly oid: Oid; readonly explicit: boolean }
   readonly asCa?: boolean
   readonly name?: ReferenceName
-  /** Most intermediates between leaf and anchor, self-issued ones not counted (RFC 5280 §6.1.4 (l)). */
+  /**
+   * Most intermediates between leaf and anchor, self-issued ones not counted (RFC 5280 §6.1.4 (l)).
+   */
   readonly depthMax?: number
-  /** Most signature checks of the search. Whoever asks about a stranger's bag gives less than for his own. */
+  /**
+   * Most signature checks of the search. Whoever asks about a stranger's bag gives less than for
+   * his own.
+   */
   readonly signatureChecksMax?: number
 }

@@ -24,7 +24,10 @@ export const x509Limits: X509Limits = {
   /** About two million entries. */
   listBytesMax: 64 * 1024 * 1024,
   extensionsMax: 64,
-  /** Of one SAN, one name constraint, one list of purposes: bounds the quadratic work of constraints. */
+  /**
+   * Of one SAN, one name constraint, one list of purposes: bounds the quadratic work of
+   * constraints.
+   */
   namesMax: 1024,
   /** Attributes of one distinguished name. */
   attributesMax: 64,

@@ -1,4 +1,7 @@
-/** DER reader: X.690 §8, §10, §11 and the dates of RFC 5280 §4.1.2.5. Bytes are written by hand from the standard. */
+/**
+ * DER reader: X.690 §8, §10, §11 and the dates of RFC 5280 §4.1.2.5. Bytes are written by hand from
+ * the standard.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DerReader, fromHex, hex, tag } from '@countersign/core/codec'

@@ -1,4 +1,7 @@
-/** A sound chain, broken in every way that bytes allow: nothing but the chain itself is ever accepted. */
+/**
+ * A sound chain, broken in every way that bytes allow: nothing but the chain itself is ever
+ * accepted.
+ */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { der } from '@countersign/core/codec'

@@ -262,7 +262,8 @@ test('who shows a leaf with another chain cannot have its owner refused', async 
 
 test('no path leads through a CA that anchors another role', async () => {
   const leaf = await device('owner')
-  // Whoever gives the house's root as a foreign maker must not make makers of all that the house certified.
+  // Whoever gives the house's root as a foreign maker must not make makers of all that the house
+  // certified.
   const anchors = [...cas.keys()].map((role) => anchorOf(role))
   const { ask } = bench([...anchors, anchorOf('maker', house, { origin: 'foreign' })])
   const error = refuses(
@@ -274,7 +275,8 @@ test('no path leads through a CA that anchors another role', async () => {
 })
 
 test('the chain that a peer sends costs few signature checks, whatever is in it', async () => {
-  // All called like the anchor, each signed by the one before it: every key is tried on every certificate.
+  // All called like the anchor, each signed by the one before it: every key is tried on every
+  // certificate.
   const fakes = [await root({ name: 'owner CA' })]
   const posing = { name: 'owner CA', ca: true, without: ['aki', 'ski'] } as const
   for (let count = 1; count < 8; count++) {

@@ -1,4 +1,7 @@
-/** Names: RFC 9525 for the one that is expected, RFC 5280 §4.2.1.10 for the ones that a CA may certify. */
+/**
+ * Names: RFC 9525 for the one that is expected, RFC 5280 §4.2.1.10 for the ones that a CA may
+ * certify.
+ */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { der, hex } from '@countersign/core/codec'
@@ -218,7 +221,8 @@ for (const [says, name, base, inside] of constrained) {
   const verb = inside === 'never' ? 'cannot be judged' : inside ? 'is inside' : 'is outside'
   test(`${says} ${verb}`, () => {
     assert.equal(outside(name, { permitted: [base] }), inside !== true, 'permitted')
-    // A constraint on another form says nothing at all; one that cannot be judged refuses both ways.
+    // A constraint on another form says nothing at all; one that cannot be judged refuses both
+    // ways.
     assert.equal(
       outside(name, { excluded: [base] }),
       inside === 'never' || (inside && sameForm),

@@ -1,6 +1,7 @@
 /**
- * RFC 5280 §6.1 rule by rule: one wrong thing in a chain that is otherwise right, the code and the place that the judge names, and what
- * `openssl verify -x509_strict` says to the same chain. Where we are stricter than OpenSSL 3.0, the reason stands beside it.
+ * RFC 5280 §6.1 rule by rule: one wrong thing in a chain that is otherwise right, the code and the
+ * place that the judge names, and what `openssl verify -x509_strict` says to the same chain. Where
+ * we are stricter than OpenSSL 3.0, the reason stands beside it.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

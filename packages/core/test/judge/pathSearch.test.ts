@@ -1,6 +1,6 @@
 /**
- * The search for a path in hostile bags (RFC 4158): cycles, decoys, copies, many candidates of one name. Work is counted in signature checks,
- * never in time.
+ * The search for a path in hostile bags (RFC 4158): cycles, decoys, copies, many candidates of one
+ * name. Work is counted in signature checks, never in time.
  */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
@@ -290,7 +290,8 @@ test('paths without number that break the same rule are not all judged', async (
 })
 
 test('copies of a CA that is already in the path are not looked at without end', async () => {
-  // Three keys of one name that certify each other, some times over: many paths for few signatures, and each end of one meets all copies.
+  // Three keys of one name that certify each other, some times over: many paths for few signatures,
+  // and each end of one meets all copies.
   const keys = [newSigner(), newSigner(), newSigner()]
   const ring: Entity[] = []
   for (const from of keys) {
@@ -336,7 +337,10 @@ test('a CA of the same name with another key is told apart from a missing one', 
   assert.equal(verdict(chain), 'ERR_CHAIN_SIGNATURE link 1 (CN=Test CA): signatureValue')
 })
 
-/** The same certificate as other objects with other fingerprints: the bytes behind `der` differ in the signature only. */
+/**
+ * The same certificate as other objects with other fingerprints: the bytes behind `der` differ in
+ * the signature only.
+ */
 function manyCopies(certificate: Certificate, count: number): Certificate[] {
   return Array.from({ length: count }, (_, index) => {
     const bytes = Uint8Array.from(certificate.der)

@@ -1,4 +1,7 @@
-/** Certificate policies (RFC 5280 §6.1) for a verifier that takes any policy: what counts is whether one holds where a CA demands it. */
+/**
+ * Certificate policies (RFC 5280 §6.1) for a verifier that takes any policy: what counts is whether
+ * one holds where a CA demands it.
+ */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { der } from '@countersign/core/codec'

@@ -1,4 +1,7 @@
-/** CRLs of a path (RFC 5280 §6.3): whose list is asked, what makes it unusable, and that a sound list that names a certificate always refuses it. */
+/**
+ * CRLs of a path (RFC 5280 §6.3): whose list is asked, what makes it unusable, and that a sound
+ * list that names a certificate always refuses it.
+ */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { der } from '@countersign/core/codec'

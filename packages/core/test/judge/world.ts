@@ -1,4 +1,7 @@
-/** Small authorities for the tests of the judge: any certificate, right or wrong, and what OpenSSL thinks of it. */
+/**
+ * Small authorities for the tests of the judge: any certificate, right or wrong, and what OpenSSL
+ * thinks of it.
+ */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
@@ -46,7 +49,10 @@ export function newSigner(curve: 'P-256' | 'P-384' | 'Ed25519' = 'P-256'): Signe
   )
 }
 
-/** What to issue. `undefined` means the usual of a CA or a leaf; an empty list leaves the extension out. */
+/**
+ * What to issue. `undefined` means the usual of a CA or a leaf; an empty list leaves the extension
+ * out.
+ */
 export interface Shape {
   readonly name?: string
   readonly deviceSerial?: string

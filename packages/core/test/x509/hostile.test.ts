@@ -1,6 +1,7 @@
 /**
- * Hostile bytes for every parser: each bit flipped, each length cut, bombs, and a slice of what the fuzzers do for hours
- * (FUZZ_RUNS inputs each; `node fuzz/<parser>.ts` for more). A parser answers with a value or a PeerError, and quickly.
+ * Hostile bytes for every parser: each bit flipped, each length cut, bombs, and a slice of what the
+ * fuzzers do for hours (FUZZ_RUNS inputs each; `node fuzz/<parser>.ts` for more). A parser answers
+ * with a value or a PeerError, and quickly.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

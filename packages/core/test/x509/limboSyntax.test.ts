@@ -1,6 +1,7 @@
 /**
- * Every certificate and CRL of the limbo subset through the parsers: those of accepted chains parse, and the only ones refused here
- * are listed with the rule they break. Whether the others chain is the judge's.
+ * Every certificate and CRL of the limbo subset through the parsers: those of accepted chains
+ * parse, and the only ones refused here are listed with the rule they break. Whether the others
+ * chain is the judge's.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

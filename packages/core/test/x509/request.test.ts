@@ -1,4 +1,7 @@
-/** PKCS#10 requests (RFC 2986 §4, RFC 2985 §5.4): ours to OpenSSL, OpenSSL's to us, and what breaks one. */
+/**
+ * PKCS#10 requests (RFC 2986 §4, RFC 2985 §5.4): ours to OpenSSL, OpenSSL's to us, and what breaks
+ * one.
+ */
 import assert from 'node:assert/strict'
 import { createPublicKey, verify } from 'node:crypto'
 import { writeFileSync } from 'node:fs'

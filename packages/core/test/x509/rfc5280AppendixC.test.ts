@@ -1,4 +1,7 @@
-/** The certificates and the CRL of RFC 5280 Appendix C, field by field as the appendix describes them. */
+/**
+ * The certificates and the CRL of RFC 5280 Appendix C, field by field as the appendix describes
+ * them.
+ */
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'

@@ -1,4 +1,7 @@
-/** The same certificates through other parsers: pkijs, @peculiar/x509 and Node's (OpenSSL) must see what we see. */
+/**
+ * The same certificates through other parsers: pkijs, @peculiar/x509 and Node's (OpenSSL) must see
+ * what we see.
+ */
 // oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 wants it loaded before itself
 import 'reflect-metadata'
 import assert from 'node:assert/strict'

@@ -1,4 +1,7 @@
-/** Certificates, requests and CRLs with one part bent at a time. The signature is noise: these are for parsers, which do not check it. */
+/**
+ * Certificates, requests and CRLs with one part bent at a time. The signature is noise: these are
+ * for parsers, which do not check it.
+ */
 import { der } from '@countersign/core/codec'
 import { encodeExtension, encodeName, extensionOid, pkcsOid } from '@countersign/core/credential'
 import { p256Signer } from './support.ts'

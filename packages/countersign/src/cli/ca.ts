@@ -1,4 +1,7 @@
-/** `countersign ca …` and `ca anchor …`: the authorities of the house, what they issued and whom we believe. */
+/**
+ * `countersign ca …` and `ca anchor …`: the authorities of the house, what they issued and whom we
+ * believe.
+ */
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Role } from '@countersign/core/credential'
@@ -251,7 +254,8 @@ async function listAnchors(line: Line): Promise<void> {
     )
     return
   }
-  // Our own judge stops at the issuing CA; stock clients want a chain down to something self-signed.
+  // Our own judge stops at the issuing CA; stock clients want a chain down to something
+  // self-signed.
   const bundle = anchors.map((row) => row.pem).join('') + root
   line.terminal.data({ pem: bundle }, () => bundle)
 }

@@ -1,5 +1,6 @@
 /**
- * What every command has in common: one sentence, an example, `--json`, and typed access to what was written on the line.
+ * What every command has in common: one sentence, an example, `--json`, and typed access to what
+ * was written on the line.
  */
 import { resolve } from 'node:path'
 import { CallerError } from '@countersign/core/errors'

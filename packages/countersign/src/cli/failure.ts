@@ -1,5 +1,6 @@
 /**
- * How a failure is told: words with a hint on stderr, `{"error":{code,message,where,hint}}` on stdout under `--json`.
+ * How a failure is told: words with a hint on stderr, `{"error":{code,message,where,hint}}` on
+ * stdout under `--json`.
  */
 import { inspect } from 'node:util'
 import { isCountersignError } from '@countersign/core/errors'

@@ -1,5 +1,6 @@
 /**
- * The way to a data folder: through the `serve` that owns it, or by opening it here. A command cannot tell which.
+ * The way to a data folder: through the `serve` that owns it, or by opening it here. A command
+ * cannot tell which.
  */
 import type { LogLevel } from '@countersign/server'
 import type { House, OperationName, ParamsOf, ResultOf } from '@countersign/server/control'

@@ -18,7 +18,10 @@ export const deviceStates: readonly DeviceState[] = [
   'retired',
 ]
 
-/** CRLReason of RFC 5280 §5.3.1, without the two that only a CRL can say (certificateHold, removeFromCRL). */
+/**
+ * CRLReason of RFC 5280 §5.3.1, without the two that only a CRL can say (certificateHold,
+ * removeFromCRL).
+ */
 export const revocationReasons: readonly RevocationReason[] = [
   'unspecified',
   'keyCompromise',

@@ -1,6 +1,7 @@
 /**
- * An invitation as `identity invite --json` prints it, read by the device from a file or from standard input: a token on the line would
- * stand in the process list and in the history of the shell.
+ * An invitation as `identity invite --json` prints it, read by the device from a file or from
+ * standard input: a token on the line would stand in the process list and in the history of the
+ * shell.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { CallerError } from '@countersign/core/errors'

@@ -1,6 +1,7 @@
 /**
- * Where a passphrase comes from: `--passphrase-file`, COUNTERSIGN_PASSPHRASE_FILE, the file that `init --dev` left in the folder, or a
- * hidden prompt. Never an argument: those are seen by every process of the machine.
+ * Where a passphrase comes from: `--passphrase-file`, COUNTERSIGN_PASSPHRASE_FILE, the file that
+ * `init --dev` left in the folder, or a hidden prompt. Never an argument: those are seen by every
+ * process of the machine.
  */
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,7 +14,10 @@ import type { Terminal } from './terminal.ts'
 /** Kept beside the data by `init --dev`. */
 export const devPassphraseFile = 'dev-passphrase'
 
-/** Longer than any passphrase that a person or a secret store makes; a wrong path is noticed instead of read. */
+/**
+ * Longer than any passphrase that a person or a secret store makes; a wrong path is noticed instead
+ * of read.
+ */
 const passphraseBytesMax = 1024
 
 export interface PassphraseSource {

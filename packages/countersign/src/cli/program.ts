@@ -48,7 +48,10 @@ Example:
   $ countersign demo
 `
 
-/** `help` as a verb would be a second way to say --help; options of the whole command may stand before the verb too. */
+/**
+ * `help` as a verb would be a second way to say --help; options of the whole command may stand
+ * before the verb too.
+ */
 function settle(command: Command): void {
   command.helpCommand(false)
   if (command.commands.length === 0) return

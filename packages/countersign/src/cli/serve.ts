@@ -53,7 +53,10 @@ async function serve(line: Line): Promise<void> {
   log.info({}, 'stopped')
 }
 
-/** Resolves on the first signal. The second one ends the process where it stands: the store survives that. */
+/**
+ * Resolves on the first signal. The second one ends the process where it stands: the store survives
+ * that.
+ */
 function stopSignal(): Promise<string> {
   return new Promise((resolve) => {
     let signals = 0

@@ -1,5 +1,6 @@
 /**
- * Where the command speaks: data on stdout, words on stderr. Under `--json` data is one document on one line.
+ * Where the command speaks: data on stdout, words on stderr. Under `--json` data is one document on
+ * one line.
  */
 import { styleText } from 'node:util'
 
@@ -21,7 +22,10 @@ export class Terminal {
   readonly stdin: NodeJS.ReadStream
   readonly #stdout: NodeJS.WriteStream
   readonly #stderr: NodeJS.WriteStream
-  /** What the process ends with when nothing was thrown: a command sets 1 when it has said itself what failed. */
+  /**
+   * What the process ends with when nothing was thrown: a command sets 1 when it has said itself
+   * what failed.
+   */
   exitCode = 0
   /** A prompt stands on the terminal. */
   asking = false
@@ -52,7 +56,10 @@ export class Terminal {
     this.#stdout.write(bytes)
   }
 
-  /** Words for the person at the terminal. Silent under `--json`, where only failures and warnings speak. */
+  /**
+   * Words for the person at the terminal. Silent under `--json`, where only failures and warnings
+   * speak.
+   */
   words(text: string): void {
     if (!this.json) this.#stderr.write(`${text}\n`)
   }

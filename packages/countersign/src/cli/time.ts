@@ -11,7 +11,9 @@ const unitMs: Readonly<Record<string, number>> = {
   d: 86_400_000,
 }
 
-/** RFC 3339 §5.6, with the offset required: a local time would mean something else on each machine. */
+/**
+ * RFC 3339 §5.6, with the offset required: a local time would mean something else on each machine.
+ */
 const rfc3339 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/
 

@@ -1,4 +1,7 @@
-/** What is compared at the end, and looked up on the way: the application's doors, the operator's books, the gateway's recording. */
+/**
+ * What is compared at the end, and looked up on the way: the application's doors, the operator's
+ * books, the gateway's recording.
+ */
 import type { DemoWorld } from './chapters.ts'
 import type { DemoDevice } from './demoDevice.ts'
 import type { DemoServer } from './demoHouse.ts'
@@ -8,7 +11,10 @@ const patienceMs = 20_000
 /** Known to the ends only: what a gateway must not be able to read. */
 export const secretWord = 'only-the-ends-may-read-this'
 
-/** The operator's view: newest refusal of this device with such a code. It is written behind the answer: a moment's patience. */
+/**
+ * The operator's view: newest refusal of this device with such a code. It is written behind the
+ * answer: a moment's patience.
+ */
 export async function expectInBooks(
   server: DemoServer,
   device: DemoDevice,
@@ -54,7 +60,10 @@ export async function verifyLog({ server }: Pick<DemoWorld, 'server'>): Promise<
   if (!ok) throw new Error('the audit log is broken')
 }
 
-/** Zero counts only when the search can find something: the server's name travels in the clear (RFC 8446 §9.2, SNI). */
+/**
+ * Zero counts only when the search can find something: the server's name travels in the clear (RFC
+ * 8446 §9.2, SNI).
+ */
 export async function searchRecording(
   { relay, devices }: DemoWorld,
   tokens: readonly string[],

@@ -1,4 +1,7 @@
-/** The chapters of the demo, in order: doors and gateway, enrolment, sending, intruders, suspension, revocation, the books. */
+/**
+ * The chapters of the demo, in order: doors and gateway, enrolment, sending, intruders, suspension,
+ * revocation, the books.
+ */
 import { type HostileRelay, hostileRelay, type PlanOptions } from '@countersign/testbed'
 import { compareDoors, expectInBooks, searchRecording, secretWord, verifyLog } from './books.ts'
 import { cast } from './cast.ts'

@@ -1,6 +1,7 @@
 /**
- * `countersign demo`: the whole story on this machine. A house is founded, devices enrol and send through a gateway that is a
- * process of its own and attacks what it carries, an application receives, and a revocation is seen to bite.
+ * `countersign demo`: the whole story on this machine. A house is founded, devices enrol and send
+ * through a gateway that is a process of its own and attacks what it carries, an application
+ * receives, and a revocation is seen to bite.
  */
 import { isCountersignError } from '@countersign/core/errors'
 import { type Chapters, observations, tellStory } from './chapters.ts'

@@ -1,6 +1,7 @@
 /**
- * The demo's application: a real HTTP server behind a webhook, and a reader of the events door. It knows nothing of devices but
- * what these two doors say, checks each webhook's signature by itself, and everything it saw is the ground of the report.
+ * The demo's application: a real HTTP server behind a webhook, and a reader of the events door. It
+ * knows nothing of devices but what these two doors say, checks each webhook's signature by itself,
+ * and everything it saw is the ground of the report.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
@@ -143,7 +144,9 @@ class Application implements DemoApplication {
   }
 }
 
-/** Only the messages of devices are readings; the application hears of enrolments and refusals too. */
+/**
+ * Only the messages of devices are readings; the application hears of enrolments and refusals too.
+ */
 function readingOf(text: string): ReceivedReading | undefined {
   const event = parseRecord(text)
   if (event?.['type'] !== 'countersign.message') return undefined

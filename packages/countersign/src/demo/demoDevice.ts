@@ -1,4 +1,7 @@
-/** A device of the demo: the real library with its own state folder, fed by the story, watched through its events. */
+/**
+ * A device of the demo: the real library with its own state folder, fed by the story, watched
+ * through its events.
+ */
 import { join } from 'node:path'
 import {
   type DeviceEvent,
@@ -131,7 +134,10 @@ export class DemoDevice {
     await this.#running
   }
 
-  /** A fresh state gives numbers from one, in the order of `push`: that is what makes an id known before anybody has sent it. */
+  /**
+   * A fresh state gives numbers from one, in the order of `push`: that is what makes an id known
+   * before anybody has sent it.
+   */
   observation(): DeviceObservation {
     const ids = this.#pushed.map((data, index) => [`${this.#eui64}-${index + 1}`, data] as const)
     const allowed = this.#allowedUntil.pushed

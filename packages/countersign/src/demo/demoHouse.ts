@@ -1,4 +1,7 @@
-/** A throw-away house for the demo: a marked folder in the temporary directory, its server as a child process, one way to its operations. */
+/**
+ * A throw-away house for the demo: a marked folder in the temporary directory, its server as a
+ * child process, one way to its operations.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -29,7 +32,10 @@ export interface DemoServer {
   close(): Promise<void>
 }
 
-/** The passphrase has 192 random bits and lives for a minute: nobody will guess it, however cheap a guess is. */
+/**
+ * The passphrase has 192 random bits and lives for a minute: nobody will guess it, however cheap a
+ * guess is.
+ */
 const cost = { log2N: 12, r: 8, p: 1 }
 const readyMsMax = 30_000
 const closeMsMax = 5_000

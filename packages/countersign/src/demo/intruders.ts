@@ -1,4 +1,7 @@
-/** Those who must not get in. Each knocks for real, and what it hears is checked; none of them is a device of the report. */
+/**
+ * Those who must not get in. Each knocks for real, and what it hears is checked; none of them is a
+ * device of the report.
+ */
 import { join } from 'node:path'
 import { fromHex, pem } from '@countersign/core/codec'
 import {

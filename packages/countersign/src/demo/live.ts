@@ -1,4 +1,7 @@
-/** After the story the house stays open: allowed devices go on sending, and what the application receives is told line by line. */
+/**
+ * After the story the house stays open: allowed devices go on sending, and what the application
+ * receives is told line by line.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DemoWorld } from './chapters.ts'
 import type { ReceivedReading } from './report.ts'

@@ -1,6 +1,7 @@
 /**
- * The report of a demo, computed from what was observed: the application's doors say what was received, the devices what they
- * offered and when they were refused. Nothing here can be told to be ok.
+ * The report of a demo, computed from what was observed: the application's doors say what was
+ * received, the devices what they offered and when they were refused. Nothing here can be told to
+ * be ok.
  */
 
 /** What one device offered, and what the application then saw of it. */
@@ -10,7 +11,10 @@ export interface DeviceObservation {
   readonly element: string
   readonly assurance: number
   readonly road: string
-  /** CloudEvents ids of the readings offered while the device was allowed, with the data of each as JSON. */
+  /**
+   * CloudEvents ids of the readings offered while the device was allowed, with the data of each as
+   * JSON.
+   */
   readonly offered: ReadonlyMap<string, string>
   /** Ids of readings that it offered only after it was refused for good. */
   readonly offeredAfter: ReadonlySet<string>

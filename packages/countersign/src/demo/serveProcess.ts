@@ -1,6 +1,7 @@
 /**
- * The demo's server in a process of its own. The parent hands over folder and passphrase as the first line of standard input,
- * so that neither stands in a file or on a command line; when the input ends, because the parent did, the server ends.
+ * The demo's server in a process of its own. The parent hands over folder and passphrase as the
+ * first line of standard input, so that neither stands in a file or on a command line; when the
+ * input ends, because the parent did, the server ends.
  */
 import { createInterface } from 'node:readline'
 import { createLog, openHouse, readConfig, serve } from '@countersign/server'

@@ -1,11 +1,16 @@
-/** How the demo is told: one line a step with a mark and its time, on the terminal only; the report remembers all of it. */
+/**
+ * How the demo is told: one line a step with a mark and its time, on the terminal only; the report
+ * remembers all of it.
+ */
 import { styleText } from 'node:util'
 import type { StepObservation } from './report.ts'
 
 export interface Story {
   /** Steps done so far. */
   readonly steps: readonly StepObservation[]
-  /** Does a step; the story goes on when it fails, and the report says so. `told` words the result. */
+  /**
+   * Does a step; the story goes on when it fails, and the report says so. `told` words the result.
+   */
   step<T>(name: string, work: () => Promise<T>, told?: (result: T) => string): Promise<T>
   /** A line of its own. */
   say(text: string): void

@@ -1,6 +1,6 @@
 /**
- * `countersign verify --batch`: one question a line, one answer a line. A line that is no question gets an answer too, and the lines after it
- * are judged all the same.
+ * `countersign verify --batch`: one question a line, one answer a line. A line that is no question
+ * gets an answer too, and the lines after it are judged all the same.
  */
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Crypto, Milliseconds } from '@countersign/core/ports'
@@ -122,7 +122,10 @@ function pathText(path: readonly PropertyKey[]): string {
   return text
 }
 
-/** Answers every line of a stream as it comes; empty lines are skipped, a line over the limit is answered and passed over. */
+/**
+ * Answers every line of a stream as it comes; empty lines are skipped, a line over the limit is
+ * answered and passed over.
+ */
 export async function* answerBatch(
   input: AsyncIterable<Uint8Array>,
   context: BatchContext,

@@ -1,6 +1,7 @@
 /**
- * `countersign verify`: one chain, judged by RFC 5280 with the names of RFC 9525, as the judge judges on every road. What is house policy on
- * top (roles, explicit purposes) is left out, so that foreign chains can be looked at.
+ * `countersign verify`: one chain, judged by RFC 5280 with the names of RFC 9525, as the judge
+ * judges on every road. What is house policy on top (roles, explicit purposes) is left out, so that
+ * foreign chains can be looked at.
  */
 import { hex } from '@countersign/core/codec'
 import {
@@ -41,7 +42,9 @@ export interface ChainAnswer {
   readonly notAfter: string
 }
 
-/** Judges the chain, or throws the PeerError that says which link, which field, why, and what to do. */
+/**
+ * Judges the chain, or throws the PeerError that says which link, which field, why, and what to do.
+ */
 export function verifyChain(question: ChainQuestion, crypto: Crypto): ChainAnswer {
   const { path, notAfter } = judgeChain(question, crypto)
   return {
@@ -96,7 +99,10 @@ function usageOf(
   }
 }
 
-/** What `--name` means: a mailbox has an `@`, an address is digits or colons, anything else is a DNS name. */
+/**
+ * What `--name` means: a mailbox has an `@`, an address is digits or colons, anything else is a DNS
+ * name.
+ */
 export function referenceName(text: string): ReferenceName {
   if (text.includes('@')) return { kind: 'email', value: text }
   const address = text.includes(':') || /^[0-9.]+$/.test(text)

@@ -1,6 +1,7 @@
 /**
- * From text to what the judge takes. PEM that cannot be read is the caller's mistake and ends the matter; a certificate of the bag that is no
- * certificate is set aside, as a path may do without it, and named when no path is found.
+ * From text to what the judge takes. PEM that cannot be read is the caller's mistake and ends the
+ * matter; a certificate of the bag that is no certificate is set aside, as a path may do without
+ * it, and named when no path is found.
  */
 import { type PemBlock, parsePem } from '@countersign/core/codec'
 import {
@@ -49,7 +50,10 @@ export function readCertificates(sources: readonly Source[]): Certificates {
   return { read, flaw }
 }
 
-/** The first certificate of the source is the leaf and must be sound; what follows it belongs to the bag. */
+/**
+ * The first certificate of the source is the leaf and must be sound; what follows it belongs to the
+ * bag.
+ */
 export function readLeaf(source: Source): { leaf: Certificate; others: Certificates } {
   const blocks = blocksOf(source, certificateLabels, 'ERR_CERT_MALFORMED', 'CERTIFICATE')
   const { read, flaw } = readCertificates([source])
@@ -96,7 +100,10 @@ function blocksOf(
   throw new PeerError(code, `${source.where} holds no ${wanted}`, {}, { where: source.where, hint })
 }
 
-/** A file may be DER, read as one character for each byte: a SEQUENCE of two length octets or more is no text. */
+/**
+ * A file may be DER, read as one character for each byte: a SEQUENCE of two length octets or more
+ * is no text.
+ */
 function asDer(text: string): Uint8Array | undefined {
   if (!/^0[\u0080-\u0084]/.test(text)) return undefined
   const der = new Uint8Array(text.length)

@@ -10,7 +10,10 @@ import { reachHouse } from '@countersign/server/reach'
 import { seeded } from '@countersign/testbed'
 import { passphraseFile, serve } from './bin.ts'
 
-/** A slice in the tests, many in a soak. Readings of devices under the same treatment: test/device/restart.test.ts. */
+/**
+ * A slice in the tests, many in a soak. Readings of devices under the same treatment:
+ * test/device/restart.test.ts.
+ */
 const kills = Number(process.env['SERVE_KILLS'] ?? 2)
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 const killWithinMs = 60
@@ -29,7 +32,8 @@ test(`serve killed while operators work keeps all that it said was done (seed ${
   for (let life = 0; life < kills; life++) {
     const served = await serve(dir, ...key)
     t.after(() => served.stop('SIGKILL'))
-    // Connected before anything dies: afterwards a hand would find no server and open the folder itself.
+    // Connected before anything dies: afterwards a hand would find no server and open the folder
+    // itself.
     const houses = await Promise.all(Array.from({ length: hands }, () => reach(dir)))
     const working = houses.map((house, hand) => work(house, `p-${life}-${hand}`, done))
     await sleep(random.below(killWithinMs))

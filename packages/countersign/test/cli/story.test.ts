@@ -1,6 +1,6 @@
 /**
- * The command as an operator uses it, on one folder from `init` to a restart after a crash; the devices are openssl and curl, and the
- * command itself.
+ * The command as an operator uses it, on one folder from `init` to a restart after a crash; the
+ * devices are openssl and curl, and the command itself.
  */
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
@@ -294,7 +294,8 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
   it('kill -9 loses nothing that was acknowledged; commands and the next serve go on', async () => {
     await document(['product', 'add', 'thermometer', ...folder])
     await served().stop('SIGKILL')
-    // Nobody listens at the socket that is left: each command opens the folder itself, one after the other.
+    // Nobody listens at the socket that is left: each command opens the folder itself, one after
+    // the other.
     const verdicts = await Promise.all([1, 2, 3].map(() => document(['log', 'verify', ...folder])))
     for (const verdict of verdicts) assert.equal(verdict['ok'], true)
     running = await serve(dir, ...key)

@@ -157,7 +157,8 @@ test('a renewal takes the second key and is used only after it worked', async ()
 
 test('a renewal whose answer was lost goes on with the same key', async () => {
   const { state, id } = await enrolled('SN-6')
-  // The answer is issued and cannot be awaited: a patience of one millisecond is over before it comes.
+  // The answer is issued and cannot be awaited: a patience of one millisecond is over before it
+  // comes.
   const hasty: World = { ...systemWorld(), patience: { handshakeMs: 10_000, answerMs: 1 } }
   await assert.rejects(renew({ state, world: hasty }), { code: 'ERR_SERVER_TIMEOUT' })
   assert.equal((await show({ state })).certificate?.renewing, true)
@@ -289,7 +290,8 @@ async function losingProxy(port: number): Promise<{ port: number; lost(): number
       upstream.write(chunk)
     })
     upstream.on('data', (chunk) => {
-      // The client speaks a second time when it has the server's whole flight: what follows is tickets and the answer.
+      // The client speaks a second time when it has the server's whole flight: what follows is
+      // tickets and the answer.
       if (!broken || asked < 2) return void client.write(chunk)
       if (chunk.length < 600) return
       lost++

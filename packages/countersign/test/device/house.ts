@@ -1,4 +1,7 @@
-/** A whole house in this process, doors open on free ports, for devices to meet: nothing in it is a stand-in. */
+/**
+ * A whole house in this process, doors open on free ports, for devices to meet: nothing in it is a
+ * stand-in.
+ */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

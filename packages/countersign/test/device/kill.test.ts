@@ -18,7 +18,10 @@ const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 /** A process has started and sends by then; the kill falls somewhere after. */
 const killWithinMs = 250
 
-/** Lives of one device: beyond so many its outbox would be rewritten, and the test reads every reading from it. */
+/**
+ * Lives of one device: beyond so many its outbox would be rewritten, and the test reads every
+ * reading from it.
+ */
 const livesMax = 20
 
 test(`a device killed at any moment loses no reading and uses no number twice (seed ${seed})`, async () => {
@@ -51,7 +54,9 @@ test(`a device killed at any moment loses no reading and uses no number twice (s
   }
 })
 
-/** What the device kept, in order and each number once, is what the server stored, and nothing more. */
+/**
+ * What the device kept, in order and each number once, is what the server stored, and nothing more.
+ */
 function checkBooks(
   stored: ReadonlyMap<string, unknown>,
   kept: readonly { number: number; data: unknown }[],
@@ -114,7 +119,9 @@ async function liveAndDie(
   return line
 }
 
-/** Every reading that was ever numbered: the outbox is short enough never to have been rewritten. */
+/**
+ * Every reading that was ever numbered: the outbox is short enough never to have been rewritten.
+ */
 async function keptReadings(state: string): Promise<{ number: number; data: unknown }[]> {
   const text = await readFile(join(state, 'outbox.jsonl'), 'utf8')
   return text

@@ -1,7 +1,8 @@
 /**
- * Executes the shell blocks of a Markdown page, in order, in one folder. The word behind `sh` says how:
- * none: must succeed; `server`: left running until its ready line; `background`: left running; `until`: repeated until it
- * succeeds; `fails`: must fail. A `text` block lists fragments that the output of the block before it must contain.
+ * Executes the shell blocks of a Markdown page, in order, in one folder. The word behind `sh` says
+ * how: none: must succeed; `server`: left running until its ready line; `background`: left running;
+ * `until`: repeated until it succeeds; `fails`: must fail. A `text` block lists fragments that the
+ * output of the block before it must contain.
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -33,7 +34,10 @@ export function blocksOf(page: string): Block[] {
   return blocks
 }
 
-/** One bash that keeps its variables from block to block. Ends each block with a marker line that carries the exit code. */
+/**
+ * One bash that keeps its variables from block to block. Ends each block with a marker line that
+ * carries the exit code.
+ */
 export class Terminal {
   readonly #shell: ChildProcess
   readonly #lines: AsyncIterator<string>
@@ -75,7 +79,10 @@ export class Terminal {
   }
 }
 
-/** Runs a block until it succeeds. Each try is a process of its own, which is pause enough; the limit is on the clock. */
+/**
+ * Runs a block until it succeeds. Each try is a process of its own, which is pause enough; the
+ * limit is on the clock.
+ */
 export async function until(
   terminal: Terminal,
   block: Block,

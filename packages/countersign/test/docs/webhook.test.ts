@@ -1,4 +1,7 @@
-/** Runs the receiver's check of docs/application/README.md as it stands there, on the example of Standard Webhooks. */
+/**
+ * Runs the receiver's check of docs/application/README.md as it stands there, on the example of
+ * Standard Webhooks.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'

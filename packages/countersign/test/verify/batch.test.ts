@@ -1,4 +1,7 @@
-/** The batch face: lines that are no questions, texts that are no certificates, and answers in the documented form. */
+/**
+ * The batch face: lines that are no questions, texts that are no certificates, and answers in the
+ * documented form.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { before, test } from 'node:test'

@@ -1,6 +1,6 @@
 /**
- * x509-limbo (C2SP), the cases of its RFC 5280 part, judged through the batch face of the command. A case is skipped only by
- * vectors/limbo-skips.json, and only while it is really judged otherwise.
+ * x509-limbo (C2SP), the cases of its RFC 5280 part, judged through the batch face of the command.
+ * A case is skipped only by vectors/limbo-skips.json, and only while it is really judged otherwise.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -72,7 +72,10 @@ test('every skipped limbo case exists and no other case is left out', () => {
   for (const id of skips.keys()) assert.ok(ids.has(id), id)
 })
 
-/** One line for each expected name. Anything that the batch cannot express fails instead of being dropped. */
+/**
+ * One line for each expected name. Anything that the batch cannot express fails instead of being
+ * dropped.
+ */
 function ask(limbo: LimboCase): readonly ReturnType<typeof answerLine>['answer'][] {
   assert.deepEqual(limbo.signature_algorithms, [])
   const purpose = limbo.validation_kind === 'SERVER' ? 'server' : 'device'

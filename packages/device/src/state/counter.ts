@@ -1,6 +1,7 @@
 /**
- * Numbers of readings: each is given once in the life of the state folder. A block is reserved on the disk before its first
- * number is used, so that a crash skips the rest of a block and never repeats a number.
+ * Numbers of readings: each is given once in the life of the state folder. A block is reserved on
+ * the disk before its first number is used, so that a crash skips the rest of a block and never
+ * repeats a number.
  */
 import { readFile } from 'node:fs/promises'
 import { AdapterError } from '@countersign/core/errors'
@@ -34,7 +35,8 @@ export async function readReserved(path: string): Promise<number> {
   if (typeof reserved === 'number' && Number.isSafeInteger(reserved) && reserved >= 1) {
     return reserved
   }
-  // Starting again at one would give new readings the numbers of old ones, and the server would drop them as resent.
+  // Starting again at one would give new readings the numbers of old ones, and the server would
+  // drop them as resent.
   throw new AdapterError<DeviceErrorCode>(
     'ERR_STATE_DAMAGED',
     'the counter of readings is not readable',

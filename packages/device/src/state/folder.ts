@@ -1,6 +1,6 @@
 /**
- * The state folder of a device (mode 0700): identity, element, counter of readings, outbox, lock. Whoever holds a `DeviceState`
- * holds the lock; `show` reads without it.
+ * The state folder of a device (mode 0700): identity, element, counter of readings, outbox, lock.
+ * Whoever holds a `DeviceState` holds the lock; `show` reads without it.
  */
 import { chmod, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -123,7 +123,8 @@ async function prepareFolder(folder: string, create: boolean): Promise<void> {
     throw error
   }
   if (process.platform === 'win32' || (mode & 0o077) === 0) return
-  // An empty folder that somebody made beforehand is taken and closed; any other is somebody's, or was ours and stood open.
+  // An empty folder that somebody made beforehand is taken and closed; any other is somebody's, or
+  // was ours and stood open.
   if (create && (await readdir(folder)).length === 0) {
     await chmod(folder, 0o700)
     return

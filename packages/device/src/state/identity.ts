@@ -1,6 +1,7 @@
 /**
- * Who the device is and whom it believes, in one file that is replaced as a whole: a certificate and the slot of its key can
- * never be of two different times. Private keys are not here but in the element.
+ * Who the device is and whom it believes, in one file that is replaced as a whole: a certificate
+ * and the slot of its key can never be of two different times. Private keys are not here but in the
+ * element.
  */
 import { readFile } from 'node:fs/promises'
 import { AdapterError, CallerError } from '@countersign/core/errors'

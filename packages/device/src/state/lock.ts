@@ -1,6 +1,7 @@
 /**
- * One process works in a state folder. The lock is the operating system's, taken through SQLite's exclusive transaction on an
- * otherwise empty file: it ends with the process, however that ends, and no process number can be mistaken for another's.
+ * One process works in a state folder. The lock is the operating system's, taken through SQLite's
+ * exclusive transaction on an otherwise empty file: it ends with the process, however that ends,
+ * and no process number can be mistaken for another's.
  */
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,7 +1,8 @@
 /**
- * Readings that the server has not yet acknowledged: an append-only file of JSON lines. A reading is flushed to the disk before
- * anyone sends it; that it was settled is written without a flush, because after a crash the server knows a resent number.
- * The outbox is bounded: when it is full the oldest readings go, and the caller is told which.
+ * Readings that the server has not yet acknowledged: an append-only file of JSON lines. A reading
+ * is flushed to the disk before anyone sends it; that it was settled is written without a flush,
+ * because after a crash the server knows a resent number. The outbox is bounded: when it is full
+ * the oldest readings go, and the caller is told which.
  */
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'

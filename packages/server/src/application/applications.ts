@@ -1,6 +1,7 @@
 /**
- * The applications of the house, as an operator handles them: added, listed, tried, removed. A token opens the events door and a secret signs
- * webhooks; both are shown once, when they are made. The house keeps the token's hash and the secret sealed.
+ * The applications of the house, as an operator handles them: added, listed, tried, removed. A
+ * token opens the events door and a secret signs webhooks; both are shown once, when they are made.
+ * The house keeps the token's hash and the secret sealed.
  */
 import { createHash, type KeyObject } from 'node:crypto'
 import { CallerError, isCountersignError } from '@countersign/core/errors'
@@ -134,7 +135,10 @@ export class Applications {
     )
   }
 
-  /** Who holds this bearer token. The look-up is by hash: it tells nothing about how much of a guess was right. */
+  /**
+   * Who holds this bearer token. The look-up is by hash: it tells nothing about how much of a guess
+   * was right.
+   */
   async authenticate(token: string): Promise<ApplicationRow | undefined> {
     if (token.length === 0 || token.length > tokenLengthMax) return undefined
     const hash = hashToken(token)

@@ -1,6 +1,6 @@
 /**
- * How far each application has read. Kept in memory and written together, now and then: a crash repeats a few deliveries, which at least
- * once allows, and a thousand messages cost one write.
+ * How far each application has read. Kept in memory and written together, now and then: a crash
+ * repeats a few deliveries, which at least once allows, and a thousand messages cost one write.
  */
 import type { Log, Store, Timers, Write } from '../ports.ts'
 

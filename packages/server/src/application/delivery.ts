@@ -1,6 +1,7 @@
 /**
- * The messages of one application on their way to its webhook: one after the other, in order, each until it is taken or has failed so
- * often that it goes to the dead letters. A worker of its own for each application, so that a slow one delays nobody else.
+ * The messages of one application on their way to its webhook: one after the other, in order, each
+ * until it is taken or has failed so often that it goes to the dead letters. A worker of its own
+ * for each application, so that a slow one delays nobody else.
  */
 import type { Clock, Random } from '@countersign/core/ports'
 import type { ApplicationRow, Log, MessageRow, Store, Timers } from '../ports.ts'
@@ -48,7 +49,10 @@ export class Delivery {
     })
   }
 
-  /** The attempt under way may end by itself for a moment: cut off at once, it would be made a second time after every restart. */
+  /**
+   * The attempt under way may end by itself for a moment: cut off at once, it would be made a
+   * second time after every restart.
+   */
   async stop(): Promise<void> {
     const { timers, limits } = this.#parts
     this.#stopped = true

@@ -1,11 +1,14 @@
 /**
- * The events door: messages as server-sent events (WHATWG HTML §9.2). `id:` is the message's number in the house, `data:` the CloudEvent.
+ * The events door: messages as server-sent events (WHATWG HTML §9.2). `id:` is the message's number
+ * in the house, `data:` the CloudEvent.
  *
- * A reader without Last-Event-ID begins with the oldest message that is kept; with it, after that message. A stream counts as having
- * had what was written to it: that moves the application's cursor, but messages are kept for a named time beyond that, so that a
- * reader that lost its connection comes back with the last id it saw and misses nothing.
+ * A reader without Last-Event-ID begins with the oldest message that is kept; with it, after that
+ * message. A stream counts as having had what was written to it: that moves the application's
+ * cursor, but messages are kept for a named time beyond that, so that a reader that lost its
+ * connection comes back with the last id it saw and misses nothing.
  *
- * A slow reader is not read for: the stream rests until the socket drains and is closed when that takes too long.
+ * A slow reader is not read for: the stream rests until the socket drains and is closed when that
+ * takes too long.
  */
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '@countersign/core/ports'
@@ -106,7 +109,8 @@ class EventStream {
     this.#parts = parts
     this.#query = query
     this.#response = response
-    // A number that was never given here is from before a restore: the reader starts anew rather than wait for it.
+    // A number that was never given here is from before a restore: the reader starts anew rather
+    // than wait for it.
     const last = query.lastEventId ?? 0
     this.#position = last <= parts.head() ? last : 0
   }

@@ -1,6 +1,7 @@
 /**
- * The way from the store to the applications: a delivery for each webhook, the events door's streams, and how long messages are kept. It runs in
- * the process that serves; everything it must not forget is in the store.
+ * The way from the store to the applications: a delivery for each webhook, the events door's
+ * streams, and how long messages are kept. It runs in the process that serves; everything it must
+ * not forget is in the store.
  */
 import type { Clock, Random } from '@countersign/core/ports'
 import type { ApplicationRow, Log, Notice, Notices, Sealer, Store, Timers } from '../ports.ts'

@@ -1,6 +1,7 @@
 /**
- * How long messages stay: until every application has had them, and at least for the time named in the limits, so that an events door can go
- * back. A bound on their number protects the disk; what it drops is written into the audit log.
+ * How long messages stay: until every application has had them, and at least for the time named in
+ * the limits, so that an events door can go back. A bound on their number protects the disk; what
+ * it drops is written into the audit log.
  */
 import type { Clock } from '@countersign/core/ports'
 import type { Log, Store } from '../ports.ts'
@@ -32,7 +33,10 @@ export class Retention {
     if (throughSeq > this.#head) this.#head = throughSeq
   }
 
-  /** Finds the newest message by halving: sequence numbers may have gaps, so existence is asked, not counted. */
+  /**
+   * Finds the newest message by halving: sequence numbers may have gaps, so existence is asked, not
+   * counted.
+   */
   async findHead(): Promise<void> {
     let step = 1
     while (await this.#anyAfter(this.#head + step)) {
@@ -58,7 +62,10 @@ export class Retention {
     if (through >= oldest) await store.trimMessages(through)
   }
 
-  /** The last message within [from, through] that is older than `time`; from - 1 when there is none. Times grow with numbers. */
+  /**
+   * The last message within [from, through] that is older than `time`; from - 1 when there is none.
+   * Times grow with numbers.
+   */
   async #lastOlderThan(time: number, from: number, through: number): Promise<number> {
     let low = from - 1
     let high = through

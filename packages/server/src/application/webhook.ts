@@ -1,6 +1,7 @@
 /**
- * One attempt to hand a CloudEvent to a webhook: structured JSON mode (CloudEvents HTTP binding §3.2), signed in the manner of Standard
- * Webhooks (HMAC-SHA-256 over id, time and body), no redirect followed, the answer's status alone read.
+ * One attempt to hand a CloudEvent to a webhook: structured JSON mode (CloudEvents HTTP binding
+ * §3.2), signed in the manner of Standard Webhooks (HMAC-SHA-256 over id, time and body), no
+ * redirect followed, the answer's status alone read.
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { Agent as HttpAgent, type ClientRequest, request as httpRequest } from 'node:http'

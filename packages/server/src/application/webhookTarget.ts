@@ -1,7 +1,8 @@
 /**
- * Where a webhook may go. The server sits inside the operator's network: a URL, or a name whose owner changes its address, must not make it
- * knock at neighbours. https to public addresses; http to this machine when the URL says so; more only for hosts that the operator's
- * configuration trusts by name.
+ * Where a webhook may go. The server sits inside the operator's network: a URL, or a name whose
+ * owner changes its address, must not make it knock at neighbours. https to public addresses; http
+ * to this machine when the URL says so; more only for hosts that the operator's configuration
+ * trusts by name.
  */
 import { lookup as systemLookup } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'

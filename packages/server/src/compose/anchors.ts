@@ -1,6 +1,7 @@
 /**
- * Keeps the judge's anchors equal to the registry's, and makes sure that those who hold sessions hear of a change only after the judge has
- * it: judged again by the old anchors, a session that must end would be kept.
+ * Keeps the judge's anchors equal to the registry's, and makes sure that those who hold sessions
+ * hear of a change only after the judge has it: judged again by the old anchors, a session that
+ * must end would be kept.
  */
 import { type Anchor, type Judge, parseCertificate } from '@countersign/core/credential'
 import type { AnchorRow, Log, Notice, Notices } from '../ports.ts'

@@ -1,4 +1,7 @@
-/** Backup and restore of a whole folder. The packing is the store's; both leave an entry in the audit log of the house. */
+/**
+ * Backup and restore of a whole folder. The packing is the store's; both leave an entry in the
+ * audit log of the house.
+ */
 import { access } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { InvariantError } from '@countersign/core/errors'
@@ -11,7 +14,10 @@ import type { Services } from './services.ts'
 export interface BackedUp {
   readonly file: string
   readonly bytes: number
-  /** The folder is one of `init --dev`: its passphrase lies beside the keys, and so it does in the backup. */
+  /**
+   * The folder is one of `init --dev`: its passphrase lies beside the keys, and so it does in the
+   * backup.
+   */
   readonly passphraseInside: boolean
 }
 

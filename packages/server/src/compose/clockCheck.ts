@@ -1,6 +1,7 @@
 /**
- * Is the machine's clock to be believed? Certificates and tokens are judged by it, so a clock far behind what this house has already
- * seen would let the expired in, and one far ahead would shut everyone out.
+ * Is the machine's clock to be believed? Certificates and tokens are judged by it, so a clock far
+ * behind what this house has already seen would let the expired in, and one far ahead would shut
+ * everyone out.
  */
 import { AdapterError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'

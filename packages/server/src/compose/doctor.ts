@@ -1,6 +1,6 @@
 /**
- * `doctor`: looks at a data folder, its keys, its certificates, the clock, the ports and the disk, and says for each what to do. Looks
- * only: what it opens it closes as it was.
+ * `doctor`: looks at a data folder, its keys, its certificates, the clock, the ports and the disk,
+ * and says for each what to do. Looks only: what it opens it closes as it was.
  */
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'

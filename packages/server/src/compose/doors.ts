@@ -1,6 +1,6 @@
 /**
- * `serve`: opens the doors of a house, keeps what must be kept while they are open, and closes them in order: no new work, then what is in
- * flight, then the house itself by whoever opened it.
+ * `serve`: opens the doors of a house, keeps what must be kept while they are open, and closes them
+ * in order: no new work, then what is in flight, then the house itself by whoever opened it.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -147,7 +147,10 @@ async function openConsole(
   return { door, url: `${secure ? 'https' : 'http'}://${urlHost(house, at.host)}:${port}` }
 }
 
-/** Doors show a leaf that is renewed in time, and at once when the server CA changes: the leaf of the old one is due then. */
+/**
+ * Doors show a leaf that is renewed in time, and at once when the server CA changes: the leaf of
+ * the old one is due then.
+ */
 async function keepCredential(
   house: Services,
   authority: Authority,
@@ -198,7 +201,10 @@ function keepReservations(house: Services): () => void {
   }
 }
 
-/** How others call this door: by the first name that was given at `init` when it listens beyond this machine. */
+/**
+ * How others call this door: by the first name that was given at `init` when it listens beyond this
+ * machine.
+ */
 function urlHost(house: Services, bound: string): string {
   if (isLoopback(bound)) return 'localhost'
   const name = house.config.hosts.find((host) => !isLoopback(host)) ?? bound

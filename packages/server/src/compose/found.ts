@@ -1,6 +1,6 @@
 /**
- * `init`: a new data folder. Made in place under a marker that goes last, so that an interrupted one is recognised; a folder that is not
- * empty is never touched.
+ * `init`: a new data folder. Made in place under a marker that goes last, so that an interrupted
+ * one is recognised; a folder that is not empty is never touched.
  */
 import { randomBytes as nodeRandomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -46,7 +46,8 @@ export async function createFolder(dir: string, options: FoundOptions): Promise<
   const hosts = [...new Set([...options.hosts.map(checkedHost), ...localHosts])]
   const clock = options.clock ?? machineClock
   if (existsSync(join(dir, unfinishedFile))) throw unfinished(dir)
-  // Asked before anything is made: whoever leaves at the prompt leaves nothing behind. A folder that is not free is refused below.
+  // Asked before anything is made: whoever leaves at the prompt leaves nothing behind. A folder
+  // that is not free is refused below.
   const isFree = (await readdir(dir).catch(() => [])).length === 0
   const passphrase = isFree ? await givenPassphrase(options) : undefined
   const folder = await makeFolder(dir, { clock, demo: options.demo })
@@ -55,7 +56,8 @@ export async function createFolder(dir: string, options: FoundOptions): Promise<
     return await fill(folder, { ...options, passphrase, hosts, clock }, opened)
   } catch (error) {
     await opened.pop()?.close()
-    // It was empty when we took it, so that everything in it is ours: the next init finds it as this one did.
+    // It was empty when we took it, so that everything in it is ours: the next init finds it as
+    // this one did.
     for (const name of await readdir(folder.path)) {
       await rm(folder.file(name), { recursive: true, force: true })
     }

@@ -1,4 +1,7 @@
-/** Names below the data folder that belong to the composition; the store and the vault name their own. */
+/**
+ * Names below the data folder that belong to the composition; the store and the vault name their
+ * own.
+ */
 
 /** The key files. */
 export const keysFolder = 'keys'

@@ -1,6 +1,6 @@
 /**
- * The way of a command to a data folder: through the process that owns it, when that one serves; otherwise by owning it for the time of
- * one command. Both run the same table of operations.
+ * The way of a command to a data folder: through the process that owns it, when that one serves;
+ * otherwise by owning it for the time of one command. Both run the same table of operations.
  */
 
 import type { House, OperationName, ParamsOf, ResultOf } from '../control/contract.ts'
@@ -63,7 +63,10 @@ async function localHouse(dir: string, options: ReachOptions): Promise<House> {
   }
 }
 
-/** The table ran the operation of this name, here or in the server: its result has the type of the contract. */
+/**
+ * The table ran the operation of this name, here or in the server: its result has the type of the
+ * contract.
+ */
 function trusted<N extends OperationName>(result: unknown): ResultOf<N> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both ends share one table
   return result as ResultOf<N>

@@ -1,6 +1,6 @@
 /**
- * An opened house: what `compose.ts` has put together and what operations work on. Keys are opened when the first operation needs one, so
- * that looking at a folder asks nobody for a passphrase.
+ * An opened house: what `compose.ts` has put together and what operations work on. Keys are opened
+ * when the first operation needs one, so that looking at a folder asks nobody for a passphrase.
  */
 import type { Clock, Random } from '@countersign/core/ports'
 import type { Applications } from '../application/applications.ts'

@@ -1,7 +1,8 @@
 /**
- * The console door: the API for people and applications of the operator, plain http on this machine, TLS beyond it. Whoever reaches it
- * from a browser comes by a name that is ours and from a page that is ours: a foreign page must not use the browser as a way in
- * (DNS rebinding, cross-site requests). The page itself comes later; this is its API.
+ * The console door: the API for people and applications of the operator, plain http on this
+ * machine, TLS beyond it. Whoever reaches it from a browser comes by a name that is ours and from a
+ * page that is ours: a foreign page must not use the browser as a way in (DNS rebinding, cross-site
+ * requests). The page itself comes later; this is its API.
  */
 import { createServer as createHttpServer, type ServerOptions } from 'node:http'
 import {
@@ -147,7 +148,10 @@ export class ConsoleDoor {
     return app
   }
 
-  /** RFC 9110 §7.2: 421 for a name that is not ours. An Origin is there only when a browser sends it for a page. */
+  /**
+   * RFC 9110 §7.2: 421 for a name that is not ours. An Origin is there only when a browser sends it
+   * for a page.
+   */
   #refuseForeign(context: Context<Env>): Response | undefined {
     const host = context.req.header('host') ?? ''
     if (!this.#hosts.has(hostName(host)))

@@ -1,4 +1,7 @@
-/** What a reader of `GET /api/v1/events` asks for: `?type=&device=` and Last-Event-ID. An unknown parameter is a mistake, and is said so. */
+/**
+ * What a reader of `GET /api/v1/events` asks for: `?type=&device=` and Last-Event-ID. An unknown
+ * parameter is a mistake, and is said so.
+ */
 import type { ApplicationRow } from '../ports.ts'
 
 export interface EventsQuery {

@@ -1,7 +1,7 @@
 /**
- * What a command may ask of a house, whether it opens the folder itself or speaks to the `serve` that owns it: parameters and documents of
- * every operation. Types only: the command loads nothing of the server to know them. Times are RFC 3339 in documents, milliseconds in
- * parameters.
+ * What a command may ask of a house, whether it opens the folder itself or speaks to the `serve`
+ * that owns it: parameters and documents of every operation. Types only: the command loads nothing
+ * of the server to know them. Times are RFC 3339 in documents, milliseconds in parameters.
  */
 import type { RevocationReason, Role } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'

@@ -1,6 +1,7 @@
 /**
- * The control socket of a running `serve`: a UNIX socket of mode 0600 in the data folder, a named pipe on Windows. Whoever may open it is
- * the owner of the folder, so that there is no further login. Operations run one by one per connection, in order.
+ * The control socket of a running `serve`: a UNIX socket of mode 0600 in the data folder, a named
+ * pipe on Windows. Whoever may open it is the owner of the folder, so that there is no further
+ * login. Operations run one by one per connection, in order.
  */
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
@@ -27,7 +28,10 @@ export interface ControlServer {
   close(): Promise<void>
 }
 
-/** The caller holds the folder's lock: a socket file that is there was left by a process that died. It announces the endpoint. */
+/**
+ * The caller holds the folder's lock: a socket file that is there was left by a process that died.
+ * It announces the endpoint.
+ */
 export async function openControl(
   dir: string,
   run: RunOperation,
@@ -89,7 +93,8 @@ async function listen(server: Server, endpoint: string): Promise<void> {
         ),
       ),
     )
-    // The socket's file is made before `listen` returns: it must not be others' even until its mode is set.
+    // The socket's file is made before `listen` returns: it must not be others' even until its mode
+    // is set.
     const umask = process.platform === 'win32' ? undefined : process.umask(0o177)
     try {
       server.listen(endpoint, resolve)

@@ -1,6 +1,7 @@
 /**
- * The table of operations: everything that a command can ask of a house, with the schema of its parameters. The same table answers the
- * control socket and a command that has opened the folder itself.
+ * The table of operations: everything that a command can ask of a house, with the schema of its
+ * parameters. The same table answers the control socket and a command that has opened the folder
+ * itself.
  */
 import { CallerError } from '@countersign/core/errors'
 import type { Services } from '../compose/services.ts'

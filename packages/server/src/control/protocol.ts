@@ -1,7 +1,7 @@
 /**
- * The control socket's language: one JSON document per line, any number of requests per connection, answers carry the request's id.
- * `{id, operation, params}` → `{id, result}` or `{id, error}`. An error keeps its class, so that the command ends as if it had run the
- * operation itself.
+ * The control socket's language: one JSON document per line, any number of requests per connection,
+ * answers carry the request's id. `{id, operation, params}` → `{id, result}` or `{id, error}`. An
+ * error keeps its class, so that the command ends as if it had run the operation itself.
  */
 import {
   AdapterError,
@@ -83,7 +83,8 @@ export function uncarry(carried: CarriedError): Error {
 }
 
 /**
- * Cuts a byte stream into lines. Bounded: a peer that never ends its line is refused instead of filling the memory.
+ * Cuts a byte stream into lines. Bounded: a peer that never ends its line is refused instead of
+ * filling the memory.
  */
 export class LineReader {
   readonly #bytesMax: number

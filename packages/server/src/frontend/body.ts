@@ -1,6 +1,7 @@
 /**
- * Reads the body of a request within a bound. By callback, since this runs once per message: a chain of promises would cost more
- * than the reading. A body that is too long is never kept; a little more of it is dropped so that the peer can read the answer.
+ * Reads the body of a request within a bound. By callback, since this runs once per message: a
+ * chain of promises would cost more than the reading. A body that is too long is never kept; a
+ * little more of it is dropped so that the peer can read the answer.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { problemBody, problemType } from '../problem.ts'
@@ -41,8 +42,9 @@ export function readBody(
 }
 
 /**
- * Answers 413 and ends the connection. A client in the middle of sending would see a reset instead of the answer if we closed at
- * once (RFC 9112 §9.6), so what still comes is dropped up to a bound of bytes and of time.
+ * Answers 413 and ends the connection. A client in the middle of sending would see a reset instead
+ * of the answer if we closed at once (RFC 9112 §9.6), so what still comes is dropped up to a bound
+ * of bytes and of time.
  */
 export function refuseBody(
   session: Session,

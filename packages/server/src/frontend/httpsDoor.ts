@@ -1,8 +1,10 @@
 /**
- * The https door: devices enrol (EST) and send here. TLS 1.3 only (RFC 8446); a client certificate is asked for and judged by our own
- * judge and the registry, never by the TLS library, on full and on resumed handshakes alike. What a refused peer learns is a status.
+ * The https door: devices enrol (EST) and send here. TLS 1.3 only (RFC 8446); a client certificate
+ * is asked for and judged by our own judge and the registry, never by the TLS library, on full and
+ * on resumed handshakes alike. What a refused peer learns is a status.
  *
- * HTTP/1.1 by Node's parser; routing, limits and times are here and in session.ts. HTTP/2 is left out.
+ * HTTP/1.1 by Node's parser; routing, limits and times are here and in session.ts. HTTP/2 is left
+ * out.
  */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer, type Server } from 'node:https'
@@ -52,7 +54,10 @@ export interface DoorCounters {
 
 const estPath = '/.well-known/est/'
 const crlPath = /^\/crl\/([a-z][a-z0-9-]{0,63})\.crl$/
-/** Open to a client without a certificate (RFC 7030 §4.1, §4.5) or with one that may only enrol (§4.2). */
+/**
+ * Open to a client without a certificate (RFC 7030 §4.1, §4.5) or with one that may only enrol
+ * (§4.2).
+ */
 const openEst: ReadonlySet<string> = new Set(['cacerts', 'csrattrs', 'simpleenroll'])
 
 export class HttpsDoor {
@@ -97,7 +102,9 @@ export class HttpsDoor {
     this.#server.setSecureContext(tlsOptions(credential))
   }
 
-  /** No new connection; requests that wait for the store get their answer, for at most `graceMs`. */
+  /**
+   * No new connection; requests that wait for the store get their answer, for at most `graceMs`.
+   */
   close(graceMs: number): Promise<void> {
     if (this.#closing !== undefined) return Promise.resolve()
     return new Promise((resolve) => {
@@ -153,7 +160,10 @@ export class HttpsDoor {
     return server
   }
 
-  /** Judges the bare TCP connection before TLS costs anything: the library's own listener runs behind ours. */
+  /**
+   * Judges the bare TCP connection before TLS costs anything: the library's own listener runs
+   * behind ours.
+   */
   #gate(server: Server): void {
     const startTls = server.listeners('connection')
     server.removeAllListeners('connection')
@@ -197,7 +207,8 @@ export class HttpsDoor {
     const { socket } = session
     const unanswered = why === 'headers' || (why === 'body' && session.inFlight > 0)
     if (!unanswered) return void socket.destroy()
-    // RFC 9110 §15.5.9. By hand: there may be no response object yet. Who does not read it is cut off by the next sweep.
+    // RFC 9110 §15.5.9. By hand: there may be no response object yet. Who does not read it is cut
+    // off by the next sweep.
     session.deadline = Number.NEGATIVE_INFINITY
     socket.write(bareAnswer(408))
     socket.destroySoon()
@@ -221,7 +232,8 @@ export class HttpsDoor {
       this.counters.overLimit++
       return void session.socket.destroy()
     }
-    // RFC 9110 §10.1.1: refused early, nobody knows whether the body still comes; what follows could be mistaken for it.
+    // RFC 9110 §10.1.1: refused early, nobody knows whether the body still comes; what follows
+    // could be mistaken for it.
     if (request.headers.expect !== undefined) response.setHeader('Connection', 'close')
     if (request.rawHeaders.length > 2 * this.#limits.headersMax)
       return farewell(response, { status: 431 })
@@ -360,7 +372,10 @@ export class HttpsDoor {
   }
 }
 
-/** RFC 9110 §15.5.2 asks for a challenge. No registered scheme means "a certificate in TLS"; the name says it to a reader. */
+/**
+ * RFC 9110 §15.5.2 asks for a challenge. No registered scheme means "a certificate in TLS"; the
+ * name says it to a reader.
+ */
 const certificateRequired: Problem = {
   status: 401,
   detail: 'a client certificate is required',
@@ -378,7 +393,8 @@ function tlsOptions(credential: ServerCredential): TlsOptions {
     key: credential.keyPem,
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
-    // No anchor for the library, and so no list of names in the CertificateRequest that stock clients would choose by.
+    // No anchor for the library, and so no list of names in the CertificateRequest that stock
+    // clients would choose by.
     ca: [],
     sessionIdContext: 'countersign-https',
   }

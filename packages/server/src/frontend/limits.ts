@@ -1,19 +1,32 @@
 /**
- * Every bound of the https door, with its reason. A bound of zero is never "unlimited": there is no such value.
+ * Every bound of the https door, with its reason. A bound of zero is never "unlimited": there is no
+ * such value.
  */
 
 export interface DoorLimits {
-  /** Live TCP connections of the whole door: memory, about 56 KiB of a connection (measured on Node's TLS). */
+  /**
+   * Live TCP connections of the whole door: memory, about 56 KiB of a connection (measured on
+   * Node's TLS).
+   */
   readonly connectionsMax: number
   /** Live connections of one address (an IPv6 /64): a factory hall behind one NAT still fits. */
   readonly connectionsPerAddressMax: number
-  /** Live connections of one device. One more closes the oldest: a device that lost its link must get in again. */
+  /**
+   * Live connections of one device. One more closes the oldest: a device that lost its link must
+   * get in again.
+   */
   readonly connectionsPerDeviceMax: number
   /** TLS handshakes started per second by one address; each costs about 1 ms of CPU. */
   readonly handshakesPerAddressPerSecond: number
-  /** Handshakes an address may start at once after a quiet time, for instance when a site's power returns. */
+  /**
+   * Handshakes an address may start at once after a quiet time, for instance when a site's power
+   * returns.
+   */
   readonly handshakesPerAddressBurst: number
-  /** Addresses and devices whose rates are remembered; beyond it the one longest unused is forgotten. */
+  /**
+   * Addresses and devices whose rates are remembered; beyond it the one longest unused is
+   * forgotten.
+   */
   readonly ratesRememberedMax: number
   /** TCP accepted to TLS finished. */
   readonly handshakeMsMax: number
@@ -25,7 +38,10 @@ export interface DoorLimits {
   readonly headersMsMax: number
   /** First byte of a request to the end of its body. */
   readonly requestMsMax: number
-  /** End of a request to the last byte of its answer taken: a peer that does not read must not hold what it asked for. */
+  /**
+   * End of a request to the last byte of its answer taken: a peer that does not read must not hold
+   * what it asked for.
+   */
   readonly answerMsMax: number
   /** Silence of an admitted connection, before its first request and between two. */
   readonly idleMsMax: number
@@ -41,7 +57,10 @@ export interface DoorLimits {
   readonly crlAnswersMax: number
   /** Messages handed to the store and not yet durable, in the whole door. */
   readonly messagesInFlightMax: number
-  /** After a refusal the rest of a body is read and dropped up to here, so that the peer can read the answer. */
+  /**
+   * After a refusal the rest of a body is read and dropped up to here, so that the peer can read
+   * the answer.
+   */
   readonly lingerBytesMax: number
   readonly lingerMsMax: number
   /** Certificates taken from a handshake; the judge has its own, stricter depth. */
@@ -50,7 +69,9 @@ export interface DoorLimits {
   readonly chainsRememberedMax: number
   /** Leaves remembered as a maker's, 64 digits each. */
   readonly makersRememberedMax: number
-  /** How often the door looks for sessions past a bound of time. Revocation does not wait for it. */
+  /**
+   * How often the door looks for sessions past a bound of time. Revocation does not wait for it.
+   */
   readonly sweepMs: number
 }
 

@@ -1,6 +1,7 @@
 /**
- * POST /v1/messages/<topic>: an admitted device's message becomes a CloudEvent in the store, and only then is it acknowledged. The hot path of
- * the house: one promise (the store's), no timer, no look-up beyond the session.
+ * POST /v1/messages/<topic>: an admitted device's message becomes a CloudEvent in the store, and
+ * only then is it acknowledged. The hot path of the house: one promise (the store's), no timer, no
+ * look-up beyond the session.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
@@ -17,7 +18,10 @@ import { parseTopic } from './topic.ts'
 
 export const messagesPath = '/v1/messages/'
 
-/** A device's own persisted counter: with it a reading sent twice is one event. Decimal, no leading zero, at most 16 digits. */
+/**
+ * A device's own persisted counter: with it a reading sent twice is one event. Decimal, no leading
+ * zero, at most 16 digits.
+ */
 export const numberHeader = 'countersign-number'
 const number = /^(?:0|[1-9][0-9]{0,15})$/
 
@@ -133,7 +137,9 @@ export class Messages {
     response.end(body)
   }
 
-  /** A fault of ours must not end the server: the device is told so, and the operator what it was. */
+  /**
+   * A fault of ours must not end the server: the device is told so, and the operator what it was.
+   */
   #problemOf(error: unknown): Problem {
     if (!(error instanceof PeerError)) {
       this.#parts.log.error({ code: 'ERR_INTERNAL' }, `a message was not taken: ${String(error)}`)

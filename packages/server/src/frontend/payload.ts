@@ -1,6 +1,7 @@
 /**
- * A message's body as event data, by its Content-Type: JSON is carried as JSON, text as a string, everything else in base64
- * (CloudEvents JSON format §3.1). What a type promises is checked: a body that says JSON and is not is refused.
+ * A message's body as event data, by its Content-Type: JSON is carried as JSON, text as a string,
+ * everything else in base64 (CloudEvents JSON format §3.1). What a type promises is checked: a body
+ * that says JSON and is not is refused.
  */
 import { isUtf8 } from 'node:buffer'
 import { PeerError } from '@countersign/core/errors'
@@ -8,8 +9,8 @@ import type { EventData } from '../cloudEvent.ts'
 
 const contentTypeLengthMax = 128
 /**
- * Common parsers give up at 64 (.NET) or 128 (serde): an event that an application cannot read would be offered to it again and again,
- * and hold up those behind it.
+ * Common parsers give up at 64 (.NET) or 128 (serde): an event that an application cannot read
+ * would be offered to it again and again, and hold up those behind it.
  */
 export const jsonDepthMax = 32
 /** RFC 9110 §8.3.1: type "/" subtype, both tokens; then parameters. */

@@ -1,6 +1,7 @@
 /**
- * The certificates of a TLS client. A full handshake carries leaf and intermediates; a resumed one (RFC 8446 §2.2) only what the
- * ticket kept, and OpenSSL keeps the leaf alone. So the intermediates of judged chains are remembered, by leaf, within a bound.
+ * The certificates of a TLS client. A full handshake carries leaf and intermediates; a resumed one
+ * (RFC 8446 §2.2) only what the ticket kept, and OpenSSL keeps the leaf alone. So the intermediates
+ * of judged chains are remembered, by leaf, within a bound.
  */
 import { hash, type X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
@@ -35,7 +36,10 @@ export class PeerChains {
     return { leaf, intermediates }
   }
 
-  /** Only for chains that were judged good: a stranger must not fill the memory. A leaf below its anchor needs no help. */
+  /**
+   * Only for chains that were judged good: a stranger must not fill the memory. A leaf below its
+   * anchor needs no help.
+   */
   remember(key: string, chain: PeerChain): void {
     this.#remembered.set(key, chain.intermediates)
   }

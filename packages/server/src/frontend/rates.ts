@@ -1,5 +1,6 @@
 /**
- * Token buckets by name, without a timer: a bucket is filled when it is looked at. The least recently used is forgotten first.
+ * Token buckets by name, without a timer: a bucket is filled when it is looked at. The least
+ * recently used is forgotten first.
  */
 import type { Clock, Milliseconds } from '@countersign/core/ports'
 import { Recent } from './recent.ts'
@@ -23,7 +24,10 @@ export class TokenBuckets {
     this.#buckets = new Recent(bucketsMax)
   }
 
-  /** Takes one token: 0 when there was one, else the milliseconds until there is (Infinity for a rate of zero). */
+  /**
+   * Takes one token: 0 when there was one, else the milliseconds until there is (Infinity for a
+   * rate of zero).
+   */
   take(name: string, rate: Rate): number {
     const now = this.#clock.now()
     const bucket = this.#bucket(name, rate.burst, now)

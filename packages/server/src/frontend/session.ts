@@ -1,6 +1,6 @@
 /**
- * One TLS connection as the https door sees it: who is at the other end, and the times that the sweep compares with the limits.
- * There is no timer of its own: the door has one for all.
+ * One TLS connection as the https door sees it: who is at the other end, and the times that the
+ * sweep compares with the limits. There is no timer of its own: the door has one for all.
  */
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
@@ -74,7 +74,10 @@ export class Session {
     this.#quietBytes = this.socket.bytesRead
   }
 
-  /** Called by the sweep alone. Says which bound of time is broken. RFC 5280 §4.1.2.5: notAfter itself is still inside. */
+  /**
+   * Called by the sweep alone. Says which bound of time is broken. RFC 5280 §4.1.2.5: notAfter
+   * itself is still inside.
+   */
   overdue(now: Milliseconds, limits: DoorLimits): Overdue | undefined {
     if (now > this.deadline) return 'lifetime'
     if (this.#receiving?.complete === true) this.#receiving = undefined

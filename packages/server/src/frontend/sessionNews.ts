@@ -1,6 +1,7 @@
 /**
- * Tells the applications that a device has come. A stock client comes anew for each message, so a device that comes and goes is told of now
- * and then, not each time: nobody waits for the event, and no handshake fails for want of it.
+ * Tells the applications that a device has come. A stock client comes anew for each message, so a
+ * device that comes and goes is told of now and then, not each time: nobody waits for the event,
+ * and no handshake fails for want of it.
  */
 import { isCountersignError } from '@countersign/core/errors'
 import type { Clock, Random } from '@countersign/core/ports'

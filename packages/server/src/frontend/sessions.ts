@@ -1,6 +1,7 @@
 /**
- * Who is connected, and whether they still may be. Every session is judged when it opens, resumed or not, and again when a notice says that
- * its device, certificate, product or the anchors changed: while that lasts its requests wait, and who is no longer admitted is cut off.
+ * Who is connected, and whether they still may be. Every session is judged when it opens, resumed
+ * or not, and again when a notice says that its device, certificate, product or the anchors
+ * changed: while that lasts its requests wait, and who is no longer admitted is cut off.
  */
 import type { TLSSocket } from 'node:tls'
 import type { Expectation, VerifiedPeer } from '@countersign/core/credential'
@@ -32,7 +33,9 @@ export interface SessionsParts {
 const ownerDevice: Expectation = { role: 'owner', purpose: 'clientAuth' }
 const makerDevice: Expectation = { role: 'maker', purpose: 'clientAuth' }
 
-/** The registry's refusals that enrolment can cure. A suspended or revoked device is not among them. */
+/**
+ * The registry's refusals that enrolment can cure. A suspended or revoked device is not among them.
+ */
 const curedByEnrolment: ReadonlySet<string> = new Set([
   'ERR_DEVICE_UNKNOWN',
   'ERR_CERT_UNKNOWN',
@@ -42,7 +45,10 @@ const curedByEnrolment: ReadonlySet<string> = new Set([
 /** Notices can outrun a judgement; after so many rounds the peer has to try again. */
 const roundsMax = 8
 
-/** Log lines about refused peers, of all addresses together: a flood must not fill the disk. The audit log counts what is dropped. */
+/**
+ * Log lines about refused peers, of all addresses together: a flood must not fill the disk. The
+ * audit log counts what is dropped.
+ */
 const refusalLines = { perSecond: 10, burst: 100 }
 
 export class Sessions {
@@ -55,7 +61,9 @@ export class Sessions {
   /** In the order in which they were admitted. */
   readonly #byDevice: Map<string, Set<Session>> = new Map()
   readonly #stopListening: () => void
-  /** Counts notices that could change a verdict: a judgement that began before one is made again. */
+  /**
+   * Counts notices that could change a verdict: a judgement that began before one is made again.
+   */
   #generation = 0
 
   constructor(parts: SessionsParts) {
@@ -91,7 +99,10 @@ export class Sessions {
     return session
   }
 
-  /** Hands every session that is past a bound of time to `close`. One whose chain has ended is judged: the judge says why. */
+  /**
+   * Hands every session that is past a bound of time to `close`. One whose chain has ended is
+   * judged: the judge says why.
+   */
   sweep(close: (session: Session, why: Overdue) => void): void {
     const now = this.#parts.clock.now()
     for (const session of this.#bySocket.values()) {
@@ -102,7 +113,10 @@ export class Sessions {
     }
   }
 
-  /** Tells the operator of a peer that was turned away. The fingerprint is there also when no chain was: a known leaf names its device. */
+  /**
+   * Tells the operator of a peer that was turned away. The fingerprint is there also when no chain
+   * was: a known leaf names its device.
+   */
   refused(session: Session, reason: RefusalReason): void {
     const { registry, log } = this.#parts
     const fingerprint = session.chain === undefined ? undefined : fingerprintOf(session.chain.leaf)
@@ -159,7 +173,8 @@ export class Sessions {
       if (session.socket.destroyed) break
       if (generation === this.#generation) return this.#settle(session, standing)
     }
-    // Nobody is there any more, or notices come faster than verdicts. It must not stay pending: requests wait for the end of that.
+    // Nobody is there any more, or notices come faster than verdicts. It must not stay pending:
+    // requests wait for the end of that.
     session.standing = { kind: 'unavailable' }
     session.socket.destroy()
   }
@@ -187,8 +202,9 @@ export class Sessions {
   }
 
   /**
-   * An owner's certificate, or else a maker's. A leaf known to be a maker's is judged as one first: what the judge remembers is what it
-   * accepted, and asking for the other role would cost a search for a path at every handshake.
+   * An owner's certificate, or else a maker's. A leaf known to be a maker's is judged as one first:
+   * what the judge remembers is what it accepted, and asking for the other role would cost a search
+   * for a path at every handshake.
    */
   #verify({ chain }: Session): VerifiedPeer {
     if (chain === undefined) throw new PeerError('ERR_CERT_MALFORMED', 'no certificate')
@@ -210,7 +226,8 @@ export class Sessions {
       try {
         return judge.judge(leaf, intermediates, second)
       } catch (other) {
-        // Neither: a fault of the second role's own is the more exact verdict, else the first one names the role.
+        // Neither: a fault of the second role's own is the more exact verdict, else the first one
+        // names the role.
         throw isOfAnotherHouse(other) ? error : other
       }
     }
@@ -218,7 +235,8 @@ export class Sessions {
 
   #settle(session: Session, standing: Standing): void {
     const { clock, limits } = this.#parts
-    // Before the session forgets which device it was, and once, however many rounds the verdict took.
+    // Before the session forgets which device it was, and once, however many rounds the verdict
+    // took.
     if (standing.kind === 'refused') this.refused(session, standing.refusal)
     const wasAdmitted = this.#leave(session)
     session.standing = standing
@@ -235,7 +253,8 @@ export class Sessions {
       case 'pending':
       case 'refused':
       case 'unavailable':
-        // A newcomer may ask once and hear the answer; who was inside is cut off, with whatever is in flight.
+        // A newcomer may ask once and hear the answer; who was inside is cut off, with whatever is
+        // in flight.
         if (wasAdmitted) session.socket.destroy()
         else session.deadline = clock.now() + limits.refusedMsMax
     }
@@ -253,7 +272,8 @@ export class Sessions {
     if (sessions.size <= this.#parts.limits.connectionsPerDeviceMax) return
     const [oldest] = sessions
     if (oldest === undefined) return
-    // It leaves now: its socket closes some turns later, and until then the next one would find it the oldest again.
+    // It leaves now: its socket closes some turns later, and until then the next one would find it
+    // the oldest again.
     this.#leave(oldest)
     oldest.standing = { kind: 'unavailable' }
     oldest.socket.destroy()

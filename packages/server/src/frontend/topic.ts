@@ -1,6 +1,7 @@
 /**
- * The topic of a message, from the path of an https request: 1 to 16 segments of unreserved characters (RFC 3986 §2.3),
- * so that it means the same as an MQTT topic, a CoAP path and a CloudEvents subject. Percent escapes are decoded once.
+ * The topic of a message, from the path of an https request: 1 to 16 segments of unreserved
+ * characters (RFC 3986 §2.3), so that it means the same as an MQTT topic, a CoAP path and a
+ * CloudEvents subject. Percent escapes are decoded once.
  */
 import { PeerError } from '@countersign/core/errors'
 
@@ -25,7 +26,10 @@ export function parseTopic(path: string): string {
   return topic
 }
 
-/** Whatever an escape hides is judged as the character it stands for; one that is no escape stays and is refused. */
+/**
+ * Whatever an escape hides is judged as the character it stands for; one that is no escape stays
+ * and is refused.
+ */
 function decode(part: string): string {
   if (!part.includes('%')) return part
   return part.replaceAll(escapeAny, (whole, digits: string | undefined) =>

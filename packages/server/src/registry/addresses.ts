@@ -1,12 +1,16 @@
 /**
- * EUI-64 addresses of a product's block. Taken from the store in runs and handed out from memory, so that many enrolments at once do not
- * wait for one counter; a crash forgets at most one run of the 2^24 addresses of a block. The store's key still decides who has an address.
+ * EUI-64 addresses of a product's block. Taken from the store in runs and handed out from memory,
+ * so that many enrolments at once do not wait for one counter; a crash forgets at most one run of
+ * the 2^24 addresses of a block. The store's key still decides who has an address.
  */
 import type { ProductRow } from '../ports.ts'
 import { type RegistryParts, refusal, untilSettled } from './context.ts'
 
 const runLength = 64n
-/** 2^24 addresses: enough for a product line, and 2^38 such blocks in the local space make a clash of two houses unlikely. */
+/**
+ * 2^24 addresses: enough for a product line, and 2^38 such blocks in the local space make a clash
+ * of two houses unlikely.
+ */
 const blockBits = 24n
 
 interface Run {
@@ -26,7 +30,10 @@ export class Addresses {
     })
   }
 
-  /** The next address. Another device may have asked for it by name: then the reservation meets a conflict and asks `nextFree`. */
+  /**
+   * The next address. Another device may have asked for it by name: then the reservation meets a
+   * conflict and asks `nextFree`.
+   */
   async next(product: string): Promise<string> {
     for (;;) {
       const run = this.runs.get(product)
@@ -90,7 +97,10 @@ function euiText(value: bigint): string {
   return value.toString(16).padStart(16, '0')
 }
 
-/** EUI-64 of one device: the group bit (the lowest of the first octet) is clear, and it is not the null address. */
+/**
+ * EUI-64 of one device: the group bit (the lowest of the first octet) is clear, and it is not the
+ * null address.
+ */
 export function isIndividual(eui64: string): boolean {
   return (
     /^[0-9a-f]{16}$/.test(eui64) &&
@@ -104,7 +114,10 @@ export function insideBlock(eui64: string, product: ProductRow): boolean {
   return value >= euiNumber(product.euiFirst) && value <= euiNumber(product.euiLast)
 }
 
-/** Locally administered (IEEE 802, U/L bit set), individual, at random: needs no registration and no two houses share it. */
+/**
+ * Locally administered (IEEE 802, U/L bit set), individual, at random: needs no registration and no
+ * two houses share it.
+ */
 export function randomBlock(parts: RegistryParts): { euiFirst: string; euiLast: string } {
   const prefix = Uint8Array.from(parts.random.bytes(5))
   prefix[0] = ((prefix[0] ?? 0) & 0xfc) | 0x02

@@ -1,6 +1,7 @@
 /**
- * Who may come in, on every handshake and every resumption: certificate, device, product policy. A known device costs one look-up in
- * memory and no write; the first accepted handshake of a certificate confirms it.
+ * Who may come in, on every handshake and every resumption: certificate, device, product policy. A
+ * known device costs one look-up in memory and no write; the first accepted handshake of a
+ * certificate confirms it.
  */
 import type { VerifiedPeer } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
@@ -84,7 +85,8 @@ export class Admission {
     product: ProductRow,
   ): void {
     const refused = stateRefusal(device)
-    // A revoked device's certificates are revoked with it: what the peer showed is named before what it is.
+    // A revoked device's certificates are revoked with it: what the peer showed is named before
+    // what it is.
     if (refused !== undefined && certificate.status !== 'revoked') throw refused
     checkCertificate(certificate, this.parts.clock.now())
     const details = { device: device.id, product: product.name }
@@ -113,7 +115,10 @@ export class Admission {
       )
   }
 
-  /** The first accepted handshake of a certificate, or of a device. Whoever loses a race here reads again and finds it done. */
+  /**
+   * The first accepted handshake of a certificate, or of a device. Whoever loses a race here reads
+   * again and finds it done.
+   */
   private async accept(
     { certificate, device }: Known,
     product: ProductRow,
@@ -187,7 +192,10 @@ export class Admission {
     )
   }
 
-  /** Written at most once a minute, and nobody waits for it: a full disk must not lock out a device that only says hello. */
+  /**
+   * Written at most once a minute, and nobody waits for it: a full disk must not lock out a device
+   * that only says hello.
+   */
   private seen(known: Known, road: Road): void {
     const now = this.parts.clock.now()
     if (now - known.seenAt < seenEveryMs) return
@@ -244,7 +252,9 @@ export function checkCertificate(certificate: CertificateRow, now: Milliseconds)
   }
 }
 
-/** Named as the judge names it: of a chain that it found good, the registry looks at the leaf alone. */
+/**
+ * Named as the judge names it: of a chain that it found good, the registry looks at the leaf alone.
+ */
 function leafField(field: string): string {
   return `link 0: ${field}`
 }

@@ -1,5 +1,6 @@
 /**
- * Trust anchors. The house's own come with its CAs; foreign makers' are added by an operator, each with the scope it may vouch for.
+ * Trust anchors. The house's own come with its CAs; foreign makers' are added by an operator, each
+ * with the scope it may vouch for.
  */
 import { type Certificate, parseCertificate, type Role } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
@@ -41,7 +42,10 @@ export class Anchors {
       : store.find('anchor', 'role', role, { limit: anchorsMax })
   }
 
-  /** A foreign maker's issuing CA. Its evidence is worth nothing yet, so the cap on assurance is 0 unless the operator says more. */
+  /**
+   * A foreign maker's issuing CA. Its evidence is worth nothing yet, so the cap on assurance is 0
+   * unless the operator says more.
+   */
   async add(draft: AnchorDraft): Promise<AnchorRow> {
     const certificate = parseCertificate(draft.der)
     const fingerprint = sha256Hex(this.parts, draft.der)
@@ -99,7 +103,10 @@ export class Anchors {
     return row
   }
 
-  /** By key, whatever certificate carries it: as a maker's anchor it would let what serves one role pass for another. */
+  /**
+   * By key, whatever certificate carries it: as a maker's anchor it would let what serves one role
+   * pass for another.
+   */
   private async refuseOwn({ spki }: Certificate, fingerprint: string): Promise<void> {
     const cas = await this.parts.store.scan('ca', { limit: anchorsMax })
     const own = cas.find(({ der }) => Buffer.from(parseCertificate(der).spki.der).equals(spki.der))

@@ -1,5 +1,6 @@
 /**
- * Writes that nobody waits for. They are counted so that a closing server can wait for them, and a failure is told, never swallowed.
+ * Writes that nobody waits for. They are counted so that a closing server can wait for them, and a
+ * failure is told, never swallowed.
  */
 export class Background {
   private readonly running = new Set<Promise<void>>()

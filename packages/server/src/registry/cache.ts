@@ -1,11 +1,15 @@
 /**
- * What admission and reservation ask again and again, kept in memory: products, and certificate with device by fingerprint. Emptied by
- * notices, so that what is kept is what was last committed. An entry that was read while something changed is not kept.
+ * What admission and reservation ask again and again, kept in memory: products, and certificate
+ * with device by fingerprint. Emptied by notices, so that what is kept is what was last committed.
+ * An entry that was read while something changed is not kept.
  */
 import type { CertificateRow, DeviceRow, Notice, ProductRow } from '../ports.ts'
 import { type RegistryParts, refusal } from './context.ts'
 
-/** Devices that come and go within minutes; beyond it a look-up costs a read of the store. About 2 KiB each. */
+/**
+ * Devices that come and go within minutes; beyond it a look-up costs a read of the store. About 2
+ * KiB each.
+ */
 const knownMax = 20_000
 
 export interface Known {

@@ -24,11 +24,17 @@ export interface RegistryParts {
   readonly clock: Clock
   readonly random: Random
   readonly crypto: Crypto
-  /** Hears of writes that nobody waits for (last seen, refusals) and that failed, for example on a full disk. */
+  /**
+   * Hears of writes that nobody waits for (last seen, refusals) and that failed, for example on a
+   * full disk.
+   */
   readonly failed: (error: unknown) => void
 }
 
-/** Rounds of read, decide, write before somebody else's haste is an error. Each lost round means that another one won. */
+/**
+ * Rounds of read, decide, write before somebody else's haste is an error. Each lost round means
+ * that another one won.
+ */
 const roundsMax = 20
 
 /** Runs `round` again while what it read has changed under it. */
@@ -68,7 +74,10 @@ export async function commit(
   return applied
 }
 
-/** What was decided about a certificate holds only while its status is the one that was read: revoking one leaves its device as it is. */
+/**
+ * What was decided about a certificate holds only while its status is the one that was read:
+ * revoking one leaves its device as it is.
+ */
 export function unchanged({ serial, status }: CertificateRow): Condition {
   return { kind: 'equals', table: 'certificate', key: serial, where: { status } }
 }

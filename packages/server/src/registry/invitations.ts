@@ -1,5 +1,6 @@
 /**
- * Invitations: one-time passwords of a first enrolment. Only the hash of a token is stored; the token is shown once.
+ * Invitations: one-time passwords of a first enrolment. Only the hash of a token is stored; the
+ * token is shown once.
  */
 import { matchesPattern } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
@@ -118,7 +119,10 @@ export class Invitations {
     })
   }
 
-  /** Who may enrol by this token. A spent one still answers a retry, so being spent is the reservation's affair. */
+  /**
+   * Who may enrol by this token. A spent one still answers a retry, so being spent is the
+   * reservation's affair.
+   */
   checkToken(token: string): Promise<TokenRow> {
     return this.byHash(this.hashOf(token))
   }

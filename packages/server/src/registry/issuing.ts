@@ -1,5 +1,6 @@
 /**
- * The other half of a reservation: the signed certificate arrives, or time runs out and everything that was taken is given back.
+ * The other half of a reservation: the signed certificate arrives, or time runs out and everything
+ * that was taken is given back.
  */
 import type { CertificateRow, Change, DeviceRow, MessageDraft, Notice, Write } from '../ports.ts'
 import {
@@ -24,7 +25,10 @@ export class Issuing {
     this.parts = parts
   }
 
-  /** Idempotent: when two signed the same reservation, both get the certificate that was stored first. */
+  /**
+   * Idempotent: when two signed the same reservation, both get the certificate that was stored
+   * first.
+   */
   issued(serial: string, der: Uint8Array, fingerprint: string): Promise<CertificateRow> {
     return untilSettled(async () => {
       const row = await this.parts.store.get('certificate', serial)
@@ -89,7 +93,10 @@ export class Issuing {
     return row
   }
 
-  /** What a new certificate does to its device. The version counts also when the state stays: a revocation that has read it before must notice. */
+  /**
+   * What a new certificate does to its device. The version counts also when the state stays: a
+   * revocation that has read it before must notice.
+   */
   private step(
     device: DeviceRow,
     row: CertificateRow,
@@ -116,7 +123,10 @@ export class Issuing {
     }
   }
 
-  /** Reservations whose time ran out become void; what they took is free again, the token is given its use back. */
+  /**
+   * Reservations whose time ran out become void; what they took is free again, the token is given
+   * its use back.
+   */
   async voidExpired(): Promise<number> {
     const now = this.parts.clock.now()
     let voided = 0

@@ -1,6 +1,7 @@
 /**
- * The life of a device as one table: which move is legal from where, who may make it, and what it does to certificates, live sessions and
- * downlinks. Everything that changes a device's state asks here.
+ * The life of a device as one table: which move is legal from where, who may make it, and what it
+ * does to certificates, live sessions and downlinks. Everything that changes a device's state asks
+ * here.
  */
 import { CallerError, PeerError } from '@countersign/core/errors'
 import type { DeviceRow, DeviceState, RegistryErrorCode } from '../ports.ts'
@@ -39,7 +40,8 @@ export const lifecycle: Readonly<Record<Move, Rule>> = {
     sessions: 'keep',
     downlinks: 'hold',
   },
-  // A software device, or one of a foreign maker, is enrolled without our own factory having seen it.
+  // A software device, or one of a foreign maker, is enrolled without our own factory having seen
+  // it.
   enroll: {
     from: ['manufactured', 'personalized'],
     to: 'enrolled',
@@ -48,7 +50,8 @@ export const lifecycle: Readonly<Record<Move, Rule>> = {
     sessions: 'keep',
     downlinks: 'hold',
   },
-  // `personalized`: a factory certificate of this house counts as enrolled at its first accepted handshake.
+  // `personalized`: a factory certificate of this house counts as enrolled at its first accepted
+  // handshake.
   activate: {
     from: ['personalized', 'enrolled'],
     to: 'active',

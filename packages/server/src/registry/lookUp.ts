@@ -26,8 +26,9 @@ export class LookUp {
   }
 
   /**
-   * By URN, by EUI-64 (also with colons or dashes, either case), or by serial number. A device chooses its serial number, which may look
-   * like the EUI-64 of another: only the URN is never in doubt.
+   * By URN, by EUI-64 (also with colons or dashes, either case), or by serial number. A device
+   * chooses its serial number, which may look like the EUI-64 of another: only the URN is never in
+   * doubt.
    */
   async find(text: string): Promise<DeviceRow> {
     const name = text.trim()
@@ -65,7 +66,10 @@ export class LookUp {
     return this.parts.store.find('certificate', 'device', device, { limit: certificatesMax })
   }
 
-  /** Every revoked certificate of an issuing CA, in the order of serial numbers: what its CRL is made of. */
+  /**
+   * Every revoked certificate of an issuing CA, in the order of serial numbers: what its CRL is
+   * made of.
+   */
   async *revokedCertificates(ca: string): AsyncGenerator<CertificateRow> {
     let after: string | undefined
     for (;;) {

@@ -1,5 +1,6 @@
 /**
- * A maker's certificate at the door of enrolment: whose device it is, or which new device it may become.
+ * A maker's certificate at the door of enrolment: whose device it is, or which new device it may
+ * become.
  */
 import { serialNumberOf, type VerifiedPeer } from '@countersign/core/credential'
 import type { Assurance, DeviceRow } from '../ports.ts'
@@ -17,7 +18,10 @@ export type MakerStanding =
       readonly assuranceMax: Assurance
     }
 
-/** Throws PeerError: suspended, revoked, retired, a revoked factory certificate, or a serial number that another device has. */
+/**
+ * Throws PeerError: suspended, revoked, retired, a revoked factory certificate, or a serial number
+ * that another device has.
+ */
 export async function admitMaker(parts: RegistryParts, peer: VerifiedPeer): Promise<MakerStanding> {
   if (peer.role !== 'maker')
     throw refusal('ERR_CREDENTIAL_NOT_ALLOWED', 'this is not a certificate of a maker')
@@ -51,7 +55,8 @@ async function foreignDevice(
   const device = rows.find((row) => row.product === product)
   if (device === undefined) return { kind: 'newDevice', product, serial, assuranceMax }
   const certificates = await parts.store.find('certificate', 'device', device.id)
-  // The same maker's certificate enrols its device again; another one with the same serial number does not.
+  // The same maker's certificate enrols its device again; another one with the same serial number
+  // does not.
   if (certificates.some(({ request }) => request === makerRequest(peer.fingerprint)))
     return { kind: 'device', device: living(device), assuranceMax }
   throw refusal('ERR_SERIAL_USED', `serial number ${serial} has a device already`, {

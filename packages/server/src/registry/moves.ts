@@ -1,6 +1,7 @@
 /**
- * An operator's moves: suspend, resume, revoke, retire a device, revoke one certificate. Each is one Change with its audit event and its
- * message to the applications, then notices: live sessions end before the command answers.
+ * An operator's moves: suspend, resume, revoke, retire a device, revoke one certificate. Each is
+ * one Change with its audit event and its message to the applications, then notices: live sessions
+ * end before the command answers.
  */
 import type { RevocationReason } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
@@ -86,7 +87,10 @@ export class Moves {
     })
   }
 
-  /** An issuing CA is its role's anchor: revoked, it is none any more. One that signs must be replaced first. */
+  /**
+   * An issuing CA is its role's anchor: revoked, it is none any more. One that signs must be
+   * replaced first.
+   */
   private async endOfCa({
     fingerprint,
     serial,
@@ -180,7 +184,9 @@ export class Moves {
   }
 }
 
-/** An operator has mistyped; the remedy of this code is for a device that shows what nobody knows. */
+/**
+ * An operator has mistyped; the remedy of this code is for a device that shows what nobody knows.
+ */
 function noCertificate(message: string, serial: string): CallerError<RegistryErrorCode> {
   const hint = 'Give the serial number in hex, as `countersign identity show` lists it.'
   return new CallerError('ERR_CERT_UNKNOWN', message, {}, { where: serial, hint })

@@ -1,5 +1,6 @@
 /**
- * Products: the policy of a line of devices. The product `default` is made with the house, so that a first device can enrol at once.
+ * Products: the policy of a line of devices. The product `default` is made with the house, so that
+ * a first device can enrol at once.
  */
 import { CallerError } from '@countersign/core/errors'
 import type { ProductRow, Road } from '../ports.ts'
@@ -128,7 +129,10 @@ export function roadsOf(product: ProductRow): readonly string[] {
   return Array.isArray(value) ? value.filter((road) => typeof road === 'string') : []
 }
 
-/** The next address stays where it is while it lies in the block; a new block begins at its beginning. */
+/**
+ * The next address stays where it is while it lies in the block; a new block begins at its
+ * beginning.
+ */
 function nextIn(row: ProductRow): string {
   const next = euiNumber(row.euiNext)
   const inside = next >= euiNumber(row.euiFirst) && next <= euiNumber(row.euiLast) + 1n

@@ -1,6 +1,7 @@
 /**
- * Attempts that were turned away, in the audit log and to the applications. An attacker chooses how many there are, so they are bounded
- * for each address, for each known device and overall; what is dropped is counted, and the count is an event too.
+ * Attempts that were turned away, in the audit log and to the applications. An attacker chooses how
+ * many there are, so they are bounded for each address, for each known device and overall; what is
+ * dropped is counted, and the count is an event too.
  */
 import type { Milliseconds } from '@countersign/core/ports'
 import { addressKey } from '../address.ts'
@@ -9,11 +10,17 @@ import type { Refusal } from '../ports.ts'
 import type { Background } from './background.ts'
 import { auditEvent, commit, type RegistryParts, randomHex } from './context.ts'
 
-/** An event costs about 1 KiB on disk: overall at most 170 MiB a day, and a burst that shows what is going on. */
+/**
+ * An event costs about 1 KiB on disk: overall at most 170 MiB a day, and a burst that shows what is
+ * going on.
+ */
 const overall = { burst: 200, perSecond: 2 }
 /** Of one address, and of one known device. */
 const perSource = { burst: 10, perSecond: 0.1 }
-/** Sources remembered; beyond it the one unseen for longest starts anew, and the overall bound still holds. */
+/**
+ * Sources remembered; beyond it the one unseen for longest starts anew, and the overall bound still
+ * holds.
+ */
 const sourcesMax = 10_000
 /** What a peer can make us write of it. */
 const textMax = 300
@@ -43,7 +50,8 @@ export class Refusals {
     if (this.allowed(addressKey(refusal.address), now)) return this.write(refusal)
     const { device, fingerprint } = refusal
     if (device === undefined && fingerprint === undefined) return this.drop(now)
-    // A device that we know has a bound of its own: what else knocks from its address, or through its gateway, does not hide why it stays out.
+    // A device that we know has a bound of its own: what else knocks from its address, or through
+    // its gateway, does not hide why it stays out.
     this.background.run(async () => {
       const known = device ?? (await this.deviceOf(fingerprint))
       if (known === undefined || !this.allowed(known, now)) this.drop(now)

@@ -1,6 +1,6 @@
 /**
- * The registry: who is who, and what may happen to them. The one class that the doors, the authority and the command know; each of its
- * methods is at home in a file of this room.
+ * The registry: who is who, and what may happen to them. The one class that the doors, the
+ * authority and the command know; each of its methods is at home in a file of this room.
  */
 import type { RevocationReason, Role, VerifiedPeer } from '@countersign/core/credential'
 import type {
@@ -136,24 +136,36 @@ export class Registry implements Gatekeeper {
 
   // --- Certificates: reserved, issued, or void ------------------------------------------------------------------------
 
-  /** Takes everything that must be unique, before anything is signed. A request that was answered before gives `issued`. */
+  /**
+   * Takes everything that must be unique, before anything is signed. A request that was answered
+   * before gives `issued`.
+   */
   reserve(request: ReservationRequest): Promise<Reservation> {
     return this.#reservations.reserve(request)
   }
 
-  /** Stores what was signed, and returns the row that counts: the first, when two signed the same reservation. */
+  /**
+   * Stores what was signed, and returns the row that counts: the first, when two signed the same
+   * reservation.
+   */
   issued(serial: string, der: Uint8Array, fingerprint: string): Promise<CertificateRow> {
     return this.#issuing.issued(serial, der, fingerprint)
   }
 
-  /** Gives back what reservations without a certificate have taken; the composer calls it at start and now and then. */
+  /**
+   * Gives back what reservations without a certificate have taken; the composer calls it at start
+   * and now and then.
+   */
   voidExpired(): Promise<number> {
     return this.#issuing.voidExpired()
   }
 
   // --- The doors ------------------------------------------------------------------------------------------------------
 
-  /** Throws PeerError<RegistryErrorCode>. Hold the session where notices find it before calling this. */
+  /**
+   * Throws PeerError<RegistryErrorCode>. Hold the session where notices find it before calling
+   * this.
+   */
   admit(peer: VerifiedPeer, road: Road): Promise<Admitted> {
     return this.#admission.admit(peer, road)
   }
@@ -189,7 +201,9 @@ export class Registry implements Gatekeeper {
     return this.#moves.revokeCertificate(serial, reason)
   }
 
-  /** By URN, EUI-64 or serial number. Throws CallerError ERR_DEVICE_UNKNOWN or ERR_DEVICE_AMBIGUOUS. */
+  /**
+   * By URN, EUI-64 or serial number. Throws CallerError ERR_DEVICE_UNKNOWN or ERR_DEVICE_AMBIGUOUS.
+   */
   find(text: string): Promise<DeviceRow> {
     return this.#lookUp.find(text)
   }

@@ -1,5 +1,6 @@
 /**
- * What an operator can do about each reason for which a device is turned away. One sentence each; `why` and the hints of errors say it.
+ * What an operator can do about each reason for which a device is turned away. One sentence each;
+ * `why` and the hints of errors say it.
  */
 import type { ChainErrorCode } from '@countersign/core/credential'
 import type { RegistryErrorCode } from '../ports.ts'

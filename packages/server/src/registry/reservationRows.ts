@@ -1,5 +1,6 @@
 /**
- * The rows of a reservation: a device that is no more than reserved, its key, a certificate without bytes, and the entry of the log.
+ * The rows of a reservation: a device that is no more than reserved, its key, a certificate without
+ * bytes, and the entry of the log.
  */
 import type { Milliseconds } from '@countersign/core/ports'
 import type {
@@ -13,7 +14,10 @@ import type {
 import { deviceId } from './addresses.ts'
 import { auditEvent, type RegistryParts, randomHex, sha256Hex } from './context.ts'
 
-/** From the reservation to the signature: a token's or an element's answer may be slow, a person's is not meant. */
+/**
+ * From the reservation to the signature: a token's or an element's answer may be slow, a person's
+ * is not meant.
+ */
 const reservationMs = 10 * 60_000
 /** RFC 5280 §4.1.2.2 allows 20 octets; 72 random bits are more than CAs must have (64). */
 const serialRandomBytes = 9
@@ -100,8 +104,9 @@ export class ReservationRows {
   }
 
   /**
-   * 0x40, six octets of time, nine at random: positive, of constant length, and beyond guessing. New ones stand beside each other in
-   * every index, and an enrolment writes fewer pages; what they tell of the time, notBefore tells too.
+   * 0x40, six octets of time, nine at random: positive, of constant length, and beyond guessing.
+   * New ones stand beside each other in every index, and an enrolment writes fewer pages; what they
+   * tell of the time, notBefore tells too.
    */
   private newSerial(): string {
     const time = this.parts.clock.now().toString(16).padStart(timeDigits, '0').slice(-timeDigits)

@@ -1,7 +1,8 @@
 /**
- * Reservations: what must be unique (device, serial number, EUI-64, key, element, certificate serial number) is taken in one Change, before
- * anything is signed. The Change is tried first and explained afterwards: in the good case it costs no look-up, and two that race are
- * told apart by the store and nobody else.
+ * Reservations: what must be unique (device, serial number, EUI-64, key, element, certificate
+ * serial number) is taken in one Change, before anything is signed. The Change is tried first and
+ * explained afterwards: in the good case it costs no look-up, and two that race are told apart by
+ * the store and nobody else.
  */
 import { matchesPattern } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
@@ -125,7 +126,10 @@ export class Reservations {
     return { writes, events: [this.rows.event(request, certificate)] }
   }
 
-  /** A conflict is either our own earlier attempt (its answer was lost), or a reason, or a race for an address: then it is thrown again. */
+  /**
+   * A conflict is either our own earlier attempt (its answer was lost), or a reason, or a race for
+   * an address: then it is thrown again.
+   */
   private async explainNewDevice(
     error: unknown,
     request: ReservationRequest,
@@ -270,7 +274,9 @@ export class Reservations {
 
   // --- Applications, people, the house itself ------------------------------------------------------------------------------
 
-  /** Such a request may be repeated with the same key (a renewal), and then makes a new certificate. */
+  /**
+   * Such a request may be repeated with the same key (a renewal), and then makes a new certificate.
+   */
   private async reserveForHouse(
     request: ReservationRequest,
     application: string | null,
@@ -309,7 +315,8 @@ function checkNewDevice(
   if (eui64 === undefined) return
   if (!isIndividual(eui64))
     throw refusal('ERR_EUI64_INVALID', `${eui64} is not the EUI-64 of one device`)
-  // A maker's certificate vouches for the maker's own addresses; a token only for its product's block.
+  // A maker's certificate vouches for the maker's own addresses; a token only for its product's
+  // block.
   if (token !== undefined && !insideBlock(eui64, product))
     throw refusal(
       'ERR_EUI64_OUTSIDE_BLOCK',

@@ -1,6 +1,6 @@
 /**
- * Why a device is where it is: its last states, its last refusals with their remedy, its certificates, and what to do next. For people:
- * one document of plain values.
+ * Why a device is where it is: its last states, its last refusals with their remedy, its
+ * certificates, and what to do next. For people: one document of plain values.
  */
 import type { CertificateRow, DeviceRow, EventRow } from '../ports.ts'
 import type { RegistryParts } from './context.ts'
@@ -75,7 +75,10 @@ export async function explain(parts: RegistryParts, lookUp: LookUp, text: string
   }
 }
 
-/** By its names, or by the fingerprint of one of its certificates; undefined for what is no device but was turned away. */
+/**
+ * By its names, or by the fingerprint of one of its certificates; undefined for what is no device
+ * but was turned away.
+ */
 async function deviceOf(
   parts: RegistryParts,
   lookUp: LookUp,

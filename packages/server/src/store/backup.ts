@@ -1,6 +1,7 @@
 /**
- * A data folder as one file: a tar archive of the database (a consistent copy, taken while the server works), the keys as they lie there
- * (encrypted) and the configuration, ended by a manifest with the hash of each. What is not whole has no manifest and no name.
+ * A data folder as one file: a tar archive of the database (a consistent copy, taken while the
+ * server works), the keys as they lie there (encrypted) and the configuration, ended by a manifest
+ * with the hash of each. What is not whole has no manifest and no name.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -34,10 +35,16 @@ interface Source {
   readonly clock: Clock
 }
 
-/** By folder: its copy of the database has one name, so that a crash leaves one at most, and backups take turns at it. */
+/**
+ * By folder: its copy of the database has one name, so that a crash leaves one at most, and backups
+ * take turns at it.
+ */
 const turns = new Map<string, Promise<unknown>>()
 
-/** Throws CallerError ERR_BACKUP_EXISTS, AdapterError ERR_STORE_FULL. `leaveOut`: names below the folder, files or folders. */
+/**
+ * Throws CallerError ERR_BACKUP_EXISTS, AdapterError ERR_STORE_FULL. `leaveOut`: names below the
+ * folder, files or folders.
+ */
 export async function backupFolder(
   house: Source,
   target: string,
@@ -130,7 +137,10 @@ async function writeArchive(
   return { bytes, members: members.map(({ name }) => name) }
 }
 
-/** Everything but the database (copied on its own), its side files, the owner's lock, and what is no regular file (the control socket). */
+/**
+ * Everything but the database (copied on its own), its side files, the owner's lock, and what is no
+ * regular file (the control socket).
+ */
 async function filesBelow(
   root: string,
   below: string,
@@ -157,7 +167,10 @@ function checkedName(name: string): string {
   )
 }
 
-/** Under its name only when it is whole, and never over another file: a link fails where a rename would replace. */
+/**
+ * Under its name only when it is whole, and never over another file: a link fails where a rename
+ * would replace.
+ */
 async function publish(part: string, file: string): Promise<void> {
   try {
     await link(part, file)

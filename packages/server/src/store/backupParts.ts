@@ -1,4 +1,7 @@
-/** What making and restoring a backup share: the manifest, reading in pieces, and errors of the disk. */
+/**
+ * What making and restoring a backup share: the manifest, reading in pieces, and errors of the
+ * disk.
+ */
 import type { FileHandle } from 'node:fs/promises'
 import { AdapterError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'

@@ -1,7 +1,8 @@
 /**
- * The hash chain of the audit log: hash = SHA-256(previous || entry), where `previous` is the 32-byte hash of the entry before (zeros for the
- * first) and `entry` is the canonical JSON of the rest (RFC 8785: members sorted by name, no white space, UTF-8). An auditor needs no more
- * than this sentence and a SHA-256 to check an export.
+ * The hash chain of the audit log: hash = SHA-256(previous || entry), where `previous` is the
+ * 32-byte hash of the entry before (zeros for the first) and `entry` is the canonical JSON of the
+ * rest (RFC 8785: members sorted by name, no white space, UTF-8). An auditor needs no more than
+ * this sentence and a SHA-256 to check an export.
  */
 import { createHash } from 'node:crypto'
 import type { EventDraft, EventRow } from '../ports.ts'
@@ -27,7 +28,10 @@ export function chainHash(previous: string, entry: EventDraft & { readonly seq: 
     .digest('hex')
 }
 
-/** Numbers here are integers and strings are printed by JSON.stringify, which is what RFC 8785 §3.2.2 prescribes for both. */
+/**
+ * Numbers here are integers and strings are printed by JSON.stringify, which is what RFC 8785
+ * §3.2.2 prescribes for both.
+ */
 function canonical({
   actor,
   data,

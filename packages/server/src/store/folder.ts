@@ -1,6 +1,7 @@
 /**
- * The data folder: mode 0700, one owner at a time, marked with the version of its layout and with whether `demo` made it.
- * What lies in it beside the database (keys, configuration) belongs to others.
+ * The data folder: mode 0700, one owner at a time, marked with the version of its layout and with
+ * whether `demo` made it. What lies in it beside the database (keys, configuration) belongs to
+ * others.
  */
 import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -67,7 +68,10 @@ export async function makeFolder(
   }
 }
 
-/** Owns a folder that `makeFolder` made. Throws ERR_FOLDER_MISSING, ERR_FOLDER_LOCKED (says who), ERR_FOLDER_NEWER. */
+/**
+ * Owns a folder that `makeFolder` made. Throws ERR_FOLDER_MISSING, ERR_FOLDER_LOCKED (says who),
+ * ERR_FOLDER_NEWER.
+ */
 export async function openFolder(
   dir: string,
   options: { readonly clock: Clock },

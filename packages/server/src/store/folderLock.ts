@@ -1,7 +1,8 @@
 /**
- * One process owns a data folder. The lock is the operating system's: an exclusive lock on an empty SQLite file, which the kernel drops
- * when its holder dies, however it dies. So there is no stale lock to judge, and a process id that was given to somebody else misleads
- * nobody. Beside it a small file says who the owner is, for words and for finding its control socket.
+ * One process owns a data folder. The lock is the operating system's: an exclusive lock on an empty
+ * SQLite file, which the kernel drops when its holder dies, however it dies. So there is no stale
+ * lock to judge, and a process id that was given to somebody else misleads nobody. Beside it a
+ * small file says who the owner is, for words and for finding its control socket.
  */
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -96,7 +97,8 @@ export function ownerFacts(dir: string): Owner | undefined {
   try {
     return ownerSchema.parse(JSON.parse(readFileSync(join(dir, ownerFile), 'utf8')))
   } catch {
-    // The owner is between taking the lock and saying who it is, or its last words were cut off: owned all the same.
+    // The owner is between taking the lock and saying who it is, or its last words were cut off:
+    // owned all the same.
     return undefined
   }
 }

@@ -1,6 +1,7 @@
 /**
- * How the tables came to be, step by step. A step that a release has shipped is never edited: the ledger in each database holds the
- * SHA-256 of what was applied, and a difference is refused. `schema.ts` describes the result of all of them.
+ * How the tables came to be, step by step. A step that a release has shipped is never edited: the
+ * ledger in each database holds the SHA-256 of what was applied, and a difference is refused.
+ * `schema.ts` describes the result of all of them.
  */
 import { createHash } from 'node:crypto'
 

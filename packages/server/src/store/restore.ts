@@ -1,6 +1,7 @@
 /**
- * A backup becomes a data folder again. Nothing is believed that the manifest does not confirm, names cannot lead out of the folder, and
- * a folder that holds anything is never touched: the new one is made beside and gets its name when it is whole.
+ * A backup becomes a data folder again. Nothing is believed that the manifest does not confirm,
+ * names cannot lead out of the folder, and a folder that holds anything is never touched: the new
+ * one is made beside and gets its name when it is whole.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -38,7 +39,10 @@ export interface RestoreResult {
   readonly members: readonly string[]
 }
 
-/** Throws PeerError<BackupErrorCode> for a backup that is not whole, CallerError ERR_FOLDER_EXISTS for a folder that holds anything. */
+/**
+ * Throws PeerError<BackupErrorCode> for a backup that is not whole, CallerError ERR_FOLDER_EXISTS
+ * for a folder that holds anything.
+ */
 export async function restoreFolder(source: string, dir: string): Promise<RestoreResult> {
   const path = resolve(dir)
   const there = existsSync(path)

@@ -1,6 +1,7 @@
 /**
- * The tables as data: which columns, of which kind, which of them is the key, what is unique, what is indexed. Statements and row
- * codecs of a store are made from this; the migrations make the same tables, and a test compares the two.
+ * The tables as data: which columns, of which kind, which of them is the key, what is unique, what
+ * is indexed. Statements and row codecs of a store are made from this; the migrations make the same
+ * tables, and a test compares the two.
  */
 import type { Indexes, TableName, Tables } from '../ports.ts'
 

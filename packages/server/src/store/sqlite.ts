@@ -1,8 +1,10 @@
 /**
- * The store on one SQLite file (node:sqlite, WAL, synchronous FULL). Concurrent `apply` calls share a transaction and its one fsync; a
- * conflict of one is its own affair and leaves the others alone. Inside a transaction nothing waits and nobody is called.
+ * The store on one SQLite file (node:sqlite, WAL, synchronous FULL). Concurrent `apply` calls share
+ * a transaction and its one fsync; a conflict of one is its own affair and leaves the others alone.
+ * Inside a transaction nothing waits and nobody is called.
  *
- * SQLite works on the calling thread: a commit holds the event loop for one fsync, which group commit divides among all who wait.
+ * SQLite works on the calling thread: a commit holds the event loop for one fsync, which group
+ * commit divides among all who wait.
  */
 import { open } from 'node:fs/promises'
 import { backup, DatabaseSync } from 'node:sqlite'
@@ -127,7 +129,8 @@ class SqliteStore implements Store {
 
   async backup(file: string): Promise<void> {
     this.guarded(() => undefined)
-    // A connection of its own, and one step for all pages: the copy is one snapshot, and writers go on meanwhile.
+    // A connection of its own, and one step for all pages: the copy is one snapshot, and writers go
+    // on meanwhile.
     const source = new DatabaseSync(this.file, { readOnly: true })
     try {
       await backup(source, file, { rate: 0x7fff_ffff })
@@ -178,7 +181,10 @@ class SqliteStore implements Store {
     }
   }
 
-  /** Together first; when one of them cannot be, again with each under a savepoint of its own. Conflicts are rare, savepoints are not free. */
+  /**
+   * Together first; when one of them cannot be, again with each under a savepoint of its own.
+   * Conflicts are rare, savepoints are not free.
+   */
   private commit(batch: readonly Waiting[]): (Applied | Error)[] {
     const together = (write: (change: Change) => Applied | Error): (Applied | Error)[] =>
       this.transaction(() => {
@@ -221,7 +227,8 @@ class SqliteStore implements Store {
       this.db.exec('COMMIT')
       return result
     } catch (error) {
-      // SQLite ends the transaction by itself after some errors (a full disk); a second ROLLBACK would be an error.
+      // SQLite ends the transaction by itself after some errors (a full disk); a second ROLLBACK
+      // would be an error.
       if (this.db.isTransaction) this.db.exec('ROLLBACK')
       this.reload()
       throw error

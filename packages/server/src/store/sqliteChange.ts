@@ -1,5 +1,6 @@
 /**
- * One Change inside the open transaction: conditions first, then rows, then messages and the chained events.
+ * One Change inside the open transaction: conditions first, then rows, then messages and the
+ * chained events.
  */
 import type { SQLInputValue } from 'node:sqlite'
 import type { Applied, Change, Condition, MessageDraft, RowTable, Write } from '../ports.ts'

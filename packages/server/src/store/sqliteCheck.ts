@@ -1,4 +1,7 @@
-/** Reads a whole database file and says whether its pages and indexes agree: for a restore, and for `doctor`. */
+/**
+ * Reads a whole database file and says whether its pages and indexes agree: for a restore, and for
+ * `doctor`.
+ */
 import { DatabaseSync } from 'node:sqlite'
 import { AdapterError } from '@countersign/core/errors'
 import type { StoreErrorCode } from '../ports.ts'

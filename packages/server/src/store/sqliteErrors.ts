@@ -68,7 +68,10 @@ function sqliteCode(error: unknown): number | undefined {
   return typeof error.errcode === 'number' ? error.errcode : undefined
 }
 
-/** `UNIQUE constraint failed: device.serial, device.product` names the first column as the one that is taken. */
+/**
+ * `UNIQUE constraint failed: device.serial, device.product` names the first column as the one that
+ * is taken.
+ */
 function conflictOf(message: string): Error {
   const [, table = '', column] = /failed: (\w+)\.(\w+)/.exec(message) ?? []
   if (!isTable(table) || column === undefined)

@@ -1,6 +1,6 @@
 /**
- * Opens a database file: made if there is none, upgraded if it is older (a copy is kept beside), refused if it is newer, somebody
- * else's, or its ledger tells another history than ours.
+ * Opens a database file: made if there is none, upgraded if it is older (a copy is kept beside),
+ * refused if it is newer, somebody else's, or its ledger tells another history than ours.
  */
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
@@ -15,7 +15,10 @@ const applicationId = 0x4353474e
 const busyTimeoutMs = 5_000
 /** The log is cut back to this after a checkpoint; a burst may exceed it. */
 const walBytesKept = 32 * 1024 * 1024
-/** Pages written to the log before they are brought home: a page written twice in between is brought home once. 16 MiB. */
+/**
+ * Pages written to the log before they are brought home: a page written twice in between is brought
+ * home once. 16 MiB.
+ */
 const checkpointPages = 4_096
 /** Inner pages of the indexes of a million devices stay in memory. */
 const cacheKiB = 64 * 1024
@@ -43,7 +46,10 @@ export function openDatabase(
   }
 }
 
-/** Every commit is synced (FULL) before it is acknowledged; a crash of process or machine loses nothing acknowledged. */
+/**
+ * Every commit is synced (FULL) before it is acknowledged; a crash of process or machine loses
+ * nothing acknowledged.
+ */
 function configure(db: DatabaseSync): void {
   db.exec('PRAGMA journal_mode = WAL')
   db.exec('PRAGMA synchronous = FULL')
@@ -105,12 +111,14 @@ function upgrade(
     db.exec(`PRAGMA user_version = ${step.version}`)
     db.exec('COMMIT')
   }
-  // Home from the log at once: whatever happens to the log, the file never again looks like a new one.
+  // Home from the log at once: whatever happens to the log, the file never again looks like a new
+  // one.
   db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
 }
 
 function keepCopy(db: DatabaseSync, copy: string): void {
-  // A copy that is there was made before an upgrade that did not finish: it is the older and better one.
+  // A copy that is there was made before an upgrade that did not finish: it is the older and better
+  // one.
   if (existsSync(copy)) return
   closeSync(openSync(copy, 'wx', 0o600))
   db.prepare('VACUUM INTO ?').run(copy)

@@ -1,6 +1,6 @@
 /**
- * SQL from the schema, each text prepared once and kept. Names come from `schema.ts` and from the keys of typed values of our own code,
- * never from outside; values are always bound.
+ * SQL from the schema, each text prepared once and kept. Names come from `schema.ts` and from the
+ * keys of typed values of our own code, never from outside; values are always bound.
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { InvariantError } from '@countersign/core/errors'
@@ -43,7 +43,8 @@ export class Statements {
     const kept = this.kept.get(text)
     if (kept !== undefined) return kept
     const statement = this.db.prepare(text)
-    // Rows as objects come without a prototype and in a slow shape; as arrays they become plain objects here.
+    // Rows as objects come without a prototype and in a slow shape; as arrays they become plain
+    // objects here.
     statement.setReturnArrays(true)
     const made = { statement, names: statement.columns().map(({ name }) => name) }
     this.kept.set(text, made)
@@ -118,13 +119,15 @@ export function listText(table: TableName, { tests, after, newestFirst, limit }:
   const { key } = schema[table]
   const all = after ? [...tests, `${key} ${newestFirst ? '<' : '>'} ?`] : tests
   const where = all.length === 0 ? '' : ` WHERE ${all.join(' AND ')}`
-  // The limit stands in the text: bound, it takes part in planning, and SQLite would prepare the statement anew at every call.
+  // The limit stands in the text: bound, it takes part in planning, and SQLite would prepare the
+  // statement anew at every call.
   return `SELECT * FROM ${table}${where} ORDER BY ${key}${newestFirst ? ' DESC' : ''} LIMIT ${Math.trunc(limit)}`
 }
 
 /**
- * How an indexed column is looked up. The status index holds only what is asked for by status, and the planner takes it only when the
- * text says so; an x5t is the beginning of the fingerprint and needs no index of its own.
+ * How an indexed column is looked up. The status index holds only what is asked for by status, and
+ * the planner takes it only when the text says so; an x5t is the beginning of the fingerprint and
+ * needs no index of its own.
  */
 export function equalsTest(
   table: TableName,

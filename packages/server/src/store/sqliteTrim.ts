@@ -1,6 +1,7 @@
 /**
- * Forgetting messages. Their bodies go at once, their ids stay for a while and stop duplicates. In slices, because SQLite holds the event
- * loop while it works: an outbox of a million messages must not stop the doors.
+ * Forgetting messages. Their bodies go at once, their ids stay for a while and stop duplicates. In
+ * slices, because SQLite holds the event loop while it works: an outbox of a million messages must
+ * not stop the doors.
  */
 import type { Milliseconds } from '@countersign/core/ports'
 import type { Statements } from './sqliteStatements.ts'
@@ -39,7 +40,10 @@ export function trimSlice(
   return mark
 }
 
-/** The first id that is kept. Messages are nearly in the order of time: the first young one ends the search. */
+/**
+ * The first id that is kept. Messages are nearly in the order of time: the first young one ends the
+ * search.
+ */
 function idsEnd(
   statements: Statements,
   mark: number,

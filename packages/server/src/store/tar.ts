@@ -1,6 +1,7 @@
 /**
- * The little of POSIX ustar (IEEE 1003.1, pax, "ustar Interchange Format") that a backup needs: regular files with short names, read back
- * strictly. `tar tf` lists what is written here. Sizes from 8 GiB on are written in base 256, as GNU tar does.
+ * The little of POSIX ustar (IEEE 1003.1, pax, "ustar Interchange Format") that a backup needs:
+ * regular files with short names, read back strictly. `tar tf` lists what is written here. Sizes
+ * from 8 GiB on are written in base 256, as GNU tar does.
  */
 import { PeerError } from '@countersign/core/errors'
 
@@ -58,8 +59,8 @@ export function tarPadding(size: number): Uint8Array {
 export const tarEnd: Uint8Array = new Uint8Array(2 * blockBytes)
 
 /**
- * Names that a backup may hold: relative, of plain characters, and never a way out of the folder. Strict at writing and at reading, so that
- * what can be backed up can be restored.
+ * Names that a backup may hold: relative, of plain characters, and never a way out of the folder.
+ * Strict at writing and at reading, so that what can be backed up can be restored.
  */
 export function isMemberName(name: string): boolean {
   return (

@@ -1,7 +1,8 @@
 /**
- * Reads the whole audit log and proves that it is the one that was written: numbers without a gap, each entry chained to the one before,
- * the newest one equal to the head that the store keeps and, if the auditor wrote one down earlier, containing that head too.
- * A log cut at its end and its head set back together is seen only by such an earlier head.
+ * Reads the whole audit log and proves that it is the one that was written: numbers without a gap,
+ * each entry chained to the one before, the newest one equal to the head that the store keeps and,
+ * if the auditor wrote one down earlier, containing that head too. A log cut at its end and its
+ * head set back together is seen only by such an earlier head.
  */
 import { PeerError } from '@countersign/core/errors'
 import type { EventRow, Store } from '../ports.ts'
@@ -28,7 +29,8 @@ export async function verifyLog(
     const page = await store.scan('event', { after: head.seq, limit: pageSize })
     if (page.length === 0) throw missing(head.seq + 1, end.seq)
     for (const row of page) {
-      // The log may grow while it is read; what is newer than the head at the beginning is not ours to judge.
+      // The log may grow while it is read; what is newer than the head at the beginning is not ours
+      // to judge.
       if (row.seq > end.seq) break
       head = next(head, row)
       if (known?.seq === head.seq && known.hash !== head.hash)

@@ -173,7 +173,8 @@ describe('serving a folder', () => {
     const house = await opened(t, dir, { clock })
     assert.equal(await codeOf(serve(house)), 'ERR_CLOCK')
     assert.deepEqual(house.listeners, {})
-    // The server's own certificate is of the future for this clock: it is made anew, and the doors open.
+    // The server's own certificate is of the future for this clock: it is made anew, and the doors
+    // open.
     const served = await serve(house, { acceptClock: true })
     assert.match(served.listeners['https'] ?? '', /^https:\/\/localhost:\d+$/)
     await served.close()

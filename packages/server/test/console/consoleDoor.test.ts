@@ -169,7 +169,8 @@ describe('the console door', () => {
     socket.write(
       `GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`,
     )
-    // It fills the socket's buffers, and then the clock runs: two heartbeats beyond the bound are enough.
+    // It fills the socket's buffers, and then the clock runs: two heartbeats beyond the bound are
+    // enough.
     while (!house.log.lines.some(({ message }) => message.includes('takes nothing'))) {
       house.timers.advance(house.limits.heartbeatMs)
       await new Promise((resolve) => setImmediate(resolve))

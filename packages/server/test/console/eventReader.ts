@@ -1,4 +1,7 @@
-/** A reader of server-sent events, as plain as a stock client: what came, and a way to wait for more. */
+/**
+ * A reader of server-sent events, as plain as a stock client: what came, and a way to wait for
+ * more.
+ */
 import { type ClientRequest, get, type IncomingMessage } from 'node:http'
 
 export interface SeenEvent {

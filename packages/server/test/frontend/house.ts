@@ -1,4 +1,7 @@
-/** The https door over a real authority, registry, store and judge. The clock and the timers are the test's. */
+/**
+ * The https door over a real authority, registry, store and judge. The clock and the timers are the
+ * test's.
+ */
 import { type KeyObject, X509Certificate } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Agent, request } from 'node:https'
@@ -175,7 +178,10 @@ export class DoorHouse {
     this.timers.advance(this.limits.sweepMs)
   }
 
-  /** Sweeps until this connection is gone: that an answer has left is known to the door a moment after its reader knows. */
+  /**
+   * Sweeps until this connection is gone: that an answer has left is known to the door a moment
+   * after its reader knows.
+   */
   async sweepAway(line: Line): Promise<void> {
     while (line.isOpen) {
       this.sweep()

@@ -217,7 +217,8 @@ describe('admission', () => {
         registry.suspend(device.id, 'now'),
       ])
       assert.equal(suspended.status, 'fulfilled')
-      // Whoever was judged before the move holds a session that the notice ends; nobody is let in after it.
+      // Whoever was judged before the move holds a session that the notice ends; nobody is let in
+      // after it.
       if (admitted.status === 'fulfilled') assert.equal(admitted.value.device.state, 'active')
       await assert.rejects(registry.admit(peerOf(certificate), 'https'), {
         code: 'ERR_DEVICE_SUSPENDED',

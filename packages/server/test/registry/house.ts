@@ -1,4 +1,7 @@
-/** A registry on a real store in a temporary folder, with a clock and a seeded source of randomness in the test's hand. */
+/**
+ * A registry on a real store in a temporary folder, with a clock and a seeded source of randomness
+ * in the test's hand.
+ */
 import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -166,7 +169,10 @@ export async function renew(
   return house.registry.issued(serial, der, fingerprint)
 }
 
-/** What the judge of chains hands over. Its own tests prove that only it can; here the chain is not the subject. */
+/**
+ * What the judge of chains hands over. Its own tests prove that only it can; here the chain is not
+ * the subject.
+ */
 export function peerOf(
   certificate: CertificateRow,
   over: Partial<Pick<VerifiedPeer, 'role' | 'notAfter'>> & {

@@ -1,4 +1,7 @@
-/** Anchors of foreign makers and their certificates at the door of enrolment: chains by openssl, judged by the real judge. */
+/**
+ * Anchors of foreign makers and their certificates at the door of enrolment: chains by openssl,
+ * judged by the real judge.
+ */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

@@ -1,6 +1,7 @@
 /**
- * Random lives against a model: what the registry says after any sequence of operations, many of them at the same time, restarts and
- * lost answers included. LIVES=<number> runs more of them; SEED=<number> repeats one.
+ * Random lives against a model: what the registry says after any sequence of operations, many of
+ * them at the same time, restarts and lost answers included. LIVES=<number> runs more of them;
+ * SEED=<number> repeats one.
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'

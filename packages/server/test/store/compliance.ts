@@ -1,6 +1,6 @@
 /**
- * What every store must do, written against the port. An adapter's test file hands in how to open it: each call of `fresh` is an empty
- * store, and `reopen` closes it and opens the same data again.
+ * What every store must do, written against the port. An adapter's test file hands in how to open
+ * it: each call of `fresh` is an empty store, and `reopen` closes it and opens the same data again.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'

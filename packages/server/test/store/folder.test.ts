@@ -86,7 +86,8 @@ describe('the data folder', () => {
     child.kill('SIGKILL')
     await once(child, 'exit')
     assert.equal(ownerOf(dir), undefined)
-    // Its last words are still there, also with the number of a process that lives: they decide nothing.
+    // Its last words are still there, also with the number of a process that lives: they decide
+    // nothing.
     const words = JSON.parse(await readFile(join(dir, 'owner.json'), 'utf8'))
     await writeFile(join(dir, 'owner.json'), JSON.stringify({ ...words, pid: process.pid }))
     const folder = await openFolder(dir, { clock })

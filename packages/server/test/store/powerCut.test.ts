@@ -1,7 +1,8 @@
 /**
- * The power goes at any moment. Killed processes: what was acknowledged is there, nothing is half there, and the chain of events is whole.
- * Cut and damaged logs, as a disk that lost its last writes would leave them: the store opens to a prefix of the history.
- * POWER_CUTS=<rounds> runs the full number; SEED=<number> repeats one run.
+ * The power goes at any moment. Killed processes: what was acknowledged is there, nothing is half
+ * there, and the chain of events is whole. Cut and damaged logs, as a disk that lost its last
+ * writes would leave them: the store opens to a prefix of the history. POWER_CUTS=<rounds> runs the
+ * full number; SEED=<number> repeats one run.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -56,7 +57,10 @@ describe('a power cut', () => {
   })
   afterEach(() => rm(dir, { recursive: true }))
 
-  /** Starts a writer and kills it after it acknowledged `acks` Changes and a little while; returns the last acknowledged number. */
+  /**
+   * Starts a writer and kills it after it acknowledged `acks` Changes and a little while; returns
+   * the last acknowledged number.
+   */
   const killAfter = async (acks: number, lanes: number, from: number): Promise<number> => {
     const child = spawn(process.execPath, [writer, file, String(lanes), String(from)], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -80,7 +84,8 @@ describe('a power cut', () => {
     const rounds = soak > 0 ? soak : 8
     let count = 0
     for (let round = 0; round < rounds; round++) {
-      // A log that was never brought home, one that was cut in the middle of that, and everything between.
+      // A log that was never brought home, one that was cut in the middle of that, and everything
+      // between.
       const acks = random(round % 4 === 3 ? 900 : 40)
       const last = await killAfter(acks, 1 + random(12), count)
       const store = await openSqliteStore(file, { clock })

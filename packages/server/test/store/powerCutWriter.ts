@@ -1,6 +1,7 @@
 /**
- * Writes to a store as a busy house does and says on stdout what has been acknowledged, until it is killed. Change n: a device, a
- * certificate, an event, a message and a counter, all of them or none.
+ * Writes to a store as a busy house does and says on stdout what has been acknowledged, until it is
+ * killed. Change n: a device, a certificate, an event, a message and a counter, all of them or
+ * none.
  */
 import { writeSync } from 'node:fs'
 import { openSqliteStore } from '../../src/store/sqlite.ts'

@@ -1,4 +1,7 @@
-/** A world that tests hold in their hand: a clock that stands still, timers that run when told, randomness from a seed, a log that is kept. */
+/**
+ * A world that tests hold in their hand: a clock that stands still, timers that run when told,
+ * randomness from a seed, a log that is kept.
+ */
 import type { Clock, Random } from '@countersign/core/ports'
 import type { Log, LogFields, Timers } from '../../src/ports.ts'
 
@@ -43,7 +46,9 @@ export class ManualTimers implements Timers {
     return { cancel: () => void this.#armed.delete(armed) }
   }
 
-  /** Resolves with the time when a timer of such a length is armed, or at once when one already is. */
+  /**
+   * Resolves with the time when a timer of such a length is armed, or at once when one already is.
+   */
   armed(matches: (milliseconds: number) => boolean): Promise<number> {
     const now = [...this.#armed].find((armed) => matches(armed.milliseconds))
     if (now !== undefined) return Promise.resolve(now.milliseconds)

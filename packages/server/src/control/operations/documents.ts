@@ -1,4 +1,7 @@
-/** Rows as documents: what `--json` shows. Times become RFC 3339; secrets and sealed bytes have no place here. */
+/**
+ * Rows as documents: what `--json` shows. Times become RFC 3339; secrets and sealed bytes have no
+ * place here.
+ */
 import { createHash } from 'node:crypto'
 import { pem } from '@countersign/core/codec'
 import { formatName, parseCertificate } from '@countersign/core/credential'

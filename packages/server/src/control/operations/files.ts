@@ -1,4 +1,6 @@
-/** Files that a command hands over: PEM or DER, in base64. The parsers behind judge what is inside. */
+/**
+ * Files that a command hands over: PEM or DER, in base64. The parsers behind judge what is inside.
+ */
 import { parsePemOne } from '@countersign/core/codec'
 import { parameterError } from './operation.ts'
 

@@ -1,4 +1,7 @@
-/** Devices: invitations, look-ups and moves of the life cycle. The registry decides; this makes documents of what it says. */
+/**
+ * Devices: invitations, look-ups and moves of the life cycle. The registry decides; this makes
+ * documents of what it says.
+ */
 import { z } from 'zod'
 import type { DeviceState } from '../../ports.ts'
 import { certificateDocument, deviceDocument, invitationDocument, rfc3339 } from './documents.ts'

@@ -22,7 +22,10 @@ export const file: z.ZodType<string> = z.string().min(1).max(fileLengthMax)
 export const noParams: z.ZodType<Record<string, never>> = z.strictObject({})
 export const time: z.ZodType<number> = z.number().int().min(0).max(253_402_300_799_000)
 export const role: z.ZodType<Role> = z.enum(['maker', 'owner', 'server', 'operator'])
-/** CRLReason (RFC 5280 §5.3.1) without certificateHold and removeFromCRL: suspension is the registry's, not the CRL's. */
+/**
+ * CRLReason (RFC 5280 §5.3.1) without certificateHold and removeFromCRL: suspension is the
+ * registry's, not the CRL's.
+ */
 export const revocationReason: z.ZodType<RevocationReason> = z.enum([
   'unspecified',
   'keyCompromise',
