@@ -6,7 +6,7 @@
  * HTTP/1.1 by Node's parser; routing, limits and times are here and in session.ts. HTTP/2 is left
  * out.
  */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket, TlsOptions } from 'node:tls'
@@ -15,8 +15,9 @@ import type { Random } from '@countersign/core/ports'
 import { addressKey } from '../address.ts'
 import { type ListenAddress, listen } from '../listen.ts'
 import type { EstService, Store, Timers } from '../ports.ts'
-import { type Problem, sendProblem } from '../problem.ts'
+import { sendProblem } from '../problem.ts'
 import { AddressCounts } from './address.ts'
+import { answerMalformed, bareAnswer, certificateRequired, farewell } from './answers.ts'
 import { readBody, refuseBody } from './body.ts'
 import { type DoorLimits, doorLimits } from './limits.ts'
 import { Messages, messagesPath } from './messages.ts'
@@ -372,21 +373,6 @@ export class HttpsDoor {
   }
 }
 
-/**
- * RFC 9110 §15.5.2 asks for a challenge. No registered scheme means "a certificate in TLS"; the
- * name says it to a reader.
- */
-const certificateRequired: Problem = {
-  status: 401,
-  detail: 'a client certificate is required',
-  headers: { 'WWW-Authenticate': 'Certificate' },
-}
-
-/** Who may not stay is answered once; the body it may still be sending is not waited for. */
-function farewell(response: ServerResponse, problem: Problem): void {
-  sendProblem(response, { ...problem, headers: { ...problem.headers, Connection: 'close' } })
-}
-
 function tlsOptions(credential: ServerCredential): TlsOptions {
   return {
     cert: credential.chainPem,
@@ -398,14 +384,4 @@ function tlsOptions(credential: ServerCredential): TlsOptions {
     ca: [],
     sessionIdContext: 'countersign-https',
   }
-}
-
-function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  socket.write(bareAnswer(error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400))
-  socket.destroySoon()
-}
-
-function bareAnswer(status: number): string {
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
 }
