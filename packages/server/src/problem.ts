@@ -2,7 +2,7 @@
  * What a refused request is told: application/problem+json (RFC 9457) with as little as helps an
  * honest peer.
  */
-import { STATUS_CODES, type ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 
 export interface Problem {
   readonly status: number

@@ -1,37 +1,15 @@
 /** `countersign identity …`: who the devices are and what may happen to them. */
-import type { RevocationReason } from '@countersign/core/credential'
-import type { DeviceDocument, InvitationDocument } from '@countersign/server/control'
-import type { DeviceState } from '@countersign/server/ports'
+import {
+  type DeviceDocument,
+  deviceStates,
+  type InvitationDocument,
+  revocationReasons,
+} from '@countersign/server/control'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
 import { ask, withHouse } from './house.ts'
 import { outline, record, type Terminal, table } from './terminal.ts'
 import { parseTime } from './time.ts'
-
-export const deviceStates: readonly DeviceState[] = [
-  'manufactured',
-  'personalized',
-  'enrolled',
-  'active',
-  'suspended',
-  'revoked',
-  'retired',
-]
-
-/**
- * CRLReason of RFC 5280 §5.3.1, without the two that only a CRL can say (certificateHold,
- * removeFromCRL).
- */
-export const revocationReasons: readonly RevocationReason[] = [
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'privilegeWithdrawn',
-  'aACompromise',
-]
 
 /** Rows asked for at a time; a listing of any length is printed as it comes. */
 const pageRows = 1000

@@ -4,7 +4,7 @@
  * redirect followed, the answer's status alone read.
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
-import { Agent as HttpAgent, type ClientRequest, request as httpRequest } from 'node:http'
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Clock } from '@countersign/core/ports'
 import type { Timers } from '../ports.ts'

@@ -4,8 +4,7 @@
  * again gets the stored bytes, never a second signature.
  */
 import { createHash } from 'node:crypto'
-import { fromHex } from '@countersign/core/codec'
-import { noExpiration } from '@countersign/core/codec'
+import { fromHex, noExpiration } from '@countersign/core/codec'
 import { InvariantError } from '@countersign/core/errors'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
 import type {

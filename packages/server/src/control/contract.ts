@@ -1,11 +1,37 @@
 /**
  * What a command may ask of a house, whether it opens the folder itself or speaks to the `serve`
- * that owns it: parameters and documents of every operation. Types only: the command loads nothing
- * of the server to know them. Times are RFC 3339 in documents, milliseconds in parameters.
+ * that owns it: parameters and documents of every operation. Types and two lists: the command
+ * loads nothing of the server to know them. Times are RFC 3339 in documents, milliseconds in parameters.
  */
 import type { RevocationReason, Role } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import type { Assurance, DeviceState, Road } from '../ports.ts'
+
+/** Every state of a device, in the order of its life. */
+export const deviceStates: readonly DeviceState[] = [
+  'manufactured',
+  'personalized',
+  'enrolled',
+  'active',
+  'suspended',
+  'revoked',
+  'retired',
+]
+
+/**
+ * CRLReason (RFC 5280 §5.3.1) without certificateHold and removeFromCRL: suspension is the
+ * registry's, not the CRL's.
+ */
+export const revocationReasons: readonly RevocationReason[] = [
+  'unspecified',
+  'keyCompromise',
+  'cACompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+  'aACompromise',
+]
 
 export interface DeviceDocument {
   readonly id: string

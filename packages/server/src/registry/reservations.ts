@@ -18,16 +18,16 @@ import type {
   Write,
 } from '../ports.ts'
 import { type Addresses, insideBlock, isIndividual } from './addresses.ts'
+import type { RegistryCache } from './cache.ts'
 import { conflictOf, type RegistryParts, refusal, untilSettled } from './context.ts'
 import type { Invitations } from './invitations.ts'
+import { stateRefusal } from './lifecycle.ts'
 import {
   type ElementClaim,
   elementWrites,
   ReservationRows,
   type Target,
 } from './reservationRows.ts'
-import { stateRefusal } from './lifecycle.ts'
-import type { RegistryCache } from './cache.ts'
 
 export interface ReservationParts {
   readonly parts: RegistryParts

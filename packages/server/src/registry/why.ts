@@ -4,9 +4,9 @@
  */
 import type { CertificateRow, DeviceRow, EventRow } from '../ports.ts'
 import type { RegistryParts } from './context.ts'
+import { stateRefusal } from './lifecycle.ts'
 import type { LookUp } from './lookUp.ts'
 import { remedyOf } from './remedies.ts'
-import { stateRefusal } from './lifecycle.ts'
 
 const eventsRead = 500
 const shownMax = 10

@@ -4,8 +4,8 @@
  */
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import type { Milliseconds } from '@countersign/core/ports'
 import { AdapterError } from '@countersign/core/errors'
+import type { Milliseconds } from '@countersign/core/ports'
 import type { StoreErrorCode } from '../ports.ts'
 import { type Migration, migrationHash } from './migrations.ts'
 import { storeError } from './sqliteErrors.ts'

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import type { DeviceState } from '../../ports.ts'
+import { deviceStates } from '../contract.ts'
 import { certificateDocument, deviceDocument, invitationDocument, rfc3339 } from './documents.ts'
 import { parameterError, revocationReason, type Table, text, time } from './operation.ts'
 import { deviceUrl, serverAnchor } from './serverFacts.ts'
@@ -12,15 +13,7 @@ import { deviceUrl, serverAnchor } from './serverFacts.ts'
 const listRowsMax = 1000
 const inviteCountMax = 1_000_000
 
-const state: z.ZodType<DeviceState> = z.enum([
-  'manufactured',
-  'personalized',
-  'enrolled',
-  'active',
-  'suspended',
-  'revoked',
-  'retired',
-])
+const state: z.ZodType<DeviceState> = z.enum(deviceStates)
 
 const id = z.strictObject({ id: text })
 

@@ -3,7 +3,7 @@ import type { RevocationReason, Role } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { z } from 'zod'
 import type { Services } from '../../compose/services.ts'
-import type { OperationName, ParamsOf, ResultOf } from '../contract.ts'
+import { type OperationName, type ParamsOf, type ResultOf, revocationReasons } from '../contract.ts'
 
 export interface Operation<N extends OperationName> {
   readonly params: z.ZodType<ParamsOf<N>>
@@ -22,20 +22,7 @@ export const file: z.ZodType<string> = z.string().min(1).max(fileLengthMax)
 export const noParams: z.ZodType<Record<string, never>> = z.strictObject({})
 export const time: z.ZodType<number> = z.number().int().min(0).max(253_402_300_799_000)
 export const role: z.ZodType<Role> = z.enum(['maker', 'owner', 'server', 'operator'])
-/**
- * CRLReason (RFC 5280 §5.3.1) without certificateHold and removeFromCRL: suspension is the
- * registry's, not the CRL's.
- */
-export const revocationReason: z.ZodType<RevocationReason> = z.enum([
-  'unspecified',
-  'keyCompromise',
-  'cACompromise',
-  'affiliationChanged',
-  'superseded',
-  'cessationOfOperation',
-  'privilegeWithdrawn',
-  'aACompromise',
-])
+export const revocationReason: z.ZodType<RevocationReason> = z.enum(revocationReasons)
 
 export function parameterError(
   where: string,
