@@ -31,7 +31,7 @@ function listenError(
   if (cause.code === 'EADDRINUSE')
     return new AdapterError(
       'ERR_PORT_TAKEN',
-      `${where}: another program listens there`,
+      'another program listens there',
       {},
       {
         where,
@@ -41,7 +41,7 @@ function listenError(
     )
   return new AdapterError(
     'ERR_LISTEN',
-    `${where}: ${cause.message}`,
+    `the door cannot be opened there (${cause.code ?? cause.message})`,
     {},
     {
       where,

@@ -2,15 +2,18 @@
  * `doctor`: looks at a data folder, its keys, its certificates, the clock, the ports and the disk,
  * and says for each what to do. Looks only: what it opens it closes as it was.
  */
+import { existsSync } from 'node:fs'
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isCountersignError } from '@countersign/core/errors'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
-import { type Config, doorNames, readConfig } from '../config.ts'
+import { rootKeyFile } from '../authority/vault.ts'
+import { type Config, configFile, doorNames, readConfig } from '../config.ts'
 import type { CaDocument, House, HouseDocument } from '../control/contract.ts'
 import { readMark } from '../store/folder.ts'
 import { type Check, fail, ok, warn } from './check.ts'
 import { judgeClock } from './clockCheck.ts'
+import { devPassphraseFile, keysFolder } from './layout.ts'
 import { checkKeys, checkPort } from './probes.ts'
 import { reachHouse } from './reach.ts'
 import { machineClock } from './world.ts'
@@ -39,13 +42,10 @@ const diskFailBytes = 64 * 1024 ** 2
 
 export async function examine(dir: string, options: DoctorOptions = {}): Promise<DoctorReport> {
   const checks: Check[] = [ok('node', `Node ${process.versions.node}`)]
-  const config = await collect(checks, 'configuration', async () => {
-    const read = await readConfig(dir)
-    checks.push(ok('configuration', 'is valid'))
-    return read
-  })
   const mark = await collect(checks, 'data folder', async () => await checkFolder(dir, checks))
+  let config: Config | undefined
   if (mark !== undefined) {
+    config = await collect(checks, 'configuration', async () => await checkConfig(dir, checks))
     await collect(checks, 'disk', async () => void checks.push(await checkDisk(dir)))
     const house = await collect(checks, 'store', async () => await openForLooking(dir))
     if (house !== undefined) {
@@ -77,7 +77,7 @@ async function collect<T>(
     const where = isCountersignError(error) && error.where !== undefined ? ` (${error.where})` : ''
     const message = error instanceof Error ? error.message : String(error)
     checks.push(
-      fail(name, message + where, hint ?? 'The message above is the operating system’s own.'),
+      fail(name, message + where, hint ?? "The message above is the operating system's own."),
     )
     return undefined
   }
@@ -88,35 +88,42 @@ async function checkFolder(dir: string, checks: Check[]): Promise<{ readonly dem
   await access(dir, constants.R_OK | constants.W_OK)
   checks.push(ok('data folder', dir))
   if (mark.demo) {
-    checks.push(
-      warn(
-        'purpose',
-        'made by the demo: its identities prove nothing',
-        'Use init for real devices.',
-      ),
-    )
+    const message = 'made by the demo: its identities prove nothing'
+    checks.push(warn('purpose', message, 'Use init for real devices.'))
   }
+  checks.push(await checkPermissions(dir), ...checkSecrets(dir))
+  return mark
+}
+
+async function checkPermissions(dir: string): Promise<Check> {
   const { mode } = await stat(dir)
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-    checks.push(
-      fail('permissions', 'others on this machine can look into the folder', `chmod 700 ${dir}`),
-    )
-  } else checks.push(ok('permissions', 'only its owner can look into the folder'))
-  if (await exists(join(dir, 'dev-passphrase'))) {
-    checks.push(
-      warn(
-        'passphrase',
-        'lies beside the data (init --dev)',
-        'For production make a folder without --dev.',
-      ),
-    )
+  if (process.platform === 'win32' || (mode & 0o077) === 0) {
+    return ok('permissions', 'only its owner can look into the folder')
   }
-  if (await exists(join(dir, 'keys', 'root.key'))) {
+  return fail('permissions', 'others on this machine can look into the folder', `chmod 700 ${dir}`)
+}
+
+/** What opens the keys, or outranks them, is better kept elsewhere. */
+function checkSecrets(dir: string): readonly Check[] {
+  const checks: Check[] = []
+  if (existsSync(join(dir, devPassphraseFile))) {
+    const remedy = 'For production make a folder without --dev.'
+    checks.push(warn('passphrase', 'lies beside the data (init --dev)', remedy))
+  }
+  if (existsSync(join(dir, keysFolder, rootKeyFile))) {
     const remedy =
       'Move keys/root.key to a safe place; "ca rollover --root-key" takes it from there.'
     checks.push(warn('root key', 'lies in the folder although only a rollover needs it', remedy))
   } else checks.push(ok('root key', 'is not in the folder'))
-  return mark
+  return checks
+}
+
+async function checkConfig(dir: string, checks: Check[]): Promise<Config> {
+  const config = await readConfig(dir)
+  const isThere = existsSync(join(dir, configFile))
+  const message = isThere ? 'is valid' : `no ${configFile}: every key has its default`
+  checks.push(ok('configuration', message))
+  return config
 }
 
 async function openForLooking(dir: string): Promise<House> {
@@ -194,11 +201,4 @@ async function checkDisk(dir: string): Promise<Check> {
   const remedy = 'Free some space: messages are refused when the disk is full.'
   if (free < diskFailBytes) return fail('disk', message, remedy)
   return free < diskWarnBytes ? warn('disk', message, remedy) : ok('disk', message)
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  )
 }

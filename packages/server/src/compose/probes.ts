@@ -15,13 +15,14 @@ export async function checkKeys(dir: string, passphrase: string): Promise<Check>
 
 export async function checkPort(door: DoorName, address: Address): Promise<Check> {
   const server = createServer()
+  const at = `${address.host}:${address.port}`
   try {
     await listen(server, door, address)
-    return ok(`door ${door}`, `${address.host}:${address.port} is free`)
+    return ok(`door ${door}`, `${at} is free`)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     const hint = isCountersignError(error) ? error.hint : undefined
-    return fail(`door ${door}`, message, hint ?? 'Choose another address.')
+    return fail(`door ${door}`, `${at}: ${message}`, hint ?? 'Choose another address.')
   } finally {
     server.close()
   }
