@@ -86,7 +86,7 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
     close: async () => {
       const keys = await opened?.catch(() => undefined)
       await keys?.authority.close()
-      await registry.settled()
+      await registry.close()
       await store.close()
       folder.release()
     },

@@ -126,6 +126,28 @@ describe('opening a folder', () => {
     assert.equal(await codeOf(openHouse(dir, { passphrase })), 'ERR_FOLDER_LOCKED')
   })
 
+  it('closing it writes down how many refusals were only counted', async (t) => {
+    const dir = await found(t)
+    const house = await openHouse(dir, { passphrase, config: mergeConfig({}, free) })
+    for (let n = 0; n < 13; n++) {
+      const refusal = {
+        road: 'https',
+        code: 'ERR_TOKEN_UNKNOWN',
+        message: 'no such token',
+      } as const
+      house.registry.refused({ ...refusal, address: '192.0.2.1' })
+    }
+    await house.close()
+    const again = await opened(t, dir)
+    const events = await again.store.find('event', 'subject', 'house')
+    const dropped = events.filter(({ type }) => type === 'refusals.dropped')
+    // Ten of one address are written one by one.
+    assert.deepEqual(
+      dropped.map(({ data }) => (JSON.parse(data) as { count: number }).count),
+      [3],
+    )
+  })
+
   it('data of a newer version is refused and left alone', async (t) => {
     const dir = await found(t)
     const file = join(dir, 'store.db')
@@ -279,6 +301,11 @@ describe('doctor', () => {
   it('no folder is a failure with its remedy, not a crash', async () => {
     const report = await examine(join(path, 'nowhere'))
     assert.equal(report.ok, false)
+    assert.equal(report.config, null)
+    assert.equal(
+      report.checks.find(({ name }) => name === 'configuration'),
+      undefined,
+    )
     await mkdir(join(path, 'empty'))
     assert.equal((await examine(join(path, 'empty'))).ok, false)
   })
