@@ -130,7 +130,7 @@ export class Applications {
       {},
       {
         where: 'name',
-        hint: 'See `countersign application list`.',
+        hint: 'See "countersign application list".',
       },
     )
   }

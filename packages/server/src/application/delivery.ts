@@ -180,7 +180,7 @@ export class Delivery {
     })
     log.warn(
       { application: name },
-      'the webhook answered 410: paused until `application test` succeeds',
+      'the webhook answered 410: paused until "application test" succeeds',
     )
     return false
   }

@@ -181,7 +181,7 @@ class Enrolment {
     throw refuse(
       'ERR_EST_AUTHENTICATION',
       'a first enrolment needs the token of an invitation or the certificate of a maker',
-      'Ask the operator for `countersign identity invite`, and give its token: `curl -u token:<token>`.',
+      'Ask the operator for "countersign identity invite", and give its token: "curl -u token:<token>".',
     )
   }
 
@@ -190,7 +190,7 @@ class Enrolment {
     { user, password }: { readonly user: string; readonly password: string },
   ): Promise<EstResponse> {
     if (user !== 'token') {
-      throw refuse('ERR_EST_AUTHENTICATION', 'the user is not `token`', 'Give `token` as the user.')
+      throw refuse('ERR_EST_AUTHENTICATION', 'the user is not "token"', 'Give "token" as the user.')
     }
     const token = await this.#parts.desk.checkToken(password)
     const asked = this.#read(request)

@@ -90,7 +90,7 @@ export class Hierarchy {
         'this folder has no authority',
         {},
         {
-          hint: 'Make one with `countersign init`.',
+          hint: 'Make one with "countersign init".',
         },
       )
     }
@@ -139,7 +139,12 @@ export class Hierarchy {
     const old = this.active(role)
     const root = { ...decodeCa(this.#root.der), signer: softwareSigner(rootKey) }
     if (!Buffer.from(root.certificate.spki.der).equals(root.signer.spki)) {
-      throw new CallerError('ERR_ROOT_KEY', 'this key is not the key of the root', {})
+      throw new CallerError(
+        'ERR_ROOT_KEY',
+        'this key is not the key of the root',
+        {},
+        { hint: 'Give the root.key that "init" made with this folder.' },
+      )
     }
     const name = this.#nextName(role)
     const house = houseOf(root.certificate)

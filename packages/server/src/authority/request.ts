@@ -83,7 +83,7 @@ export function requireName(commonName: string | undefined): string {
   throw refuse(
     'ERR_CSR_SUBJECT',
     `the subject has no common name of 1 to ${commonNameLengthMax} characters`,
-    { where: 'subject', hint: 'Name the holder in the subject: `-subj "/CN=alice"`.' },
+    { where: 'subject', hint: 'Name the holder in the subject: -subj "/CN=alice".' },
   )
 }
 
@@ -108,7 +108,7 @@ function parse(der: Uint8Array): CertificateRequest {
     if (!(cause instanceof PeerError)) throw cause
     throw refuse('ERR_CSR_MALFORMED', `not a certification request: ${cause.message}`, {
       ...(cause.where === undefined ? {} : { where: cause.where }),
-      hint: 'Send one PKCS#10 request in DER, as `openssl req -new -outform DER` writes it.',
+      hint: 'Send one PKCS#10 request in DER, as "openssl req -new -outform DER" writes it.',
       cause,
     })
   }
@@ -151,7 +151,7 @@ function requireScheme(request: CertificateRequest): void {
   if (!isEd25519 && scheme?.kind === 'ecdsa' && scheme.hash !== 'sha1') return
   throw refuse('ERR_CSR_ALGORITHM', `signed with ${request.signatureOid}, which is not accepted`, {
     where: 'signatureAlgorithm',
-    hint: 'Sign the request with ecdsa-with-SHA256 (`openssl req -sha256`), or with Ed25519.',
+    hint: 'Sign the request with ecdsa-with-SHA256 ("openssl req -sha256"), or with Ed25519.',
   })
 }
 
@@ -218,7 +218,7 @@ const printableStringTag = 0x13
 function subjectSerial(request: CertificateRequest): string {
   const found = request.subject.rdns.flat().filter((one) => one.type === attributeOid.serialNumber)
   const [first] = found
-  const hint = 'Name the device in the subject: `-subj "/serialNumber=SN-0001"`.'
+  const hint = 'Name the device in the subject: -subj "/serialNumber=SN-0001".'
   if (first === undefined || found.length > 1) {
     const count = first === undefined ? 'no' : 'more than one'
     throw refuse('ERR_CSR_SUBJECT', `the subject has ${count} serialNumber`, {
@@ -294,7 +294,7 @@ function macAddress(name: GeneralName): readonly Uint8Array[] {
 function badName(message: string): PeerError<RequestErrorCode> {
   return refuse('ERR_CSR_NAME', message, {
     where: 'subjectAltName',
-    hint: 'Name the device by a MACAddress otherName or `URI:urn:dev:mac:<eui64>`, or leave subjectAltName out.',
+    hint: 'Name the device by a MACAddress otherName or "URI:urn:dev:mac:<eui64>", or leave subjectAltName out.',
   })
 }
 

@@ -61,7 +61,7 @@ export class Anchors {
         'ERR_ANCHOR_NOT_A_CA',
         'the certificate is not one of a CA',
         fingerprint,
-        'Give the certificate of the maker’s issuing CA.',
+        "Give the certificate of the maker's issuing CA.",
       )
     await this.refuseOwn(certificate, fingerprint)
     if (
@@ -126,14 +126,14 @@ export class Anchors {
         'ERR_ANCHOR_UNKNOWN',
         'there is no such anchor',
         fingerprint,
-        'See `countersign ca anchor list`.',
+        'See "countersign ca anchor list".',
       )
     if (row.origin === 'house')
       throw anchorError(
         'ERR_ANCHOR_HOUSE',
-        'the house’s own anchors stay',
+        "the house's own anchors stay",
         fingerprint,
-        'Replace an issuing CA with `countersign ca rollover`.',
+        'Replace an issuing CA with "countersign ca rollover".',
       )
     await commit(
       this.parts,

@@ -102,7 +102,7 @@ export class Invitations {
           'ERR_INVITATION_UNKNOWN',
           `there is no invitation ${id}`,
           {},
-          { where: id, hint: 'See `countersign identity invitations` for their ids.' },
+          { where: id, hint: 'See "countersign identity invitations" for their ids.' },
         )
       const { product, count, used } = row
       const data = { product, count, used }

@@ -49,7 +49,7 @@ async function foreignDevice(
 ): Promise<MakerStanding> {
   const serial = serialNumberOf(peer.leaf.subject)
   if (serial === undefined)
-    throw refusal('ERR_SERIAL_PATTERN', 'the maker’s certificate names no serialNumber')
+    throw refusal('ERR_SERIAL_PATTERN', "the maker's certificate names no serialNumber")
   const product = peer.anchor.scope.product ?? defaultProduct
   const rows = await parts.store.find('device', 'serial', serial)
   const device = rows.find((row) => row.product === product)

@@ -188,6 +188,6 @@ export class Moves {
  * An operator has mistyped; the remedy of this code is for a device that shows what nobody knows.
  */
 function noCertificate(message: string, serial: string): CallerError<RegistryErrorCode> {
-  const hint = 'Give the serial number in hex, as `countersign identity show` lists it.'
+  const hint = 'Give the serial number in hex, as "countersign identity show" lists it.'
   return new CallerError('ERR_CERT_UNKNOWN', message, {}, { where: serial, hint })
 }

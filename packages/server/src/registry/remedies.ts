@@ -6,48 +6,48 @@ import type { ChainErrorCode } from '@countersign/core/credential'
 import type { RegistryErrorCode } from '../ports.ts'
 
 const remedies: Readonly<Record<RegistryErrorCode | ChainErrorCode, string>> = {
-  ERR_DEVICE_UNKNOWN: 'Enrol the device: `countersign identity invite` makes a token for it.',
+  ERR_DEVICE_UNKNOWN: 'Enrol the device: "countersign identity invite" makes a token for it.',
   ERR_DEVICE_SUSPENDED:
-    'Let it in again with `countersign identity resume`, if the reason is gone.',
+    'Let it in again with "countersign identity resume", if the reason is gone.',
   ERR_DEVICE_REVOKED: 'Revocation is final: a repaired device enrols as a new one, with a new key.',
   ERR_DEVICE_RETIRED: 'Retirement is final: a device that comes back enrols as a new one.',
-  ERR_DEVICE_STATE: 'Finish its enrolment first, or ask `countersign identity why`.',
+  ERR_DEVICE_STATE: 'Finish its enrolment first, or ask "countersign identity why".',
   ERR_DEVICE_EXISTS:
     'Renew the certificate of the device that exists instead of enrolling it again.',
   ERR_CERT_UNKNOWN:
     'It was issued after the backup this folder comes from, or by another house: enrol the device again.',
   ERR_CERT_REVOKED: 'Enrol the device with a new key; a revoked certificate never comes back.',
   ERR_CERT_SUPERSEDED: 'The device has a newer certificate: it must use that one, or enrol again.',
-  ERR_CA_ACTIVE: 'Let another one take over first with `countersign ca rollover`.',
+  ERR_CA_ACTIVE: 'Let another one take over first with "countersign ca rollover".',
   ERR_KEY_USED: 'Make a new key pair: one key belongs to one device.',
   ERR_ELEMENT_USED: 'This secure element belongs to another device; retire that one first.',
   ERR_RESERVATION_VOID:
     'Too much time passed between request and signature: send the request again.',
   ERR_EUI64_USED: 'Leave the EUI-64 out to get a free one, or retire the device that has it.',
   ERR_EUI64_INVALID: 'Give 16 hexadecimal digits of an individual address, not a group address.',
-  ERR_EUI64_EXHAUSTED: 'Give the product a new block with `countersign product set`.',
+  ERR_EUI64_EXHAUSTED: 'Give the product a new block with "countersign product set".',
   ERR_EUI64_OUTSIDE_BLOCK: "Leave the EUI-64 out, or extend the product's block.",
   ERR_SERIAL_USED: 'Use the serial number printed on the device, or retire the device that has it.',
   ERR_SERIAL_PATTERN:
-    "Correct the serial number, or the product's pattern with `countersign product set`.",
+    'Correct the serial number, or the pattern of the product with "countersign product set".',
   ERR_TOKEN_UNKNOWN: 'Check that the whole token was given, and to the server that made it.',
-  ERR_TOKEN_EXPIRED: 'Make a new one with `countersign identity invite`.',
+  ERR_TOKEN_EXPIRED: 'Make a new one with "countersign identity invite".',
   ERR_TOKEN_SPENT: 'Every enrolment this token pays for is used: make a new one.',
   ERR_TOKEN_PRODUCT: 'Use a token that was made for this product.',
   ERR_TOKEN_SERIAL: 'Use the token that was made for this serial number.',
-  ERR_PRODUCT_UNKNOWN: 'See `countersign product list`.',
-  ERR_PRODUCT_EXISTS: 'Change it with `countersign product set`.',
-  ERR_ROAD_NOT_ALLOWED: 'Let the product use this road with `countersign product set`.',
+  ERR_PRODUCT_UNKNOWN: 'See "countersign product list".',
+  ERR_PRODUCT_EXISTS: 'Change it with "countersign product set".',
+  ERR_ROAD_NOT_ALLOWED: 'Let the product use this road with "countersign product set".',
   ERR_CREDENTIAL_NOT_ALLOWED:
     'Enrol the device for the kind of certificate its product asks for, or change the product.',
   ERR_ASSURANCE_TOO_LOW:
-    'Use a device with a better secure element, or lower the product’s demand.',
+    "Use a device with a better secure element, or lower the product's demand.",
   ERR_CERT_MALFORMED: 'The device must send the certificate exactly as it was issued.',
   ERR_CERT_EXPIRED: 'Enrol the device again; let it renew before its certificate ends.',
   ERR_CERT_NOT_YET_VALID: 'Check the clock of this server.',
   ERR_CHAIN_EXPIRED: 'Renew the certificate that is named; check the clock of this server.',
   ERR_CHAIN_UNKNOWN_ISSUER:
-    'Enrol the device here, or add its maker with `countersign ca anchor add`.',
+    'Enrol the device here, or add its maker with "countersign ca anchor add".',
   ERR_CHAIN_SIGNATURE: 'The certificate was changed or is a forgery: examine the device.',
   ERR_CHAIN_ALGORITHM: 'Issue certificates with ECDSA P-256, P-384 or Ed25519.',
   ERR_CHAIN_NOT_A_CA: 'A leaf was used as a CA: examine the device.',
@@ -55,7 +55,7 @@ const remedies: Readonly<Record<RegistryErrorCode | ChainErrorCode, string>> = {
   ERR_CHAIN_KEY_USAGE: 'Issue the certificate that is named with the key usage it needs.',
   ERR_CHAIN_PURPOSE: 'Give the device a certificate made for clients.',
   ERR_CHAIN_ROLE: 'The certificate comes from the CA of another role: enrol the device.',
-  ERR_CHAIN_SCOPE: 'Widen the scope of the maker’s anchor, or examine the device.',
+  ERR_CHAIN_SCOPE: "Widen the scope of the maker's anchor, or examine the device.",
   ERR_CHAIN_NAME: 'The certificate names somebody else.',
   ERR_CHAIN_NAME_CONSTRAINTS: 'The CA may not issue for this name: correct the hierarchy.',
   ERR_CHAIN_CRITICAL_EXTENSION: 'Issue certificates without the extension that is named.',
@@ -68,5 +68,5 @@ const remedies: Readonly<Record<RegistryErrorCode | ChainErrorCode, string>> = {
 const known: ReadonlyMap<string, string> = new Map(Object.entries(remedies))
 
 export function remedyOf(code: string): string {
-  return known.get(code) ?? 'Ask `countersign identity why` and read the server’s log.'
+  return known.get(code) ?? 'Ask "countersign identity why" and read the log of the server.'
 }

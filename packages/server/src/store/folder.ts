@@ -89,7 +89,7 @@ export function readMark(dir: string): Mark {
       'ERR_FOLDER_MISSING',
       'there is no countersign data folder here',
       {},
-      { where: dir, hint: 'Make one with `countersign init`, or name it with --dir.' },
+      { where: dir, hint: 'Make one with "countersign init", or name it with --dir.' },
     )
   const mark = parseMark(readFileSync(file, 'utf8'))
   if (mark === undefined)

@@ -36,7 +36,10 @@ describe('a rollover', () => {
     await assert.rejects(rollover(outside), { code: 'ERR_PASSPHRASE' })
     const other = await makeHouse()
     const foreign = join(other.directory, 'keys', 'root.key')
-    await assert.rejects(rollover(foreign, passphrase), { code: 'ERR_ROOT_KEY' })
+    await assert.rejects(rollover(foreign, passphrase), {
+      code: 'ERR_ROOT_KEY',
+      hint: 'Give the root.key that "init" made with this folder.',
+    })
     await other.close()
     assert.equal(house.authority.cas().length, 5)
     await rollover(outside, passphrase)
