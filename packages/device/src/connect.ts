@@ -53,6 +53,8 @@ export interface ConnectionOptions {
 const patience: Patience = { handshakeMs: 10_000, answerMs: 30_000 }
 /** An EST answer with a chain is a few KiB; nothing else that we ask for is larger. */
 const answerBytesMax = 256 * 1024
+
+/** Connects at the first question, and again after a break. The caller closes it. */
 export function openConnection(options: ConnectionOptions): ServerConnection {
   const agent = new JudgingAgent(options)
   return {
@@ -230,6 +232,9 @@ function timeout(target: ServerTarget, what: string, ms: number): AdapterError<D
     'ERR_SERVER_TIMEOUT',
     `${what} did not come within ${ms / 1000} seconds`,
     {},
-    { where: target.url },
+    {
+      where: target.url,
+      hint: 'Check the network between; the server may be overloaded, or something else answers there.',
+    },
   )
 }

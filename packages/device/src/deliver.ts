@@ -3,12 +3,13 @@
  * stored it (202) or that it never will. One function turns an answer into what it means; the
  * caller decides about waiting.
  */
-import { AdapterError, PeerError } from '@countersign/core/errors'
+import { PeerError } from '@countersign/core/errors'
 import { parseRecord } from '@countersign/element/shapes'
 import type { Answer, ServerConnection } from './connect.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import type { Link } from './link.ts'
 import { type Problem, readProblem, retryAfterMs } from './problem.ts'
+import { Later } from './retry.ts'
 import type { Outbox, Reading } from './state/outbox.ts'
 import type { Listener } from './world.ts'
 
@@ -48,7 +49,12 @@ export async function drain(
       case 'refused':
         throw link.refusal(outcome.problem)
       case 'later':
-        throw new Later(outcome.problem, outcome.afterMs)
+        throw new Later(
+          'the server cannot take readings now',
+          outcome.problem,
+          outcome.afterMs,
+          'They are kept and sent again.',
+        )
     }
   }
 }
@@ -79,21 +85,6 @@ export function judgeAnswer(answer: Answer): Outcome {
     return { kind: 'later', problem, afterMs: retryAfterMs(answer) }
   }
   return { kind: 'rejected', problem }
-}
-
-/** The server asks to come again. */
-export class Later extends AdapterError<DeviceErrorCode> {
-  readonly afterMs: number | undefined
-
-  constructor(problem: Problem, afterMs: number | undefined) {
-    super(
-      'ERR_SERVER_ANSWER',
-      `the server cannot take readings now: ${problem.message}`,
-      { status: problem.status, code: problem.code },
-      { hint: 'They are kept and sent again.' },
-    )
-    this.afterMs = afterMs
-  }
 }
 
 export function rejected(

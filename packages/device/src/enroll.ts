@@ -8,13 +8,12 @@ import { fromHex } from '@countersign/core/codec'
 import { attributeOid, macAddressName } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { softwareUrl } from '@countersign/element/url'
-import { backoffMs, brokenBackoff } from './backoff.ts'
 import { type CertificateReport, describe } from './certificate.ts'
 import { systemWorld } from './compose.ts'
 import { openConnection } from './connect.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import { simpleEnroll } from './est.ts'
-import { isTransient } from './send.ts'
+import { persist } from './retry.ts'
 import { type DeviceState, openState } from './state/folder.ts'
 import type { Identity } from './state/identity.ts'
 import { parseTarget, type ServerTarget } from './target.ts'
@@ -69,7 +68,13 @@ export async function enroll(options: EnrollOptions): Promise<EnrollResult> {
   const state = await openState(options.state, world, { create: true, element: wanted.element })
   try {
     await begin(state, wanted)
-    const certificates = await attempt(state, target, options, world)
+    const { signal, listener } = options
+    const certificates = await persist(() => attempt(state, target, options, world), {
+      attemptsMax,
+      world,
+      listener,
+      signal,
+    })
     await state.save({ ...wanted, current: { slot: firstSlot, certificates } })
     return { ...describe(certificates), server: target.url, state: options.state }
   } finally {
@@ -111,35 +116,26 @@ function sameAttempt(found: Identity, wanted: Identity): boolean {
 async function attempt(
   state: DeviceState,
   target: ServerTarget,
-  { token, signal, listener }: EnrollOptions,
+  { token, signal }: EnrollOptions,
   world: World,
 ): Promise<string> {
   const { identity } = state
   if (identity === undefined) throw noToken()
-  for (let failures = 0; ; failures++) {
-    const connection = openConnection({ world, target, context: undefined })
-    const stop = (): void => connection.close()
-    signal?.addEventListener('abort', stop, { once: true })
-    try {
-      return await simpleEnroll(connection, {
-        operation: 'simpleenroll',
-        element: state.element,
-        slot: firstSlot,
-        subject: [{ type: attributeOid.serialNumber, value: identity.serial }],
-        altNames: identity.eui64 === undefined ? [] : [macAddressName(fromHex(identity.eui64))],
-        token,
-      })
-    } catch (error) {
-      const last = failures + 1 >= attemptsMax || signal?.aborted === true
-      if (last || !isTransient(error)) throw error
-      const retryInMs = backoffMs(failures, brokenBackoff, world.random)
-      const { code, message, hint } = error
-      listener?.({ event: 'unreachable', code, message, hint, retryInMs })
-      await world.wait(retryInMs, signal)
-    } finally {
-      signal?.removeEventListener('abort', stop)
-      connection.close()
-    }
+  const connection = openConnection({ world, target, context: undefined })
+  const stop = (): void => connection.close()
+  signal?.addEventListener('abort', stop, { once: true })
+  try {
+    return await simpleEnroll(connection, {
+      operation: 'simpleenroll',
+      element: state.element,
+      slot: firstSlot,
+      subject: [{ type: attributeOid.serialNumber, value: identity.serial }],
+      altNames: identity.eui64 === undefined ? [] : [macAddressName(fromHex(identity.eui64))],
+      token,
+    })
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    connection.close()
   }
 }
 

@@ -4,7 +4,6 @@
  * in the server comes from the connection; certificates that come along are carried, never
  * believed. `cacerts` creates no trust and is not asked.
  */
-
 import { fromBase64, hex, pem } from '@countersign/core/codec'
 import {
   attributeOid,
@@ -19,12 +18,13 @@ import {
   serialNumberOf,
 } from '@countersign/core/credential'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
+import type { Milliseconds } from '@countersign/core/ports'
 import type { SecureElement } from '@countersign/element/ports'
 import { elementSigner } from '@countersign/element/signer'
 import type { Answer, ServerConnection } from './connect.ts'
-import { Later } from './deliver.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import { type Problem, readProblem, retryAfterMs } from './problem.ts'
+import { Later } from './retry.ts'
 
 export interface EnrollRequest {
   readonly operation: 'simpleenroll' | 'simplereenroll'
@@ -125,7 +125,7 @@ function mismatch(why: string, cause: unknown): PeerError<DeviceErrorCode> {
 function problemOf(answer: Answer, request: EnrollRequest): Error {
   const problem = readProblem(answer)
   if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
-    return new Later(problem, retryAfterMs(answer))
+    return laterOf(problem, retryAfterMs(answer), request)
   }
   const details = { status: problem.status, code: problem.code }
   if (request.operation === 'simplereenroll') {
@@ -144,9 +144,22 @@ function problemOf(answer: Answer, request: EnrollRequest): Error {
   )
 }
 
+function laterOf(
+  problem: Problem,
+  afterMs: Milliseconds | undefined,
+  { operation }: EnrollRequest,
+): Later {
+  const what =
+    operation === 'simpleenroll'
+      ? 'the server cannot enrol this device now'
+      : 'the server cannot renew the certificate now'
+  const when = afterMs === undefined ? 'later' : `in ${Math.ceil(afterMs / 1000)} seconds`
+  return new Later(what, problem, afterMs, problem.hint ?? `Try again ${when}; the key is kept.`)
+}
+
 function enrollHint(problem: Problem): string {
   if (problem.status === 401) {
-    return 'the token is wrong, expired or used up: ask for a new one ("countersign identity invite")'
+    return 'The token is wrong, expired or used up: ask for a new one ("countersign identity invite").'
   }
-  return 'compare --serial and --eui64 with what the invitation allows'
+  return 'Compare --serial and --eui64 with what the invitation allows.'
 }

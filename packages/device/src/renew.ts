@@ -5,10 +5,11 @@
  */
 import { type CertificateReport, describe, leafOf } from './certificate.ts'
 import { systemWorld } from './compose.ts'
-import { judgeAnswer, Later } from './deliver.ts'
+import { judgeAnswer } from './deliver.ts'
 import { simpleEnroll } from './est.ts'
 import { Link } from './link.ts'
 import { readProblem } from './problem.ts'
+import { Later } from './retry.ts'
 import { type DeviceState, openState, requireEnrolled } from './state/folder.ts'
 import type { Listener, World } from './world.ts'
 
@@ -90,7 +91,14 @@ async function proveItWorks(
     const answer = await connection.ask({ method: 'GET', path: '/.well-known/est/cacerts' })
     if (answer.status === 200) return
     const outcome = judgeAnswer(answer)
-    if (outcome.kind === 'later') throw new Later(outcome.problem, outcome.afterMs)
+    if (outcome.kind === 'later') {
+      throw new Later(
+        'the server cannot admit this device with its new certificate now',
+        outcome.problem,
+        outcome.afterMs,
+        'The present certificate stays in use; the renewal goes on where it was.',
+      )
+    }
     // A new certificate that is not let in is worth nothing: the next renewal starts afresh.
     const { identity } = requireEnrolled(state.folder, state.identity)
     await state.save({ ...identity, pending: undefined })

@@ -2,10 +2,10 @@
  * `device send`: one reading, kept first, then delivered together with whatever waited before it.
  */
 import { AdapterError, PeerError } from '@countersign/core/errors'
-import { backoffMs, brokenBackoff } from './backoff.ts'
 import { systemWorld } from './compose.ts'
-import { drain, Later, rejected } from './deliver.ts'
+import { drain, rejected } from './deliver.ts'
 import { Link } from './link.ts'
+import { isTransient, persist } from './retry.ts'
 import { type Sample, sampleBytesMax, tooLarge } from './source.ts'
 import { openState, requireEnrolled } from './state/folder.ts'
 import { requireTopic } from './topic.ts'
@@ -53,37 +53,14 @@ export async function send(options: SendOptions): Promise<SendResult> {
     const number = await state.counter.next()
     const dropped = await state.outbox.add({ number, topic, ...sample })
     if (dropped.length > 0) listener({ event: 'dropped', numbers: dropped })
-    await drainPatiently(link, state.outbox, listener, world).catch((error: unknown) => {
+    const patience = { attemptsMax, world, listener, signal: undefined }
+    await persist(() => drain(link, state.outbox, listener), patience).catch((error: unknown) => {
       throw withKept(error, number)
     })
     return resultOf(events, number, topic)
   } finally {
     link.close()
     await state.close()
-  }
-}
-
-async function drainPatiently(
-  link: Link,
-  outbox: Parameters<typeof drain>[1],
-  listener: Listener,
-  world: World,
-): Promise<void> {
-  for (let failures = 0; ; failures++) {
-    try {
-      await drain(link, outbox, listener)
-      return
-    } catch (error) {
-      if (!isTransient(error) || failures + 1 >= attemptsMax) throw error
-      const own = backoffMs(failures, brokenBackoff, world.random)
-      const asked = error instanceof Later ? (error.afterMs ?? 0) : 0
-      // A long "come again" is for `run`; a command that waits for minutes looks dead.
-      if (asked > brokenBackoff.maxMs / 2) throw error
-      const retryInMs = Math.max(own, asked)
-      const { code, message, hint } = error
-      listener({ event: 'unreachable', code, message, hint, retryInMs })
-      await world.wait(retryInMs)
-    }
   }
 }
 
@@ -101,13 +78,6 @@ function withKept(error: unknown, number: number): unknown {
   return refused
     ? new PeerError(code, message, details, about)
     : new AdapterError(code, message, details, about)
-}
-
-/** A broken way or a server that asks to come again; everything else would only repeat. */
-export function isTransient(error: unknown): error is AdapterError {
-  if (!(error instanceof AdapterError)) return false
-  const codes = ['ERR_SERVER_UNREACHABLE', 'ERR_SERVER_TIMEOUT', 'ERR_SERVER_ANSWER']
-  return codes.includes(error.code)
 }
 
 function resultOf(events: readonly DeviceEvent[], number: number, topic: string): SendResult {

@@ -18,8 +18,8 @@ import {
 import { elementSigner } from '@countersign/element/signer'
 import { openSoftwareElement } from '@countersign/element/software'
 import type { Answer, Question } from '../src/connect.ts'
-import { Later } from '../src/deliver.ts'
 import { type EnrollRequest, simpleEnroll } from '../src/est.ts'
+import { Later } from '../src/retry.ts'
 
 /**
  * What a device does with the answers of a server that it trusts, and that is wrong all the same.
@@ -160,8 +160,17 @@ test('a refusal says what the server said, and a full server is asked again', as
   const refusing = answering(403, '')
   await assert.rejects(simpleEnroll(refusing, renewal), { code: 'ERR_RENEW_REFUSED' })
   assert.equal(refusing.asked[0]?.headers?.['authorization'], undefined)
-  await assert.rejects(
-    simpleEnroll(answering(503, '', { 'retry-after': '3' }), request),
-    (error) => error instanceof Later && error.afterMs === 3000,
-  )
+  const full = (): ReturnType<typeof answering> => answering(503, '', { 'retry-after': '3' })
+  for (const [asked, message] of [
+    [request, /cannot enrol this device now/],
+    [renewal, /cannot renew the certificate now/],
+  ] as const) {
+    await assert.rejects(simpleEnroll(full(), asked), (error) => {
+      assert.ok(error instanceof Later)
+      assert.equal(error.afterMs, 3000)
+      assert.match(error.message, message)
+      assert.match(error.hint ?? '', /in 3 seconds/)
+      return true
+    })
+  }
 })
