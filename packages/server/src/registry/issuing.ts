@@ -13,7 +13,7 @@ import {
   unchanged,
   untilSettled,
 } from './context.ts'
-import { isLegal, moved, stateRefusal } from './lifecycle.ts'
+import { isLegal, moved, requireEnrollable } from './lifecycle.ts'
 
 const x5tDigits = 16
 const voidPage = 500
@@ -101,8 +101,7 @@ export class Issuing {
     device: DeviceRow,
     row: CertificateRow,
   ): { conditions: NonNullable<Change['conditions']>; writes: Write[]; messages: MessageDraft[] } {
-    const refused = device.state === 'manufactured' ? undefined : stateRefusal(device)
-    if (refused !== undefined) throw refused
+    requireEnrollable(device)
     const move = row.profile === 'idevid' ? 'personalize' : 'enroll'
     const moves = isLegal(device.state, move)
     const after = moves

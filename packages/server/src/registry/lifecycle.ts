@@ -144,6 +144,15 @@ export function stateRefusal(device: DeviceRow): PeerError<RegistryErrorCode> | 
   )
 }
 
+/**
+ * Throws for a device that may get no certificate. One that is only reserved may: that is how it
+ * comes to be.
+ */
+export function requireEnrollable(device: DeviceRow): void {
+  const refused = device.state === 'manufactured' ? undefined : stateRefusal(device)
+  if (refused !== undefined) throw refused
+}
+
 const refusedStates: Readonly<Partial<Record<DeviceState, RegistryErrorCode>>> = {
   manufactured: 'ERR_DEVICE_STATE',
   suspended: 'ERR_DEVICE_SUSPENDED',

@@ -6,7 +6,7 @@ import { serialNumberOf, type VerifiedPeer } from '@countersign/core/credential'
 import type { Assurance, DeviceRow } from '../ports.ts'
 import { checkCertificate } from './admission.ts'
 import { type RegistryParts, refusal } from './context.ts'
-import { stateRefusal } from './lifecycle.ts'
+import { requireEnrollable } from './lifecycle.ts'
 import { defaultProduct } from './products.ts'
 
 export type MakerStanding =
@@ -39,7 +39,7 @@ async function ownDevice(parts: RegistryParts, { fingerprint }: VerifiedPeer): P
   const device = await parts.store.get('device', row.device)
   if (device === undefined)
     throw refusal('ERR_DEVICE_UNKNOWN', 'its device is gone', { fingerprint })
-  return living(device)
+  return enrollable(device)
 }
 
 async function foreignDevice(
@@ -58,7 +58,7 @@ async function foreignDevice(
   // The same maker's certificate enrols its device again; another one with the same serial number
   // does not.
   if (certificates.some(({ request }) => request === makerRequest(peer.fingerprint)))
-    return { kind: 'device', device: living(device), assuranceMax }
+    return { kind: 'device', device: enrollable(device), assuranceMax }
   throw refusal('ERR_SERIAL_USED', `serial number ${serial} has a device already`, {
     serial,
     product,
@@ -70,8 +70,7 @@ export function makerRequest(fingerprint: string): string {
   return `maker:${fingerprint}`
 }
 
-function living(device: DeviceRow): DeviceRow {
-  const refused = device.state === 'manufactured' ? undefined : stateRefusal(device)
-  if (refused !== undefined) throw refused
+function enrollable(device: DeviceRow): DeviceRow {
+  requireEnrollable(device)
   return device
 }

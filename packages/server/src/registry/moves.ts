@@ -22,7 +22,7 @@ import {
   unchanged,
   untilSettled,
 } from './context.ts'
-import { lifecycle, type Move, type MoveActor, moved } from './lifecycle.ts'
+import { lifecycle, type Move, moved } from './lifecycle.ts'
 
 /** A device has a few certificates, or something is wrong with it. */
 const certificatesPage = 1_000
@@ -36,20 +36,20 @@ export class Moves {
     this.parts = parts
   }
 
-  suspend(id: string, reason: string, by: MoveActor = 'operator'): Promise<DeviceRow> {
-    return this.move(id, 'suspend', by, reason)
+  suspend(id: string, reason: string): Promise<DeviceRow> {
+    return this.move(id, 'suspend', reason)
   }
 
   resume(id: string): Promise<DeviceRow> {
-    return this.move(id, 'resume', 'operator', null)
+    return this.move(id, 'resume', null)
   }
 
   revoke(id: string, reason: RevocationReason): Promise<DeviceRow> {
-    return this.move(id, 'revoke', 'operator', reason, reason)
+    return this.move(id, 'revoke', reason, reason)
   }
 
   retire(id: string): Promise<DeviceRow> {
-    return this.move(id, 'retire', 'operator', null, 'cessationOfOperation')
+    return this.move(id, 'retire', null, 'cessationOfOperation')
   }
 
   /** One certificate; its device lives on with its others. Idempotent. */
@@ -111,17 +111,16 @@ export class Moves {
   private move(
     id: string,
     move: Move,
-    by: MoveActor,
     reason: string | null,
     revocation: RevocationReason = 'unspecified',
   ): Promise<DeviceRow> {
     return untilSettled(async () => {
       const device = await this.parts.store.get('device', id)
       if (device === undefined) throw misuse('ERR_DEVICE_UNKNOWN', `there is no device ${id}`, id)
-      const after = moved(device, move, by, reason)
+      const after = moved(device, move, 'operator', reason)
       const ended = lifecycle[move].certificates === 'revoke' ? await this.liveOf(id) : []
       const { state, resumeState, version } = after
-      const event = auditEvent(this.parts, `device.${state}`, id, by, {
+      const event = auditEvent(this.parts, `device.${state}`, id, 'operator', {
         move,
         from: device.state,
         to: state,

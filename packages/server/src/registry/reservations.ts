@@ -21,7 +21,7 @@ import { type Addresses, insideBlock, isIndividual } from './addresses.ts'
 import type { RegistryCache } from './cache.ts'
 import { conflictOf, type RegistryParts, refusal, untilSettled } from './context.ts'
 import type { Invitations } from './invitations.ts'
-import { stateRefusal } from './lifecycle.ts'
+import { requireEnrollable } from './lifecycle.ts'
 import {
   type ElementClaim,
   elementWrites,
@@ -176,8 +176,7 @@ export class Reservations {
   ): Promise<Reservation> {
     const device = await this.parts.store.get('device', target.id)
     if (device === undefined) throw refusal('ERR_DEVICE_UNKNOWN', `there is no device ${target.id}`)
-    const refused = device.state === 'manufactured' ? undefined : stateRefusal(device)
-    if (refused !== undefined) throw refused
+    requireEnrollable(device)
     const key = this.rows.key(request, device.id, target.origin, target.element)
     const known = await this.parts.store.get('key', key.spkiHash)
     if (known !== undefined && known.holder !== device.id) throw keyUsed(key.spkiHash)
@@ -232,8 +231,7 @@ export class Reservations {
     spkiHash: string,
     device: DeviceRow,
   ): Promise<Reservation> {
-    const refused = device.state === 'manufactured' ? undefined : stateRefusal(device)
-    if (refused !== undefined) throw refused
+    requireEnrollable(device)
     const row = await this.earlier(request, spkiHash, device.id)
     if (row === undefined) throw keyUsed(spkiHash)
     switch (row.status) {
