@@ -51,11 +51,6 @@ export class Terminal {
     if (text !== '') this.#stdout.write(text.endsWith('\n') ? text : `${text}\n`)
   }
 
-  /** Bytes of a file that was asked for on stdout. */
-  raw(bytes: string | Uint8Array): void {
-    this.#stdout.write(bytes)
-  }
-
   /**
    * Words for the person at the terminal. Silent under `--json`, where only failures and warnings
    * speak.

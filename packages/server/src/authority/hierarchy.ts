@@ -21,7 +21,7 @@ import {
 } from './founding.ts'
 import { profileTemplate } from './profiles.ts'
 import type { Template } from './template.ts'
-import { type Vault } from './vault.ts'
+import type { Vault } from './vault.ts'
 
 export interface HierarchyOptions {
   readonly store: Store
@@ -117,20 +117,6 @@ export class Hierarchy {
     const ca = this.issuing().find((one) => one.row.role === role && one.row.status === 'active')
     if (ca !== undefined) return ca
     throw new InvariantError('ERR_CA_UNKNOWN', `no CA is active for the role ${role}`)
-  }
-
-  byName(name: string): HouseCa {
-    const ca = this.#cas.get(name)
-    if (ca !== undefined) return ca
-    const names = [...this.#cas.keys()].join(', ')
-    throw new CallerError(
-      'ERR_CA_UNKNOWN',
-      `there is no CA ${name}`,
-      { name },
-      {
-        hint: `The CAs are ${names}.`,
-      },
-    )
   }
 
   /** A new CA takes over a role; the old one is retired. Needs the root's key. */

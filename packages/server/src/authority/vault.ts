@@ -38,8 +38,6 @@ export interface VaultOptions {
   /** Folder of the key files; made with mode 0700. */
   readonly directory: string
   readonly passphrase: string
-  /** Wrap of the root's file; the folder's passphrase when absent. */
-  readonly rootPassphrase?: string
   /** Cheaper only in tests. */
   readonly cost?: ScryptCost
 }

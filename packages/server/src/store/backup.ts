@@ -41,17 +41,10 @@ interface Source {
  */
 const turns = new Map<string, Promise<unknown>>()
 
-/**
- * Throws CallerError ERR_BACKUP_EXISTS, AdapterError ERR_STORE_FULL. `leaveOut`: names below the
- * folder, files or folders.
- */
-export async function backupFolder(
-  house: Source,
-  target: string,
-  leaveOut: readonly string[] = [],
-): Promise<BackupResult> {
+/** Throws CallerError ERR_BACKUP_EXISTS or ERR_BACKUP_NAME, AdapterError ERR_STORE_FULL. */
+export async function backupFolder(house: Source, target: string): Promise<BackupResult> {
   const before = turns.get(house.path) ?? Promise.resolve()
-  const made = before.then(() => makeBackup(house, target, leaveOut))
+  const made = before.then(() => makeBackup(house, target))
   // Whoever asked for it hears of a failure; the next one only waits.
   const turn = made.then(ignore, ignore)
   turns.set(house.path, turn)
@@ -66,11 +59,7 @@ function ignore(): void {
   // The result is the caller's.
 }
 
-async function makeBackup(
-  house: Source,
-  target: string,
-  leaveOut: readonly string[],
-): Promise<BackupResult> {
+async function makeBackup(house: Source, target: string): Promise<BackupResult> {
   const file = resolve(target)
   if (existsSync(file)) throw targetExists(file)
   const part = `${file}.${randomBytes(6).toString('hex')}.part`
@@ -81,7 +70,7 @@ async function makeBackup(
     const archive = await open(part, 'wx', 0o600)
     let result: Omit<BackupResult, 'file'>
     try {
-      result = await writeArchive(archive, house, copy, leaveOut)
+      result = await writeArchive(archive, house, copy)
       await archive.sync()
     } finally {
       await archive.close()
@@ -100,7 +89,6 @@ async function writeArchive(
   archive: FileHandle,
   house: Source,
   copy: string,
-  leaveOut: readonly string[],
 ): Promise<Omit<BackupResult, 'file'>> {
   const madeAt = house.clock.now()
   const members: Manifest['members'][number][] = []
@@ -126,8 +114,7 @@ async function writeArchive(
     }
   }
   await add(databaseFile, copy)
-  for (const name of await filesBelow(house.path, '', leaveOut))
-    await add(name, join(house.path, name))
+  for (const name of await filesBelow(house.path, '')) await add(name, join(house.path, name))
   const manifest: Manifest = { backup: backupVersion, madeAt, members }
   const text = new TextEncoder().encode(`${JSON.stringify(manifest, null, 1)}\n`)
   await put(tarHeader({ name: manifestName, size: text.length }, madeAt))
@@ -141,17 +128,13 @@ async function writeArchive(
  * Everything but the database (copied on its own), its side files, the owner's lock, and what is no
  * regular file (the control socket).
  */
-async function filesBelow(
-  root: string,
-  below: string,
-  leaveOut: readonly string[],
-): Promise<string[]> {
+async function filesBelow(root: string, below: string): Promise<string[]> {
   const names: string[] = []
   for (const entry of await readdir(join(root, below), { withFileTypes: true })) {
     const name = below === '' ? entry.name : `${below}/${entry.name}`
     const ours = name.startsWith(databaseFile) || name.startsWith(lockFile) || name === ownerFile
-    if (ours || leaveOut.includes(name)) continue
-    if (entry.isDirectory()) names.push(...(await filesBelow(root, name, leaveOut)))
+    if (ours) continue
+    if (entry.isDirectory()) names.push(...(await filesBelow(root, name)))
     else if (entry.isFile()) names.push(checkedName(name))
   }
   return names.toSorted()
