@@ -5,9 +5,17 @@
  */
 import { createHash, type KeyObject } from 'node:crypto'
 import { CallerError, isCountersignError } from '@countersign/core/errors'
-import type { Clock, Random } from '@countersign/core/ports'
+import type { Clock, Milliseconds, Random } from '@countersign/core/ports'
 import { cloudEvent, houseSource, jsonData } from '../cloudEvent.ts'
-import type { ApplicationRow, DeadLetterRow, Notices, Sealer, Store, Timers } from '../ports.ts'
+import type {
+  ApplicationRow,
+  DeadLetterRow,
+  EventDraft,
+  Notices,
+  Sealer,
+  Store,
+  Timers,
+} from '../ports.ts'
 import { webhookId } from './delivery.ts'
 import { type ApplicationLimits, applicationLimits } from './limits.ts'
 import { Webhook, webhookKey } from './webhook.ts'
@@ -317,11 +325,11 @@ function hashToken(token: string): string {
 }
 
 function audit(
-  time: number,
+  time: Milliseconds,
   type: string,
   subject: string,
   data: Readonly<Record<string, unknown>>,
-): { time: number; type: string; subject: string; actor: string; data: string } {
+): EventDraft {
   return { time, type, subject, actor: 'operator', data: JSON.stringify(data) }
 }
 

@@ -5,6 +5,7 @@
  */
 import { type Anchor, type Judge, parseCertificate } from '@countersign/core/credential'
 import type { AnchorRow, Log, Notice, Notices } from '../ports.ts'
+import { factsOf } from './facts.ts'
 
 export interface AnchorKeeperParts {
   readonly judge: Judge
@@ -30,7 +31,7 @@ async function renew(parts: AnchorKeeperParts, notice: Notice): Promise<void> {
     // Whom we may believe is not known: nobody, until it is.
     parts.judge.setAnchors([])
     parts.log.error(
-      { cause: error instanceof Error ? error.message : String(error) },
+      factsOf(error),
       'the anchors could not be read: every device is refused until serve is started again',
     )
   }

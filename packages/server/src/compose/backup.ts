@@ -2,10 +2,11 @@
  * Backup and restore of a whole folder. The packing is the store's; both leave an entry in the
  * audit log of the house.
  */
-import { access } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { InvariantError } from '@countersign/core/errors'
 import { openHouse } from '../compose.ts'
+import type { EventDraft } from '../ports.ts'
 import { backupFolder } from '../store/backup.ts'
 import { restoreFolder } from '../store/restore.ts'
 import { devPassphraseFile } from './layout.ts'
@@ -32,10 +33,7 @@ export async function backupHouse(house: Services, file: string): Promise<Backed
   await house.store.apply({ events: [audit(house, 'house.backup', { file: basename(file) })] })
   const path = house.dir
   const { bytes } = await backupFolder({ path, store: house.store, clock: house.clock }, file)
-  const passphraseInside = await access(join(path, devPassphraseFile)).then(
-    () => true,
-    () => false,
-  )
+  const passphraseInside = existsSync(join(path, devPassphraseFile))
   return { file, bytes, passphraseInside }
 }
 
@@ -55,20 +53,9 @@ function audit(
   { clock }: Services,
   type: string,
   data: Readonly<Record<string, string>>,
-): {
-  readonly time: number
-  readonly type: string
-  readonly subject: string
-  readonly actor: string
-  readonly data: string
-} {
-  return {
-    time: clock.now(),
-    type,
-    subject: 'house',
-    actor: 'operator',
-    data: JSON.stringify(data),
-  }
+): EventDraft {
+  const entry = { time: clock.now(), type, subject: 'house', actor: 'operator' }
+  return { ...entry, data: JSON.stringify(data) }
 }
 
 function refuseToAsk(): Promise<never> {

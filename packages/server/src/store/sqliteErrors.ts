@@ -32,21 +32,33 @@ export function storeError(error: unknown, file: string): Error {
   if (code === constraint.unique || code === constraint.primaryKey) return conflictOf(message)
   switch ((code ?? 0) & 0xff) {
     case primary.full:
-      return adapter('ERR_STORE_FULL', 'the disk is full', file, error, [
+      return adapter(
+        'ERR_STORE_FULL',
+        'the disk is full',
+        file,
+        error,
         'Free space on the disk of the data folder; nothing was lost, and reading goes on.',
-      ])
+      )
     case primary.corrupt:
     case primary.notADb:
-      return adapter('ERR_STORE_CORRUPT', `the database is damaged: ${message}`, file, error, [
+      return adapter(
+        'ERR_STORE_CORRUPT',
+        `the database is damaged: ${message}`,
+        file,
+        error,
         'Stop the server, keep a copy of the folder, and restore the newest backup.',
-      ])
+      )
     case primary.ioerr:
     case primary.cantOpen:
     case primary.busy:
     case primary.locked:
-      return adapter('ERR_STORE_IO', `the database cannot be used: ${message}`, file, error, [
+      return adapter(
+        'ERR_STORE_IO',
+        `the database cannot be used: ${message}`,
+        file,
+        error,
         'Check the disk, the permissions of the data folder, and that no other program has it open.',
-      ])
+      )
     default:
       // A wrong type, a broken statement, a value out of range: our own code handed it in.
       return new InvariantError('ERR_STORE_STATEMENT', message, {}, { where: file, cause: error })
@@ -58,7 +70,7 @@ function adapter(
   message: string,
   file: string,
   cause: unknown,
-  [hint]: readonly [string],
+  hint: string,
 ): AdapterError<StoreErrorCode> {
   return new AdapterError(code, message, {}, { where: file, hint, cause })
 }
