@@ -45,6 +45,23 @@ export function fuzz(
   say(`${name}: ${executions} executions, ${accepted} accepted, no finding`)
 }
 
+/**
+ * Runs every part, so that a refusal by one does not hide the others; refused as a whole when each
+ * of them refuses.
+ */
+export function each(parts: readonly (() => unknown)[]): void {
+  const refusals = parts.flatMap((part) => {
+    try {
+      part()
+      return []
+    } catch (error) {
+      if (error instanceof PeerError) return [error]
+      throw error
+    }
+  })
+  if (refusals[0] !== undefined && refusals.length === parts.length) throw refusals[0]
+}
+
 function say(text: string): void {
   process.stdout.write(`${text}\n`)
 }

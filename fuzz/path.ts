@@ -13,7 +13,7 @@ import { PeerError } from '@countersign/core/errors'
 import type { Crypto } from '@countersign/core/ports'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { certificates } from './corpus.ts'
-import { fuzz } from './fuzz.ts'
+import { each, fuzz } from './fuzz.ts'
 
 const credulous: Crypto = {
   hash: (name, data) => nodeCrypto.hash(name, data),
@@ -35,23 +35,13 @@ const extKeyUsage = { oid: purposes.serverAuth, explicit: false }
 fuzz('path', corpus, (input) => {
   const certificate = parseCertificate(input)
   const name = { kind: 'DNS', value: 'example.com' } as const
-  // A refusal in one place must not hide the others.
   const asked = [
     { leaf: certificate, intermediates: bag, anchors: bag.slice(0, 40), extKeyUsage, name },
     { leaf: certificate, intermediates: [], anchors: [certificate], asCa: true },
     { leaf: childOf(certificate), intermediates: [certificate], anchors: bag.slice(0, 40) },
     { leaf: childOf(certificate), intermediates: [], anchors: [certificate], extKeyUsage },
   ]
-  const refusals = asked.flatMap((request) => {
-    try {
-      validatePath({ crls: [], at, ...request }, credulous)
-      return []
-    } catch (error) {
-      if (error instanceof PeerError) return [error]
-      throw error
-    }
-  })
-  if (refusals[0] !== undefined && refusals.length === asked.length) throw refusals[0]
+  each(asked.map((request) => () => validatePath({ crls: [], at, ...request }, credulous)))
 })
 
 /** Some sound leaf that names this certificate as its issuer. */
