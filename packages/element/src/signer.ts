@@ -3,6 +3,7 @@
  * and turns r || s into the DER that X.509 carries (RFC 3279 §2.2.3).
  */
 import { createHash } from 'node:crypto'
+import { der } from '@countersign/core/codec'
 import { CallerError, InvariantError } from '@countersign/core/errors'
 import type { ElementErrorCode, ElementSigner, SecureElement } from './ports.ts'
 
@@ -21,7 +22,7 @@ export async function elementSigner(element: SecureElement, slot: number): Promi
   }
 }
 
-/** r || s to SEQUENCE { INTEGER r, INTEGER s }. */
+/** r || s of P-256 to SEQUENCE { INTEGER r, INTEGER s }. */
 export function ecdsaToDer(signature: Uint8Array): Uint8Array {
   if (signature.length !== 2 * scalarLength) {
     throw new InvariantError(
@@ -29,19 +30,8 @@ export function ecdsaToDer(signature: Uint8Array): Uint8Array {
       `an element answered ${signature.length} bytes where a P-256 signature has 64`,
     )
   }
-  const r = derInteger(signature.subarray(0, scalarLength))
-  const s = derInteger(signature.subarray(scalarLength))
-  // Two integers of at most 35 bytes: the length always fits one octet.
-  return Uint8Array.from([0x30, r.length + s.length, ...r, ...s])
-}
-
-function derInteger(bigEndian: Uint8Array): Uint8Array {
-  let start = 0
-  while (start < bigEndian.length - 1 && bigEndian[start] === 0) start++
-  const magnitude = bigEndian.subarray(start)
-  // X.690 §8.3: a leading one bit would make it negative.
-  const pad = (magnitude[0] ?? 0) >= 0x80 ? [0] : []
-  return Uint8Array.from([0x02, pad.length + magnitude.length, ...pad, ...magnitude])
+  const [r, s] = [signature.subarray(0, scalarLength), signature.subarray(scalarLength)]
+  return der.sequence(der.unsignedInteger(r), der.unsignedInteger(s))
 }
 
 export function requireDigest(digest: Uint8Array): void {
@@ -49,5 +39,7 @@ export function requireDigest(digest: Uint8Array): void {
   throw new CallerError<ElementErrorCode>(
     'ERR_ELEMENT_DIGEST',
     `an element signs a SHA-256 digest of 32 bytes, not ${digest.length}`,
+    {},
+    { hint: 'Hash the message first, or sign it whole through elementSigner.' },
   )
 }

@@ -34,6 +34,7 @@ export interface SoftwareElement extends SecureElement {
 /** Two keys while a renewal is under way, two to spare. */
 const slotCount = 4
 const formatVersion = 1
+const damagedHint = 'Restore the file, or enrol again in an empty state folder.'
 
 interface ElementFile {
   readonly version: number
@@ -127,6 +128,7 @@ class FileElement implements SoftwareElement {
       'ERR_ELEMENT_SLOT_EMPTY',
       `slot ${slot} of the element holds no key`,
       { slot },
+      { hint: 'Make one first with generateKey, or name the slot that holds it.' },
     )
   }
 
@@ -161,7 +163,7 @@ async function readElementFile(path: string): Promise<ElementFile | undefined> {
     'ERR_ELEMENT_DAMAGED',
     'the file of the software element is not readable as one',
     {},
-    { where: path, hint: 'Restore the file, or enrol again in an empty state folder.' },
+    { where: path, hint: damagedHint },
   )
 }
 
@@ -207,7 +209,7 @@ function importKey(path: string, slot: string, pkcs8: string): KeyObject {
     'ERR_ELEMENT_DAMAGED',
     `slot ${slot} of the software element holds no usable P-256 key`,
     {},
-    { where: path },
+    { where: path, hint: damagedHint },
   )
 }
 
