@@ -235,9 +235,13 @@ function isOdd(octets: Uint8Array): boolean {
   return ((octets.at(-1) ?? 0) & 1) === 1
 }
 
-/** RFC 5280 §4.1.1.2: the algorithm outside the signed part must equal the one inside. */
-export function sameAlgorithm(at: DerReader, inner: Uint8Array, outer: Uint8Array): void {
-  if (!equalBytes(inner, outer)) {
-    throw syntaxError(at, 'signature algorithm differs from the one inside the signed part')
+/**
+ * `signature` of the signed part, the next element of `tbs`. RFC 5280 §4.1.1.2: it must equal the
+ * algorithm outside.
+ */
+export function expectSameAlgorithm(tbs: DerReader, outer: SignatureAlgorithm): void {
+  const { der } = readSignatureAlgorithm(tbs, 'signature')
+  if (!equalBytes(der, outer.der)) {
+    throw syntaxError(tbs, 'another algorithm than the one outside the signed part', 'signature')
   }
 }

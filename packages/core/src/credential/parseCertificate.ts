@@ -1,6 +1,6 @@
 /** Certificate (RFC 5280 §4.1): DER to typed value. Signatures, dates and trust are the judge's. */
 import { contextConstructed, contextPrimitive, DerReader } from '../codec/index.ts'
-import { readSignatureAlgorithm, readSpki, sameAlgorithm } from './parseAlgorithm.ts'
+import { expectSameAlgorithm, readSignatureAlgorithm, readSpki } from './parseAlgorithm.ts'
 import { noExtensions, readCertificateExtensions } from './parseExtensions.ts'
 import { readName } from './parseName.ts'
 import type { Certificate, CertificateExtensions } from './types.ts'
@@ -24,8 +24,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
 
   const version = readVersion(tbs)
   const serial = tbs.integer('serialNumber', x509Limits.serialOctetsMax)
-  const inner = readSignatureAlgorithm(tbs, 'signature')
-  sameAlgorithm(outer, inner.der, algorithm.der)
+  expectSameAlgorithm(tbs, algorithm)
   const issuer = readName(tbs, 'issuer')
   const validity = tbs.sequence('validity')
   const notBefore = validity.time('notBefore')

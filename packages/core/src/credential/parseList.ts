@@ -4,7 +4,7 @@
  */
 import { contextPrimitive, DerReader, tag } from '../codec/index.ts'
 import { extensionOid as id } from './oids.ts'
-import { readSignatureAlgorithm, sameAlgorithm } from './parseAlgorithm.ts'
+import { expectSameAlgorithm, readSignatureAlgorithm } from './parseAlgorithm.ts'
 import { readExtensionList } from './parseExtensions.ts'
 import {
   readAltName,
@@ -46,8 +46,7 @@ export function parseCertificateList(der: Uint8Array): CertificateList {
   // §5.1.2.1: v2 is the integer 1. Version 1 has no field, and no CRL number to tell an old list
   // from a new one.
   if (tbs.smallInteger('version', 1) !== 1) throw syntaxError(tbs, 'not version 2', 'version')
-  const inner = readSignatureAlgorithm(tbs, 'signature')
-  sameAlgorithm(outer, inner.der, algorithm.der)
+  expectSameAlgorithm(tbs, algorithm)
   const issuer = readName(tbs, 'issuer')
   const thisUpdate = tbs.time('thisUpdate')
   const nextUpdate = tbs.done || !isTime(tbs.peek()) ? undefined : tbs.time('nextUpdate')
