@@ -7,15 +7,11 @@
  */
 import { asciiLower, dnsName, mailbox, presentedDnsName, uriHost } from './comparableNames.ts'
 import { directoryWithin } from './directoryNames.ts'
+import { attributeOid } from './oids.ts'
 import type { Certificate, GeneralName } from './types.ts'
 
 /** Names times constraints in one validation. More is an attack on the verifier, not a policy. */
 export const nameComparisonsMax = 100_000
-
-/**
- * emailAddress of a subject (RFC 5280 §4.2.1.10: constrained like a mailbox in the subjectAltName).
- */
-const emailAddressOid = '1.2.840.113549.1.9.1'
 
 export type Constraints = NonNullable<Certificate['extensions']['nameConstraints']>
 
@@ -42,7 +38,8 @@ function namesOf(certificate: Certificate): readonly GeneralName[] {
   const { subject } = certificate
   if (subject.rdns.length > 0) names.push({ kind: 'directory', value: subject })
   for (const attribute of subject.rdns.flat()) {
-    if (attribute.type === emailAddressOid) {
+    // RFC 5280 §4.2.1.10: constrained like a mailbox in the subjectAltName.
+    if (attribute.type === attributeOid.emailAddress) {
       names.push({ kind: 'email', value: attribute.text ?? '' })
     }
   }

@@ -30,6 +30,9 @@ export const extensionOid = {
   subjectInfoAccess: '1.3.6.1.5.5.7.1.11',
 } as const
 
+/** Stands for every policy (RFC 5280 §4.2.1.4). */
+export const anyPolicy: Oid = '2.5.29.32.0'
+
 /** Attributes of names (RFC 5280 Appendix A.1) with the short form that people read. */
 export const attributeOid = {
   commonName: '2.5.4.3',

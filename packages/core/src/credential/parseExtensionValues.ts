@@ -4,6 +4,7 @@
  * criticality or to the rest of the certificate are the judge's.
  */
 import { contextConstructed, contextPrimitive, type DerReader, tag } from '../codec/index.ts'
+import { anyPolicy } from './oids.ts'
 import { readGeneralName, readGeneralNames } from './parseGeneralName.ts'
 import type {
   CertificateExtensions,
@@ -186,7 +187,6 @@ function readQualifiers(list: DerReader): void {
 
 /** §4.2.1.5: anyPolicy is on neither side. */
 export function readPolicyMappings(value: DerReader): void {
-  const anyPolicy = '2.5.29.32.0'
   listOf(value.sequence(''), 'mappings', x509Limits.namesMax, (from) => {
     const mapping = from.sequence('mapping')
     const issuer = mapping.oid('issuerDomainPolicy')

@@ -6,11 +6,9 @@
  * 9618).
  */
 import { DerReader } from '../codec/index.ts'
-import { extensionOid } from './oids.ts'
+import { anyPolicy, extensionOid } from './oids.ts'
 import { isSelfIssued } from './profile.ts'
 import type { Certificate, Oid } from './types.ts'
-
-const anyPolicy: Oid = '2.5.29.32.0'
 
 export class PolicyState {
   /**

@@ -87,16 +87,21 @@ function checkSerial(link: Link): void {
 
 function checkKey(link: Link): void {
   const flaw = keyFlaw(link.certificate.spki)
-  if (flaw === undefined) return
-  throw linkError(
+  if (flaw !== undefined) throw badKey(link, flaw)
+}
+
+export function badKey(link: Link, flaw: string, cause?: unknown): ChainError {
+  return linkError(
     'ERR_CHAIN_ALGORITHM',
     link,
     'subjectPublicKeyInfo',
     flaw,
     'Use a key of P-256, P-384, P-521, Ed25519, or RSA of 2048 bits and more.',
+    cause,
   )
 }
 
+/** Why no key like this is used, by itself; undefined when nothing speaks against it. */
 export function keyFlaw(spki: Spki): string | undefined {
   const { algorithm } = spki
   if (algorithm === undefined) return 'its key is of an algorithm or curve that is not accepted'

@@ -5,7 +5,7 @@
 import { hex } from '../codec/index.ts'
 import type { Crypto, HashName, PublicKey, SignatureScheme } from '../ports.ts'
 import { type ChainError, chainError, type Link, linkError } from './chainError.ts'
-import { keyFlaw } from './profile.ts'
+import { badKey, keyFlaw } from './profile.ts'
 import type { Certificate, SignedPart } from './types.ts'
 
 /**
@@ -107,16 +107,5 @@ function badScheme(place: Link, reason: string): ChainError {
     'signatureAlgorithm',
     reason,
     'Sign it with ECDSA, Ed25519 or RSA over SHA-256 or a longer hash.',
-  )
-}
-
-function badKey(place: Link, reason: string, cause?: unknown): ChainError {
-  return linkError(
-    'ERR_CHAIN_ALGORITHM',
-    place,
-    'subjectPublicKeyInfo',
-    reason,
-    'Use a key of P-256, P-384, P-521, Ed25519, or RSA of 2048 bits and more.',
-    cause,
   )
 }
