@@ -173,37 +173,40 @@ function checkCaPurpose(link: Link, oid: Oid): void {
 }
 
 function checkLeaf(link: Link, request: PathRequest): void {
-  const { extensions, subject } = link.certificate
   if (request.asCa === true) checkSignsCertificates(link)
-  if (request.extKeyUsage !== undefined) {
-    const { oid, explicit } = request.extKeyUsage
-    const stated = extensions.extKeyUsage
-    if (stated === undefined && explicit) {
-      throw wrongPurpose(link, `it states no purpose, and ${purposeName(oid)} must be explicit`)
-    }
-    if (stated !== undefined && !stated.includes(oid)) {
-      throw wrongPurpose(link, `${purposeName(oid)} is not among its purposes`)
-    }
-    // RFC 5280 §4.2.1.6 asks for it, and servers are where names are trusted.
-    if (
-      oid === purposes.serverAuth &&
-      subject.rdns.length > 0 &&
-      isCritical(link.certificate, extensionOid.subjectAltName)
-    ) {
-      throw linkError(
-        'ERR_CERT_MALFORMED',
-        link,
-        'subjectAltName',
-        'its subjectAltName is critical beside a subject',
-        'Have it issued again with a subjectAltName that is not critical.',
-      )
-    }
+  if (request.extKeyUsage !== undefined) checkLeafPurpose(link, request.extKeyUsage)
+  if (request.name === undefined) return
+  const verdict = matchName(link.certificate, request.name)
+  if (!verdict.ok) {
+    throw linkError('ERR_CHAIN_NAME', link, 'subjectAltName', verdict.reason, verdict.hint)
   }
-  if (request.name !== undefined) {
-    const verdict = matchName(link.certificate, request.name)
-    if (!verdict.ok) {
-      throw linkError('ERR_CHAIN_NAME', link, 'subjectAltName', verdict.reason, verdict.hint)
-    }
+}
+
+function checkLeafPurpose(
+  link: Link,
+  { oid, explicit }: NonNullable<PathRequest['extKeyUsage']>,
+): void {
+  const { extensions, subject } = link.certificate
+  const stated = extensions.extKeyUsage
+  if (stated === undefined && explicit) {
+    throw wrongPurpose(link, `it states no purpose, and ${purposeName(oid)} must be explicit`)
+  }
+  if (stated !== undefined && !stated.includes(oid)) {
+    throw wrongPurpose(link, `${purposeName(oid)} is not among its purposes`)
+  }
+  // RFC 5280 §4.2.1.6 asks for it, and servers are where names are trusted.
+  if (
+    oid === purposes.serverAuth &&
+    subject.rdns.length > 0 &&
+    isCritical(link.certificate, extensionOid.subjectAltName)
+  ) {
+    throw linkError(
+      'ERR_CERT_MALFORMED',
+      link,
+      'subjectAltName',
+      'its subjectAltName is critical beside a subject',
+      'Have it issued again with a subjectAltName that is not critical.',
+    )
   }
 }
 
