@@ -1,7 +1,7 @@
 /**
  * Names in the one form in which they compare: ASCII lower case, no trailing dot, addresses as
  * octets (RFC 4291 §2.2; dotted decimal of RFC 3986 §3.2.2), a URI as its host (RFC 3986 §3.2).
- * Whether a certificate may carry a name at all is nameSyntax.ts; here a name that cannot be
+ * Whether a certificate may carry a name at all is parseNameSyntax.ts; here a name that cannot be
  * compared is undefined, and then it matches nothing. Internationalized names are A-labels (RFC
  * 5280 §7.2).
  */

@@ -73,5 +73,7 @@ export function hardwareModuleOf(names: readonly GeneralName[]): HardwareModuleN
 }
 
 function malformed(where: string, message: string): PeerError<X509ErrorCode> {
-  return new PeerError('ERR_X509_SYNTAX', message, {}, { where })
+  const hint =
+    'Have it issued again with one EUI in its subjectAltName, of 6 or 8 octets (RFC 10031).'
+  return new PeerError('ERR_X509_SYNTAX', message, {}, { where, hint })
 }

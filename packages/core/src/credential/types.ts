@@ -193,7 +193,7 @@ export interface CertificateList extends SignedPart {
   readonly unknownCritical: readonly Oid[]
   /** Every extension of the list in order, known or not. */
   readonly extensions: readonly RawExtension[]
-  /** Sorted by nothing: as listed. Look-ups go through `findRevoked`. */
+  /** The entry of this serial number (content octets of the INTEGER), if it is listed. */
   findRevoked(serial: Uint8Array): RevokedEntry | undefined
   readonly entryCount: number
 }

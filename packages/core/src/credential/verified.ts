@@ -9,6 +9,7 @@ import type { Certificate, CertificateList, Oid } from './types.ts'
 
 /** What a foreign maker's anchor may vouch for. Everything absent is unlimited. */
 export interface AnchorScope {
+  /** Carried for the registry, which gives the device this product; not compared here. */
   readonly product?: string
   /** `*` for any run, `?` for one character, against the subject's serialNumber. */
   readonly serialPattern?: string
@@ -79,7 +80,7 @@ export type ChainErrorCode =
   | 'ERR_CRL_UNUSABLE'
   | 'ERR_CRL_STALE'
 
-/** What a verdict of `verify` needs beyond the leaf: plain RFC 5280 path validation, no roles. */
+/** A question to path validation by RFC 5280 §6 alone: no roles, no scopes. */
 export interface PathRequest {
   readonly leaf: Certificate
   readonly intermediates: readonly Certificate[]
