@@ -1,9 +1,31 @@
+/** Addresses and names of hosts: which are this machine's own, and what a peer counts as. */
+import { BlockList, isIP, isIPv6 } from 'node:net'
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+/** Only this machine can reach it (RFC 6890 §2.2.2, §2.2.3; RFC 6761 §6.3). */
+export function isLoopback(host: string): boolean {
+  const family = isIP(host)
+  if (family === 0) return host.toLowerCase() === 'localhost'
+  return loopback.check(host, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+/**
+ * How others call a door in a URL: by the first name that was given at `init` when it listens
+ * beyond this machine. A literal IPv6 address stands in brackets (RFC 3986 §3.2.2).
+ */
+export function urlHost(bound: string, hosts: readonly string[]): string {
+  if (isLoopback(bound)) return 'localhost'
+  const name = hosts.find((host) => !isLoopback(host)) ?? bound
+  return name.includes(':') ? `[${name}]` : name
+}
+
 /**
  * Who a TCP peer is for counting: an IPv4 address, or the /64 of an IPv6 address, since a host
  * there owns the whole of it.
  */
-import { isIPv6 } from 'node:net'
-
 export function addressKey(address: string | undefined): string {
   if (address === undefined) return 'unknown'
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)

@@ -234,8 +234,3 @@ function splitAddress(text: string): readonly [host: string, port: string] {
   const at = text.lastIndexOf(':')
   return [text.slice(0, at < 0 ? 0 : at).replace(/^\[(.*)\]$/, '$1'), text.slice(at + 1)]
 }
-
-/** Only this machine can reach it. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-}

@@ -5,7 +5,7 @@
 import type { RevocationReason, Role, VerifiedPeer } from '@countersign/core/credential'
 import type { Milliseconds, Signer } from '@countersign/core/ports'
 
-// --- Records (one row type a table; ids and digests are lower-case hex) ------------------------------------------
+// --- Records (one row type a table; ids and digests are lower-case hex) --------------------------
 // Text has no U+0000: not every database can hold it.
 
 export type DeviceState =
@@ -262,7 +262,7 @@ type NumericColumn<T extends TableName> = {
 }[keyof Tables[T]] &
   string
 
-// --- The store ----------------------------------------------------------------------------------------------------
+// --- The store -----------------------------------------------------------------------------------
 
 /**
  * What a row that is missing cannot take (update, add, delete) is a conflict, like a key or a
@@ -399,7 +399,7 @@ export interface Store {
   close(): Promise<void>
 }
 
-// --- What the rooms tell each other -------------------------------------------------------------------------------
+// --- What the rooms tell each other --------------------------------------------------------------
 
 /** Said after the commit, synchronously, to everyone who holds live sessions or a cache. */
 export type Notice =
@@ -426,7 +426,7 @@ export interface CaSigner {
   readonly signer: Signer
 }
 
-// --- The registry: who is who, and what may happen to them ----------------------------------------------------------
+// --- The registry: who is who, and what may happen to them ---------------------------------------
 
 export type RegistryErrorCode =
   | 'ERR_DEVICE_UNKNOWN'
@@ -512,7 +512,7 @@ export interface Reservation {
   readonly issued: CertificateRow | null
 }
 
-// --- Log lines for the operator (not the audit log) ------------------------------------------------------------------
+// --- Log lines for the operator (not the audit log) ----------------------------------------------
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>
 
@@ -567,6 +567,17 @@ export interface EstResponse {
 }
 
 export type EstService = (request: EstRequest) => Promise<EstResponse>
+
+/** What a reader of the events door asks for: the console parses it, the outbox answers it. */
+export interface EventsQuery {
+  readonly application: string
+  /** Whether the cursor is this reader's to move: a webhook moves it itself. */
+  readonly movesCursor: boolean
+  readonly lastEventId: number | undefined
+  readonly type: string | undefined
+  /** Device id. */
+  readonly device: string | undefined
+}
 
 /** Seals small secrets of the house under the folder's key; the name is bound into the seal. */
 export interface Sealer {

@@ -12,7 +12,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '@countersign/core/ports'
-import type { Log, MessageRow, Store, Timers } from '../ports.ts'
+import type { EventsQuery, Log, MessageRow, Store, Timers } from '../ports.ts'
 import type { Cursors } from './cursors.ts'
 import type { ApplicationLimits } from './limits.ts'
 
@@ -27,16 +27,6 @@ export interface EventStreamsParts {
   readonly head: () => number
   /** A newer one was seen. */
   readonly grown: (throughSeq: number) => void
-}
-
-export interface EventsQuery {
-  readonly application: string
-  /** Whether the cursor is this reader's to move: a webhook moves it itself. */
-  readonly movesCursor: boolean
-  readonly lastEventId: number | undefined
-  readonly type: string | undefined
-  /** Device id. */
-  readonly device: string | undefined
 }
 
 export type Opening = 'open' | 'tooMany'

@@ -7,6 +7,7 @@
 import { lookup as systemLookup } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { CallerError, PeerError } from '@countersign/core/errors'
+import { isLoopback } from '../address.ts'
 
 export type WebhookErrorCode = 'ERR_WEBHOOK_URL' | 'ERR_WEBHOOK_TARGET'
 
@@ -44,10 +45,6 @@ for (const [net, prefix] of [
 ] as const)
   inward.addSubnet(net, prefix, 'ipv6')
 
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
-
 export class WebhookTargets {
   readonly #trusted: ReadonlySet<string>
   readonly #lookup: typeof systemLookup
@@ -67,7 +64,7 @@ export class WebhookTargets {
     if (url.username !== '' || url.password !== '') throw badUrl('carries a user name or password')
     if (url.hash !== '') throw badUrl('has a fragment')
     const host = bare(url.hostname)
-    if (url.protocol === 'http:' && !isSelf(host) && !this.#trusted.has(host))
+    if (url.protocol === 'http:' && !isLoopback(host) && !this.#trusted.has(host))
       throw badUrl(
         'is plain http beyond this machine',
         'Use https, or name the host in webhooks.trustedHosts of config.json.',
@@ -93,9 +90,9 @@ export class WebhookTargets {
 
   #vet(host: string, address: string): void {
     if (this.#trusted.has(host)) return
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (isSelf(host) && loopback.check(address, family)) return
-    if (inward.check(address, family))
+    // This machine, by a name that says so.
+    if (isLoopback(host) && isLoopback(address)) return
+    if (inward.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'))
       throw new PeerError(
         'ERR_WEBHOOK_TARGET',
         `${host} is at ${address}, which is no public address`,
@@ -106,13 +103,6 @@ export class WebhookTargets {
         },
       )
   }
-}
-
-/** This machine, by a name that says so. */
-function isSelf(host: string): boolean {
-  const family = isIP(host)
-  if (family === 0) return host === 'localhost'
-  return loopback.check(host, family === 6 ? 'ipv6' : 'ipv4')
 }
 
 /** A literal IPv6 address stands in brackets in a URL (RFC 3986 §3.2.2). */

@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { Judge } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
+import { isLoopback, urlHost } from '../address.ts'
 import { Outbox } from '../application/outbox.ts'
 import type { Authority } from '../authority/authority.ts'
 import type { ServerCredential } from '../authority/serverLeaf.ts'
-import { isLoopback } from '../config.ts'
 import { ConsoleDoor } from '../console/consoleDoor.ts'
 import { openControl } from '../control/controlServer.ts'
 import { runOperation } from '../control/operations.ts'
@@ -121,7 +121,7 @@ async function openHttps(
   const at = house.config.listen.https
   const port = await door.open(at)
   closers.push(() => door.close(graceMs))
-  return { door, url: `https://${urlHost(house, at.host)}:${port}` }
+  return { door, url: `https://${urlHost(at.host, house.config.hosts)}:${port}` }
 }
 
 async function openConsole(
@@ -144,7 +144,10 @@ async function openConsole(
   })
   const port = await door.open(at)
   closers.push(() => door.close(graceMs))
-  return { door, url: `${secure ? 'https' : 'http'}://${urlHost(house, at.host)}:${port}` }
+  return {
+    door,
+    url: `${secure ? 'https' : 'http'}://${urlHost(at.host, house.config.hosts)}:${port}`,
+  }
 }
 
 /**
@@ -199,16 +202,6 @@ function keepReservations(house: Services): () => void {
     open = false
     timer.cancel()
   }
-}
-
-/**
- * How others call this door: by the first name that was given at `init` when it listens beyond this
- * machine.
- */
-function urlHost(house: Services, bound: string): string {
-  if (isLoopback(bound)) return 'localhost'
-  const name = house.config.hosts.find((host) => !isLoopback(host)) ?? bound
-  return name.includes(':') ? `[${name}]` : name
 }
 
 function requireLoopback(house: Services): void {

@@ -9,16 +9,16 @@ import {
   createServer as createHttpsServer,
   type ServerOptions as TlsServerOptions,
 } from 'node:https'
-import { BlockList, isIP } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { CallerError } from '@countersign/core/errors'
 import { createAdaptorServer, type HttpBindings, type ServerType } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
+import { isLoopback } from '../address.ts'
 import { type ListenAddress, listen } from '../listen.ts'
-import type { ApplicationRow, Log, Timers } from '../ports.ts'
+import type { ApplicationRow, EventsQuery, Log, Timers } from '../ports.ts'
 import { type Problem, problemBody, problemType } from '../problem.ts'
-import { type EventsQuery, parseEventsQuery } from './eventsQuery.ts'
+import { parseEventsQuery } from './eventsQuery.ts'
 
 /** The application room, as this door sees it. */
 export interface ApplicationDoor {
@@ -51,10 +51,6 @@ const headersMsMax = 10_000
 const requestMsMax = 30_000
 const headerBytesMax = 16_384
 const ownNames: readonly string[] = ['localhost', '127.0.0.1', '::1']
-
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
 
 type Env = { Bindings: HttpBindings }
 
@@ -212,9 +208,4 @@ function hostName(host: string): string {
     .toLowerCase()
     .replace(/:\d{1,5}$/, '')
     .replace(/^\[(.*)\]$/, '$1')
-}
-
-function isLoopback(host: string): boolean {
-  const family = isIP(host)
-  return family === 0 ? host === 'localhost' : loopback.check(host, family === 6 ? 'ipv6' : 'ipv4')
 }

@@ -2,17 +2,7 @@
  * What a reader of `GET /api/v1/events` asks for: `?type=&device=` and Last-Event-ID. An unknown
  * parameter is a mistake, and is said so.
  */
-import type { ApplicationRow } from '../ports.ts'
-
-export interface EventsQuery {
-  readonly application: string
-  /** Whether the cursor is this reader's to move: a webhook moves it itself. */
-  readonly movesCursor: boolean
-  readonly lastEventId: number | undefined
-  readonly type: string | undefined
-  /** Device id. */
-  readonly device: string | undefined
-}
+import type { ApplicationRow, EventsQuery } from '../ports.ts'
 
 const known: ReadonlySet<string> = new Set(['type', 'device'])
 const typePattern = /^[a-z][a-z0-9.]{0,63}$/

@@ -96,7 +96,7 @@ export class Registry implements Gatekeeper {
     await this.#background.settled()
   }
 
-  // --- Products and invitations ---------------------------------------------------------------------------------------
+  // --- Products and invitations ------------------------------------------------------------------
 
   products(): Promise<readonly ProductRow[]> {
     return this.#products.all()
@@ -134,7 +134,7 @@ export class Registry implements Gatekeeper {
     return this.#invitations.checkToken(token)
   }
 
-  // --- Certificates: reserved, issued, or void ------------------------------------------------------------------------
+  // --- Certificates: reserved, issued, or void ---------------------------------------------------
 
   /**
    * Takes everything that must be unique, before anything is signed. A request that was answered
@@ -160,7 +160,7 @@ export class Registry implements Gatekeeper {
     return this.#issuing.voidExpired()
   }
 
-  // --- The doors ------------------------------------------------------------------------------------------------------
+  // --- The doors ---------------------------------------------------------------------------------
 
   /**
    * Throws PeerError<RegistryErrorCode>. Hold the session where notices find it before calling
@@ -179,7 +179,7 @@ export class Registry implements Gatekeeper {
     this.#refusals.refused(refusal)
   }
 
-  // --- The operator ---------------------------------------------------------------------------------------------------
+  // --- The operator ------------------------------------------------------------------------------
 
   suspend(id: string, reason: string): Promise<DeviceRow> {
     return this.#moves.suspend(id, reason)

@@ -65,7 +65,7 @@ export class Reservations {
     }
   }
 
-  // --- A new device -----------------------------------------------------------------------------------------------
+  // --- A new device ------------------------------------------------------------------------------
 
   private async reserveNewDevice(
     request: ReservationRequest,
@@ -168,7 +168,7 @@ export class Reservations {
     return found.find(({ product }) => product === target.product)
   }
 
-  // --- A device that exists -------------------------------------------------------------------------------------------
+  // --- A device that exists ----------------------------------------------------------------------
 
   private async reserveForDevice(
     request: ReservationRequest,
@@ -270,7 +270,7 @@ export class Reservations {
     }
   }
 
-  // --- Applications, people, the house itself ------------------------------------------------------------------------------
+  // --- Applications, people, the house itself ----------------------------------------------------
 
   /**
    * Such a request may be repeated with the same key (a renewal), and then makes a new certificate.

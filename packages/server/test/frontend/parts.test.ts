@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { addressKey } from '../../src/address.ts'
+import { addressKey, isLoopback, urlHost } from '../../src/address.ts'
 import { cloudEvent } from '../../src/cloudEvent.ts'
 import { AddressCounts } from '../../src/frontend/address.ts'
 import { jsonDepthMax, parseMediaType, payload } from '../../src/frontend/payload.ts'
@@ -29,6 +29,29 @@ describe('an address is counted', () => {
     assert.equal(counts.count('a'), 1)
     counts.remove('a')
     assert.equal(counts.count('a'), 0)
+  })
+})
+
+describe('a host', () => {
+  for (const host of ['localhost', 'LOCALHOST', '127.0.0.1', '127.9.9.9', '::1', '0:0:0:0:0:0:0:1'])
+    it(`${host} is this machine`, () => assert.equal(isLoopback(host), true))
+
+  for (const host of [
+    '0.0.0.0',
+    '::',
+    '192.0.2.1',
+    '128.0.0.1',
+    'localhost.example',
+    '127.example',
+  ])
+    it(`${host} is not`, () => assert.equal(isLoopback(host), false))
+
+  it('is called by a name that others can use when it listens beyond this machine', () => {
+    const hosts = ['localhost', 'iot.example.com', '127.0.0.1']
+    assert.equal(urlHost('127.0.0.1', hosts), 'localhost')
+    assert.equal(urlHost('0.0.0.0', hosts), 'iot.example.com')
+    assert.equal(urlHost('192.0.2.1', ['localhost']), '192.0.2.1')
+    assert.equal(urlHost('::', ['2001:db8::1']), '[2001:db8::1]')
   })
 })
 

@@ -1,8 +1,8 @@
 /** What a device must know of its server, whether somebody serves or not. */
 import { parseCertificate } from '@countersign/core/credential'
 import { InvariantError } from '@countersign/core/errors'
+import { urlHost } from '../../address.ts'
 import type { Services } from '../../compose/services.ts'
-import { isLoopback } from '../../config.ts'
 import { sha256 } from './documents.ts'
 
 /** The https door as devices call it: the open one, or the one that `serve` would open. */
@@ -10,9 +10,7 @@ export function deviceUrl({ listeners, config }: Services): string {
   const open = listeners['https']
   if (open !== undefined) return open
   const { host, port } = config.listen.https
-  const beyond = config.hosts.find((name) => !isLoopback(name))
-  const name = isLoopback(host) ? 'localhost' : (beyond ?? host)
-  return `https://${name.includes(':') ? `[${name}]` : name}:${port}`
+  return `https://${urlHost(host, config.hosts)}:${port}`
 }
 
 /** SHA-256 of the SubjectPublicKeyInfo of the server issuing CA, hex. */
