@@ -21,7 +21,6 @@ export {
   fileSource,
   hostSource,
   lineSource,
-  measureHost,
   type Sample,
   type Source,
   sampleBytesMax,

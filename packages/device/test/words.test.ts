@@ -6,15 +6,9 @@ import { Readable } from 'node:stream'
 import { after, test } from 'node:test'
 import { backoffMs } from '../src/backoff.ts'
 import { parseEui64 } from '../src/enroll.ts'
-import {
-  fileSource,
-  lineSource,
-  measureHost,
-  type Source,
-  systemWorld,
-  textSample,
-} from '../src/index.ts'
+import { fileSource, lineSource, type Source, systemWorld, textSample } from '../src/index.ts'
 import { readProblem, retryAfterMs } from '../src/problem.ts'
+import { measureHost } from '../src/source.ts'
 import { parseTarget } from '../src/target.ts'
 import { requireTopic } from '../src/topic.ts'
 

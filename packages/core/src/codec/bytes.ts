@@ -200,16 +200,6 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true
 }
 
-/**
- * Same bytes, in a time that depends on the lengths only. For values that an attacker tries to
- * guess.
- */
-export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = a.length ^ b.length
-  for (let index = 0; index < a.length; index++) difference |= (a[index] ?? 0) ^ (b[index] ?? 0)
-  return difference === 0
-}
-
 /** Order of DER SET OF (X.690 §11.6): octet by octet, the shorter of two equal beginnings first. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const common = Math.min(a.length, b.length)

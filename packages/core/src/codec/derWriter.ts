@@ -195,12 +195,6 @@ export function printableString(text: string): Uint8Array {
   return element(tag.printableString, octets)
 }
 
-/** PrintableString where its alphabet suffices, else UTF8String (RFC 5280 §4.1.2.4). */
-export function directoryString(text: string): Uint8Array {
-  const octets = utf8(text)
-  return element(octets.every(isPrintable) ? tag.printableString : tag.utf8String, octets)
-}
-
 export function ia5String(text: string, identifier: number = tag.ia5String): Uint8Array {
   const octets = utf8(text)
   if (octets.some((byte) => byte >= 0x80)) {

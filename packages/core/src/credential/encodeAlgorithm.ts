@@ -1,9 +1,8 @@
 /**
- * AlgorithmIdentifier and SubjectPublicKeyInfo as DER (RFC 4055, RFC 5480, RFC 5758, RFC 8410), and
- * X.509's form of ECDSA signatures.
+ * AlgorithmIdentifier of signatures as DER (RFC 4055, RFC 5758, RFC 8410), and X.509's form of ECDSA
+ * signatures.
  */
 import { der } from '../codec/index.ts'
-import { CallerError } from '../errors.ts'
 import type { HashName, SignatureScheme } from '../ports.ts'
 import { algorithmOid as id } from './oids.ts'
 
@@ -47,16 +46,6 @@ function pssParameters(hash: HashName, saltLength: number): Uint8Array {
   const algorithm = der.sequence(der.oid(hashOids[hash]), der.nullValue())
   const mask = der.sequence(der.oid(id.mgf1), algorithm)
   return der.sequence(der.explicit(0, algorithm), der.explicit(1, mask), ...salt)
-}
-
-const p256Algorithm: Uint8Array = der.sequence(der.oid(id.ecPublicKey), der.oid(id.p256))
-
-/** SubjectPublicKeyInfo of an uncompressed P-256 point (04 || x || y). */
-export function encodeP256Spki(point: Uint8Array): Uint8Array {
-  if (point.length !== 65 || point[0] !== 4) {
-    throw new CallerError('ERR_KEY_INVALID', 'not an uncompressed P-256 point')
-  }
-  return der.sequence(p256Algorithm, der.bitString(point))
 }
 
 /**

@@ -12,7 +12,7 @@ import { extensionOid, pkcsOid } from './oids.ts'
 import type { GeneralName } from './types.ts'
 
 /** SEQUENCE { signed part, algorithm, signature }: the outside of all three. */
-export async function signStructure(tbs: Uint8Array, signer: Signer): Promise<Uint8Array> {
+async function signStructure(tbs: Uint8Array, signer: Signer): Promise<Uint8Array> {
   const signature = encodeSignatureValue(signer.scheme, await signer.sign(tbs))
   return der.sequence(tbs, encodeSignatureAlgorithm(signer.scheme), der.bitString(signature))
 }

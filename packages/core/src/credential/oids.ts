@@ -91,7 +91,6 @@ export const algorithmOid = {
 /** PKCS#9 attributes of a request (RFC 2985 §5.4) and content types of CMS (RFC 5652 §4, §5.1). */
 export const pkcsOid = {
   extensionRequest: '1.2.840.113549.1.9.14',
-  challengePassword: '1.2.840.113549.1.9.7',
   data: '1.2.840.113549.1.7.1',
   signedData: '1.2.840.113549.1.7.2',
 } as const
