@@ -82,27 +82,30 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 }
 
 function systemFailure(error: NodeJS.ErrnoException): Failure {
-  const hints: Readonly<Record<string, string>> = {
-    EACCES: 'Check who owns the file and its permissions.',
-    EPERM: 'Check who owns the file and its permissions.',
-    ENOENT: 'Check the path.',
-    ENOTDIR: 'A part of the path is a file, no folder.',
-    ENAMETOOLONG: 'Choose a shorter path.',
-    ENOSPC: 'Free some disk space and try again.',
-    EROFS: 'The file system is read-only.',
-    ECONNREFUSED: 'Check the address, and that the server runs.',
-  }
-  const code = error.code ?? 'UNKNOWN'
-  return {
-    code: `ERR_SYSTEM_${code}`,
-    message: error.message,
-    where: error.path ?? null,
-    hint: hints[code] ?? 'The operating system refused this; its own words are above.',
-  }
+  const code = `${systemPrefix}${error.code ?? 'UNKNOWN'}`
+  return { code, message: error.message, where: error.path ?? null, hint: fallbackHint(code) }
+}
+
+/** What a running `serve` met has this code too: the command says the same, whoever did the work. */
+const systemPrefix = 'ERR_SYSTEM_'
+
+const systemHints: Readonly<Record<string, string>> = {
+  EACCES: 'Check who owns the file and its permissions.',
+  EPERM: 'Check who owns the file and its permissions.',
+  ENOENT: 'Check the path.',
+  ENOTDIR: 'A part of the path is a file, no folder.',
+  ENAMETOOLONG: 'Choose a shorter path.',
+  ENOSPC: 'Free some disk space and try again.',
+  EROFS: 'The file system is read-only.',
+  ECONNREFUSED: 'Check the address, and that the server runs.',
 }
 
 /** For errors that come up without advice of their own. */
 function fallbackHint(code: string): string {
+  if (code.startsWith(systemPrefix)) {
+    const hint = systemHints[code.slice(systemPrefix.length)]
+    return hint ?? 'The operating system refused this; its own words are above.'
+  }
   if (code.startsWith('ERR_DEVICE')) return 'See "countersign identity why <id>".'
   if (code.startsWith('ERR_TOKEN')) return 'Make a new one with "countersign identity invite".'
   if (code.startsWith('ERR_STORE') || code.startsWith('ERR_FOLDER')) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { CallerError, PeerError } from '@countersign/core/errors'
+import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
 import { CommanderError } from 'commander'
 import { failureOf, report } from '../../src/cli/failure.ts'
 import { record, type Terminal, table } from '../../src/cli/terminal.ts'
@@ -49,6 +49,8 @@ describe('a failure', () => {
       path: '/x',
     })
     assert.deepEqual([failureOf(denied).code, failureOf(denied).where], ['ERR_SYSTEM_EACCES', '/x'])
+    const carried = new AdapterError('ERR_SYSTEM_EACCES', 'denied', {}, { where: '/x' })
+    assert.deepEqual(failureOf(carried), failureOf(denied), 'met by a running server')
     const { terminal, complaints } = listen(false)
     assert.equal(report(new TypeError('oops'), terminal), 1)
     assert.match(complaints.join('\n'), /ERR_BUG[\s\S]*failure\.test\.ts/)

@@ -38,18 +38,7 @@ export type Answer =
   | { readonly id: number; readonly error: CarriedError }
 
 export function carry(error: unknown): CarriedError {
-  if (!isCountersignError(error)) {
-    const message = error instanceof Error ? error.message : String(error)
-    return error instanceof Error && 'syscall' in error && 'code' in error
-      ? {
-          class: 'AdapterError',
-          code: `ERR_SYSTEM_${String(error.code)}`,
-          message,
-          where: null,
-          hint: null,
-        }
-      : { class: 'InvariantError', code: 'ERR_BUG', message, where: null, hint: bugHint }
-  }
+  if (!isCountersignError(error)) return carryForeign(error)
   return {
     class: classOf(error),
     code: error.code,
@@ -57,6 +46,17 @@ export function carry(error: unknown): CarriedError {
     where: error.where ?? null,
     hint: error.hint ?? null,
   }
+}
+
+/** What the operating system refused is told as such; anything else is a defect. */
+function carryForeign(error: unknown): CarriedError {
+  const message = error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error && 'syscall' in error && 'code' in error)) {
+    return { class: 'InvariantError', code: 'ERR_BUG', message, where: null, hint: bugHint }
+  }
+  const where = 'path' in error && typeof error.path === 'string' ? error.path : null
+  const code = `ERR_SYSTEM_${String(error.code)}`
+  return { class: 'AdapterError', code, message, where, hint: null }
 }
 
 function classOf(error: AnyCountersignError): ErrorClass {

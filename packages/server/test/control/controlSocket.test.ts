@@ -41,6 +41,15 @@ describe('control socket', { skip: process.platform === 'win32' && 'modes are PO
     )
   })
 
+  it('what the operating system refused keeps its code and its path', async (t) => {
+    const dir = await folder(t)
+    const { client } = await open(t, dir, () => stat(join(dir, 'nowhere')))
+    await assert.rejects(client.call('any', {}), {
+      code: 'ERR_SYSTEM_ENOENT',
+      where: join(dir, 'nowhere'),
+    })
+  })
+
   it('only the owner may open it', async (t) => {
     const { server } = await open(t, await folder(t), echo)
     assert.equal((await stat(server.endpoint)).mode & 0o777, 0o600)
