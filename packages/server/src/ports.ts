@@ -3,7 +3,7 @@
  * A room imports this file and never another room; `compose.ts` hands each one its neighbours.
  */
 import type { RevocationReason, Role, VerifiedPeer } from '@countersign/core/credential'
-import type { Milliseconds, Signer } from '@countersign/core/ports'
+import type { Milliseconds } from '@countersign/core/ports'
 
 // --- Records (one row type a table; ids and digests are lower-case hex) --------------------------
 // Text has no U+0000: not every database can hold it.
@@ -419,11 +419,6 @@ export interface Notices {
 /** Timers that tests can hold in their hand. */
 export interface Timers {
   after(milliseconds: number, run: () => void): { cancel(): void }
-}
-
-export interface CaSigner {
-  readonly name: string
-  readonly signer: Signer
 }
 
 // --- The registry: who is who, and what may happen to them ---------------------------------------

@@ -41,6 +41,7 @@ const readingsEach = 12
 const attacks: PlanOptions = { faultShare: 0.5, delayMsMax: 6 }
 const faultsWanted = 3
 const patienceMs = 20_000
+
 export async function tellStory(chapters: Chapters, folder: DemoFolder): Promise<DemoWorld> {
   const { story, observed } = chapters
   const world = await openWorld(chapters, folder)

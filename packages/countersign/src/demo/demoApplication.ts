@@ -154,12 +154,11 @@ function readingOf(text: string): ReceivedReading | undefined {
   if (typeof id !== 'string' || typeof source !== 'string' || typeof road !== 'string') {
     return undefined
   }
-  const level = Number(assurance)
   return {
     id,
     source,
     data: isRecord(data) ? JSON.stringify(data) : String(data),
     road,
-    assurance: level,
+    assurance: Number(assurance),
   }
 }

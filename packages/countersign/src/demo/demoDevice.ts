@@ -39,7 +39,8 @@ export class DemoDevice {
   readonly #stop: AbortController = new AbortController()
   /** Data of every reading pushed, in order; a reading's number is not known before it is kept. */
   readonly #pushed: string[] = []
-  readonly #allowedUntil: { pushed: number } = { pushed: Number.POSITIVE_INFINITY }
+  /** So many of them were pushed while the device was allowed. */
+  #allowed = Number.POSITIVE_INFINITY
   #watchers: ((event: DeviceEvent) => void)[] = []
   #running: Promise<unknown> | undefined
   #eui64 = ''
@@ -101,7 +102,7 @@ export class DemoDevice {
 
   /** What is pushed from now on is offered by a device that is no longer allowed. */
   endAllowance(): void {
-    this.#allowedUntil.pushed = this.#pushed.length
+    this.#allowed = this.#pushed.length
   }
 
   /** The next event of this kind, or an error after `milliseconds`. */
@@ -140,15 +141,14 @@ export class DemoDevice {
    */
   observation(): DeviceObservation {
     const ids = this.#pushed.map((data, index) => [`${this.#eui64}-${index + 1}`, data] as const)
-    const allowed = this.#allowedUntil.pushed
     return {
       id: this.id,
       product: this.product,
       element: 'software',
       assurance: 0,
       road: 'https',
-      offered: new Map(ids.slice(0, allowed)),
-      offeredAfter: new Set(ids.slice(allowed).map(([id]) => id)),
+      offered: new Map(ids.slice(0, this.#allowed)),
+      offeredAfter: new Set(ids.slice(this.#allowed).map(([id]) => id)),
       refused: this.refusals,
     }
   }
