@@ -3,7 +3,7 @@
  * Content-Transfer-Encoding says, Basic authentication, and the one function that turns an error
  * into a status and a problem document (RFC 9457).
  */
-import { fromBase64 } from '@countersign/core/codec'
+import { fromBase64, parsePemOne } from '@countersign/core/codec'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { EstResponse } from '../ports.ts'
 
@@ -27,8 +27,13 @@ export const bodyLengthMax: number = 48 * 1024
  */
 const linePattern = /.{1,64}/g
 
+/** What tools write on a request: RFC 7468 §7, and the older label that it asks to be read. */
+const requestLabels = ['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST']
+
 /**
- * The DER in a body. White space anywhere is ignored; PEM and bare DER are told what to do instead.
+ * The DER in a body (RFC 8951 §3.1: Base64 of it). White space anywhere is ignored. One PEM block is
+ * taken too, since it is what `openssl req` writes and says nothing else; bare DER is told what to
+ * do instead.
  */
 export function decodeBody(body: Uint8Array): Uint8Array {
   if (body.length > bodyLengthMax) {
@@ -39,27 +44,26 @@ export function decodeBody(body: Uint8Array): Uint8Array {
     )
   }
   const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1')
-  if (text.startsWith('-----BEGIN')) {
-    throw refuse(
-      'ERR_EST_BODY',
-      'the body is PEM',
-      'Send the Base64 without the BEGIN and END lines: `openssl req -in csr.pem -outform DER | openssl base64`.',
-    )
-  }
+  if (text.startsWith('-----BEGIN'))
+    return decoded(() => parsePemOne(text, ...requestLabels), 'PEM')
   if (body[0] === 0x30 && body[1] !== undefined && body[1] >= 0x80) {
     throw refuse('ERR_EST_BODY', 'the body is bare DER', 'Encode it: `openssl base64 -in csr.der`.')
   }
   const packed = text.replace(/[ \t\r\n]+/g, '')
   if (packed.length === 0)
     throw refuse('ERR_EST_BODY', 'the body is empty', 'Send a request (PKCS#10) in Base64.')
+  return decoded(() => fromBase64(packed), 'Base64')
+}
+
+function decoded(decode: () => Uint8Array, form: string): Uint8Array {
   try {
-    return fromBase64(packed)
+    return decode()
   } catch (cause) {
     if (!(cause instanceof PeerError)) throw cause
     throw refuse(
       'ERR_EST_BODY',
-      `the body is not Base64: ${cause.message}`,
-      'Encode the DER with `openssl base64`.',
+      `the body is not ${form} of one request: ${cause.message}`,
+      'Send what `openssl req -new` writes, or its DER through `openssl base64`.',
       cause,
     )
   }

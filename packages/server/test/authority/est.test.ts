@@ -324,10 +324,36 @@ describe('simpleenroll by a token', () => {
   })
 })
 
+const requestLabel = 'CERTIFICATE REQUEST'
+
+function pemOf(label: string, base64: string): Buffer {
+  const lines = base64.match(/.{1,64}/g) ?? []
+  return Buffer.from(`-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`)
+}
+
 describe('a body', () => {
+  for (const label of [requestLabel, `NEW ${requestLabel}`]) {
+    it(`that is PEM, ${label}, is taken as what openssl wrote`, async () => {
+      const csr = await requestFor(newSerial(), newKey().signer)
+      const answer = await ask(house, 'simpleenroll', {
+        token: await invite(house),
+        contentType: 'application/pkcs10',
+        body: pemOf(label, Buffer.from(csr).toString('base64')),
+      })
+      assert.equal(answer.status, 200)
+    })
+  }
+
   const bodies: readonly (readonly [string, Uint8Array, string])[] = [
     ['empty', new Uint8Array(0), '400 ERR_EST_BODY'],
-    ['PEM', Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n'), '400 ERR_EST_BODY'],
+    ['a cut PEM', Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n'), '400 ERR_EST_BODY'],
+    ['PEM of something else', pemOf('CERTIFICATE', 'MIIB'), '400 ERR_EST_BODY'],
+    [
+      'two PEM blocks',
+      Buffer.concat([pemOf(requestLabel, 'MIIB'), pemOf(requestLabel, 'MIIB')]),
+      '400 ERR_EST_BODY',
+    ],
+    ['PEM of no request', pemOf(requestLabel, 'aGVsbG8='), '400 ERR_CSR_MALFORMED'],
     ['bare DER', fromHex('3082010030820100'), '400 ERR_EST_BODY'],
     ['no Base64', Buffer.from('hello, world!'), '400 ERR_EST_BODY'],
     ['Base64 of something else', Buffer.from('aGVsbG8='), '400 ERR_CSR_MALFORMED'],
