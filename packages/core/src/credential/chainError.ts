@@ -41,6 +41,16 @@ export function chainError(
   return new PeerError(code, message, {}, options)
 }
 
+/** The work that one validation may cost is over. */
+export function limitError(what: string): ChainError {
+  return chainError(
+    'ERR_CHAIN_LIMIT',
+    `the search for a path needs ${what}`,
+    'chain',
+    'Give only the intermediates that lead from the leaf to the anchor.',
+  )
+}
+
 export function describe(link: Link): string {
   return `link ${link.index} (${shownName(link.certificate)})`
 }

@@ -5,13 +5,31 @@
  * refuses the certificates that carry a name of that form, and so does a constraint or a name that
  * we cannot read.
  */
+import { chainError } from './chainError.ts'
 import { asciiLower, dnsName, mailbox, presentedDnsName, uriHost } from './comparableNames.ts'
 import { directoryWithin } from './directoryNames.ts'
 import { attributeOid } from './oids.ts'
 import type { Certificate, GeneralName } from './types.ts'
 
 /** Names times constraints in one validation. More is an attack on the verifier, not a policy. */
-export const nameComparisonsMax = 100_000
+const nameComparisonsMax = 100_000
+
+/** Counts comparisons of names with constraints; throws when one search has had too many. */
+export type SpendComparisons = (comparisons: number) => void
+
+export function comparisonBudget(): SpendComparisons {
+  let left = nameComparisonsMax
+  return (comparisons) => {
+    left -= comparisons
+    if (left >= 0) return
+    throw chainError(
+      'ERR_CHAIN_LIMIT',
+      `names and name constraints need more than ${nameComparisonsMax} comparisons`,
+      'chain: nameConstraints',
+      'Issue certificates with fewer names, or constrain by fewer subtrees.',
+    )
+  }
+}
 
 export type Constraints = NonNullable<Certificate['extensions']['nameConstraints']>
 
@@ -22,7 +40,7 @@ export type Constraints = NonNullable<Certificate['extensions']['nameConstraints
 export function nameOutside(
   certificate: Certificate,
   constraints: Constraints,
-  spend: (comparisons: number) => void,
+  spend: SpendComparisons,
 ): string | undefined {
   const names = namesOf(certificate)
   spend(names.length * (constraints.permitted.length + constraints.excluded.length))

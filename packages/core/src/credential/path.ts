@@ -9,12 +9,20 @@
 import { equalBytes } from '../codec/index.ts'
 import { PeerError } from '../errors.ts'
 import type { Crypto, Milliseconds } from '../ports.ts'
-import { type ChainError, chainError, type Link, linkError, shownName } from './chainError.ts'
+import {
+  type ChainError,
+  chainError,
+  type Link,
+  limitError,
+  linkError,
+  shownName,
+} from './chainError.ts'
 import { nameKey } from './directoryNames.ts'
-import { checkIsCa, checkPath, checkValidity, comparisonBudget } from './pathRules.ts'
+import { comparisonBudget } from './nameConstraints.ts'
+import { checkIsCa, checkPath, checkValidity } from './pathRules.ts'
 import { isSelfIssued } from './profile.ts'
 import { checkRevocation } from './revocation.ts'
-import { limitError, SignatureChecker } from './signatures.ts'
+import { SignatureChecker } from './signatures.ts'
 import type { Certificate } from './types.ts'
 import type { ChainErrorCode, PathRequest } from './verified.ts'
 

@@ -3,8 +3,8 @@
  * the leaf, as the standard does. Anchors are held to the rules of a CA certificate too: whoever
  * configured one meant its dates, constraints and usages.
  */
-import { chainError, type Link, linkError } from './chainError.ts'
-import { type Constraints, nameComparisonsMax, nameOutside } from './nameConstraints.ts'
+import { type Link, linkError } from './chainError.ts'
+import { type Constraints, nameOutside, type SpendComparisons } from './nameConstraints.ts'
 import { matchName } from './names.ts'
 import { extensionOid } from './oids.ts'
 import { PolicyState } from './policies.ts'
@@ -132,23 +132,6 @@ function checkNames(
       'nameConstraints of a CA above',
       flaw,
       'Use a name that the CA may certify, or a CA that may certify the name.',
-    )
-  }
-}
-
-/** Counts comparisons of names with constraints; throws when one search has had too many. */
-export type SpendComparisons = (comparisons: number) => void
-
-export function comparisonBudget(): SpendComparisons {
-  let left = nameComparisonsMax
-  return (comparisons) => {
-    left -= comparisons
-    if (left >= 0) return
-    throw chainError(
-      'ERR_CHAIN_LIMIT',
-      `names and name constraints need more than ${nameComparisonsMax} comparisons`,
-      'chain: nameConstraints',
-      'Issue certificates with fewer names, or constrain by fewer subtrees.',
     )
   }
 }

@@ -4,7 +4,7 @@
  */
 import { hex } from '../codec/index.ts'
 import type { Crypto, HashName, PublicKey, SignatureScheme } from '../ports.ts'
-import { type ChainError, chainError, type Link, linkError } from './chainError.ts'
+import { type ChainError, type Link, limitError, linkError } from './chainError.ts'
 import { badKey, keyFlaw } from './profile.ts'
 import type { Certificate, SignedPart } from './types.ts'
 
@@ -77,16 +77,6 @@ export class SignatureChecker {
   #requireBudget(): void {
     if (this.#left === 0) throw limitError(`more than ${this.#max} signature checks`)
   }
-}
-
-/** The work that one validation may cost is over. */
-export function limitError(what: string): ChainError {
-  return chainError(
-    'ERR_CHAIN_LIMIT',
-    `the search for a path needs ${what}`,
-    'chain',
-    'Give only the intermediates that lead from the leaf to the anchor.',
-  )
 }
 
 function acceptedScheme(signed: SignedPart, place: Link): SignatureScheme {
