@@ -81,6 +81,8 @@ const serverCommons: ReadonlySet<string> = new Set([
   'cloudEvent.ts',
   'listen.ts',
   'problem.ts',
+  'rates.ts',
+  'recent.ts',
 ])
 /**
  * They name every room: the composition, what the package exports, and the table of operations over

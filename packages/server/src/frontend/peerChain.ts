@@ -5,7 +5,7 @@
  */
 import { hash, type X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import { Recent } from './recent.ts'
+import { Recent } from '../recent.ts'
 
 export interface PeerChain {
   readonly leaf: Uint8Array

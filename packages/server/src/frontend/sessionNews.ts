@@ -7,7 +7,7 @@ import { isCountersignError } from '@countersign/core/errors'
 import type { Clock, Random } from '@countersign/core/ports'
 import { cloudEvent } from '../cloudEvent.ts'
 import type { Admitted, Log, Notices, Store } from '../ports.ts'
-import { TokenBuckets } from './rates.ts'
+import { TokenBuckets } from '../rates.ts'
 
 /** Of one device: more within a minute says nothing new. */
 const openings = { perSecond: 1 / 60, burst: 2 }

@@ -8,10 +8,10 @@ import type { Expectation, VerifiedPeer } from '@countersign/core/credential'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
 import type { Admitted, Gatekeeper, Log, Notice, Notices } from '../ports.ts'
+import { TokenBuckets } from '../rates.ts'
+import { Recent } from '../recent.ts'
 import type { DoorLimits } from './limits.ts'
 import { fingerprintOf, type PeerChain, PeerChains } from './peerChain.ts'
-import { TokenBuckets } from './rates.ts'
-import { Recent } from './recent.ts'
 import { type Overdue, type RefusalReason, Session, type Standing } from './session.ts'
 
 /** The judge of chains, as the front end sees it. Throws PeerError<ChainErrorCode>. */

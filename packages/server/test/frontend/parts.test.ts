@@ -4,7 +4,7 @@ import { addressKey, isLoopback, urlHost } from '../../src/address.ts'
 import { cloudEvent } from '../../src/cloudEvent.ts'
 import { AddressCounts } from '../../src/frontend/address.ts'
 import { jsonDepthMax, parseMediaType, payload } from '../../src/frontend/payload.ts'
-import { TokenBuckets } from '../../src/frontend/rates.ts'
+import { TokenBuckets } from '../../src/rates.ts'
 import { ManualClock } from '../support/world.ts'
 
 describe('an address is counted', () => {
