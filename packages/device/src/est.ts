@@ -85,7 +85,10 @@ function readCertificates(answer: Answer, request: EnrollRequest, spki: Uint8Arr
   if (serialNumberOf(leaf.certificate.subject) !== serial) {
     throw mismatch('the certificate names another serial number', undefined)
   }
-  requireNames(leaf.certificate, request)
+  if (leaf.certificate.extensions.basicConstraints?.ca === true) {
+    throw mismatch('the certificate is one of a CA', undefined)
+  }
+  requireEui(leaf.certificate, request)
   const others = parsed.filter((each) => each !== leaf)
   return [leaf, ...others].map(({ der }) => pem('CERTIFICATE', der)).join('')
 }
@@ -94,10 +97,7 @@ function readCertificates(answer: Answer, request: EnrollRequest, spki: Uint8Arr
  * An identity that was not asked for is nobody's: its topics and its readings would be another
  * device's.
  */
-function requireNames(certificate: Certificate, { altNames }: EnrollRequest): void {
-  if (certificate.extensions.basicConstraints?.ca === true) {
-    throw mismatch('the certificate is one of a CA', undefined)
-  }
+function requireEui(certificate: Certificate, { altNames }: EnrollRequest): void {
   const [asked] = macAddressesOf(altNames).filter((address) => address.length === 8)
   let named: string | undefined
   try {

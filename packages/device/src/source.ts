@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { CallerError } from '@countersign/core/errors'
+import type { Clock, Milliseconds } from '@countersign/core/ports'
 import { errorCode } from '@countersign/element/shapes'
 import type { DeviceErrorCode } from './errors.ts'
 import type { World } from './world.ts'
@@ -30,11 +31,17 @@ export const sampleBytesMax: number = 64 * 1024
 
 const thermalFolder = '/sys/class/thermal'
 
-export function hostSource(world: World, everyMs: number): Source {
-  return { topic: 'host', samples: (signal) => sampled(world, everyMs, measureHost, signal) }
+/** This machine's own measurements, the first at once. */
+export function hostSource(world: World, everyMs: Milliseconds): Source {
+  const measure = (): Promise<Sample> => measureHost(world.clock)
+  return { topic: 'host', samples: (signal) => sampled(world, everyMs, measure, signal) }
 }
 
-export function fileSource(world: World, path: string, everyMs: number): Source {
+/**
+ * What the file holds at that moment, the first at once. Ends with ERR_SOURCE when it cannot be
+ * read, ERR_READING_TOO_LARGE above `sampleBytesMax`.
+ */
+export function fileSource(world: World, path: string, everyMs: Milliseconds): Source {
   return {
     topic: 'reading',
     samples: (signal) => sampled(world, everyMs, () => readSample(path), signal),
@@ -61,7 +68,7 @@ export function textSample(text: string): Sample {
 
 async function* sampled(
   world: World,
-  everyMs: number,
+  everyMs: Milliseconds,
   measure: () => Promise<Sample>,
   signal: AbortSignal,
 ): AsyncGenerator<Sample> {
@@ -76,11 +83,11 @@ async function* sampled(
   }
 }
 
-export async function measureHost(): Promise<Sample> {
+export async function measureHost(clock: Clock): Promise<Sample> {
   const [load1, load5, load15] = loadavg()
   const celsius = await temperature()
   const reading = {
-    time: new Date().toISOString(),
+    time: new Date(clock.now()).toISOString(),
     host: hostname(),
     uptimeSeconds: Math.round(uptime()),
     load1,

@@ -136,11 +136,12 @@ test('a file is read anew each time, and one that is too large or not there is s
   assert.throws(() => textSample('x'.repeat(65_537)), { code: 'ERR_READING_TOO_LARGE' })
 })
 
-test('this machine measures itself', async () => {
-  const { contentType, data } = await measureHost()
+test('this machine measures itself, by the clock that it was given', async () => {
+  const { contentType, data } = await measureHost({ now: () => 86_400_000 })
   assert.equal(contentType, 'application/json')
   const text = Buffer.from(data).toString()
-  for (const name of ['time', 'host', 'uptimeSeconds', 'load1', 'memoryFreeBytes']) {
+  assert.match(text, /"time":"1970-01-02T00:00:00.000Z"/)
+  for (const name of ['host', 'uptimeSeconds', 'load1', 'memoryFreeBytes']) {
     assert.match(text, new RegExp(`"${name}":`))
   }
 })

@@ -8,7 +8,7 @@ import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AdapterError } from '@countersign/core/errors'
 import { privateMode, syncFolder, writeDurably } from '@countersign/element/durable'
-import { errorCode, isRecord, parseRecord } from '@countersign/element/shapes'
+import { errorCode, parseRecord } from '@countersign/element/shapes'
 import type { DeviceErrorCode } from '../errors.ts'
 
 export interface Reading {
@@ -220,7 +220,7 @@ function requireTail(path: string, rest: Buffer): void {
 
 function parseLine(bytes: Buffer): Line | undefined {
   const value = parseRecord(bytes.toString('utf8'))
-  if (!isRecord(value)) return undefined
+  if (value === undefined) return undefined
   if (isNumber(value.settled)) return { settled: value.settled }
   const { number, topic, contentType, data } = value
   if (!isNumber(number) || typeof topic !== 'string') return undefined
