@@ -7,6 +7,7 @@ import type { Milliseconds } from '@countersign/core/ports'
 import { addressKey } from '../address.ts'
 import { cloudEvent, houseSource, jsonData } from '../cloudEvent.ts'
 import type { Refusal } from '../ports.ts'
+import { TokenBuckets } from '../rates.ts'
 import type { Background } from './background.ts'
 import { auditEvent, commit, type RegistryParts, randomHex } from './context.ts'
 
@@ -25,42 +26,36 @@ const sourcesMax = 10_000
 /** What a peer can make us write of it. */
 const textMax = 300
 
-interface Bucket {
-  tokens: number
-  at: Milliseconds
-}
-type Rate = typeof overall
-
 export class Refusals {
   private readonly parts: RegistryParts
   private readonly background: Background
-  private readonly sources = new Map<string, Bucket>()
-  private readonly all: Bucket
+  private readonly sources: TokenBuckets
+  private readonly all: TokenBuckets
   private dropped = 0
   private droppedSince: Milliseconds = 0
 
   constructor(parts: RegistryParts, background: Background) {
     this.parts = parts
     this.background = background
-    this.all = { tokens: overall.burst, at: parts.clock.now() }
+    this.sources = new TokenBuckets(parts.clock, sourcesMax)
+    this.all = new TokenBuckets(parts.clock, 1)
   }
 
   refused(refusal: Refusal): void {
-    const now = this.parts.clock.now()
-    if (this.allowed(addressKey(refusal.address), now)) return this.write(refusal)
+    if (this.allowed(addressKey(refusal.address))) return this.write(refusal)
     const { device, fingerprint } = refusal
-    if (device === undefined && fingerprint === undefined) return this.drop(now)
+    if (device === undefined && fingerprint === undefined) return this.drop()
     // A device that we know has a bound of its own: what else knocks from its address, or through
     // its gateway, does not hide why it stays out.
     this.background.run(async () => {
       const known = device ?? (await this.deviceOf(fingerprint))
-      if (known === undefined || !this.allowed(known, now)) this.drop(now)
+      if (known === undefined || !this.allowed(known)) this.drop()
       else this.write({ ...refusal, device: known })
     })
   }
 
-  private drop(now: Milliseconds): void {
-    if (this.dropped++ === 0) this.droppedSince = now
+  private drop(): void {
+    if (this.dropped++ === 0) this.droppedSince = this.parts.clock.now()
   }
 
   private write(refusal: Refusal): void {
@@ -119,30 +114,10 @@ export class Refusals {
     return auditEvent(this.parts, 'refusals.dropped', 'house', 'system', { count, since })
   }
 
-  private allowed(source: string, now: Milliseconds): boolean {
-    const known = this.sources.get(source)
-    const bucket = known ?? { tokens: perSource.burst, at: now }
-    // Put at the end: the first of the map is the one unseen for longest.
-    this.sources.delete(source)
-    this.sources.set(source, bucket)
-    if (this.sources.size > sourcesMax) this.forgetFirst()
+  private allowed(source: string): boolean {
     // The source first: what it may not say does not use up what others may.
-    return take(bucket, perSource, now) && take(this.all, overall, now)
+    return this.sources.take(source, perSource) === 0 && this.all.take('', overall) === 0
   }
-
-  private forgetFirst(): void {
-    const first = this.sources.keys().next()
-    if (first.done !== true) this.sources.delete(first.value)
-  }
-}
-
-function take(bucket: Bucket, rate: Rate, now: Milliseconds): boolean {
-  const earned = (Math.max(0, now - bucket.at) / 1_000) * rate.perSecond
-  bucket.tokens = Math.min(rate.burst, bucket.tokens + earned)
-  bucket.at = now
-  if (bucket.tokens < 1) return false
-  bucket.tokens--
-  return true
 }
 
 function clip<T extends string | undefined>(text: T): T | string {
