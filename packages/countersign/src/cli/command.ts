@@ -5,11 +5,10 @@
 import { resolve } from 'node:path'
 import { CallerError } from '@countersign/core/errors'
 import type { LogLevel } from '@countersign/server'
+import { assurances } from '@countersign/server/control'
 import type { Assurance } from '@countersign/server/ports'
 import { type Command, Option } from 'commander'
 import type { Terminal } from './terminal.ts'
-
-const assurances: readonly Assurance[] = [0, 1, 2, 3, 4]
 
 export interface OptionSpec {
   /** As in `--count <n>`. */
@@ -130,7 +129,7 @@ export class Line {
 
   /** An assurance (0 to 4). */
   assurance(name: string): Assurance | undefined {
-    const value = this.choice(name, ['0', '1', '2', '3', '4'])
+    const value = this.choice(name, assurances.map(String))
     return value === undefined ? undefined : assurances[Number(value)]
   }
 

@@ -1,13 +1,11 @@
 /** `countersign product …`: the policy of a kind of device. */
 import { CallerError } from '@countersign/core/errors'
-import type { ProductDocument, ProductParams } from '@countersign/server/control'
-import type { Road } from '@countersign/server/ports'
+import { type ProductDocument, type ProductParams, roads } from '@countersign/server/control'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
 import { ask } from './house.ts'
 import { record, type Terminal, table } from './terminal.ts'
 
-const roads: readonly Road[] = ['mqtts', 'https', 'coap', 'lorawan', 'ble', 'zigbee', 'serial']
 const credentials = ['factory', 'owner', 'either'] as const
 
 const policy: readonly OptionSpec[] = [

@@ -1,7 +1,8 @@
 /**
  * What a command may ask of a house, whether it opens the folder itself or speaks to the `serve`
- * that owns it: parameters and documents of every operation. Types and two lists: the command
- * loads nothing of the server to know them. Times are RFC 3339 in documents, milliseconds in parameters.
+ * that owns it: parameters and documents of every operation. Types and a few lists: the command
+ * loads nothing of the server to know them. Times are RFC 3339 in documents, milliseconds in
+ * parameters.
  */
 import type { RevocationReason, Role } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
@@ -17,6 +18,20 @@ export const deviceStates: readonly DeviceState[] = [
   'revoked',
   'retired',
 ]
+
+/** Every road of a message; this version opens `https`. */
+export const roads: readonly Road[] = [
+  'mqtts',
+  'https',
+  'coap',
+  'lorawan',
+  'ble',
+  'zigbee',
+  'serial',
+]
+
+/** What `ports.ts` calls them: from software to a certified secure element. */
+export const assurances: readonly Assurance[] = [0, 1, 2, 3, 4]
 
 /**
  * CRLReason (RFC 5280 §5.3.1) without certificateHold and removeFromCRL: suspension is the

@@ -3,7 +3,14 @@ import type { RevocationReason, Role } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { z } from 'zod'
 import type { Services } from '../../compose/services.ts'
-import { type OperationName, type ParamsOf, type ResultOf, revocationReasons } from '../contract.ts'
+import type { Assurance } from '../../ports.ts'
+import {
+  assurances,
+  type OperationName,
+  type ParamsOf,
+  type ResultOf,
+  revocationReasons,
+} from '../contract.ts'
 
 export interface Operation<N extends OperationName> {
   readonly params: z.ZodType<ParamsOf<N>>
@@ -22,6 +29,7 @@ export const file: z.ZodType<string> = z.string().min(1).max(fileLengthMax)
 export const noParams: z.ZodType<Record<string, never>> = z.strictObject({})
 export const time: z.ZodType<number> = z.number().int().min(0).max(253_402_300_799_000)
 export const role: z.ZodType<Role> = z.enum(['maker', 'owner', 'server', 'operator'])
+export const assurance: z.ZodType<Assurance> = z.literal(assurances)
 export const revocationReason: z.ZodType<RevocationReason> = z.enum(revocationReasons)
 
 export function parameterError(

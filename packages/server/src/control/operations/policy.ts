@@ -1,7 +1,7 @@
 /** Products and applications. */
 import { z } from 'zod'
 import type { ProductPolicy } from '../../registry/registry.ts'
-import type { ProductParams } from '../contract.ts'
+import { type ProductParams, roads } from '../contract.ts'
 import {
   applicationDocument,
   certificatePem,
@@ -9,11 +9,10 @@ import {
   productDocument,
 } from './documents.ts'
 import { requestDer } from './files.ts'
-import { file, noParams, type Table, text } from './operation.ts'
+import { assurance, file, noParams, type Table, text } from './operation.ts'
 
 const eui64 = z.string().regex(/^[0-9a-f]{16}$/, 'is not 16 lower-case hex digits')
 const days = z.number().int().min(1).max(36_500)
-const assurance = z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3), z.literal(4)])
 /** Names end in paths, tables and shells. */
 const shortName = z
   .string()
@@ -22,11 +21,7 @@ const shortName = z
 const productParams: z.ZodType<ProductParams> = z.strictObject({
   name: shortName,
   credential: z.enum(['factory', 'owner', 'either']).optional(),
-  roads: z
-    .array(z.enum(['mqtts', 'https', 'coap', 'lorawan', 'ble', 'zigbee', 'serial']))
-    .min(1)
-    .max(7)
-    .optional(),
+  roads: z.array(z.enum(roads)).min(1).max(roads.length).optional(),
   assuranceMin: assurance.optional(),
   validityDays: days.optional(),
   renewalDays: days.optional(),
@@ -55,11 +50,11 @@ export const productOperations: Table<'product.add' | 'product.set' | 'product.l
 }
 
 /** What was said, as columns; what was not stays as it is. */
-function policyOf({ name: _name, roads, ...rest }: ProductParams): Partial<ProductPolicy> {
+function policyOf({ name: _name, roads: named, ...rest }: ProductParams): Partial<ProductPolicy> {
   const said = Object.entries(rest).filter(([, value]) => value !== undefined)
   return {
     ...Object.fromEntries(said),
-    ...(roads === undefined ? {} : { roads: JSON.stringify([...new Set(roads)]) }),
+    ...(named === undefined ? {} : { roads: JSON.stringify([...new Set(named)]) }),
   }
 }
 

@@ -14,6 +14,7 @@ import {
 } from './documents.ts'
 import { certificateDer, requestDer } from './files.ts'
 import {
+  assurance,
   file,
   noParams,
   parameterError,
@@ -142,9 +143,7 @@ export const anchorOperations: Table<AnchorNames> = {
       product: text.optional(),
       serialPattern: text.optional(),
       notAfter: time.optional(),
-      assuranceCap: z
-        .union([z.literal(0), z.literal(1), z.literal(2), z.literal(3), z.literal(4)])
-        .optional(),
+      assuranceCap: assurance.optional(),
     }),
     run: async (house, params) => {
       const { certificate, product, serialPattern, notAfter, assuranceCap } = params
