@@ -47,7 +47,7 @@ export function decodeBody(body: Uint8Array): Uint8Array {
   if (text.startsWith('-----BEGIN'))
     return decoded(() => parsePemOne(text, ...requestLabels), 'PEM')
   if (body[0] === 0x30 && body[1] !== undefined && body[1] >= 0x80) {
-    throw refuse('ERR_EST_BODY', 'the body is bare DER', 'Encode it: `openssl base64 -in csr.der`.')
+    throw refuse('ERR_EST_BODY', 'the body is bare DER', 'Encode it: "openssl base64 -in csr.der".')
   }
   const packed = text.replace(/[ \t\r\n]+/g, '')
   if (packed.length === 0)
@@ -63,7 +63,7 @@ function decoded(decode: () => Uint8Array, form: string): Uint8Array {
     throw refuse(
       'ERR_EST_BODY',
       `the body is not ${form} of one request: ${cause.message}`,
-      'Send what `openssl req -new` writes, or its DER through `openssl base64`.',
+      'Send what "openssl req -new" writes, or its DER through "openssl base64".',
       cause,
     )
   }
@@ -75,7 +75,7 @@ export function requireMediaType(contentType: string | undefined, wanted: string
   throw refuse(
     'ERR_EST_MEDIA_TYPE',
     `the body is ${type ?? 'of no stated type'}, not ${wanted}`,
-    `Send it with \`Content-Type: ${wanted}\`.`,
+    `Send it with "Content-Type: ${wanted}".`,
   )
 }
 
@@ -94,7 +94,7 @@ export function parseBasic(header: string | undefined): BasicCredentials | undef
     throw refuse(
       'ERR_EST_AUTHENTICATION',
       'the Authorization header is not Basic',
-      'Give the token as password of the user `token`: `curl -u token:<token>`.',
+      'Give the token as password of the user "token": "curl -u token:<token>".',
     )
   }
   return { user: text.slice(0, colon), password: text.slice(colon + 1) }
