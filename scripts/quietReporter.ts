@@ -2,8 +2,9 @@
  * A reporter for node:test that is silent while all is green: failures in full, skipped tests with
  * their reasons, and the counts.
  */
-import { inspect } from 'node:util'
+
 import type { TestEvent } from 'node:test/reporters'
+import { inspect } from 'node:util'
 
 export default async function* quietReporter(
   source: AsyncIterable<TestEvent>,

@@ -8,30 +8,7 @@ import type { RevocationReason, Role } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import type { Assurance, DeviceState, Road } from '../ports.ts'
 
-/** Every state of a device, in the order of its life. */
-export const deviceStates: readonly DeviceState[] = [
-  'manufactured',
-  'personalized',
-  'enrolled',
-  'active',
-  'suspended',
-  'revoked',
-  'retired',
-]
-
-/** Every road of a message; this version opens `https`. */
-export const roads: readonly Road[] = [
-  'mqtts',
-  'https',
-  'coap',
-  'lorawan',
-  'ble',
-  'zigbee',
-  'serial',
-]
-
-/** What `ports.ts` calls them: from software to a certified secure element. */
-export const assurances: readonly Assurance[] = [0, 1, 2, 3, 4]
+export { assurances, deviceStates, roads } from '../recordValues.ts'
 
 /**
  * CRLReason (RFC 5280 §5.3.1) without certificateHold and removeFromCRL: suspension is the

@@ -3,23 +3,14 @@
  * a first device can enrol at once.
  */
 import { CallerError } from '@countersign/core/errors'
-import type { ProductRow, Road } from '../ports.ts'
+import type { ProductRow } from '../ports.ts'
+import { roads } from '../recordValues.ts'
 import { euiNumber, isIndividual, randomBlock } from './addresses.ts'
 import { auditEvent, commit, misuse, type RegistryParts, untilSettled } from './context.ts'
 
 export const defaultProduct = 'default'
 
 export type ProductPolicy = Omit<ProductRow, 'name' | 'euiNext' | 'createdAt' | 'version'>
-
-export const roads: readonly Road[] = [
-  'mqtts',
-  'https',
-  'coap',
-  'lorawan',
-  'ble',
-  'zigbee',
-  'serial',
-]
 
 const defaults: Omit<ProductPolicy, 'euiFirst' | 'euiLast'> = {
   credential: 'either',

@@ -1,0 +1,27 @@
+/** The closed lists of values in the records of `ports.ts`, for whoever offers or checks a choice. */
+import type { Assurance, DeviceState, Road } from './ports.ts'
+
+/** Every state of a device, in the order of its life. */
+export const deviceStates: readonly DeviceState[] = [
+  'manufactured',
+  'personalized',
+  'enrolled',
+  'active',
+  'suspended',
+  'revoked',
+  'retired',
+]
+
+/** Every road of a message; this version opens `https`. */
+export const roads: readonly Road[] = [
+  'mqtts',
+  'https',
+  'coap',
+  'lorawan',
+  'ble',
+  'zigbee',
+  'serial',
+]
+
+/** What `ports.ts` calls them: from software to a certified secure element. */
+export const assurances: readonly Assurance[] = [0, 1, 2, 3, 4]
