@@ -66,6 +66,9 @@ export function parsePemOne(text: string, ...labels: readonly string[]): Uint8Ar
   return first.der
 }
 
+/** Longer than any label of RFC 7468 or OpenSSL: labels stand in messages, and those in logs. */
+const labelLengthMax = 64
+
 /** The label between the dashes: printable characters, no two separators in a row (RFC 7468 §3). */
 function boundary(line: string, word: 'BEGIN' | 'END'): string | undefined {
   const start = `-----${word} `
@@ -73,6 +76,7 @@ function boundary(line: string, word: 'BEGIN' | 'END'): string | undefined {
     return undefined
   }
   const label = line.slice(start.length, -5)
+  if (label.length > labelLengthMax) return undefined
   return /^[!-,.-~]+(?:[ -][!-,.-~]+)*$/.test(label) ? label : undefined
 }
 

@@ -48,3 +48,19 @@ test('one block of the right label is exactly that', () => {
 test('more blocks than the limit are refused', () => {
   refuses(() => parsePem('-----BEGIN A-----\n-----END A-----\n'.repeat(4097)), 'ERR_PEM')
 })
+
+test('a label longer than any that exists is none, so that no message carries it', () => {
+  const long = 'A'.repeat(40_000)
+  for (const text of [
+    `-----BEGIN ${long}-----\n`,
+    `-----BEGIN CERTIFICATE-----\n-----END ${long}-----`,
+  ]) {
+    let message = ''
+    try {
+      assert.deepEqual(parsePem(text), [])
+    } catch (error) {
+      message = String(error)
+    }
+    assert.ok(message.length < 200, `a message of ${message.length} characters`)
+  }
+})
