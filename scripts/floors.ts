@@ -77,6 +77,7 @@ const gatewayCoreRooms: ReadonlySet<string> = new Set(['codec', 'link'])
 /** Server files that are no room: where rooms meet, and where they are put together. */
 const serverCommons: ReadonlySet<string> = new Set([
   'ports.ts',
+  'records.ts',
   'recordValues.ts',
   'address.ts',
   'cloudEvent.ts',

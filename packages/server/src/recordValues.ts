@@ -1,5 +1,5 @@
 /** The closed lists of values in the records of `ports.ts`, for whoever offers or checks a choice. */
-import type { Assurance, DeviceState, Road } from './ports.ts'
+import type { Assurance, DeviceState, Road } from './records.ts'
 
 /** Every state of a device, in the order of its life. */
 export const deviceStates: readonly DeviceState[] = [
@@ -12,7 +12,7 @@ export const deviceStates: readonly DeviceState[] = [
   'retired',
 ]
 
-/** Every road of a message; this version opens `https`. */
+/** Every road of a message; this version opens `https` and `mqtts`. */
 export const roads: readonly Road[] = [
   'mqtts',
   'https',
@@ -23,5 +23,5 @@ export const roads: readonly Road[] = [
   'serial',
 ]
 
-/** What `ports.ts` calls them: from software to a certified secure element. */
+/** What `records.ts` calls them: from software to a certified secure element. */
 export const assurances: readonly Assurance[] = [0, 1, 2, 3, 4]

@@ -106,6 +106,26 @@ CREATE TABLE house (
 INSERT INTO house VALUES (1, 0, '${'0'.repeat(64)}', 0);
 `,
   },
+  {
+    version: 2,
+    what: 'commands to devices, MQTT sessions',
+    sql: `
+CREATE TABLE command (
+  id TEXT NOT NULL PRIMARY KEY, device TEXT NOT NULL, waiting TEXT, name TEXT NOT NULL, data TEXT NOT NULL,
+  expiresAt INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT, result BLOB, resultType TEXT, actor TEXT NOT NULL,
+  createdAt INTEGER NOT NULL, deliveredAt INTEGER, endedAt INTEGER
+) STRICT;
+CREATE INDEX command_device ON command (device, id);
+CREATE INDEX command_waiting ON command (waiting, id) WHERE waiting IS NOT NULL;
+
+CREATE TABLE mqttSession (
+  id TEXT NOT NULL PRIMARY KEY, holder TEXT NOT NULL, clientId TEXT NOT NULL, subscriptions TEXT NOT NULL,
+  received TEXT NOT NULL, position INTEGER NOT NULL, expiryMs INTEGER NOT NULL, leftAt INTEGER,
+  createdAt INTEGER NOT NULL
+) STRICT;
+CREATE INDEX mqttSession_holder ON mqttSession (holder, id);
+`,
+  },
 ]
 
 export const dataVersion: number = migrations.length
