@@ -6,6 +6,7 @@
 import type { VerifiedPeer } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import type {
+  ApplicationRow,
   Assurance,
   CertificateRow,
   CommandRow,
@@ -202,6 +203,7 @@ export type RegistryErrorCode =
   | 'ERR_CERT_UNKNOWN'
   | 'ERR_CERT_REVOKED'
   | 'ERR_CERT_SUPERSEDED'
+  | 'ERR_APPLICATION_GONE'
   | 'ERR_CA_ACTIVE'
   | 'ERR_KEY_USED'
   | 'ERR_ELEMENT_USED'
@@ -232,6 +234,13 @@ export interface Admitted {
   readonly messagesPerMinute: number
   /** x5t, lower-case hex. */
   readonly credential: string
+}
+
+/** An application that passed chain and registry: what its session holds. */
+export interface AdmittedApplication {
+  readonly application: ApplicationRow
+  /** Session must end by then. */
+  readonly notAfter: Milliseconds
 }
 
 /**
@@ -307,6 +316,10 @@ export interface Refusal {
 export interface Gatekeeper {
   /** Throws PeerError<RegistryErrorCode>. */
   admit(peer: VerifiedPeer, road: Road): Promise<Admitted>
+  /** An application's certificate, of role operator. Throws PeerError<RegistryErrorCode>. */
+  admitApplication(peer: VerifiedPeer): Promise<AdmittedApplication>
+  /** Whether this id is some device's. */
+  isDevice(id: string): Promise<boolean>
   /** Never throws: bounded, and what is dropped is counted. */
   refused(refusal: Refusal): void
 }

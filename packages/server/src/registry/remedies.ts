@@ -18,6 +18,8 @@ const remedies: Readonly<Record<RegistryErrorCode | ChainErrorCode, string>> = {
     'It was issued after the backup this folder comes from, or by another house: enrol the device again.',
   ERR_CERT_REVOKED: 'Enrol the device with a new key; a revoked certificate never comes back.',
   ERR_CERT_SUPERSEDED: 'The device has a newer certificate: it must use that one, or enrol again.',
+  ERR_APPLICATION_GONE:
+    'The application was removed: add it again with "countersign application add".',
   ERR_CA_ACTIVE: 'Let another one take over first with "countersign ca rollover".',
   ERR_KEY_USED: 'Make a new key pair: one key belongs to one device.',
   ERR_ELEMENT_USED: 'This secure element belongs to another device; retire that one first.',

@@ -5,7 +5,7 @@
 import { type KeyObject, X509Certificate } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Agent, request } from 'node:https'
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { type Certificate, Judge } from '@countersign/core/credential'
 import type { Crypto } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
