@@ -54,6 +54,54 @@ export function cloudEvent(attributes: EventAttributes, data?: EventData): Messa
   return { id, source, type, time, body: `${body}}` }
 }
 
+/**
+ * What stands before the data. An attribute's value cannot hold it: in a JSON string the quotation
+ * mark is escaped.
+ */
+const dataMark = ',"data":'
+const base64Mark = ',"data_base64":'
+
+/** An event as it was stored, taken apart again for roads that carry data and attributes apart. */
+export interface StoredEvent {
+  /** Every attribute, with datacontenttype. */
+  readonly attributes: Readonly<Record<string, string | number>>
+  /** The data as the device sent it; undefined: there is none. */
+  readonly payload: Buffer | undefined
+}
+
+export function readStored(body: string): StoredEvent {
+  const json = body.indexOf(dataMark)
+  const base64 = body.indexOf(base64Mark)
+  // Data may hold the other's mark: the first one counts.
+  const isJson = json >= 0 && (base64 < 0 || json < base64)
+  const at = isJson ? json : base64
+  if (at < 0) return { attributes: JSON.parse(body), payload: undefined }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by cloudEvent above
+  const attributes = JSON.parse(`${body.slice(0, at)}}`) as StoredEvent['attributes']
+  if (!isJson) {
+    const text = body.slice(at + base64Mark.length + 1, -2)
+    return { attributes, payload: Buffer.from(text, 'base64') }
+  }
+  const data = body.slice(at + dataMark.length, -1)
+  return { attributes, payload: Buffer.from(isText(attributes) ? textOf(data) : data) }
+}
+
+/** JSON is embedded as it was sent; everything else that stands in `data` is one JSON string. */
+function isText({ datacontenttype }: StoredEvent['attributes']): boolean {
+  return !isJsonType(String(datacontenttype))
+}
+
+function textOf(data: string): string {
+  return String(JSON.parse(data))
+}
+
+/** RFC 8259 and RFC 6839 §3.1; parameters do not matter. */
+export function isJsonType(mediaType: string): boolean {
+  const [essence = ''] = mediaType.split(';')
+  const type = essence.trim().toLowerCase()
+  return type === 'application/json' || type.endsWith('+json')
+}
+
 /** Event data made by the house itself. */
 export function jsonData(value: unknown): EventData {
   return { kind: 'json', contentType: 'application/json', text: JSON.stringify(value) }
@@ -67,15 +115,13 @@ function dataMembers(data: EventData): string {
   const type = `,"datacontenttype":${JSON.stringify(data.contentType)}`
   switch (data.kind) {
     case 'json':
-      // Line breaks between tokens would end a line of an event stream; inside strings JSON does
-      // not allow them.
-      return `${type},"data":${data.text.replace(/[\r\n]+/g, ' ')}`
+      return `${type}${dataMark}${data.text}`
     case 'text':
-      return `${type},"data":${JSON.stringify(data.text)}`
+      return `${type}${dataMark}${JSON.stringify(data.text)}`
     case 'binary': {
       const { buffer, byteOffset, byteLength } = data.bytes
       const base64 = Buffer.from(buffer, byteOffset, byteLength).toString('base64')
-      return `${type},"data_base64":"${base64}"`
+      return `${type}${base64Mark}"${base64}"`
     }
   }
 }

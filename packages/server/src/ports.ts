@@ -225,6 +225,25 @@ export type RegistryErrorCode =
   | 'ERR_CREDENTIAL_NOT_ALLOWED'
   | 'ERR_ASSURANCE_TOO_LOW'
 
+/** What a device or an application may not do on its connection, whatever the road calls it. */
+export type RoadErrorCode =
+  | 'ERR_CERT_MISSING'
+  | 'ERR_TOPIC'
+  | 'ERR_TOPIC_FOREIGN'
+  | 'ERR_CLIENT_ID'
+  | 'ERR_CLIENT_ID_FOREIGN'
+  | 'ERR_MESSAGE_TYPE'
+  | 'ERR_MESSAGE_JSON'
+  | 'ERR_MESSAGE_NUMBER'
+  | 'ERR_MESSAGE_SIZE'
+  | 'ERR_MESSAGE_RATE'
+  | 'ERR_MQTT_MALFORMED'
+  | 'ERR_MQTT_PROTOCOL'
+  | 'ERR_MQTT_VERSION'
+  | 'ERR_MQTT_TOO_LARGE'
+  | 'ERR_MQTT_ALIAS'
+  | 'ERR_MQTT_IDENTIFIERS'
+
 /** A device that passed chain, registry and policy: what a session holds. */
 export interface Admitted {
   readonly device: DeviceRow
@@ -376,6 +395,16 @@ export interface EventsQuery {
   readonly type: string | undefined
   /** Device id. */
   readonly device: string | undefined
+}
+
+/** The message log as an application reads it over a road that is not the application room's own. */
+export interface ApplicationFeed {
+  /** Number of the newest message. */
+  head(): number
+  /** Messages after this one, oldest first. */
+  after(position: number, limit: number): Promise<readonly MessageRow[]>
+  /** This application has had everything up to here. */
+  advanced(application: string, position: number): void
 }
 
 /** Seals small secrets of the house under the folder's key; the name is bound into the seal. */

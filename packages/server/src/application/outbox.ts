@@ -4,7 +4,7 @@
  * not forget is in the store.
  */
 import type { Clock, Random } from '@countersign/core/ports'
-import type { ApplicationRow, Log, Notice, Notices, Sealer, Store, Timers } from '../ports.ts'
+import type { ApplicationFeed, ApplicationRow, Log, Notice, Notices, Sealer, Store, Timers } from '../ports.ts'
 import { openSecret } from './applications.ts'
 import { Cursors } from './cursors.ts'
 import { Delivery } from './delivery.ts'
@@ -74,6 +74,22 @@ export class Outbox {
     await this.#changes
     await Promise.all([...this.#deliveries.values()].map((delivery) => delivery.stop()))
     await this.#cursors.close()
+  }
+
+  /** For applications that read over another road than webhook and events door. */
+  get feed(): ApplicationFeed {
+    return {
+      head: () => this.#retention.head,
+      after: async (after, limit) => {
+        const page = await this.#parts.store.scan('message', { after, limit })
+        this.#retention.grown(page.at(-1)?.seq ?? 0)
+        return page
+      },
+      // As with the events door: a webhook moves the cursor itself.
+      advanced: (id, position) => {
+        if (!this.#deliveries.has(id)) this.#cursors.advance(id, position)
+      },
+    }
   }
 
   #noticed(notice: Notice): void {

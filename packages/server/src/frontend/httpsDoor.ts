@@ -161,9 +161,8 @@ export class HttpsDoor {
     const why = session.overdue(this.#parts.clock.now())
     const unanswered = why === 'headers' || (why === 'body' && session.inFlight > 0)
     if (!unanswered) return void socket.destroy()
-    // RFC 9110 §15.5.9. By hand: there may be no response object yet. Who does not read it is cut
-    // off by the next sweep.
-    session.deadline = Number.NEGATIVE_INFINITY
+    // RFC 9110 §15.5.9. By hand: there may be no response object yet.
+    session.isEnding = true
     socket.write(bareAnswer(408))
     socket.destroySoon()
   }

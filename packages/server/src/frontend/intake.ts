@@ -4,11 +4,10 @@
  * path of the house: one promise (the store's), no timer, no look-up beyond the session.
  */
 import type { Clock, Random } from '@countersign/core/ports'
-import { cloudEvent } from '../cloudEvent.ts'
+import { cloudEvent, type EventData } from '../cloudEvent.ts'
 import type { Admitted, Applied, Change, MessageDraft, Notices, Road, Store } from '../ports.ts'
 import { TokenBuckets } from '../rates.ts'
 import type { IntakeLimits } from './limits.ts'
-import { type MediaType, payload } from './payload.ts'
 
 /**
  * A device's own persisted counter: with it a reading sent twice is one event. Decimal, no leading
@@ -29,15 +28,15 @@ export interface IntakeParts {
 
 export interface Incoming {
   readonly topic: string
-  readonly type: MediaType
   /** As `messageNumber` allows. */
   readonly number: string | undefined
-  readonly body: Buffer
+  readonly data: EventData
 }
 
 export class Intake {
   readonly #parts: IntakeParts
   readonly #rates: TokenBuckets
+  readonly #waiting: (() => void)[] = []
   #inFlight = 0
 
   constructor(parts: IntakeParts) {
@@ -49,16 +48,19 @@ export class Intake {
     return this.#inFlight >= this.#parts.limits.messagesInFlightMax
   }
 
+  /** Calls back when one more has room; each caller once, in the order in which they came. */
+  whenRoom(run: () => void): void {
+    this.#waiting.push(run)
+  }
+
   /** Takes one of the device's messages a minute: 0, or the milliseconds until there is one. */
   wait(admitted: Admitted): number {
     const perMinute = admitted.messagesPerMinute
     return this.#rates.take(admitted.device.id, { perSecond: perMinute / 60, burst: perMinute })
   }
 
-  /** Throws PeerError when the body is not what its type says. */
-  draft({ device, credential }: Admitted, incoming: Incoming): MessageDraft {
+  draft({ device, credential }: Admitted, { topic, number, data }: Incoming): MessageDraft {
     const { clock, random, road } = this.#parts
-    const { topic, type, number, body } = incoming
     const id =
       number === undefined
         ? Buffer.from(random.bytes(16)).toString('hex')
@@ -74,7 +76,7 @@ export class Intake {
         assurance: device.assurance,
         credential,
       },
-      payload(type, body),
+      data,
     )
   }
 
@@ -86,15 +88,20 @@ export class Intake {
     this.#inFlight += 1
     return this.#parts.store.apply({ ...beside, messages: [draft] }).then(
       (applied) => {
-        this.#inFlight -= 1
+        this.#ended()
         const throughSeq = applied.messageSeqs.at(-1)
         if (throughSeq !== undefined) this.#parts.notices.tell({ kind: 'messages', throughSeq })
         return applied
       },
       (error: unknown) => {
-        this.#inFlight -= 1
+        this.#ended()
         throw error
       },
     )
+  }
+
+  #ended(): void {
+    this.#inFlight -= 1
+    this.#waiting.shift()?.()
   }
 }

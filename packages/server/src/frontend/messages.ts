@@ -11,7 +11,7 @@ import { readBody, refuseBody } from './body.ts'
 import type { HttpSession } from './httpSession.ts'
 import { type Intake, messageNumber, numberName } from './intake.ts'
 import type { DoorLimits } from './limits.ts'
-import { type MediaType, parseMediaType } from './payload.ts'
+import { type MediaType, parseMediaType, payload } from './payload.ts'
 import { parseTopic } from './topic.ts'
 
 export const messagesPath = '/v1/messages/'
@@ -78,7 +78,8 @@ export class Messages {
     const { intake } = this.#parts
     let draft: MessageDraft
     try {
-      draft = intake.draft(standing.admitted, { ...message, body })
+      const { topic, number, type } = message
+      draft = intake.draft(standing.admitted, { topic, number, data: payload(type, body) })
     } catch (error) {
       return sendProblem(response, this.#problemOf(error))
     }

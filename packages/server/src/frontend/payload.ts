@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { PeerError } from '@countersign/core/errors'
-import type { EventData } from '../cloudEvent.ts'
+import { type EventData, isJsonType } from '../cloudEvent.ts'
 
 const contentTypeLengthMax = 128
 /**
@@ -42,9 +42,23 @@ export function parseMediaType(header: string | undefined): MediaType {
       },
     )
   const type = (match[1] ?? '').toLowerCase()
-  if (type === 'application/json' || type.endsWith('+json')) return { whole: header, form: 'json' }
+  if (isJsonType(type)) return { whole: header, form: 'json' }
   const text = type.startsWith('text/') || type === 'application/x-www-form-urlencoded'
   return { whole: header, form: text && !otherCharset.test(match[2] ?? '') ? 'text' : 'binary' }
+}
+
+/**
+ * A body that came without a type (MQTT 3.1.1 has no place for one): JSON when it is JSON, else
+ * text when it is UTF-8, else octets.
+ */
+export function untypedPayload(body: Buffer): EventData {
+  if (!isUtf8(body)) return { kind: 'binary', contentType: octets.whole, bytes: body }
+  try {
+    return { kind: 'json', contentType: 'application/json', text: jsonText(body) }
+  } catch {
+    const text = body.toString('utf8')
+    return { kind: 'text', contentType: 'text/plain; charset=utf-8', text }
+  }
 }
 
 export function payload(type: MediaType, body: Buffer): EventData {

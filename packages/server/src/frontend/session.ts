@@ -53,6 +53,8 @@ export abstract class Session {
   holder: string | undefined
   /** No session lives beyond it, whatever it does. */
   deadline: Milliseconds = Number.POSITIVE_INFINITY
+  /** It has had its last word: who does not read it is cut off by the next sweep. */
+  isEnding = false
 
   constructor(socket: TLSSocket, chain: PeerChain | undefined) {
     this.socket = socket

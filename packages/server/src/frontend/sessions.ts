@@ -133,10 +133,11 @@ export class Sessions<S extends Session> {
   sweep(close: (session: S) => void): void {
     const now = this.#parts.clock.now()
     for (const session of this.#bySocket.values()) {
-      if (session.overdue(now) === undefined) continue
+      if (!session.isEnding && session.overdue(now) === undefined) continue
       const { kind } = session.standing
       const isInside = kind === 'admitted' || kind === 'application'
-      if (isInside && now > session.deadline) this.#judgeAgain(session)
+      if (session.isEnding) session.socket.destroy()
+      else if (isInside && now > session.deadline) this.#judgeAgain(session)
       else if (kind !== 'pending') close(session)
     }
   }
