@@ -12,7 +12,7 @@ import { type Problem, sendProblem } from '../problem.ts'
 import { TokenBuckets } from '../rates.ts'
 import { readBody, refuseBody } from './body.ts'
 import type { DoorLimits } from './limits.ts'
-import { type MediaType, parseMediaType, payload } from './payload.ts'
+import { type MediaType, parseMediaType, payload } from '../payload.ts'
 import type { Session } from './session.ts'
 import { parseTopic } from './topic.ts'
 

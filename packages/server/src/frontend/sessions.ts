@@ -152,6 +152,7 @@ export class Sessions {
         return this.#judgeAll(this.#bySocket.values())
       case 'application':
       case 'messages':
+      case 'commands':
         return
     }
   }

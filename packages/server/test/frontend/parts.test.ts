@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { addressKey, isLoopback, urlHost } from '../../src/address.ts'
 import { cloudEvent } from '../../src/cloudEvent.ts'
 import { AddressCounts } from '../../src/frontend/address.ts'
-import { jsonDepthMax, parseMediaType, payload } from '../../src/frontend/payload.ts'
+import { jsonDepthMax, parseMediaType, payload } from '../../src/payload.ts'
 import { TokenBuckets } from '../../src/rates.ts'
 import { ManualClock } from '../support/world.ts'
 
