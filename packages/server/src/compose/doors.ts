@@ -71,6 +71,7 @@ async function openAll(
   await outbox.start()
   closers.push(() => outbox.close())
   closers.push(keepReservations(house))
+  closers.push(house.commands.startSweep())
   const credential = await authority.serverCredential()
   const https = await openHttps(house, authority, credential, closers)
   const console = await openConsole(house, outbox, credential, closers)
