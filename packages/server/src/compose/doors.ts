@@ -95,7 +95,7 @@ async function openHttps(
   credential: ServerCredential,
   closers: Closer[],
 ): Promise<{ readonly door: HttpsDoor; readonly url: string }> {
-  const { registry, clock, log, notices, store, timers, random } = house
+  const { registry, commands, clock, log, notices, store, timers, random } = house
   const list = (): ReturnType<typeof registry.listAnchors> => registry.listAnchors()
   const judge = new Judge({ crypto: nodeCrypto, clock, anchors: (await list()).map(anchorOf) })
   const doorNotices = createNotices((error) => log.error(factsOf(error), 'a listener failed'))
@@ -112,6 +112,7 @@ async function openHttps(
       clock,
       log,
       store,
+      commands,
       est: authority.est,
       crl: (ca) => authority.crl(ca),
       timers,

@@ -20,6 +20,8 @@ import { TokenBuckets } from '../rates.ts'
 import { AddressCounts } from './address.ts'
 import { answerMalformed, bareAnswer, certificateRequired, farewell } from './answers.ts'
 import { readBody, refuseBody } from './body.ts'
+import type { CommandsAtDoor } from './commandReaders.ts'
+import { CommandRoad, isCommandsPath } from './commands.ts'
 import { type DoorLimits, doorLimits } from './limits.ts'
 import { Messages, messagesPath } from './messages.ts'
 import type { Overdue, Session } from './session.ts'
@@ -36,6 +38,7 @@ export interface ServerCredential {
 
 export interface HttpsDoorParts extends Omit<SessionsParts, 'limits' | 'news'> {
   readonly store: Pick<Store, 'apply'>
+  readonly commands: CommandsAtDoor
   readonly est: EstService
   /** The current CRL of an issuing CA, DER; undefined when there is no such CA. */
   readonly crl: (ca: string) => Promise<Uint8Array | undefined>
@@ -74,6 +77,7 @@ export class HttpsDoor {
   readonly #server: Server
   readonly #sessions: Sessions
   readonly #messages: Messages
+  readonly #commands: CommandRoad
   readonly #perAddress: AddressCounts = new AddressCounts()
   readonly #handshakes: TokenBuckets
   /** Every TCP connection, those in the middle of a handshake too. */
@@ -88,6 +92,8 @@ export class HttpsDoor {
     this.#limits = limits
     this.#sessions = new Sessions({ ...parts, limits, news: new SessionNews(parts) })
     this.#messages = new Messages({ ...parts, limits })
+    const broken = (error: unknown, to: ServerResponse): void => this.#broken(error, to)
+    this.#commands = new CommandRoad({ ...parts, limits, broken })
     this.#handshakes = new TokenBuckets(parts.clock, limits.ratesRememberedMax)
     this.#server = this.#createServer(credential)
   }
@@ -120,6 +126,7 @@ export class HttpsDoor {
         this.#sessions.close()
         resolve()
       })
+      this.#commands.close()
       this.#closing()
     })
   }
@@ -252,6 +259,8 @@ export class HttpsDoor {
     const path = request.url ?? ''
     if (standing.kind === 'admitted' && path.startsWith(messagesPath))
       return this.#messages.receive(session, standing.admitted, request, response)
+    if (standing.kind === 'admitted' && isCommandsPath(path))
+      return this.#commands.receive(session, standing.admitted, request, response)
     switch (standing.kind) {
       case 'pending':
         // Judged again between the verdict and this turn: wait for that one.

@@ -55,6 +55,21 @@ export interface DoorLimits {
   readonly estBytesMax: number
   /** CRLs on their way at once: each may be megabytes, and anyone may ask for them. */
   readonly crlAnswersMax: number
+  /**
+   * Polls and streams of one device that wait for commands; one a connection. One more ends the
+   * oldest.
+   */
+  readonly commandReadersPerDeviceMax: number
+  /** The longest `?wait=` of a poll: with the tick below `answerMsMax`. */
+  readonly commandWaitSecondsMax: number
+  /** Commands looked at for one reader: all that may wait for a device. */
+  readonly commandsPerLookMax: number
+  /** Characters of the commands in one answer to a poll, unless the first alone is longer. */
+  readonly commandAnswerLengthMax: number
+  /** How often polls that are over and streams that are silent are looked for. */
+  readonly commandTickMs: number
+  /** Silence of a stream is broken by a comment; well below `answerMsMax`. */
+  readonly commandHeartbeatMs: number
   /** Messages handed to the store and not yet durable, in the whole door. */
   readonly messagesInFlightMax: number
   /**
@@ -96,6 +111,12 @@ export const doorLimits: DoorLimits = {
   messageBytesMax: 65_536,
   estBytesMax: 32_768,
   crlAnswersMax: 32,
+  commandReadersPerDeviceMax: 4,
+  commandWaitSecondsMax: 55,
+  commandsPerLookMax: 64,
+  commandAnswerLengthMax: 65_536,
+  commandTickMs: 1_000,
+  commandHeartbeatMs: 15_000,
   messagesInFlightMax: 4_096,
   lingerBytesMax: 1_048_576,
   lingerMsMax: 2_000,

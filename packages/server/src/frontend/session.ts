@@ -74,6 +74,11 @@ export class Session {
     this.#quietBytes = this.socket.bytesRead
   }
 
+  /** The peer takes an answer that goes on: its bound begins anew. */
+  answering(now: Milliseconds): void {
+    this.#quietSince = now
+  }
+
   /**
    * Called by the sweep alone. Says which bound of time is broken. RFC 5280 §4.1.2.5: notAfter
    * itself is still inside.
