@@ -17,6 +17,10 @@ export type EventType =
   | 'countersign.device.enrolled'
   | 'countersign.device.changed'
   | 'countersign.session.opened'
+  | 'countersign.command.delivered'
+  | 'countersign.command.answered'
+  | 'countersign.command.refused'
+  | 'countersign.command.expired'
   | 'countersign.refused'
   | 'countersign.test'
 

@@ -4,7 +4,16 @@
  * not forget is in the store.
  */
 import type { Clock, Random } from '@countersign/core/ports'
-import type { ApplicationFeed, ApplicationRow, Log, Notice, Notices, Sealer, Store, Timers } from '../ports.ts'
+import type {
+  ApplicationFeed,
+  ApplicationRow,
+  Log,
+  Notice,
+  Notices,
+  Sealer,
+  Store,
+  Timers,
+} from '../ports.ts'
 import { openSecret } from './applications.ts'
 import { Cursors } from './cursors.ts'
 import { Delivery } from './delivery.ts'
@@ -34,6 +43,8 @@ export class Outbox {
   readonly #cursors: Cursors
   readonly #retention: Retention
   readonly #deliveries: Map<string, Delivery> = new Map()
+  /** Applications with a webhook, paused or not. */
+  readonly #called: Set<string> = new Set()
   #stopListening: (() => void) | undefined
   #keeping: { cancel(): void } | undefined
   /** Changes of applications, one after the other. */
@@ -87,7 +98,7 @@ export class Outbox {
       },
       // As with the events door: a webhook moves the cursor itself.
       advanced: (id, position) => {
-        if (!this.#deliveries.has(id)) this.#cursors.advance(id, position)
+        if (!this.#called.has(id)) this.#cursors.advance(id, position)
       },
     }
   }
@@ -115,6 +126,7 @@ export class Outbox {
       if (this.#closed) return
       if (row !== undefined) return this.#take(row)
       this.#cursors.forget(id)
+      this.#called.delete(id)
       this.streams.closeOf(id)
     } catch (error) {
       this.#parts.log.error(
@@ -127,6 +139,8 @@ export class Outbox {
   #take(row: ApplicationRow): void {
     const { clock, timers, targets, sealer } = this.#parts
     this.#cursors.load(row.id, row.cursor)
+    if (row.webhook === null) this.#called.delete(row.id)
+    else this.#called.add(row.id)
     if (row.webhook === null || row.webhookState === 'paused') return
     const parts = { clock, timers, targets, limits: this.#limits }
     const webhook = new Webhook(parts, row.webhook, openSecret(sealer, row))

@@ -45,6 +45,11 @@ export class HttpSession extends Session {
     this.#quietBytes = this.socket.bytesRead
   }
 
+  /** The peer takes an answer that goes on: its bound begins anew. */
+  answering(now: Milliseconds): void {
+    this.#quietSince = now
+  }
+
   /** RFC 5280 §4.1.2.5: notAfter itself is still inside. */
   overdue(now: Milliseconds): Overdue | undefined {
     const limits = this.#limits

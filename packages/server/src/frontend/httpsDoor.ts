@@ -17,6 +17,8 @@ import type { EstService, Store, Timers } from '../ports.ts'
 import { sendProblem } from '../problem.ts'
 import { answerMalformed, bareAnswer, certificateRequired, farewell } from './answers.ts'
 import { readBody, refuseBody } from './body.ts'
+import type { CommandsAtDoor } from './commandReaders.ts'
+import { CommandRoad, isCommandsPath } from './commands.ts'
 import { Gate, type GateCounters, type ServerCredential, tlsOptions } from './gate.ts'
 import { HttpSession } from './httpSession.ts'
 import { Intake } from './intake.ts'
@@ -27,6 +29,7 @@ import { Sessions, type SessionsParts } from './sessions.ts'
 
 export interface HttpsDoorParts extends Omit<SessionsParts, 'limits' | 'news'> {
   readonly store: Pick<Store, 'apply'>
+  readonly commands: CommandsAtDoor
   readonly est: EstService
   /** The current CRL of an issuing CA, DER; undefined when there is no such CA. */
   readonly crl: (ca: string) => Promise<Uint8Array | undefined>
@@ -63,6 +66,7 @@ export class HttpsDoor {
   readonly #sessions: Sessions<HttpSession>
   readonly #messages: Messages
   readonly #gate: Gate
+  readonly #commands: CommandRoad
   #crlAnswers = 0
   #sweeping: { cancel(): void } | undefined
   #closing: (() => void) | undefined
@@ -82,6 +86,8 @@ export class HttpsDoor {
     const intake = new Intake({ ...parts, limits, road: 'https' })
     this.#messages = new Messages({ ...parts, limits, intake })
     this.#gate = new Gate(parts.clock, limits, this.counters)
+    const broken = (error: unknown, to: ServerResponse): void => this.#broken(error, to)
+    this.#commands = new CommandRoad({ ...parts, limits, broken })
     this.#server = this.#createServer(credential)
   }
 
@@ -113,6 +119,7 @@ export class HttpsDoor {
         this.#sessions.close()
         resolve()
       })
+      this.#commands.close()
       this.#closing()
     })
   }
@@ -200,6 +207,8 @@ export class HttpsDoor {
     const path = request.url ?? ''
     if (standing.kind === 'admitted' && path.startsWith(messagesPath))
       return this.#messages.receive(session, standing.admitted, request, response)
+    if (standing.kind === 'admitted' && isCommandsPath(path))
+      return this.#commands.receive(session, standing.admitted, request, response)
     switch (standing.kind) {
       case 'pending':
         // Judged again between the verdict and this turn: wait for that one.

@@ -84,6 +84,21 @@ export interface DoorLimits extends GateLimits, SessionLimits, IntakeLimits {
   /** CRLs on their way at once: each may be megabytes, and anyone may ask for them. */
   readonly crlAnswersMax: number
   /**
+   * Polls and streams of one device that wait for commands; one a connection. One more ends the
+   * oldest.
+   */
+  readonly commandReadersPerDeviceMax: number
+  /** The longest `?wait=` of a poll: with the tick below `answerMsMax`. */
+  readonly commandWaitSecondsMax: number
+  /** Commands looked at for one reader: all that may wait for a device. */
+  readonly commandsPerLookMax: number
+  /** Characters of the commands in one answer to a poll, unless the first alone is longer. */
+  readonly commandAnswerLengthMax: number
+  /** How often polls that are over and streams that are silent are looked for. */
+  readonly commandTickMs: number
+  /** Silence of a stream is broken by a comment; well below `answerMsMax`. */
+  readonly commandHeartbeatMs: number
+  /**
    * After a refusal the rest of a body is read and dropped up to here, so that the peer can read
    * the answer.
    */
@@ -123,6 +138,12 @@ export const doorLimits: DoorLimits = {
   headersMax: 64,
   estBytesMax: 32_768,
   crlAnswersMax: 32,
+  commandReadersPerDeviceMax: 4,
+  commandWaitSecondsMax: 55,
+  commandsPerLookMax: 64,
+  commandAnswerLengthMax: 65_536,
+  commandTickMs: 1_000,
+  commandHeartbeatMs: 15_000,
   lingerBytesMax: 1_048_576,
   lingerMsMax: 2_000,
 }

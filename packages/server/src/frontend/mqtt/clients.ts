@@ -169,7 +169,7 @@ export class Clients {
       isPresent: kept !== undefined,
       expiryMs,
       subscriptions: kept === undefined ? [] : subscriptionsOf(kept),
-      received: kept === undefined ? [] : (JSON.parse(kept.received) as number[]),
+      received: kept === undefined ? [] : receivedOf(kept),
       position: kept === undefined || kept.position < 0 ? undefined : kept.position,
     }
   }
@@ -215,6 +215,11 @@ function subscriptionsOf({ subscriptions }: MqttSessionRow): readonly Subscripti
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by subscriptionsText
   const pairs = JSON.parse(subscriptions) as [string, 0 | 1 | 2][]
   return pairs.map(([filter, qos]) => ({ filter, qos }))
+}
+
+function receivedOf({ received }: MqttSessionRow): readonly number[] {
+  const ids: unknown = JSON.parse(received)
+  return Array.isArray(ids) ? ids.map(Number) : []
 }
 
 export function subscriptionsText(granted: Iterable<readonly [string, number]>): string {

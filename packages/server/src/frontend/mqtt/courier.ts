@@ -62,21 +62,24 @@ export class Courier {
       })
   }
 
-  /** PUBACK. False: no such packet was sent. A device of MQTT 5 may say that it will not take it. */
-  acknowledged(packetId: number, reason: number): boolean {
+  /** PUBACK. A device of MQTT 5 may say that it will not take it; one of nothing means nothing. */
+  acknowledged(packetId: number, reason: number): void {
     const id = this.#sent.get(packetId)
-    if (id === undefined) return false
+    if (id === undefined) return
     this.#sent.delete(packetId)
     const { commands, failed, underway } = this.#parts
     const device = this.#device.id
-    const refused = { state: 'refused', contentType: 'text/plain', body: refusedWith(reason) } as const
+    const refused = {
+      state: 'refused',
+      contentType: 'text/plain',
+      body: refusedWith(reason),
+    } as const
     const done =
       reason >= 0x80 ? commands.answered(device, id, refused) : commands.delivered(device, id)
     done.catch(failed).finally(() => {
       underway.delete(id)
       this.wake()
     })
-    return true
   }
 
   gone(): void {

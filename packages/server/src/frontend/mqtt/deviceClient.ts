@@ -8,13 +8,7 @@
  */
 import type { VerifiedPeer } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
-import type {
-  Admitted,
-  DeviceCommands,
-  MessageDraft,
-  RoadErrorCode,
-  Timers,
-} from '../../ports.ts'
+import type { Admitted, DeviceCommands, MessageDraft, RoadErrorCode, Timers } from '../../ports.ts'
 import type { Intake } from '../intake.ts'
 import { Acks } from './acks.ts'
 import type { Clients, LiveClient, MqttSession, Seat } from './clients.ts'

@@ -16,8 +16,8 @@ import { incomingOf } from './incoming.ts'
 import type { MqttLimits } from './limits.ts'
 import { type ClientPacket, type ConnectPacket, reason } from './packets.ts'
 import { destinationOf } from './topics.ts'
-import { expiryOf, reasonFor, refusedConnack } from './wire.ts'
 import type { Will } from './wills.ts'
+import { expiryOf, reasonFor, refusedConnack } from './wire.ts'
 import { connack } from './write.ts'
 
 export interface EntranceParts {
@@ -82,11 +82,7 @@ export class Entrance implements Client {
     }
   }
 
-  async #asDevice(
-    connect: ConnectPacket,
-    peer: VerifiedPeer,
-    admitted: Admitted,
-  ): Promise<void> {
+  async #asDevice(connect: ConnectPacket, peer: VerifiedPeer, admitted: Admitted): Promise<void> {
     const { device } = admitted
     const named = namesDevice.exec(connect.clientId.toLowerCase())?.[1]
     if (named !== undefined && named !== device.eui64 && (await this.#isDevice(named)))

@@ -5,12 +5,19 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { PeerError } from '@countersign/core/errors'
+import { parseMediaType, payload, untypedPayload } from '../../payload.ts'
+import type { RoadErrorCode } from '../../ports.ts'
 import { type Incoming, messageNumber, numberName } from '../intake.ts'
-import { parseMediaType, payload, untypedPayload } from '../payload.ts'
-import type { PublishPacket } from './packets.ts'
+import type { Properties } from './packets.ts'
 
 /** Throws PeerError. */
-export function incomingOf({ payload: body, properties }: PublishPacket): Omit<Incoming, 'topic'> {
+export function incomingOf({
+  payload: body,
+  properties,
+}: {
+  readonly payload: Buffer
+  readonly properties: Properties
+}): Omit<Incoming, 'topic'> {
   const { contentType, payloadFormat, topicAlias, user } = properties
   if (topicAlias !== undefined)
     throw refuse('ERR_MQTT_ALIAS', 'this server takes no topic alias', 'topic alias')
@@ -25,6 +32,6 @@ export function incomingOf({ payload: body, properties }: PublishPacket): Omit<I
   return { data, number }
 }
 
-function refuse(code: string, message: string, where: string): PeerError {
+function refuse(code: RoadErrorCode, message: string, where: string): PeerError<RoadErrorCode> {
   return new PeerError(code, message, {}, { where })
 }

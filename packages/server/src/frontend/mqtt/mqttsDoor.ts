@@ -25,8 +25,8 @@ import { type ConnectionParts, MqttConnection } from './connection.ts'
 import { Entrance, type EntranceParts } from './entrance.ts'
 import { type MqttLimits, mqttLimits } from './limits.ts'
 import { reason } from './packets.ts'
-import { reasonFor } from './wire.ts'
 import { Wills } from './wills.ts'
+import { reasonFor } from './wire.ts'
 
 export interface MqttsDoorParts extends Omit<SessionsParts, 'limits' | 'news'> {
   readonly store: Pick<Store, 'get' | 'find' | 'scan' | 'apply'>
@@ -81,8 +81,7 @@ export class MqttsDoor {
       {
         road: 'mqtts',
         letsIn: 'applications',
-        make: (socket, chain) =>
-new MqttConnection(socket, chain, connectionParts),
+        make: (socket, chain) => new MqttConnection(socket, chain, connectionParts),
       },
     )
     this.#server = this.#createServer(credential)

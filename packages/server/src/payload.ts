@@ -4,8 +4,9 @@
  * that says JSON and is not is refused.
  */
 import { isUtf8 } from 'node:buffer'
+import { isNestedTooDeep } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
-import { type EventData, isJsonType } from '../cloudEvent.ts'
+import { type EventData, isJsonType } from './cloudEvent.ts'
 
 const contentTypeLengthMax = 128
 /**
@@ -71,7 +72,7 @@ export function payload(type: MediaType, body: Buffer): EventData {
 
 function jsonText(body: Buffer): string {
   const text = parsedText(body)
-  if (isNestedTooDeep(text))
+  if (isNestedTooDeep(text, jsonDepthMax))
     throw new PeerError<PayloadErrorCode>(
       'ERR_MESSAGE_JSON',
       `the body is nested deeper than ${jsonDepthMax}`,
@@ -79,38 +80,6 @@ function jsonText(body: Buffer): string {
       { where: 'body', hint: 'send a flatter document, or name its type application/octet-stream' },
     )
   return text
-}
-
-/** Of text that is JSON, so that a quotation mark opens a string that ends. */
-function isNestedTooDeep(text: string): boolean {
-  // Every level costs two characters: most messages are too short to be looked at.
-  if (text.length <= 2 * jsonDepthMax) return false
-  let depth = 0
-  for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
-      case 0x22: // "
-        at = endOfString(text, at)
-        break
-      case 0x5b: // [
-      case 0x7b: // {
-        if (++depth > jsonDepthMax) return true
-        break
-      case 0x5d: // ]
-      case 0x7d: // }
-        depth--
-    }
-  }
-  return false
-}
-
-/** Where the quotation mark is that closes the string which begins here. */
-function endOfString(text: string, begin: number): number {
-  for (let at = begin + 1; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code === 0x22) return at
-    if (code === 0x5c) at++ // what is escaped closes nothing
-  }
-  return text.length
 }
 
 function parsedText(body: Buffer): string {
