@@ -14,6 +14,7 @@ export {
 export { type EnrollOptions, type EnrollResult, enroll } from './enroll.ts'
 export type { DeviceErrorCode } from './errors.ts'
 export { type RenewOptions, renew } from './renew.ts'
+export { type RoadName, type RoadOptions, roadNames } from './road.ts'
 export { type RunOptions, type RunSummary, run } from './run.ts'
 export { type SendOptions, type SendResult, send } from './send.ts'
 export { type DeviceReport, type ShowOptions, show } from './show.ts'

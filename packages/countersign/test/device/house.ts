@@ -22,9 +22,11 @@ export interface TestHouse {
   /** `https://localhost:…`. */
   readonly https: string
   call<N extends OperationName>(operation: N, params: ParamsOf<N>): Promise<ResultOf<N>>
-  invite(count?: number): Promise<{ server: string; token: string; anchor: string }>
+  invite(count?: number): Promise<{ server: string; mqtts: string; token: string; anchor: string }>
   /** Data of every stored message, by its CloudEvents id. */
   messages(): Promise<ReadonlyMap<string, unknown>>
+  /** The CloudEvents of this device's messages, in the order in which they were stored. */
+  events(id: string): Promise<readonly Readonly<Record<string, unknown>>[]>
   close(): Promise<void>
 }
 
@@ -48,6 +50,7 @@ export async function openTestHouse(): Promise<TestHouse> {
     invite: (count = 1) =>
       house.call('identity.invite', { product: 'default', count, expiresAt: Date.now() + 600_000 }),
     messages: () => messagesOf(services),
+    events: (id) => eventsOf(services, id),
     close: async () => {
       if (!open) return
       open = false
@@ -67,4 +70,14 @@ async function messagesOf(services: Services): Promise<ReadonlyMap<string, unkno
     if (type === 'countersign.message') found.set(id, JSON.parse(body).data)
   }
   return found
+}
+
+async function eventsOf(
+  services: Services,
+  device: string,
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const rows = await services.store.scan('message', { limit: 100_000 })
+  return rows
+    .filter(({ type, source }) => type === 'countersign.message' && source === device)
+    .map(({ body }) => JSON.parse(body))
 }
