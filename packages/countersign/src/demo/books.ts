@@ -2,7 +2,7 @@
  * What is compared at the end, and looked up on the way: the application's doors, the operator's
  * books, the gateway's recording.
  */
-import type { DemoWorld } from './chapters.ts'
+import type { DemoWorld } from './world.ts'
 import type { DemoDevice } from './demoDevice.ts'
 import type { DemoServer } from './demoHouse.ts'
 
