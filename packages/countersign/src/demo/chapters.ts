@@ -1,14 +1,15 @@
 /**
- * The chapters of the demo, in order: doors and gateway, enrolment, sending, intruders, suspension,
+ * The chapters of the demo, in order: doors and gateways, enrolment, sending, intruders, suspension,
  * revocation, the books.
  */
 import { compareDoors, searchRecording, verifyLog } from './books.ts'
-import { cast } from './cast.ts'
+import { cast, type DemoRoad, demoRoads } from './cast.ts'
 import type { DemoFolder } from './demoHouse.ts'
+import { observe } from './gateways.ts'
 import { type Address, sendNameless } from './intruders.ts'
 import type { Observations, RevocationObservation } from './report.ts'
 import type { Story } from './story.ts'
-import { refuseIntruders, revokeOne, suspendAndResume } from './trials.ts'
+import { refuseIntruders, revokeWhileConnected, suspendAndResume } from './trials.ts'
 import { type DemoWorld, openWorld, patienceMs, reading, readingsEach } from './world.ts'
 
 export interface Chapters {
@@ -21,12 +22,14 @@ export interface Chapters {
   /** Grows as the story goes on, so that a story that breaks off can still be reported. */
   readonly observed: {
     world: DemoWorld | undefined
-    plaintext: number
+    readonly plaintext: Partial<Record<DemoRoad, number>>
     readonly revocations: RevocationObservation[]
   }
 }
 
+/** Of each gateway. */
 const faultsWanted = 3
+const visitsMax = 40
 
 export async function tellStory(chapters: Chapters, folder: DemoFolder): Promise<DemoWorld> {
   const { story, observed } = chapters
@@ -36,17 +39,19 @@ export async function tellStory(chapters: Chapters, folder: DemoFolder): Promise
   await sendAll(chapters, world, address)
   await refuseIntruders(chapters, world, folder, address)
   await suspendAndResume(chapters, world)
-  observed.revocations.push(await revokeOne(chapters, world))
+  await revokeWhileConnected(chapters, world)
   await story.step(
-    'the application has every reading, by webhook and by events',
+    'the application has every reading, by webhook, by events and by MQTT',
     () => compareDoors(world),
-    (count) => `the application has all ${count} readings, by webhook and by events`,
+    (count) => `the application has all ${count} readings, by webhook, by events and by MQTT`,
   )
   await story.step('the audit log is whole', () => verifyLog(world))
-  await story.step('the gateway recorded everything and read nothing', async () => {
-    observed.plaintext = await searchRecording(world, tokens)
-    if (observed.plaintext > 0)
-      throw new Error(`the gateway could read ${observed.plaintext} places`)
+  await story.step('the gateways recorded everything and read nothing', async () => {
+    for (const road of demoRoads) {
+      const found = await searchRecording(world, road, tokens)
+      observed.plaintext[road] = found
+      if (found > 0) throw new Error(`the gateway of ${road} could read ${found} places`)
+    }
   })
   return world
 }
@@ -54,12 +59,11 @@ export async function tellStory(chapters: Chapters, folder: DemoFolder): Promise
 /** What was seen until now. */
 export async function observations({ story, started, observed }: Chapters): Promise<Observations> {
   const { world, plaintext, revocations } = observed
-  const stats = await world?.relay.stats()
   return {
     seconds: (performance.now() - started) / 1000,
     devices: world?.devices.map((device) => device.observation()) ?? [],
     received: world?.application.byWebhook ?? [],
-    gateway: { frames: stats?.frames ?? 0, tampered: stats?.tampered ?? 0, plaintext },
+    gateways: await observe(world?.gateways, plaintext),
     revocations,
     steps: story.steps,
   }
@@ -67,20 +71,24 @@ export async function observations({ story, started, observed }: Chapters): Prom
 
 async function enrolAll(
   { story }: Chapters,
-  { server, relay, devices }: DemoWorld,
+  { server, gateways, devices }: DemoWorld,
 ): Promise<{ address: Address; tokens: readonly string[] }> {
   const { house } = server
   const products = [...new Set(cast.map(({ product }) => product))]
   const tokens: string[] = []
-  // Devices know the gateway's port only; the server's name is the same.
-  const through = `https://localhost:${relay.port}`
+  // Devices know the gateways' ports only; the server's name is the same.
+  const through = {
+    server: `https://localhost:${gateways.https.port}`,
+    mqtts: `mqtts://localhost:${gateways.mqtts.port}`,
+  }
   let anchor = ''
   await story.step(
     'devices enrol over EST, each with a key that its element made',
     async () => {
       for (const name of products) {
-        await house.call('product.add', { name, roads: ['https'], credential: 'owner' })
         const mine = devices.filter((device) => device.product === name)
+        const roads = [...new Set(mine.map((device) => device.road))]
+        await house.call('product.add', { name, roads, credential: 'owner' })
         const invitation = await house.call('identity.invite', {
           product: name,
           count: mine.length,
@@ -88,16 +96,16 @@ async function enrolAll(
         })
         tokens.push(invitation.token)
         ;({ anchor } = invitation)
-        await Promise.all(mine.map((device) => device.enroll({ ...invitation, server: through })))
+        await Promise.all(mine.map((device) => device.enroll({ ...invitation, ...through })))
       }
     },
     () => `${devices.length} devices enrol over EST, each with a key that its element made`,
   )
-  return { address: { server: through, anchor }, tokens }
+  return { address: { ...through, anchor }, tokens }
 }
 
 async function sendAll({ story }: Chapters, world: DemoWorld, address: Address): Promise<void> {
-  const { devices, relay } = world
+  const { devices, gateways } = world
   await story.step(
     'every reading arrives through broken connections',
     async () => {
@@ -106,10 +114,12 @@ async function sendAll({ story }: Chapters, world: DemoWorld, address: Address):
         for (const device of devices) device.push(reading(device, count))
         await Promise.all(devices.map((device) => device.delivered(patienceMs)))
       }
-      // The plan decides where faults fall; a few honest visitors more make sure that some did.
-      for (let visits = 0; visits < 40; visits++) {
-        if ((await relay.stats()).tampered >= faultsWanted) return
-        await sendNameless(address)
+      // The plan decides where faults fall; a few visitors more make sure that some did.
+      for (const road of demoRoads) {
+        for (let visits = 0; visits < visitsMax; visits++) {
+          if ((await gateways[road].stats()).tampered >= faultsWanted) break
+          await sendNameless(road, address)
+        }
       }
     },
     () => `${devices.length * readingsEach} readings arrive, through every broken connection`,

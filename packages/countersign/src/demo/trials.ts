@@ -1,5 +1,6 @@
 /** Those who are refused: intruders, and devices that were suspended or revoked. */
 import { expectInBooks } from './books.ts'
+import { cast, demoRoads } from './cast.ts'
 import type { Chapters } from './chapters.ts'
 import { DemoDevice } from './demoDevice.ts'
 import type { DemoFolder } from './demoHouse.ts'
@@ -16,8 +17,10 @@ export async function refuseIntruders(
   const [victim] = world.devices
   if (victim === undefined) return
   await story.step('refused: an enrolment with a guessed token', () => guessToken(root, address))
-  await story.step('refused: a message without a certificate', () => sendNameless(address))
-  await story.step("refused: another CA's certificate with a device's names", () =>
+  await story.step('refused on both roads: a message without a certificate', async () => {
+    for (const road of demoRoads) await sendNameless(road, address)
+  })
+  await story.step("refused on both roads: another CA's certificate with a device's names", () =>
     impersonate(root, address, victim),
   )
   await story.step('refused: a software key where the product asks for an isolated one', () =>
@@ -31,8 +34,8 @@ async function tryWeakKey({ server }: DemoWorld, root: string, address: Address)
   await server.house.call('product.add', { name: product, roads: ['https'], assuranceMin: 1 })
   const expiresAt = Date.now() + 600_000
   const invitation = await server.house.call('identity.invite', { product, count: 1, expiresAt })
-  const device = new DemoDevice({ serial: 'LK-0001', product, topic: 'lock', root })
-  await device.enroll({ ...invitation, server: address.server })
+  const device = new DemoDevice({ serial: 'LK-0001', product, road: 'https', topic: 'lock', root })
+  await device.enroll({ ...invitation, ...address })
   device.start()
   const refused = device.next('refused', patienceMs)
   device.push({ open: true })
@@ -42,7 +45,7 @@ async function tryWeakKey({ server }: DemoWorld, root: string, address: Address)
 }
 
 export async function suspendAndResume({ story }: Chapters, world: DemoWorld): Promise<void> {
-  const device = world.devices[2]
+  const [device] = fated(world, 'suspended')
   if (device === undefined) return
   const { house } = world.server
   await story.step('suspended: cut off and refused', async () => {
@@ -58,37 +61,48 @@ export async function suspendAndResume({ story }: Chapters, world: DemoWorld): P
   })
 }
 
-export async function revokeOne(
+/** One on each road; what is seen of them goes to the report as it comes. */
+export async function revokeWhileConnected(chapters: Chapters, world: DemoWorld): Promise<void> {
+  for (const device of fated(world, 'revoked')) {
+    chapters.observed.revocations.push(await revoke(chapters, world, device))
+  }
+}
+
+async function revoke(
   { story }: Chapters,
-  world: DemoWorld,
+  { server }: DemoWorld,
+  device: DemoDevice,
 ): Promise<RevocationObservation> {
-  const device = world.devices[3]
-  if (device === undefined) throw new Error('there is nobody to revoke')
-  const { house } = world.server
+  const { id, road } = device
   const milliseconds = await story.step(
-    'revoked while connected: the connection ends',
+    `revoked while connected on ${road}: the connection ends`,
     async () => {
       await ensureConnected(device)
       const ended = device.next('disconnected', patienceMs)
       device.endAllowance()
       const started = performance.now()
-      await house.call('identity.revoke', { id: device.id, reason: 'keyCompromise' })
+      await server.house.call('identity.revoke', { id, reason: 'keyCompromise' })
       await ended
       return Math.round(performance.now() - started)
     },
-    (time) => `revoked while connected: the connection ended after ${time} ms`,
+    (time) => `revoked while connected on ${road}: the connection ended after ${time} ms`,
   )
   const reason = await story.step(
-    'and the next attempt is refused with its reason',
+    `and its next attempt on ${road} is refused with its reason`,
     async () => {
       const refused = device.next('refused', patienceMs)
       device.push(reading(device, readingsEach + 1))
       await refused
-      return expectInBooks(world.server, device, /_REVOKED$/)
+      return expectInBooks(server, device, /_REVOKED$/)
     },
-    (code) => `and the next attempt is refused: ${code}`,
+    (code) => `and its next attempt on ${road} is refused: ${code}`,
   )
-  return { id: device.id, road: 'https', milliseconds, reason }
+  return { id, road, milliseconds, reason }
+}
+
+function fated({ devices }: DemoWorld, fate: 'suspended' | 'revoked'): readonly DemoDevice[] {
+  const serials = cast.filter((each) => each.fate === fate).map(({ serial }) => serial)
+  return devices.filter(({ serial }) => serials.includes(serial))
 }
 
 /** A reading or two, until one leaves a connection behind that the gateway has not broken. */
