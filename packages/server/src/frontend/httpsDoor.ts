@@ -25,6 +25,7 @@ import { Messages, messagesPath } from './messages.ts'
 import type { Overdue, Session } from './session.ts'
 import { SessionNews } from './sessionNews.ts'
 import { Sessions, type SessionsParts } from './sessions.ts'
+import { TicketKeys, ticketLifeSeconds } from './ticketKeys.ts'
 
 /** What the door shows to devices: the server's leaf with its issuing CA, and the leaf's key. */
 export interface ServerCredential {
@@ -72,6 +73,7 @@ export class HttpsDoor {
   readonly #parts: HttpsDoorParts
   readonly #limits: DoorLimits
   readonly #server: Server
+  readonly #tickets: TicketKeys
   readonly #sessions: Sessions
   readonly #messages: Messages
   readonly #perAddress: AddressCounts = new AddressCounts()
@@ -90,6 +92,8 @@ export class HttpsDoor {
     this.#messages = new Messages({ ...parts, limits })
     this.#handshakes = new TokenBuckets(parts.clock, limits.ratesRememberedMax)
     this.#server = this.#createServer(credential)
+    this.#tickets = new TicketKeys(parts)
+    this.#tickets.install(this.#server)
   }
 
   async open(at: ListenAddress): Promise<number> {
@@ -101,6 +105,7 @@ export class HttpsDoor {
   /** A renewed leaf; connections that are open keep theirs. */
   setCredential(credential: ServerCredential): void {
     this.#server.setSecureContext(tlsOptions(credential))
+    this.#tickets.install(this.#server)
   }
 
   /**
@@ -383,5 +388,6 @@ function tlsOptions(credential: ServerCredential): TlsOptions {
     // clients would choose by.
     ca: [],
     sessionIdContext: 'countersign-https',
+    sessionTimeout: ticketLifeSeconds,
   }
 }
