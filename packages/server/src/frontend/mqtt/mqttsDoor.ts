@@ -19,6 +19,7 @@ import { Gate, type GateCounters, type ServerCredential, tlsOptions } from '../g
 import { Intake } from '../intake.ts'
 import { SessionNews } from '../sessionNews.ts'
 import { Sessions, type SessionsParts } from '../sessions.ts'
+import { TicketKeys } from '../ticketKeys.ts'
 import type { ApplicationClient } from './applicationClient.ts'
 import { Clients } from './clients.ts'
 import { type ConnectionParts, MqttConnection } from './connection.ts'
@@ -51,6 +52,7 @@ export class MqttsDoor {
   readonly #limits: MqttLimits
   readonly #gate: Gate
   readonly #server: Server
+  readonly #tickets: TicketKeys
   readonly #sessions: Sessions<MqttConnection>
   readonly #clients: Clients
   readonly #intake: Intake
@@ -85,6 +87,8 @@ export class MqttsDoor {
       },
     )
     this.#server = this.#createServer(credential)
+    this.#tickets = new TicketKeys(parts)
+    this.#tickets.install(this.#server)
   }
 
   async open(at: ListenAddress): Promise<number> {
@@ -103,6 +107,7 @@ export class MqttsDoor {
   /** A renewed leaf; connections that are open keep theirs. */
   setCredential(credential: ServerCredential): void {
     this.#server.setSecureContext(tlsOptions(credential, sessionContext))
+    this.#tickets.install(this.#server)
   }
 
   /**
