@@ -15,8 +15,8 @@ import type { Clients, LiveClient, MqttSession, Seat } from './clients.ts'
 import type { Client, MqttConnection } from './connection.ts'
 import { FilterSet } from './filters.ts'
 import type { MqttLimits } from './limits.ts'
-import { outgoingOf } from './outgoing.ts'
-import { type ClientPacket, type PublishPacket, reason } from './packets.ts'
+import { dataAlone, type Load, topicsOf, wholeEvent } from './outgoing.ts'
+import { type ClientPacket, type MqttVersion, type PublishPacket, reason } from './packets.ts'
 import { refusal } from './refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { isApplicationFilter } from './topics.ts'
@@ -160,18 +160,25 @@ export class ApplicationClient implements Client, LiveClient {
   }
 
   #offer(row: MessageRow): void {
+    const { data, event } = topicsOf(row)
+    if (data !== undefined) this.#send(row, data, dataAlone)
+    this.#send(row, event, wholeEvent)
+  }
+
+  #send(
+    row: MessageRow,
+    topic: string,
+    load: (row: MessageRow, version: MqttVersion) => Load,
+  ): void {
     const { version } = this.#connection
-    if (version === undefined) return
-    for (const { topic, load } of outgoingOf(row)) {
-      const qos = this.#filters.qosOf(topic)
-      if (qos === undefined) continue
-      const packetId = qos === 0 ? 0 : this.#nextId()
-      const packet = publish({ version, topic, qos, dup: false, packetId, ...load() })
-      // MQTT 5 §3.1.2.11.4: what the client cannot take is not sent, and counts as had.
-      if (packet.length > this.#terms.packetBytesMax) continue
-      if (qos > 0) this.#unacknowledged.set(packetId, row.seq)
-      this.#connection.send(packet)
-    }
+    const qos = this.#filters.qosOf(topic)
+    if (qos === undefined || version === undefined) return
+    const packetId = qos === 0 ? 0 : this.#nextId()
+    const packet = publish({ version, topic, qos, dup: false, packetId, ...load(row, version) })
+    // MQTT 5 §3.1.2.11.4: what the client cannot take is not sent, and counts as had.
+    if (packet.length > this.#terms.packetBytesMax) return
+    if (qos > 0) this.#unacknowledged.set(packetId, row.seq)
+    this.#connection.send(packet)
   }
 
   #acknowledged(packetId: number): void {
