@@ -14,6 +14,7 @@ import type { ApplicationFeed, ApplicationRow, MessageRow, Timers } from '../../
 import type { Clients, LiveClient, MqttSession, Seat } from './clients.ts'
 import type { Client, MqttConnection } from './connection.ts'
 import { FilterSet } from './filters.ts'
+import type { Follower, Reader } from './follower.ts'
 import type { MqttLimits } from './limits.ts'
 import { dataAlone, type Load, topicsOf, wholeEvent } from './outgoing.ts'
 import { type ClientPacket, type MqttVersion, type PublishPacket, reason } from './packets.ts'
@@ -25,8 +26,7 @@ import { ack, pingresp, publish } from './write.ts'
 export interface ApplicationParts {
   readonly clients: Clients
   readonly feed: ApplicationFeed
-  /** Those that are in, to be woken when there are new messages. */
-  readonly readers: Set<ApplicationClient>
+  readonly follower: Follower
   readonly timers: Timers
   readonly limits: MqttLimits
   readonly refused: (connection: MqttConnection, error: PeerError) => void
@@ -39,7 +39,7 @@ export interface ApplicationTerms {
   readonly packetBytesMax: number
 }
 
-export class ApplicationClient implements Client, LiveClient {
+export class ApplicationClient implements Client, LiveClient, Reader {
   readonly #connection: MqttConnection
   readonly #session: MqttSession
   readonly #application: ApplicationRow
@@ -74,7 +74,7 @@ export class ApplicationClient implements Client, LiveClient {
       isAllowed: isApplicationFilter,
       own: 'devices/+/',
     })
-    parts.readers.add(this)
+    parts.follower.join(this)
     this.wake()
   }
 
@@ -106,7 +106,13 @@ export class ApplicationClient implements Client, LiveClient {
     }
   }
 
-  /** There is something new, perhaps, or room for it. */
+  offered(position: number, rows: readonly MessageRow[]): void {
+    // Somewhere else, it comes by itself; so it does when it has no room for all of it.
+    if (position !== this.#position || this.#isReading) return this.wake()
+    if (this.#filters.size > 0) this.#take(rows)
+  }
+
+  /** There is room, or something behind which it is. */
   wake(): void {
     this.#isWoken = true
     if (this.#isReading || this.#filters.size === 0) return
@@ -122,7 +128,7 @@ export class ApplicationClient implements Client, LiveClient {
   }
 
   gone(): void {
-    this.#parts.readers.delete(this)
+    this.#parts.follower.readers.delete(this)
     this.#saving?.cancel()
     const last = { position: this.#acknowledgedThrough() }
     this.#parts.clients
@@ -143,13 +149,17 @@ export class ApplicationClient implements Client, LiveClient {
       const room = this.#terms.sendMaximum - this.#unacknowledged.size
       const page = await feed.after(this.#position, Math.min(limits.pageMax, room))
       if (page.length > 0) this.#isWoken = true
-      for (const row of page) {
-        if (!this.#mayRead) return
-        this.#position = row.seq
-        this.#offer(row)
-      }
-      if (page.length > 0) this.#advanced()
+      this.#take(page)
     }
+  }
+
+  #take(rows: readonly MessageRow[]): void {
+    for (const row of rows) {
+      if (!this.#mayRead) break
+      this.#position = row.seq
+      this.#offer(row)
+    }
+    if (rows.length > 0) this.#advanced()
   }
 
   /** An application that was removed meanwhile, or is being judged again, reads nothing. */

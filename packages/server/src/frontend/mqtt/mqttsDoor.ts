@@ -20,10 +20,10 @@ import { Intake } from '../intake.ts'
 import { SessionNews } from '../sessionNews.ts'
 import { Sessions, type SessionsParts } from '../sessions.ts'
 import { TicketKeys } from '../ticketKeys.ts'
-import type { ApplicationClient } from './applicationClient.ts'
 import { Clients } from './clients.ts'
 import { type ConnectionParts, MqttConnection } from './connection.ts'
 import { Entrance, type EntranceParts } from './entrance.ts'
+import { Follower } from './follower.ts'
 import { type MqttLimits, mqttLimits } from './limits.ts'
 import { reason } from './packets.ts'
 import { Wills } from './wills.ts'
@@ -58,8 +58,7 @@ export class MqttsDoor {
   readonly #intake: Intake
   readonly #wills: Wills
   readonly #entrance: EntranceParts
-  /** Applications that are in. */
-  readonly #readers: Set<ApplicationClient> = new Set()
+  readonly #follower: Follower
   readonly #timers: Map<string, { cancel(): void }> = new Map()
   #stopListening: (() => void) | undefined
   #closing: Promise<void> | undefined
@@ -76,6 +75,9 @@ export class MqttsDoor {
       delayedMax: limits.delayedWillsMax,
       publish: (draft) => this.#publishWill(draft),
     })
+    this.#follower = new Follower(parts.feed, (error) =>
+      this.#failed('messages could not be read', error),
+    )
     this.#entrance = this.#entranceParts()
     const connectionParts = this.#connectionParts()
     this.#sessions = new Sessions(
@@ -163,7 +165,7 @@ export class MqttsDoor {
       ...common,
       random,
       isDevice: (id) => registry.isDevice(id),
-      application: { ...common, feed, readers: this.#readers },
+      application: { ...common, feed, follower: this.#follower },
       device: {
         ...common,
         commands,
@@ -195,7 +197,7 @@ export class MqttsDoor {
   }
 
   #noticed(notice: Notice): void {
-    if (notice.kind === 'messages') for (const reader of this.#readers) reader.wake()
+    if (notice.kind === 'messages') this.#follower.wake()
     if (notice.kind === 'commands')
       for (const connection of this.#sessions.ofHolder(notice.device)) connection.wake()
   }
