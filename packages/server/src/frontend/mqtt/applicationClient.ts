@@ -116,6 +116,7 @@ export class ApplicationClient implements Client, LiveClient, Reader {
   wake(): void {
     this.#isWoken = true
     if (this.#isReading || this.#filters.size === 0) return
+    if (this.#position >= this.#parts.feed.head()) return
     this.#isReading = true
     this.#read()
       .catch((error: unknown) => {
