@@ -93,6 +93,11 @@ export class FilterSet {
     this.mapOf(filter).set(filter, qos)
   }
 
+  *entries(): Generator<readonly [filter: string, qos: QoS]> {
+    yield* this.exact
+    yield* this.wild
+  }
+
   /** False when there was none. */
   delete(filter: string): boolean {
     return this.mapOf(filter).delete(filter)

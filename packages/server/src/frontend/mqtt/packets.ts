@@ -183,3 +183,6 @@ export type MqttErrorCode =
   | 'ERR_MQTT_PROTOCOL'
   | 'ERR_MQTT_VERSION'
   | 'ERR_MQTT_TOO_LARGE'
+  /** What CONNACK says that this server does not do. */
+  | 'ERR_MQTT_ALIAS'
+  | 'ERR_MQTT_IDENTIFIERS'

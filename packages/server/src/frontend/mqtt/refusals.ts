@@ -12,6 +12,8 @@ const hints: Readonly<Record<MqttErrorCode, string>> = {
   ERR_MQTT_PROTOCOL: 'Send only what the named packet may say, and only when it may come.',
   ERR_MQTT_VERSION: 'Connect with MQTT 5 (protocol level 5) or 3.1.1 (protocol level 4).',
   ERR_MQTT_TOO_LARGE: 'Send less in one packet; CONNACK of MQTT 5 says how much is taken.',
+  ERR_MQTT_ALIAS: 'Send every topic in full: CONNACK gives no topic alias maximum.',
+  ERR_MQTT_IDENTIFIERS: 'Subscribe without identifiers: CONNACK says that they are not available.',
 }
 
 /** `where` names packet and field; details carry sizes and codes, never what a client wrote. */
