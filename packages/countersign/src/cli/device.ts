@@ -1,10 +1,12 @@
 /**
- * `countersign device …`: the other end. Works on its own state folder, never on a server's.
+ * `countersign device …`: the other end. Works on its own state folder, never on a server's; what
+ * the server's side wants of a device is in deviceCommand.ts.
  */
 import { resolve } from 'node:path'
 import type { DeviceEvent } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
+import { addDeviceCommands } from './deviceCommand.ts'
 import { readInvitation } from './invitation.ts'
 import { outline, plain, type Terminal } from './terminal.ts'
 import { parseDuration } from './time.ts'
@@ -88,6 +90,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
       line.terminal.data(report, () => outline(report))
     },
   })
+  addDeviceCommands(device, terminal)
 }
 
 function stateOf(line: Line): string {
