@@ -4,7 +4,7 @@
  * zero it refuses, and the last line of its standard error says why. No shell comes between.
  */
 import { isUtf8 } from 'node:buffer'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { access, constants } from 'node:fs/promises'
 import { CallerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
@@ -52,9 +52,6 @@ function runProgram(command: Command, options: ProgramOptions): Promise<CommandO
   // A group of its own: what the program starts ends with it.
   const child = spawn(program, [command.name], { detached: process.platform !== 'win32' })
   const over = new AbortController()
-  const output: Buffer[] = []
-  let length = 0
-  let complaint = ''
   return new Promise((resolve) => {
     const finish = (outcome: CommandOutcome): void => {
       over.abort()
@@ -72,24 +69,36 @@ function runProgram(command: Command, options: ProgramOptions): Promise<CommandO
     void world
       .wait(timeMsMax, over.signal)
       .then(() => cut(`it took longer than ${timeMsMax / 1000} seconds`))
-    child.once('error', (error) => {
-      finish({ refused: `the program did not start (${errorCode(error) ?? error.message})` })
-    })
-    child.stdout.on('data', (part: Buffer) => {
-      length += part.length
-      output.push(part)
-      if (length > commandResultBytesMax) cut(`it printed more than ${commandResultBytesMax} bytes`)
-    })
-    child.stderr.setEncoding('utf8').on('data', (part: string) => {
-      complaint = (complaint + part).slice(-errorLengthMax)
-    })
+    hear(child, finish, cut)
     // A program need not read what it does not want to know.
     child.stdin.on('error', () => undefined)
     child.stdin.end(command.text)
-    child.once('close', (code, by) => {
-      if (code === 0) finish(resultOf(Buffer.concat(output)))
-      else finish({ refused: lastLine(complaint) ?? `it ended with ${by ?? code}` })
-    })
+  })
+}
+
+/** What the program says, within bounds. */
+function hear(
+  child: ChildProcessWithoutNullStreams,
+  finish: (outcome: CommandOutcome) => void,
+  cut: (refused: string) => void,
+): void {
+  const output: Buffer[] = []
+  let length = 0
+  let complaint = ''
+  child.stdout.on('data', (part: Buffer) => {
+    length += part.length
+    if (length > commandResultBytesMax) cut(`it printed more than ${commandResultBytesMax} bytes`)
+    else output.push(part)
+  })
+  child.stderr.setEncoding('utf8').on('data', (part: string) => {
+    complaint = (complaint + part).slice(-errorLengthMax)
+  })
+  child.once('error', (error) =>
+    finish({ refused: `the program did not start (${errorCode(error) ?? error.message})` }),
+  )
+  child.once('close', (code, by) => {
+    if (code === 0) finish(resultOf(Buffer.concat(output)))
+    else finish({ refused: lastLine(complaint) ?? `it ended with ${by ?? code}` })
   })
 }
 
@@ -104,9 +113,9 @@ function lastLine(text: string): string | undefined {
 }
 
 /** With everything that it has started. */
-function kill(child: ChildProcess): void {
-  child.stdout?.destroy()
-  child.stderr?.destroy()
+function kill(child: ChildProcessWithoutNullStreams): void {
+  child.stdout.destroy()
+  child.stderr.destroy()
   try {
     if (child.pid !== undefined && process.platform !== 'win32') process.kill(-child.pid, 'SIGKILL')
     else child.kill('SIGKILL')
