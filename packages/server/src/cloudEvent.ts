@@ -58,6 +58,69 @@ export function cloudEvent(attributes: EventAttributes, data?: EventData): Messa
   return { id, source, type, time, body: `${body}}` }
 }
 
+/**
+ * What stands before the data. An attribute's value cannot hold it: in a JSON string the quotation
+ * mark is escaped.
+ */
+const dataMark = ',"data":'
+const base64Mark = ',"data_base64":'
+/** Directly before the data: `dataMembers` writes both. */
+const typeMark = ',"datacontenttype":'
+
+/** An event as it was stored, taken apart again for roads that carry data and attributes apart. */
+export interface StoredEvent {
+  /** Every attribute, with datacontenttype. */
+  readonly attributes: Readonly<Record<string, string | number>>
+  /** The data as the device sent it; undefined: there is none. */
+  readonly payload: Buffer | undefined
+}
+
+export function readStored(body: string): StoredEvent {
+  const mark = findData(body)
+  const head = mark === undefined ? body : `${body.slice(0, mark.at)}}`
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by cloudEvent above
+  return {
+    attributes: JSON.parse(head) as StoredEvent['attributes'],
+    payload: payloadAt(body, mark),
+  }
+}
+
+/** The data alone, without parsing what is not needed for it. */
+export function storedPayload(body: string): Buffer | undefined {
+  return payloadAt(body, findData(body))
+}
+
+interface Mark {
+  readonly at: number
+  readonly isBase64: boolean
+}
+
+/** Data may hold the other's mark: the first one counts. */
+function findData(body: string): Mark | undefined {
+  const json = body.indexOf(dataMark)
+  const base64 = body.indexOf(base64Mark)
+  if (json < 0 && base64 < 0) return undefined
+  const isBase64 = json < 0 || (base64 >= 0 && base64 < json)
+  return { at: isBase64 ? base64 : json, isBase64 }
+}
+
+function payloadAt(body: string, mark: Mark | undefined): Buffer | undefined {
+  if (mark === undefined) return undefined
+  const { at, isBase64 } = mark
+  if (isBase64) return Buffer.from(body.slice(at + base64Mark.length + 1, -2), 'base64')
+  const data = body.slice(at + dataMark.length, -1)
+  // JSON is embedded as it was sent; everything else that stands in `data` is one JSON string.
+  const type = body.slice(body.lastIndexOf(typeMark, at) + typeMark.length + 1, at - 1)
+  return Buffer.from(isJsonType(type) ? data : String(JSON.parse(data)))
+}
+
+/** RFC 8259 and RFC 6839 §3.1; parameters do not matter. */
+export function isJsonType(mediaType: string): boolean {
+  const [essence = ''] = mediaType.split(';')
+  const type = essence.trim().toLowerCase()
+  return type === 'application/json' || type.endsWith('+json')
+}
+
 /** Event data made by the house itself. */
 export function jsonData(value: unknown): EventData {
   return { kind: 'json', contentType: 'application/json', text: JSON.stringify(value) }
@@ -68,18 +131,16 @@ function optional(name: string, value: string | undefined): string {
 }
 
 function dataMembers(data: EventData): string {
-  const type = `,"datacontenttype":${JSON.stringify(data.contentType)}`
+  const type = `${typeMark}${JSON.stringify(data.contentType)}`
   switch (data.kind) {
     case 'json':
-      // Line breaks between tokens would end a line of an event stream; inside strings JSON does
-      // not allow them.
-      return `${type},"data":${data.text.replace(/[\r\n]+/g, ' ')}`
+      return `${type}${dataMark}${data.text}`
     case 'text':
-      return `${type},"data":${JSON.stringify(data.text)}`
+      return `${type}${dataMark}${JSON.stringify(data.text)}`
     case 'binary': {
       const { buffer, byteOffset, byteLength } = data.bytes
       const base64 = Buffer.from(buffer, byteOffset, byteLength).toString('base64')
-      return `${type},"data_base64":"${base64}"`
+      return `${type}${base64Mark}"${base64}"`
     }
   }
 }

@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer'
 import { isNestedTooDeep } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
-import type { EventData } from './cloudEvent.ts'
+import { type EventData, isJsonType } from './cloudEvent.ts'
 
 const contentTypeLengthMax = 128
 /**
@@ -43,9 +43,34 @@ export function parseMediaType(header: string | undefined): MediaType {
       },
     )
   const type = (match[1] ?? '').toLowerCase()
-  if (type === 'application/json' || type.endsWith('+json')) return { whole: header, form: 'json' }
+  if (isJsonType(type)) return { whole: header, form: 'json' }
   const text = type.startsWith('text/') || type === 'application/x-www-form-urlencoded'
   return { whole: header, form: text && !otherCharset.test(match[2] ?? '') ? 'text' : 'binary' }
+}
+
+/** What JSON can begin with (RFC 8259 §2): most text is told apart by it, without an exception. */
+const jsonBegin = /^[\t\n\r ]*[{["\-0-9tfn]/
+
+/**
+ * A body that came without a type (MQTT 3.1.1 has no place for one): JSON when it is JSON, else
+ * text when it is UTF-8, else octets.
+ */
+export function untypedPayload(body: Buffer): EventData {
+  if (!isUtf8(body)) return { kind: 'binary', contentType: octets.whole, bytes: body }
+  const text = body.toString('utf8')
+  return isJson(text)
+    ? { kind: 'json', contentType: 'application/json', text }
+    : { kind: 'text', contentType: 'text/plain; charset=utf-8', text }
+}
+
+function isJson(text: string): boolean {
+  if (!jsonBegin.test(text)) return false
+  try {
+    JSON.parse(text)
+  } catch {
+    return false // it only looked like it
+  }
+  return !isNestedTooDeep(text, jsonDepthMax)
 }
 
 export function payload(type: MediaType, body: Buffer): EventData {

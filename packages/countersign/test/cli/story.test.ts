@@ -394,7 +394,14 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     await once(squatter, 'listening')
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server has such an address
     const { port } = squatter.address() as AddressInfo
-    const listen = ['--listen', `https=127.0.0.1:${port}`, '--listen', 'console=0']
+    const listen = [
+      '--listen',
+      `https=127.0.0.1:${port}`,
+      '--listen',
+      'console=0',
+      '--listen',
+      'mqtts=0',
+    ]
     const taken = await countersign(['serve', '--json', ...listen, ...folder, ...key])
     squatter.close()
     assert.deepEqual([taken.code, failure(taken).code], [1, 'ERR_PORT_TAKEN'])

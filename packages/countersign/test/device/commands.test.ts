@@ -8,8 +8,8 @@ import {
   type DeviceEvent,
   enroll,
   lineSource,
-  run,
   type RunSummary,
+  run,
   systemWorld,
   type World,
 } from '@countersign/device'

@@ -170,7 +170,7 @@ class EventStream {
     let text = ''
     for (const message of page) {
       if (!this.#wants(message)) continue
-      text += `id: ${message.seq}\ndata: ${message.body}\n\n`
+      text += `id: ${message.seq}\ndata: ${oneLine(message.body)}\n\n`
       if (text.length < writeLengthMax) continue
       yield text
       text = ''
@@ -197,4 +197,12 @@ class EventStream {
       this.#response.on('close', done)
     })
   }
+}
+
+/**
+ * Line breaks between tokens, as a device may send them, would end a line of the stream; inside
+ * strings JSON does not allow them.
+ */
+function oneLine(json: string): string {
+  return json.replace(/[\r\n]+/g, ' ')
 }

@@ -11,8 +11,8 @@
  * happens next, so that the moment at which the sweep comes by decides nothing.
  */
 import type { Milliseconds } from '@countersign/core/ports'
-import type { CommandAnswer, CommandRow, CommandState } from '../ports.ts'
 import { parseMediaType } from '../payload.ts'
+import type { CommandAnswer, CommandRow, CommandState } from '../ports.ts'
 
 export type Happening =
   | { readonly kind: 'delivered' }

@@ -9,8 +9,8 @@ import type { ServerResponse } from 'node:http'
 import type { Clock } from '@countersign/core/ports'
 import { commandBody } from '../commandDocument.ts'
 import type { CommandRow, DeviceCommands, Notices, Timers } from '../ports.ts'
+import type { HttpSession } from './httpSession.ts'
 import type { DoorLimits } from './limits.ts'
-import type { Session } from './session.ts'
 
 export interface CommandsAtDoor extends DeviceCommands {
   /** Undefined: this device has no such command. */
@@ -33,14 +33,14 @@ const retryMs = 2_000
 export abstract class Reader {
   readonly response: ServerResponse
   protected readonly parts: CommandReadersParts
-  protected readonly session: Session
+  protected readonly session: HttpSession
   readonly #device: string
   #woken = false
   #running = false
 
   constructor(
     parts: CommandReadersParts,
-    session: Session,
+    session: HttpSession,
     device: string,
     response: ServerResponse,
   ) {
@@ -99,7 +99,7 @@ export class Poll extends Reader {
 
   constructor(
     parts: CommandReadersParts,
-    session: Session,
+    session: HttpSession,
     device: string,
     response: ServerResponse,
     until: number,

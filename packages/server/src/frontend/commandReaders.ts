@@ -4,11 +4,11 @@
  */
 import type { ServerResponse } from 'node:http'
 import { type CommandReadersParts, Poll, type Reader, Stream } from './commandReader.ts'
-import type { Session } from './session.ts'
+import type { HttpSession } from './httpSession.ts'
 
 export class CommandReaders {
   readonly #parts: CommandReadersParts
-  readonly #bySession: Map<Session, Reader> = new Map()
+  readonly #bySession: Map<HttpSession, Reader> = new Map()
   /** In the order in which they came. */
   readonly #byDevice: Map<string, Set<Reader>> = new Map()
   readonly #stopListening: () => void
@@ -23,12 +23,12 @@ export class CommandReaders {
   }
 
   /** False: this connection waits already. */
-  poll(session: Session, device: string, waitMs: number, response: ServerResponse): boolean {
+  poll(session: HttpSession, device: string, waitMs: number, response: ServerResponse): boolean {
     const until = this.#parts.clock.now() + waitMs
     return this.#join(session, device, new Poll(this.#parts, session, device, response, until))
   }
 
-  stream(session: Session, device: string, response: ServerResponse): boolean {
+  stream(session: HttpSession, device: string, response: ServerResponse): boolean {
     return this.#join(session, device, new Stream(this.#parts, session, device, response))
   }
 
@@ -38,7 +38,7 @@ export class CommandReaders {
     for (const reader of this.#bySession.values()) reader.end()
   }
 
-  #join(session: Session, device: string, reader: Reader): boolean {
+  #join(session: HttpSession, device: string, reader: Reader): boolean {
     // One that is answered leaves some turns after its peer has read the answer.
     if (this.#bySession.get(session)?.isOpen === true) return false
     const readers = this.#byDevice.get(device) ?? new Set()

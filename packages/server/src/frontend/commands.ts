@@ -17,7 +17,7 @@ import { TokenBuckets } from '../rates.ts'
 import { readBody, refuseBody } from './body.ts'
 import type { CommandReadersParts } from './commandReader.ts'
 import { CommandReaders } from './commandReaders.ts'
-import type { Session } from './session.ts'
+import type { HttpSession } from './httpSession.ts'
 
 const commandsPath = '/v1/commands'
 
@@ -44,7 +44,7 @@ export class CommandRoad {
   }
 
   receive(
-    session: Session,
+    session: HttpSession,
     admitted: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
@@ -76,7 +76,7 @@ export class CommandRoad {
   }
 
   #read(
-    session: Session,
+    session: HttpSession,
     { device }: Admitted,
     query: string,
     request: IncomingMessage,
@@ -95,7 +95,7 @@ export class CommandRoad {
   }
 
   #receiveWord(
-    session: Session,
+    session: HttpSession,
     word: Extract<Route, { kind: 'word' }>,
     request: IncomingMessage,
     response: ServerResponse,
@@ -117,7 +117,7 @@ export class CommandRoad {
   }
 
   #said(
-    session: Session,
+    session: HttpSession,
     { id, refused }: Extract<Route, { kind: 'word' }>,
     type: MediaType,
     body: Buffer,
