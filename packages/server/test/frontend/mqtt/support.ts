@@ -1,8 +1,8 @@
 /** What the codec's tests share: frames from hexadecimal text, refusals, seeds. */
 import assert from 'node:assert/strict'
 import { PeerError } from '@countersign/core/errors'
-import { Framer } from '../../../src/frontend/mqtt/framing.ts'
 import { packetBytes, type Sample } from '../../../../../fuzz/mqttPackets.ts'
+import { Framer } from '../../../src/frontend/mqtt/framing.ts'
 import type {
   ClientPacket,
   Frame,
