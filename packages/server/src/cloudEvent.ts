@@ -64,6 +64,8 @@ export function cloudEvent(attributes: EventAttributes, data?: EventData): Messa
  */
 const dataMark = ',"data":'
 const base64Mark = ',"data_base64":'
+/** Directly before the data: `dataMembers` writes both. */
+const typeMark = ',"datacontenttype":'
 
 /** An event as it was stored, taken apart again for roads that carry data and attributes apart. */
 export interface StoredEvent {
@@ -74,29 +76,40 @@ export interface StoredEvent {
 }
 
 export function readStored(body: string): StoredEvent {
+  const mark = findData(body)
+  const head = mark === undefined ? body : `${body.slice(0, mark.at)}}`
+  // Written by cloudEvent above.
+  const attributes: StoredEvent['attributes'] = JSON.parse(head)
+  return { attributes, payload: payloadAt(body, mark) }
+}
+
+/** The data alone, without parsing what is not needed for it. */
+export function storedPayload(body: string): Buffer | undefined {
+  return payloadAt(body, findData(body))
+}
+
+interface Mark {
+  readonly at: number
+  readonly isBase64: boolean
+}
+
+/** Data may hold the other's mark: the first one counts. */
+function findData(body: string): Mark | undefined {
   const json = body.indexOf(dataMark)
   const base64 = body.indexOf(base64Mark)
-  // Data may hold the other's mark: the first one counts.
-  const isJson = json >= 0 && (base64 < 0 || json < base64)
-  const at = isJson ? json : base64
-  if (at < 0) return { attributes: JSON.parse(body), payload: undefined }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by cloudEvent above
-  const attributes = JSON.parse(`${body.slice(0, at)}}`) as StoredEvent['attributes']
-  if (!isJson) {
-    const text = body.slice(at + base64Mark.length + 1, -2)
-    return { attributes, payload: Buffer.from(text, 'base64') }
-  }
+  if (json < 0 && base64 < 0) return undefined
+  const isBase64 = json < 0 || (base64 >= 0 && base64 < json)
+  return { at: isBase64 ? base64 : json, isBase64 }
+}
+
+function payloadAt(body: string, mark: Mark | undefined): Buffer | undefined {
+  if (mark === undefined) return undefined
+  const { at, isBase64 } = mark
+  if (isBase64) return Buffer.from(body.slice(at + base64Mark.length + 1, -2), 'base64')
   const data = body.slice(at + dataMark.length, -1)
-  return { attributes, payload: Buffer.from(isText(attributes) ? textOf(data) : data) }
-}
-
-/** JSON is embedded as it was sent; everything else that stands in `data` is one JSON string. */
-function isText({ datacontenttype }: StoredEvent['attributes']): boolean {
-  return !isJsonType(String(datacontenttype))
-}
-
-function textOf(data: string): string {
-  return String(JSON.parse(data))
+  // JSON is embedded as it was sent; everything else that stands in `data` is one JSON string.
+  const type = body.slice(body.lastIndexOf(typeMark, at) + typeMark.length + 1, at - 1)
+  return Buffer.from(isJsonType(type) ? data : String(JSON.parse(data)))
 }
 
 /** RFC 8259 and RFC 6839 §3.1; parameters do not matter. */
@@ -116,7 +129,7 @@ function optional(name: string, value: string | undefined): string {
 }
 
 function dataMembers(data: EventData): string {
-  const type = `,"datacontenttype":${JSON.stringify(data.contentType)}`
+  const type = `${typeMark}${JSON.stringify(data.contentType)}`
   switch (data.kind) {
     case 'json':
       return `${type}${dataMark}${data.text}`

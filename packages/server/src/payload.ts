@@ -48,18 +48,29 @@ export function parseMediaType(header: string | undefined): MediaType {
   return { whole: header, form: text && !otherCharset.test(match[2] ?? '') ? 'text' : 'binary' }
 }
 
+/** What JSON can begin with (RFC 8259 §2): most text is told apart by it, without an exception. */
+const jsonBegin = /^[\t\n\r ]*[{["\-0-9tfn]/
+
 /**
  * A body that came without a type (MQTT 3.1.1 has no place for one): JSON when it is JSON, else
  * text when it is UTF-8, else octets.
  */
 export function untypedPayload(body: Buffer): EventData {
   if (!isUtf8(body)) return { kind: 'binary', contentType: octets.whole, bytes: body }
+  const text = body.toString('utf8')
+  return isJson(text)
+    ? { kind: 'json', contentType: 'application/json', text }
+    : { kind: 'text', contentType: 'text/plain; charset=utf-8', text }
+}
+
+function isJson(text: string): boolean {
+  if (!jsonBegin.test(text)) return false
   try {
-    return { kind: 'json', contentType: 'application/json', text: jsonText(body) }
+    JSON.parse(text)
   } catch {
-    const text = body.toString('utf8')
-    return { kind: 'text', contentType: 'text/plain; charset=utf-8', text }
+    return false // it only looked like it
   }
+  return !isNestedTooDeep(text, jsonDepthMax)
 }
 
 export function payload(type: MediaType, body: Buffer): EventData {

@@ -20,6 +20,7 @@ import { Delivery } from './delivery.ts'
 import { EventStreams } from './events.ts'
 import { type ApplicationLimits, applicationLimits } from './limits.ts'
 import { Retention } from './retention.ts'
+import { Tail } from './tail.ts'
 import { Webhook } from './webhook.ts'
 import type { WebhookTargets } from './webhookTarget.ts'
 
@@ -42,6 +43,7 @@ export class Outbox {
   readonly #limits: ApplicationLimits
   readonly #cursors: Cursors
   readonly #retention: Retention
+  readonly #tail: Tail
   readonly #deliveries: Map<string, Delivery> = new Map()
   /** Applications with a webhook, paused or not. */
   readonly #called: Set<string> = new Set()
@@ -59,6 +61,7 @@ export class Outbox {
     this.#cursors = new Cursors(store, timers, log, limits.cursorSaveMs)
     const common = { store, cursors: this.#cursors, clock, timers, log, limits }
     this.#retention = new Retention(common)
+    this.#tail = new Tail(store)
     this.streams = new EventStreams({
       ...common,
       head: () => this.#retention.head,
@@ -70,6 +73,7 @@ export class Outbox {
     const { store, notices } = this.#parts
     this.#stopListening = notices.listen((notice) => this.#noticed(notice))
     await this.#retention.findHead()
+    this.#tail.follow(this.#retention.head)
     const rows = await store.scan('application', { limit: this.#limits.applicationsMax })
     for (const row of rows) this.#take(row)
     this.streams.start()
@@ -92,7 +96,9 @@ export class Outbox {
     return {
       head: () => this.#retention.head,
       after: async (after, limit) => {
-        const page = await this.#parts.store.scan('message', { after, limit })
+        // Notices have told of everything that was written: nothing needs to be asked.
+        if (after >= this.#retention.head) return []
+        const page = await this.#tail.read(after, limit)
         this.#retention.grown(page.at(-1)?.seq ?? 0)
         return page
       },

@@ -151,12 +151,14 @@ async function openConsole(
   credential: ServerCredential,
   closers: Closer[],
 ): Promise<{ readonly door: ConsoleDoor; readonly url: string }> {
-  const { applications, timers, log, config } = house
+  const { applications, commands, clock, timers, log, config } = house
   const at = config.listen.console
   const secure = !isLoopback(at.host)
   const door = new ConsoleDoor({
     applications,
     streams: outbox.streams,
+    commands,
+    clock,
     timers,
     log,
     hosts: config.hosts,

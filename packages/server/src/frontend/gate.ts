@@ -9,6 +9,7 @@ import { addressKey } from '../address.ts'
 import { TokenBuckets } from '../rates.ts'
 import { AddressCounts } from './address.ts'
 import type { GateLimits } from './limits.ts'
+import { ticketLifeSeconds } from './ticketKeys.ts'
 
 /** What the door shows to devices: the server's leaf with its issuing CA, and the leaf's key. */
 export interface ServerCredential {
@@ -97,5 +98,6 @@ export function tlsOptions(credential: ServerCredential, context: string): TlsOp
     ca: [],
     // A ticket of one door is no use at another.
     sessionIdContext: context,
+    sessionTimeout: ticketLifeSeconds,
   }
 }

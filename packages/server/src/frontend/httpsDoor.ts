@@ -17,7 +17,7 @@ import type { EstService, Store, Timers } from '../ports.ts'
 import { sendProblem } from '../problem.ts'
 import { answerMalformed, bareAnswer, certificateRequired, farewell } from './answers.ts'
 import { readBody, refuseBody } from './body.ts'
-import type { CommandsAtDoor } from './commandReaders.ts'
+import type { CommandsAtDoor } from './commandReader.ts'
 import { CommandRoad, isCommandsPath } from './commands.ts'
 import { Gate, type GateCounters, type ServerCredential, tlsOptions } from './gate.ts'
 import { HttpSession } from './httpSession.ts'
@@ -26,6 +26,7 @@ import { type DoorLimits, doorLimits } from './limits.ts'
 import { Messages, messagesPath } from './messages.ts'
 import { SessionNews } from './sessionNews.ts'
 import { Sessions, type SessionsParts } from './sessions.ts'
+import { TicketKeys } from './ticketKeys.ts'
 
 export interface HttpsDoorParts extends Omit<SessionsParts, 'limits' | 'news'> {
   readonly store: Pick<Store, 'apply'>
@@ -63,6 +64,7 @@ export class HttpsDoor {
   readonly #parts: HttpsDoorParts
   readonly #limits: DoorLimits
   readonly #server: Server
+  readonly #tickets: TicketKeys
   readonly #sessions: Sessions<HttpSession>
   readonly #messages: Messages
   readonly #gate: Gate
@@ -89,6 +91,8 @@ export class HttpsDoor {
     const broken = (error: unknown, to: ServerResponse): void => this.#broken(error, to)
     this.#commands = new CommandRoad({ ...parts, limits, broken })
     this.#server = this.#createServer(credential)
+    this.#tickets = new TicketKeys(parts)
+    this.#tickets.install(this.#server)
   }
 
   async open(at: ListenAddress): Promise<number> {
@@ -100,6 +104,7 @@ export class HttpsDoor {
   /** A renewed leaf; connections that are open keep theirs. */
   setCredential(credential: ServerCredential): void {
     this.#server.setSecureContext(tlsOptions(credential, sessionContext))
+    this.#tickets.install(this.#server)
   }
 
   /**

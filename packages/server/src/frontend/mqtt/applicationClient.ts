@@ -14,9 +14,10 @@ import type { ApplicationFeed, ApplicationRow, MessageRow, Timers } from '../../
 import type { Clients, LiveClient, MqttSession, Seat } from './clients.ts'
 import type { Client, MqttConnection } from './connection.ts'
 import { FilterSet } from './filters.ts'
+import type { Follower, Reader } from './follower.ts'
 import type { MqttLimits } from './limits.ts'
-import { outgoingOf } from './outgoing.ts'
-import { type ClientPacket, type PublishPacket, reason } from './packets.ts'
+import { dataAlone, type Load, topicsOf, wholeEvent } from './outgoing.ts'
+import { type ClientPacket, type MqttVersion, type PublishPacket, reason } from './packets.ts'
 import { refusal } from './refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { isApplicationFilter } from './topics.ts'
@@ -25,8 +26,7 @@ import { ack, pingresp, publish } from './write.ts'
 export interface ApplicationParts {
   readonly clients: Clients
   readonly feed: ApplicationFeed
-  /** Those that are in, to be woken when there are new messages. */
-  readonly readers: Set<ApplicationClient>
+  readonly follower: Follower
   readonly timers: Timers
   readonly limits: MqttLimits
   readonly refused: (connection: MqttConnection, error: PeerError) => void
@@ -39,7 +39,7 @@ export interface ApplicationTerms {
   readonly packetBytesMax: number
 }
 
-export class ApplicationClient implements Client, LiveClient {
+export class ApplicationClient implements Client, LiveClient, Reader {
   readonly #connection: MqttConnection
   readonly #session: MqttSession
   readonly #application: ApplicationRow
@@ -74,7 +74,7 @@ export class ApplicationClient implements Client, LiveClient {
       isAllowed: isApplicationFilter,
       own: 'devices/+/',
     })
-    parts.readers.add(this)
+    parts.follower.join(this)
     this.wake()
   }
 
@@ -106,10 +106,17 @@ export class ApplicationClient implements Client, LiveClient {
     }
   }
 
-  /** There is something new, perhaps, or room for it. */
+  offered(position: number, rows: readonly MessageRow[]): void {
+    // Somewhere else, it comes by itself; so it does when it has no room for all of it.
+    if (position !== this.#position || this.#isReading) return this.wake()
+    if (this.#filters.size > 0) this.#take(rows)
+  }
+
+  /** There is room, or something behind which it is. */
   wake(): void {
     this.#isWoken = true
     if (this.#isReading || this.#filters.size === 0) return
+    if (this.#position >= this.#parts.feed.head()) return
     this.#isReading = true
     this.#read()
       .catch((error: unknown) => {
@@ -122,7 +129,7 @@ export class ApplicationClient implements Client, LiveClient {
   }
 
   gone(): void {
-    this.#parts.readers.delete(this)
+    this.#parts.follower.readers.delete(this)
     this.#saving?.cancel()
     const last = { position: this.#acknowledgedThrough() }
     this.#parts.clients
@@ -143,13 +150,17 @@ export class ApplicationClient implements Client, LiveClient {
       const room = this.#terms.sendMaximum - this.#unacknowledged.size
       const page = await feed.after(this.#position, Math.min(limits.pageMax, room))
       if (page.length > 0) this.#isWoken = true
-      for (const row of page) {
-        if (!this.#mayRead) return
-        this.#position = row.seq
-        this.#offer(row)
-      }
-      if (page.length > 0) this.#advanced()
+      this.#take(page)
     }
+  }
+
+  #take(rows: readonly MessageRow[]): void {
+    for (const row of rows) {
+      if (!this.#mayRead) break
+      this.#position = row.seq
+      this.#offer(row)
+    }
+    if (rows.length > 0) this.#advanced()
   }
 
   /** An application that was removed meanwhile, or is being judged again, reads nothing. */
@@ -160,18 +171,25 @@ export class ApplicationClient implements Client, LiveClient {
   }
 
   #offer(row: MessageRow): void {
+    const { data, event } = topicsOf(row)
+    if (data !== undefined) this.#send(row, data, dataAlone)
+    this.#send(row, event, wholeEvent)
+  }
+
+  #send(
+    row: MessageRow,
+    topic: string,
+    load: (row: MessageRow, version: MqttVersion) => Load,
+  ): void {
     const { version } = this.#connection
-    if (version === undefined) return
-    for (const { topic, load } of outgoingOf(row)) {
-      const qos = this.#filters.qosOf(topic)
-      if (qos === undefined) continue
-      const packetId = qos === 0 ? 0 : this.#nextId()
-      const packet = publish({ version, topic, qos, dup: false, packetId, ...load() })
-      // MQTT 5 §3.1.2.11.4: what the client cannot take is not sent, and counts as had.
-      if (packet.length > this.#terms.packetBytesMax) continue
-      if (qos > 0) this.#unacknowledged.set(packetId, row.seq)
-      this.#connection.send(packet)
-    }
+    const qos = this.#filters.qosOf(topic)
+    if (qos === undefined || version === undefined) return
+    const packetId = qos === 0 ? 0 : this.#nextId()
+    const packet = publish({ version, topic, qos, dup: false, packetId, ...load(row, version) })
+    // MQTT 5 §3.1.2.11.4: what the client cannot take is not sent, and counts as had.
+    if (packet.length > this.#terms.packetBytesMax) return
+    if (qos > 0) this.#unacknowledged.set(packetId, row.seq)
+    this.#connection.send(packet)
   }
 
   #acknowledged(packetId: number): void {

@@ -19,10 +19,11 @@ import { Gate, type GateCounters, type ServerCredential, tlsOptions } from '../g
 import { Intake } from '../intake.ts'
 import { SessionNews } from '../sessionNews.ts'
 import { Sessions, type SessionsParts } from '../sessions.ts'
-import type { ApplicationClient } from './applicationClient.ts'
+import { TicketKeys } from '../ticketKeys.ts'
 import { Clients } from './clients.ts'
 import { type ConnectionParts, MqttConnection } from './connection.ts'
 import { Entrance, type EntranceParts } from './entrance.ts'
+import { Follower } from './follower.ts'
 import { type MqttLimits, mqttLimits } from './limits.ts'
 import { reason } from './packets.ts'
 import { Wills } from './wills.ts'
@@ -51,13 +52,13 @@ export class MqttsDoor {
   readonly #limits: MqttLimits
   readonly #gate: Gate
   readonly #server: Server
+  readonly #tickets: TicketKeys
   readonly #sessions: Sessions<MqttConnection>
   readonly #clients: Clients
   readonly #intake: Intake
   readonly #wills: Wills
   readonly #entrance: EntranceParts
-  /** Applications that are in. */
-  readonly #readers: Set<ApplicationClient> = new Set()
+  readonly #follower: Follower
   readonly #timers: Map<string, { cancel(): void }> = new Map()
   #stopListening: (() => void) | undefined
   #closing: Promise<void> | undefined
@@ -74,6 +75,9 @@ export class MqttsDoor {
       delayedMax: limits.delayedWillsMax,
       publish: (draft) => this.#publishWill(draft),
     })
+    this.#follower = new Follower(parts.feed, (error) =>
+      this.#failed('messages could not be read', error),
+    )
     this.#entrance = this.#entranceParts()
     const connectionParts = this.#connectionParts()
     this.#sessions = new Sessions(
@@ -85,6 +89,8 @@ export class MqttsDoor {
       },
     )
     this.#server = this.#createServer(credential)
+    this.#tickets = new TicketKeys(parts)
+    this.#tickets.install(this.#server)
   }
 
   async open(at: ListenAddress): Promise<number> {
@@ -103,6 +109,7 @@ export class MqttsDoor {
   /** A renewed leaf; connections that are open keep theirs. */
   setCredential(credential: ServerCredential): void {
     this.#server.setSecureContext(tlsOptions(credential, sessionContext))
+    this.#tickets.install(this.#server)
   }
 
   /**
@@ -158,7 +165,7 @@ export class MqttsDoor {
       ...common,
       random,
       isDevice: (id) => registry.isDevice(id),
-      application: { ...common, feed, readers: this.#readers },
+      application: { ...common, feed, follower: this.#follower },
       device: {
         ...common,
         commands,
@@ -190,7 +197,7 @@ export class MqttsDoor {
   }
 
   #noticed(notice: Notice): void {
-    if (notice.kind === 'messages') for (const reader of this.#readers) reader.wake()
+    if (notice.kind === 'messages') this.#follower.wake()
     if (notice.kind === 'commands')
       for (const connection of this.#sessions.ofHolder(notice.device)) connection.wake()
   }
