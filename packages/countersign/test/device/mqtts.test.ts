@@ -7,6 +7,7 @@ import {
   type DeviceEvent,
   enroll,
   lineSource,
+  renew,
   type RunOptions,
   type RunSummary,
   run,
@@ -268,4 +269,26 @@ test('a run over mqtts renews over https, and goes on under its new certificate'
     events.map((event) => event['credential']),
     [x5t, x5t],
   )
+})
+
+test('a device whose product takes no messages over https renews there all the same', async () => {
+  await house.call('product.add', { name: 'meter', roads: ['mqtts'], credential: 'owner' })
+  const expiresAt = Date.now() + 600_000
+  const invitation = await house.call('identity.invite', { product: 'meter', count: 1, expiresAt })
+  const state = freshState()
+  const { id, certificate } = await enroll({ ...invitation, serial: 'MQ-12', state })
+  // Also before its first message.
+  await renew({ state })
+  await send({ state, road, topic: 'x', sample: textSample('1') })
+  const renewed = await renew({ state })
+  assert.notEqual(renewed.certificate.serial, certificate.serial)
+  assert.equal((await house.call('identity.show', { id })).road, 'mqtts')
+  await assert.rejects(send({ state, topic: 'x', sample: textSample('2') }), {
+    code: 'ERR_DEVICE_REFUSED',
+  })
+  const { refusals } = await house.call('identity.why', { id })
+  assert.partialDeepStrictEqual(refusals, [{ code: 'ERR_ROAD_NOT_ALLOWED' }])
+  assert.equal((await send({ state, road, topic: 'x', sample: textSample('3') })).delivered, 2)
+  await house.call('identity.suspend', { id })
+  await assert.rejects(renew({ state }), { code: /ERR_(RENEW|DEVICE)_REFUSED/ })
 })
