@@ -61,7 +61,7 @@ export class MqttConnection {
       // Ours ends first.
       connectTimeout: 2 * options.answerMs,
       properties: { maximumPacketSize: packetBytesMax },
-      // DEBUG=* would write readings to a terminal.
+      // DEBUG=mqttjs* would print readings. What DEBUG asks of the codec is out of our reach.
       log: () => undefined,
     })
     this.#listen()
@@ -105,7 +105,8 @@ export class MqttConnection {
       this.#over({ packet: 'disconnect', code: reasonCode }),
     )
     this.#client.on('error', (error) => {
-      // The library makes an error with a reason code of a CONNACK that says no.
+      // The library makes an error with a reason code of a CONNACK that says no; the codes of its own
+      // complaints about the server (0x82, 0x93, 0x95) then pass like a broken connection.
       const code = reasonOf(error)
       this.#over(code === undefined ? unreachable(target, error) : { packet: 'connack', code })
     })
