@@ -33,8 +33,8 @@ export interface LoadDone {
   readonly done: number
   readonly failed: number
   readonly resumed: number
-  /** Connections that had a ticket to resume with. */
-  readonly withTicket: number
+  /** Connections of a device that had been at this server before. */
+  readonly returned: number
   /** Why the first one failed. */
   readonly reason?: string
 }

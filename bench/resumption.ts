@@ -28,11 +28,12 @@ export async function run(): Promise<Report> {
       cpuSeconds: () => cpuSeconds(server.pid),
       run: async (milliseconds) => {
         const load = { milliseconds, concurrency, devices, port, withIssuer }
-        const { done, resumed } = await arena.client.load({ mode: 'resume', ...load })
-        // The first round is not counted: every device comes for the first time there.
-        const so = counts.get(name)
-        if (so === undefined) counts.set(name, { resumed: 0, returned: 0 })
-        else counts.set(name, { resumed: so.resumed + resumed, returned: so.returned + done })
+        const { done, resumed, returned } = await arena.client.load({ mode: 'resume', ...load })
+        const until = counts.get(name) ?? { resumed: 0, returned: 0 }
+        counts.set(name, {
+          resumed: until.resumed + resumed,
+          returned: until.returned + returned,
+        })
         return done
       },
     })

@@ -26,6 +26,7 @@ const contexts = new Map<string, SecureContext>()
 const held = new Set<TLSSocket>()
 /** By port and device: the newest ticket, taken out when it is used. */
 const tickets = new Map<string, Buffer>()
+const seen = new Set<string>()
 let connections = 0
 
 process.on('message', (order: Order) => {
@@ -40,7 +41,7 @@ async function obey(order: Order): Promise<LoadDone> {
   const leaving = [...held]
   held.clear()
   for (const socket of leaving) socket.destroy()
-  return { done: 0, failed: 0, resumed: 0, withTicket: 0 }
+  return { done: 0, failed: 0, resumed: 0, returned: 0 }
 }
 
 async function load(order: LoadOrder): Promise<LoadDone> {
@@ -57,12 +58,12 @@ async function load(order: LoadOrder): Promise<LoadDone> {
 }
 
 class Tally {
-  readonly #counts = { done: 0, failed: 0, resumed: 0, withTicket: 0 }
+  readonly #counts = { done: 0, failed: 0, resumed: 0, returned: 0 }
   #reason: string | undefined
 
-  good(withTicket: boolean, resumed: boolean): void {
+  good(returned: boolean, resumed: boolean): void {
     this.#counts.done++
-    if (withTicket) this.#counts.withTicket++
+    if (returned) this.#counts.returned++
     if (resumed) this.#counts.resumed++
   }
 
@@ -79,7 +80,9 @@ class Tally {
 function visit(order: LoadOrder, index: number, tally: Tally): Promise<void> {
   const slot = `${order.port}/${index}`
   const ticket = order.mode === 'resume' ? tickets.get(slot) : undefined
+  const returned = seen.has(slot)
   tickets.delete(slot)
+  seen.add(slot)
   return new Promise((resolve) => {
     const socket = open(order, index, ticket)
     let [secure, resumed, reason] = [false, false, 'closed before the handshake was through']
@@ -91,7 +94,7 @@ function visit(order: LoadOrder, index: number, tally: Tally): Promise<void> {
     })
     socket.on('error', (error) => (reason = error.message))
     socket.once('close', (failed) => {
-      if (secure && !failed) tally.good(ticket !== undefined, resumed)
+      if (secure && !failed) tally.good(returned, resumed)
       else tally.bad(reason)
       resolve()
     })
