@@ -1,6 +1,6 @@
 /**
  * The servers that ours is measured against, each a process of its own with the certificates of the
- * made house: Debian's nginx, and Node's TLS with nothing around it.
+ * made house: Debian's nginx and mosquitto, and Node's TLS with nothing around it.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -99,6 +99,40 @@ export async function startBareNode(house: MadeHouse, options: BareNode): Promis
   const args = [...nodeFlags, script, serverChain, serverKey, ca, trust, server]
   const running = await start({ command: process.execPath, args }, (out) => out.includes('\n'))
   return { ...running, port: Number(running.output()) }
+}
+
+/** A certificate is asked for and checked up to the house's root; nothing is kept on disk. */
+export async function startMosquitto(house: MadeHouse): Promise<Anchor | MissingProgram> {
+  const command = placeOf('mosquitto')
+  if (command === undefined)
+    return { missing: 'mosquitto is not on this machine: Debian package mosquitto' }
+  const port = await freePort()
+  const conf = join(house.folder, 'mosquitto.conf')
+  const { root, serverChain, serverKey } = house.files
+  await writeFile(
+    conf,
+    `user ${userName()}
+persistence false
+log_type error
+set_tcp_nodelay true
+max_inflight_messages 0
+max_queued_messages 0
+listener ${port} 127.0.0.1
+cafile ${root}
+certfile ${serverChain}
+keyfile ${serverKey}
+require_certificate true
+tls_version tlsv1.3
+allow_anonymous true
+`,
+  )
+  const running = await start({ command, args: ['-c', conf] }, () => isOpen(port))
+  return { ...running, port }
+}
+
+export function mosquittoVersion(): string {
+  const said = spawnSync(placeOf('mosquitto') ?? 'mosquitto', ['-h'], { encoding: 'utf8' }).stdout
+  return `mosquitto ${/version (\S+)/.exec(said)?.[1]}, one thread, nothing on disk.`
 }
 
 /** Free a moment ago; good enough for a server that cannot be asked for any free one. */

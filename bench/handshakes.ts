@@ -8,7 +8,7 @@ import { Arena } from './arena.ts'
 import type { Target } from './load.ts'
 import { type Case, measure, rateOf } from './measure.ts'
 import { cpuSeconds, type Running } from './processes.ts'
-import { atLeast, rateTable, type Report } from './report.ts'
+import { atLeast, type Report, rateTable } from './report.ts'
 import { serveHouse } from './servedHouse.ts'
 
 const devices = 200

@@ -19,7 +19,7 @@ import { Arena } from './arena.ts'
 import { fsyncNote } from './fsync.ts'
 import { overEst, overStepCa } from './issuanceWire.ts'
 import { type Case, forAbout, measure, rateOf } from './measure.ts'
-import { atLeast, rateTable, type Report } from './report.ts'
+import { atLeast, type Report, rateTable } from './report.ts'
 import { startStepCa, stepCaNote } from './stepCa.ts'
 
 /** Requests in flight: what lets the store commit many with one fsync. */

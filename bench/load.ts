@@ -18,6 +18,8 @@ export interface Target {
   readonly port: number
   /** Sends leaf and issuing CA, not the leaf alone. */
   readonly withIssuer: boolean
+  /** Held connections also send CONNECT of MQTT 3.1.1 and wait for CONNACK. */
+  readonly isMqtt?: boolean
 }
 
 export interface LoadOrder extends Target {

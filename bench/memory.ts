@@ -7,7 +7,7 @@ import { startBareNode } from './anchors.ts'
 import { Arena } from './arena.ts'
 import { collectGarbage } from './inspector.ts'
 import { median, sorted } from './measure.ts'
-import { residentBytes, type Running, sleep } from './processes.ts'
+import { type Running, residentBytes, sleep } from './processes.ts'
 import { atMost, type Report } from './report.ts'
 import type { Options } from './run.ts'
 import { serveHouse } from './servedHouse.ts'
@@ -22,6 +22,7 @@ interface Door {
   /** A server of its own for each round: memory once taken is not given back. */
   start(arena: Arena): Promise<Running & { readonly port: number }>
   readonly isOurs: boolean
+  readonly isMqtt?: boolean
 }
 
 const bareDoor = (server: 'tls' | 'https'): Door => ({
@@ -38,6 +39,15 @@ const doors: readonly Door[] = [
       return { ...served, port: served.httpsPort }
     },
     isOurs: true,
+  },
+  {
+    name: '**countersign, mqtts door**, with an MQTT session',
+    start: async ({ house }) => {
+      const served = await serveHouse(house.dir, inspect)
+      return { ...served, port: served.mqttsPort }
+    },
+    isOurs: true,
+    isMqtt: true,
   },
   bare,
   bareDoor('https'),
@@ -80,7 +90,7 @@ export async function run({ connections }: Options): Promise<Report> {
 async function measureDoor(arena: Arena, door: Door, connections: number): Promise<number> {
   const server = await door.start(arena)
   try {
-    const target = { port: server.port, withIssuer: false }
+    const target = { port: server.port, withIssuer: false, isMqtt: door.isMqtt === true }
     await arena.client.hold({ ...target, connections: warmUp })
     const before = await settledBytes(server)
     await arena.client.hold({ ...target, connections: connections + warmUp, from: warmUp })

@@ -17,7 +17,7 @@ import { columnsOf } from '../packages/server/src/store/schema.ts'
 import { openSqliteStore } from '../packages/server/src/store/sqlite.ts'
 import { fsyncNote } from './fsync.ts'
 import { type Case, measure, rateOf } from './measure.ts'
-import { atLeast, rateTable, type Report, whole } from './report.ts'
+import { atLeast, type Report, rateTable, whole } from './report.ts'
 import type { Options } from './run.ts'
 
 /** Changes in flight, as many as the anchor puts into one transaction. */

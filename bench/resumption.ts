@@ -6,7 +6,7 @@ import { nginxVersion, startBareNode, startNginx } from './anchors.ts'
 import { Arena } from './arena.ts'
 import { type Case, type Figure, measure, rateOf } from './measure.ts'
 import { cpuSeconds, type Running } from './processes.ts'
-import { atLeast, rateTable, type Report } from './report.ts'
+import { atLeast, type Report, rateTable } from './report.ts'
 import { serveHouse } from './servedHouse.ts'
 
 const devices = 200

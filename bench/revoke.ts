@@ -5,9 +5,9 @@
  * closed.
  */
 import { Arena, type Operator } from './arena.ts'
+import { fsyncNote } from './fsync.ts'
 import { quantile, sorted } from './measure.ts'
 import { monotonicMs, sleep } from './processes.ts'
-import { fsyncNote } from './fsync.ts'
 import type { Report } from './report.ts'
 import type { Options } from './run.ts'
 import { serveHouse } from './servedHouse.ts'
@@ -15,16 +15,28 @@ import { serveHouse } from './servedHouse.ts'
 const revocations = 500
 
 export async function run({ connections }: Options): Promise<Report> {
-  const arena = await Arena.open(connections)
+  const arena = await Arena.open(connections + revocations)
   try {
     const server = await arena.started(serveHouse(arena.house.dir))
-    const doors = [{ name: 'https', port: server.httpsPort }]
+    const doors = [
+      { name: 'https', port: server.httpsPort, isMqtt: false },
+      { name: 'mqtts', port: server.mqttsPort, isMqtt: true },
+    ]
     const times = new Map<string, readonly number[]>()
     const operator = await arena.operator()
-    for (const { name, port } of doors) {
-      await arena.client.hold({ port, withIssuer: false, connections })
+    let from = 0
+    for (const { name, port, isMqtt } of doors) {
+      // Those that were revoked at the door before do not come in any more.
+      await arena.client.hold({
+        port,
+        withIssuer: false,
+        isMqtt,
+        from,
+        connections: from + connections,
+      })
       await sleep(1000)
-      times.set(name, await revokeSome(arena, operator, Math.min(revocations, connections)))
+      times.set(name, await revokeSome(arena, operator, from, Math.min(revocations, connections)))
+      from += revocations
       await arena.client.letGo()
     }
     await operator.close()
@@ -57,11 +69,12 @@ export async function run({ connections }: Options): Promise<Report> {
 async function revokeSome(
   arena: Arena,
   operator: Operator,
+  from: number,
   count: number,
 ): Promise<readonly number[]> {
   const { client, house } = arena
   const times: number[] = []
-  for (let index = 0; index < count; index++) {
+  for (let index = from; index < from + count; index++) {
     const begin = monotonicMs()
     const id = house.devices[index]?.serial ?? ''
     await operator.call('identity.revoke', { id, reason: 'keyCompromise' })

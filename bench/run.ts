@@ -24,6 +24,8 @@ interface Benchmark {
 const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   handshakes: () => import('./handshakes.ts'),
   resumption: () => import('./resumption.ts'),
+  mqtt: () => import('./mqtt.ts'),
+  mqttCodec: () => import('./mqttCodec.ts'),
   memory: () => import('./memory.ts'),
   revoke: () => import('./revoke.ts'),
   registry: () => import('./registry.ts'),

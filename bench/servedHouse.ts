@@ -73,6 +73,7 @@ export async function makeHouse(deviceCount: number): Promise<MadeHouse> {
 
 export interface ServedHouse extends Running {
   readonly httpsPort: number
+  readonly mqttsPort: number
 }
 
 /** `countersign serve`. Node's own flags (`--cpu-prof`, `--inspect=0`) may be given. */
@@ -80,13 +81,14 @@ export async function serveHouse(
   dir: string,
   nodeFlags: readonly string[] = [],
 ): Promise<ServedHouse> {
-  const doors = ['console', 'https'].flatMap((door) => ['--listen', `${door}=127.0.0.1:0`])
+  const doors = ['console', 'https', 'mqtts'].flatMap((door) => ['--listen', `${door}=127.0.0.1:0`])
   const args = [...nodeFlags, command, 'serve', '--dir', dir, '--log-level', 'error', ...doors]
   const running = await start({ command: process.execPath, args }, (stdout) =>
     stdout.includes('"ready"'),
   )
   const https = /"https":"https:\/\/localhost:(\d+)"/.exec(running.output())?.[1]
-  return { ...running, httpsPort: Number(https) }
+  const mqtts = /"mqtts":"mqtts:\/\/localhost:(\d+)"/.exec(running.output())?.[1]
+  return { ...running, httpsPort: Number(https), mqttsPort: Number(mqtts) }
 }
 
 type Authority = Keys['authority']

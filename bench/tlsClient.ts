@@ -16,6 +16,8 @@ import {
 import type { HoldOrder, LoadDone, LoadOrder, Order, ShownDevice, Target, Told } from './load.ts'
 import { monotonicMs } from './processes.ts'
 
+/** CONNECT of MQTT 3.1.1: clean session, no keep alive, an empty client id. */
+const mqttConnect = Buffer.from('100c00044d515454040200000000', 'hex')
 const addresses = 250
 const holdersAtOnce = 32
 
@@ -115,11 +117,15 @@ async function hold(order: HoldOrder): Promise<LoadDone> {
 function keep(order: HoldOrder, index: number, tally: Tally): Promise<void> {
   return new Promise((resolve) => {
     const socket = open(order, index)
-    socket.once('secureConnect', () => {
+    const isIn = (): void => {
       held.add(socket)
       tally.good(false, false)
       resolve()
-    })
+    }
+    if (order.isMqtt === true) {
+      socket.once('secureConnect', () => socket.write(mqttConnect))
+      socket.once('data', isIn)
+    } else socket.once('secureConnect', isIn)
     socket.on('error', (error) => {
       if (!held.has(socket)) tally.bad(error.message)
       resolve()
