@@ -21,7 +21,7 @@ export interface MissingProgram {
 }
 
 /**
- * `ssl_verify_client on` with the house's root: the client sends leaf and issuing CA, the chain is
+ * `ssl_verify_client on` with a root on P-256: the client sends leaf and issuing CA, the chain is
  * checked, and nothing else is asked of it.
  */
 export async function startNginx(house: MadeHouse): Promise<Anchor | MissingProgram> {
@@ -30,7 +30,7 @@ export async function startNginx(house: MadeHouse): Promise<Anchor | MissingProg
     return { missing: 'nginx is not on this machine: Debian package nginx-light' }
   const port = await freePort()
   const conf = join(house.folder, 'nginx.conf')
-  const { root, serverChain, serverKey } = house.files
+  const { foreignRoot, serverChain, serverKey } = house.files
   await writeFile(
     conf,
     `daemon off; worker_processes 1; worker_rlimit_nofile 20000; user ${userName()};
@@ -41,7 +41,7 @@ http {
   server {
     listen 127.0.0.1:${port} ssl backlog=1024;
     ssl_certificate ${serverChain}; ssl_certificate_key ${serverKey};
-    ssl_client_certificate ${root}; ssl_verify_client on; ssl_verify_depth 3;
+    ssl_client_certificate ${foreignRoot}; ssl_verify_client on; ssl_verify_depth 3;
     ssl_protocols TLSv1.3; ssl_ecdh_curve prime256v1;
     ssl_session_tickets on; ssl_session_timeout 1d;
     location / { return 200 "ok"; }
@@ -67,7 +67,8 @@ async function requireAnswer({ devices, files }: MadeHouse, port: number): Promi
     port,
     host: '127.0.0.1',
     servername: 'localhost',
-    ca: await readFile(files.root),
+    ca: await readFile(files.serverCa),
+    allowPartialTrustChain: true,
     cert: `${device?.cert}${device?.issuer}`,
     key: device?.key,
   })
@@ -92,10 +93,10 @@ export interface BareNode {
 }
 
 export async function startBareNode(house: MadeHouse, options: BareNode): Promise<Anchor> {
-  const { root, ownerCa, serverChain, serverKey } = house.files
+  const { foreignRoot, ownerCa, serverChain, serverKey } = house.files
   const { trust, server, nodeFlags = [] } = options
   const script = fileURLToPath(new URL('./bareTls.ts', import.meta.url))
-  const ca = trust === 'root' ? root : ownerCa
+  const ca = trust === 'root' ? foreignRoot : ownerCa
   const args = [...nodeFlags, script, serverChain, serverKey, ca, trust, server]
   const running = await start({ command: process.execPath, args }, (out) => out.includes('\n'))
   return { ...running, port: Number(running.output()) }

@@ -21,7 +21,7 @@ export class Arena {
 
   static async open(devices: number): Promise<Arena> {
     const house = await makeHouse(devices)
-    return new Arena(house, await LoadClient.start(house.files.devices, house.files.root))
+    return new Arena(house, await LoadClient.start(house.files.devices, house.files.serverCa))
   }
 
   /** Stopped when the arena closes. */

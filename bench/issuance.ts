@@ -55,8 +55,8 @@ async function overTheWire(): Promise<Report> {
   }
   const arena = await Arena.open(1)
   try {
-    const root = await readFile(arena.house.files.root, 'utf8')
-    const cases = [await overEst(names.ours, arena, root)]
+    const ca = await readFile(arena.house.files.serverCa, 'utf8')
+    const cases = [await overEst(names.ours, arena, ca)]
     const step = await startStepCa(arena.house.folder)
     if (!('missing' in step)) {
       await arena.started(Promise.resolve(step))

@@ -10,7 +10,7 @@ export interface ShownDevice {
   readonly serial: string
   readonly cert: string
   readonly key: string
-  /** The issuing CA, for servers that do not have it themselves. */
+  /** The issuing CA, certified by a root that foreign servers trust. */
   readonly issuer: string
 }
 

@@ -17,6 +17,7 @@ import {
 import { softwareSigner } from '@countersign/element/softwareSigner'
 import { createFolder, type Keys, openHouse, type Services } from '@countersign/server'
 import type { ShownDevice } from './load.ts'
+import { certifyAgain, makeRoot } from './pki.ts'
 import { type Running, start } from './processes.ts'
 
 const command = fileURLToPath(
@@ -30,8 +31,12 @@ export interface MadeHouse {
   readonly dir: string
   /** PEM files below `folder`, for whoever is configured by files. */
   readonly files: {
-    readonly root: string
+    /** What our own front end pins. */
     readonly ownerCa: string
+    /** Where the chains of devices end for foreign servers: see pki.ts. */
+    readonly foreignRoot: string
+    /** What clients pin. */
+    readonly serverCa: string
     /** Leaf, then issuing CA. */
     readonly serverChain: string
     readonly serverKey: string
@@ -50,16 +55,20 @@ export async function makeHouse(deviceCount: number): Promise<MadeHouse> {
   const house = await openHouse(dir, { passphrase: passphrase.trimEnd() })
   try {
     const { authority } = await house.keys()
-    const devices = await enrolAll(house, authority, deviceCount)
     const ca = (name: string): string => pemOf(caOf(authority, name))
     const { chainPem, keyPem } = await authority.serverCredential()
     const keep = async (name: string, text: string | Buffer): Promise<string> => {
       await writeFile(join(folder, name), text, { mode: 0o600 })
       return join(folder, name)
     }
+    const ownerCa = await keep('owner-ca.pem', ca('owner'))
+    makeRoot(folder, 'root')
+    const issuer = certifyAgain(folder, ownerCa, 'root')
+    const devices = await enrolAll(house, authority, deviceCount, issuer)
     const files = {
-      root: await keep('root.pem', ca('root')),
-      ownerCa: await keep('owner-ca.pem', ca('owner')),
+      ownerCa,
+      foreignRoot: join(folder, 'root.pem'),
+      serverCa: await keep('server-ca.pem', ca('server')),
       serverChain: await keep('server.pem', chainPem),
       serverKey: await keep('server.key', keyPem),
       devices: await keep('devices.json', JSON.stringify(devices)),
@@ -97,11 +106,11 @@ async function enrolAll(
   { registry, clock }: Services,
   authority: Authority,
   count: number,
+  issuer: string,
 ): Promise<readonly ShownDevice[]> {
   const far = clock.now() + 86_400_000
   const { token } = await registry.invite({ product: 'default', count, expiresAt: far })
   const authorization = `Basic ${Buffer.from(`token:${token}`).toString('base64')}`
-  const issuer = pemOf(caOf(authority, 'owner'))
   const devices: ShownDevice[] = []
   let next = 0
   const worker = async (): Promise<void> => {

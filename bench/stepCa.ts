@@ -2,7 +2,7 @@
  * step-ca as an anchor for issuance: built by Go from its module when Go is here, kept in the
  * user's cache folder, and run with the one of its databases that syncs every commit (bbolt).
  */
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -10,6 +10,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Anchor, freePort, type MissingProgram } from './anchors.ts'
+import { isCa, makeRoot, newKey, openssl } from './pki.ts'
 import { isOpen, placeOf, start } from './processes.ts'
 
 const version = 'v0.28.4'
@@ -28,9 +29,10 @@ export async function startStepCa(folder: string): Promise<StepCa | MissingProgr
   const port = await freePort()
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const kid = 'bench'
-  makeCa(folder)
+  makeRoot(folder, 'step-root')
+  makeIssuing(folder)
   const config = {
-    root: join(folder, 'root.pem'),
+    root: join(folder, 'step-root.pem'),
     crt: join(folder, 'issuing.pem'),
     key: join(folder, 'issuing.key'),
     address: `127.0.0.1:${port}`,
@@ -79,28 +81,18 @@ async function built(): Promise<string | MissingProgram> {
   }
 }
 
-/** A root and an issuing CA of OpenSSL's making. */
-function makeCa(folder: string): void {
-  const openssl = (...args: readonly string[]): void =>
-    void execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' })
-  const extensions = ['-addext', 'basicConstraints=critical,CA:TRUE']
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  for (const [name, issuer] of [
-    ['root', []],
-    ['issuing', ['-CA', 'root.pem', '-CAkey', 'root.key']],
-  ] as const) {
-    const files = ['-keyout', `${name}.key`, '-out', `${name}.pem`]
-    openssl(
-      'req',
-      '-x509',
-      '-subj',
-      `/CN=bench ${name}`,
-      ...key,
-      ...files,
-      ...extensions,
-      ...issuer,
-    )
-  }
+function makeIssuing(folder: string): void {
+  const files = [
+    '-keyout',
+    'issuing.key',
+    '-out',
+    'issuing.pem',
+    '-CA',
+    'step-root.pem',
+    '-CAkey',
+    'step-root.key',
+  ]
+  openssl(folder, 'req', '-x509', '-subj', '/CN=bench issuing CA', ...newKey, ...files, ...isCa)
 }
 
 /** RFC 7519, ES256 (RFC 7518 §3.4): what `step ca token` makes. */

@@ -160,6 +160,7 @@ function contextOf(index: number, withIssuer: boolean): SecureContext {
     cert: device.cert + (withIssuer ? device.issuer : ''),
     key: device.key,
     ca,
+    allowPartialTrustChain: true,
     minVersion: 'TLSv1.3',
     ecdhCurve: 'P-256',
     ciphers: 'TLS_AES_128_GCM_SHA256',
