@@ -102,14 +102,17 @@ export async function startBareNode(house: MadeHouse, options: BareNode): Promis
   return { ...running, port: Number(running.output()) }
 }
 
-/** A certificate is asked for and checked up to the house's root; nothing is kept on disk. */
-export async function startMosquitto(house: MadeHouse): Promise<Anchor | MissingProgram> {
+/** A certificate is asked for and its chain checked up to one of `trusted`; nothing is kept on disk. */
+export async function startMosquitto(
+  house: MadeHouse,
+  trusted: string,
+): Promise<Anchor | MissingProgram> {
   const command = placeOf('mosquitto')
   if (command === undefined)
     return { missing: 'mosquitto is not on this machine: Debian package mosquitto' }
   const port = await freePort()
   const conf = join(house.folder, 'mosquitto.conf')
-  const { root, serverChain, serverKey } = house.files
+  const { serverChain, serverKey } = house.files
   await writeFile(
     conf,
     `user ${userName()}
@@ -119,7 +122,7 @@ set_tcp_nodelay true
 max_inflight_messages 0
 max_queued_messages 0
 listener ${port} 127.0.0.1
-cafile ${root}
+cafile ${trusted}
 certfile ${serverChain}
 keyfile ${serverKey}
 require_certificate true

@@ -6,7 +6,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createCertificateRequest } from '@countersign/core/credential'
@@ -103,11 +103,11 @@ export async function run(): Promise<Report> {
     return server
   }
   try {
-    const { applications, order } = await prepare(house)
+    const { applications, order, trusted } = await prepare(house)
     const alone = await open(startAlone(house.dir))
-    const mosquitto = await startMosquitto(house)
+    const mosquitto = await startMosquitto(house, trusted)
     if (!('missing' in mosquitto)) await open(Promise.resolve(mosquitto))
-    const bare = await open(startBare(house))
+    const bare = await open(startBare(house, trusted))
     const targets: Target[] = [{ ...alone, name: names.alone }]
     if (!('missing' in mosquitto)) targets.push({ ...mosquitto, name: names.mosquitto })
     const tables = []
@@ -239,10 +239,13 @@ class Load {
   }
 }
 
-async function prepare(
-  house: MadeHouse,
-): Promise<{ applications: readonly Shown[]; order: MqttOrder['devices'] }> {
-  ca = await readFile(house.files.root, 'utf8')
+async function prepare(house: MadeHouse): Promise<{
+  readonly applications: readonly Shown[]
+  readonly order: MqttOrder['devices']
+  /** PEM of the roots that foreign servers believe. */
+  readonly trusted: string
+}> {
+  ca = await readFile(house.files.serverCa, 'utf8')
   const passphrase = (await readFile(join(house.dir, 'dev-passphrase'), 'utf8')).trimEnd()
   const open = await openHouse(house.dir, { passphrase })
   try {
@@ -254,7 +257,11 @@ async function prepare(
       }),
     )
     const applications = await Promise.all(['a', 'b'].map((name) => addApplication(open, name)))
-    return { applications, order }
+    const [root] = await open.store.find('ca', 'role', 'root')
+    const foreign = await readFile(house.files.foreignRoot, 'utf8')
+    const trusted = join(house.folder, 'trusted.pem')
+    await writeFile(trusted, foreign + pem(root?.der ?? new Uint8Array()))
+    return { applications, order, trusted }
   } finally {
     await open.close()
   }
@@ -277,10 +284,13 @@ function pem(der: Uint8Array): string {
   return new X509Certificate(der).toString()
 }
 
-async function startBare(house: MadeHouse): Promise<Running & { readonly port: number }> {
+async function startBare(
+  house: MadeHouse,
+  trusted: string,
+): Promise<Running & { readonly port: number }> {
   const script = fileURLToPath(new URL('./bareMqtt.ts', import.meta.url))
-  const { serverChain, serverKey, root } = house.files
-  const args = [script, serverChain, serverKey, root]
+  const { serverChain, serverKey } = house.files
+  const args = [script, serverChain, serverKey, trusted]
   const running = await start({ command: process.execPath, args }, (out) => out.includes('\n'))
   return { ...running, port: Number(running.output()) }
 }

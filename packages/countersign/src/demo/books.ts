@@ -2,11 +2,12 @@
  * What is compared at the end, and looked up on the way: the application's doors, the operator's
  * books, the gateway's recording.
  */
-import type { DemoWorld } from './world.ts'
+
 import { isDeepStrictEqual } from 'node:util'
 import type { DemoRoad } from './cast.ts'
 import type { DemoDevice } from './demoDevice.ts'
 import type { DemoServer } from './demoHouse.ts'
+import type { DemoWorld } from './world.ts'
 
 /** The application may still be catching up with its last events. */
 const patienceMs = 20_000

@@ -268,7 +268,7 @@ export class Sessions<S extends Session> {
     const peer = this.#judgeAs(chain, order)
     if (peer.role === 'maker') this.#known.set(peer.fingerprint, 'maker')
     if (peer.role === 'operator') this.#known.set(peer.fingerprint, 'application')
-    if (peer.path.length > 2) this.#chains.remember(peer.fingerprint, chain)
+    if (peer.above.length > 1) this.#chains.remember(peer.fingerprint, chain)
     return peer
   }
 
