@@ -148,6 +148,16 @@ export interface Store {
     options: { readonly after?: string | number; readonly limit: number },
   ): Promise<readonly Tables[T][]>
   /**
+   * How many rows have this value in this indexed column, counted up to `atMost`: one range of the
+   * index.
+   */
+  count<T extends TableName>(
+    table: T,
+    column: Indexes[T],
+    value: string | number,
+    atMost: number,
+  ): Promise<number>
+  /**
    * Durable when it resolves. Concurrent calls share one transaction and one fsync (group commit).
    */
   apply(change: Change): Promise<Applied>
