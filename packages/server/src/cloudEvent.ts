@@ -59,6 +59,38 @@ export function jsonData(value: unknown): EventData {
   return { kind: 'json', contentType: 'application/json', text: JSON.stringify(value) }
 }
 
+/** An event as `cloudEvent` made it, its data as they stand there. */
+export interface ReadEvent {
+  readonly attributes: ReadonlyMap<string, unknown>
+  /** JSON text. */
+  readonly data: string | undefined
+  /** Length of binary data. */
+  readonly bytes: number | undefined
+}
+
+/** A quotation mark inside a JSON string is escaped: the first match is the member itself. */
+const dataMember = /,"data(_base64)?":/
+
+/**
+ * Reads an event without parsing its data, which may be long, and would not be the same afterwards.
+ * undefined for what is not one of ours.
+ */
+export function readEvent(body: string): ReadEvent | undefined {
+  const member = dataMember.exec(body)
+  const head = member === null ? body : `${body.slice(0, member.index)}}`
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(head)
+  } catch {
+    return undefined
+  }
+  const attributes = new Map<string, unknown>(Object.entries(parsed ?? {}))
+  if (member === null) return { attributes, data: undefined, bytes: undefined }
+  const data = body.slice(member.index + member[0].length, -1)
+  if (member[1] === undefined) return { attributes, data, bytes: undefined }
+  return { attributes, data: undefined, bytes: Buffer.byteLength(data.slice(1, -1), 'base64') }
+}
+
 function optional(name: string, value: string | undefined): string {
   return value === undefined ? '' : `,"${name}":${JSON.stringify(value)}`
 }

@@ -366,6 +366,7 @@ export type EstService = (request: EstRequest) => Promise<EstResponse>
 
 /** What a reader of the events door asks for: the console parses it, the outbox answers it. */
 export interface EventsQuery {
+  /** Whose streams are counted and closed together: an application, or a session of the page. */
   readonly application: string
   /** Whether the cursor is this reader's to move: a webhook moves it itself. */
   readonly movesCursor: boolean
@@ -373,6 +374,16 @@ export interface EventsQuery {
   readonly type: string | undefined
   /** Device id. */
   readonly device: string | undefined
+  /**
+   * Lines (`event:`, `data:`) that this reader is shown of a message, undefined for none; without
+   * it, the whole CloudEvent.
+   */
+  readonly shape?: (message: MessageRow) => string | undefined
+  /**
+   * A reader that wants the present and not the past: further behind than this it is told
+   * `event: reset` and goes on from the newest message.
+   */
+  readonly behindMax?: number
 }
 
 /** Seals small secrets of the house under the folder's key; the name is bound into the seal. */
