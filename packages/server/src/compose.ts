@@ -73,6 +73,7 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
   const applications = new Applications({ ...common, sealer, targets })
   let opened: Promise<Keys> | undefined
   let listeners: Readonly<Record<string, string>> = {}
+  let consoleLink: Services['consoleLink']
   const base = { ...common, dir: folder.path, demo: folder.demo, config, log, registry, targets }
   return {
     ...base,
@@ -82,6 +83,10 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
       return listeners
     },
     setListeners: (urls) => (listeners = urls),
+    get consoleLink() {
+      return consoleLink
+    },
+    setConsoleLink: (make) => (consoleLink = make),
     announce: (facts) => folder.announce(facts),
     close: async () => {
       const keys = await opened?.catch(() => undefined)

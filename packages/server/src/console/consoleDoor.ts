@@ -2,7 +2,7 @@
  * The console door: the API for people and applications of the operator, plain http on this
  * machine, TLS beyond it. Whoever reaches it from a browser comes by a name that is ours and from a
  * page that is ours: a foreign page must not use the browser as a way in (DNS rebinding, cross-site
- * requests). The page itself comes later; this is its API.
+ * requests). The page of the operator is in `pageDoor.ts`.
  */
 import { createServer as createHttpServer, type ServerOptions } from 'node:http'
 import {
@@ -19,6 +19,7 @@ import { type ListenAddress, listen } from '../listen.ts'
 import type { ApplicationRow, EventsQuery, Log, Timers } from '../ports.ts'
 import { type Problem, problemBody, problemType } from '../problem.ts'
 import { parseEventsQuery } from './eventsQuery.ts'
+import { noPage, type PageDoor } from './pageDoor.ts'
 
 /** The application room, as this door sees it. */
 export interface ApplicationDoor {
@@ -43,6 +44,8 @@ export interface ConsoleDoorParts {
   readonly hosts: readonly string[]
   readonly health: () => Readonly<Record<string, unknown>>
   readonly tls?: ConsoleTls
+  /** Only where the door is open to this machine alone. */
+  readonly page?: PageDoor
 }
 
 /** People and applications, not devices: a door this size serves hundreds of them. */
@@ -136,6 +139,8 @@ export class ConsoleDoor {
     })
     app.get('/api/v1/health', (context) => context.json(this.#parts.health()))
     app.get('/api/v1/events', (context) => this.#events(context))
+    const { page } = this.#parts
+    app.route('/', page?.routes((visit, query) => this.#stream(visit, query)) ?? noPage())
     app.notFound(() => answer({ status: 404 }))
     app.onError((error) => {
       this.#parts.log.error({}, `the console door could not answer: ${String(error)}`)
@@ -172,6 +177,10 @@ export class ConsoleDoor {
       context.req.header('last-event-id'),
     )
     if ('fault' in query) return answer({ status: 400, detail: query.fault })
+    return this.#stream(context, query)
+  }
+
+  #stream(context: Context<Env>, query: EventsQuery): Response {
     const { outgoing } = context.env
     if (outgoing.destroyed) return RESPONSE_ALREADY_SENT
     if (this.#parts.streams.open(query, outgoing) === 'open') {

@@ -6,6 +6,7 @@
 import { CallerError } from '@countersign/core/errors'
 import type { Services } from '../compose/services.ts'
 import type { OperationName } from './contract.ts'
+import { consoleOperations } from './operations/console.ts'
 import { houseOperations } from './operations/house.ts'
 import { identityOperations } from './operations/identity.ts'
 import type { Operation, Table } from './operations/operation.ts'
@@ -14,6 +15,7 @@ import { anchorOperations, caOperations } from './operations/trust.ts'
 
 const operations: Table = {
   ...houseOperations,
+  ...consoleOperations,
   ...identityOperations,
   ...productOperations,
   ...applicationOperations,
