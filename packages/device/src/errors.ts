@@ -15,6 +15,7 @@ export type DeviceErrorCode =
   | 'ERR_TOPIC_FORMAT'
   | 'ERR_READING_TOO_LARGE'
   | 'ERR_SOURCE'
+  | 'ERR_COMMAND_PROGRAM'
   // The other end.
   | 'ERR_SERVER_UNREACHABLE'
   | 'ERR_SERVER_TIMEOUT'
@@ -25,3 +26,4 @@ export type DeviceErrorCode =
   | 'ERR_DEVICE_REFUSED'
   | 'ERR_READING_REFUSED'
   | 'ERR_CERT_MISMATCH'
+  | 'ERR_COMMAND_FORMAT'

@@ -1,15 +1,17 @@
 /**
  * `device run`: takes readings from a source, keeps each until the server has stored it, comes back
  * after every kind of failure, and renews its certificate in time. Taking and delivering are two
- * loops that meet at the outbox only.
+ * loops that meet at the outbox only; a third, when it is wanted, asks for commands.
  */
 import { type AnyCountersignError, PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { type BackoffLimits, backoffMs, brokenBackoff, refusedBackoff } from './backoff.ts'
 import { renewalDue } from './certificate.ts'
+import { CommandPoll } from './commandPoll.ts'
 import { systemWorld } from './compose.ts'
 import { drain } from './deliver.ts'
 import { Link } from './link.ts'
+import { CommandDesk, type CommandHandler } from './portable/commandDesk.ts'
 import { renewOver } from './renew.ts'
 import { isTransient, Later } from './retry.ts'
 import type { Source } from './source.ts'
@@ -23,6 +25,8 @@ export interface RunOptions {
   readonly source: Source
   /** The source's own topic by default. */
   readonly topic?: string
+  /** Does what commands ask for, one at a time. Without it the device asks for none. */
+  readonly onCommand?: CommandHandler
   /** Stops the run; what waits stays in the outbox. */
   readonly signal?: AbortSignal
   readonly listener?: Listener
@@ -70,6 +74,7 @@ class Runner {
   readonly #state: DeviceState
   readonly #topic: string
   readonly #link: Link
+  readonly #commands: CommandPoll | undefined
   readonly #stop: AbortController = new AbortController()
   readonly #counts = { sent: 0, rejected: 0, dropped: 0 }
   #sourceEnded = false
@@ -83,6 +88,16 @@ class Runner {
     this.#state = state
     this.#topic = topic
     this.#link = new Link(state, world, (event) => this.#tell(event))
+    this.#commands = this.#commandsFor(options.onCommand)
+  }
+
+  #commandsFor(handle: CommandHandler | undefined): CommandPoll | undefined {
+    if (handle === undefined) return undefined
+    const { clock, patience } = this.#world
+    const desk = new CommandDesk({ clock, handle, listener: (event) => this.#tell(event) })
+    // That this second connection comes and goes is no news.
+    const link = new Link(this.#state, this.#world, () => undefined)
+    return new CommandPoll(link, desk, patience?.answerMs)
   }
 
   async run(): Promise<RunSummary> {
@@ -91,15 +106,20 @@ class Runner {
     signal?.addEventListener('abort', stop, { once: true })
     if (signal?.aborted === true) stop()
     const taking = this.#take()
+    const obeying = this.#obey()
+    // Its failure ends the run and is thrown below.
+    obeying.catch(() => this.#end())
     try {
       await this.#deliver()
       await taking
+      this.#end()
+      await obeying
     } finally {
       this.#end()
       signal?.removeEventListener('abort', stop)
-      // The loop that takes readings uses the outbox: it is over before the state closes. Its own
-      // failure was thrown above.
-      await taking.catch(() => undefined)
+      // The loops use the state: they are over before it closes. Their own failures were thrown
+      // above.
+      await Promise.allSettled([taking, obeying])
     }
     return { ...this.#counts, waiting: this.#state.outbox.size }
   }
@@ -107,6 +127,7 @@ class Runner {
   #end(): void {
     this.#stop.abort()
     this.#link.close()
+    this.#commands?.stop()
     this.#wake.abort()
   }
 
@@ -138,6 +159,25 @@ class Runner {
         if (this.#stop.signal.aborted) return
         await this.#afterFailure(error, failures++)
       }
+    }
+  }
+
+  async #obey(): Promise<void> {
+    const commands = this.#commands
+    if (commands === undefined) return
+    let failures = 0
+    try {
+      while (!this.#stop.signal.aborted) {
+        try {
+          await commands.round()
+          failures = 0
+        } catch (error) {
+          if (this.#stop.signal.aborted) return
+          await this.#afterFailure(error, failures++)
+        }
+      }
+    } finally {
+      commands.close()
     }
   }
 

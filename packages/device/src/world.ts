@@ -4,6 +4,7 @@
  */
 import type { Clock, Crypto, Milliseconds, Random } from '@countersign/core/ports'
 import type { SoftwareElement } from '@countersign/element/software'
+import type { CommandEvent } from './portable/commandDesk.ts'
 
 export interface World {
   readonly clock: Clock
@@ -54,5 +55,6 @@ export type DeviceEvent =
     }
   | { readonly event: 'renewed'; readonly notAfter: string }
   | { readonly event: 'renewalFailed'; readonly code: string; readonly message: string }
+  | CommandEvent
 
 export type Listener = (event: DeviceEvent) => void

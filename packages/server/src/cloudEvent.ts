@@ -17,6 +17,10 @@ export type EventType =
   | 'countersign.device.enrolled'
   | 'countersign.device.changed'
   | 'countersign.session.opened'
+  | 'countersign.command.delivered'
+  | 'countersign.command.answered'
+  | 'countersign.command.refused'
+  | 'countersign.command.expired'
   | 'countersign.refused'
   | 'countersign.test'
 
@@ -54,41 +58,70 @@ export function cloudEvent(attributes: EventAttributes, data?: EventData): Messa
   return { id, source, type, time, body: `${body}}` }
 }
 
+/**
+ * What stands before the data. An attribute's value cannot hold it: in a JSON string the quotation
+ * mark is escaped.
+ */
+const dataMark = ',"data":'
+const base64Mark = ',"data_base64":'
+/** Directly before the data: `dataMembers` writes both. */
+const typeMark = ',"datacontenttype":'
+
+/** An event as it was stored, taken apart again for roads that carry data and attributes apart. */
+export interface StoredEvent {
+  /** Every attribute, with datacontenttype. */
+  readonly attributes: Readonly<Record<string, string | number>>
+  /** The data as the device sent it; undefined: there is none. */
+  readonly payload: Buffer | undefined
+}
+
+export function readStored(body: string): StoredEvent {
+  const mark = findData(body)
+  const head = mark === undefined ? body : `${body.slice(0, mark.at)}}`
+  // Written by cloudEvent above.
+  const attributes: StoredEvent['attributes'] = JSON.parse(head)
+  return { attributes, payload: payloadAt(body, mark) }
+}
+
+/** The data alone, without parsing what is not needed for it. */
+export function storedPayload(body: string): Buffer | undefined {
+  return payloadAt(body, findData(body))
+}
+
+interface Mark {
+  readonly at: number
+  readonly isBase64: boolean
+}
+
+/** Data may hold the other's mark: the first one counts. */
+function findData(body: string): Mark | undefined {
+  const json = body.indexOf(dataMark)
+  const base64 = body.indexOf(base64Mark)
+  if (json < 0 && base64 < 0) return undefined
+  const isBase64 = json < 0 || (base64 >= 0 && base64 < json)
+  return { at: isBase64 ? base64 : json, isBase64 }
+}
+
+function payloadAt(body: string, mark: Mark | undefined): Buffer | undefined {
+  if (mark === undefined) return undefined
+  const { at, isBase64 } = mark
+  if (isBase64) return Buffer.from(body.slice(at + base64Mark.length + 1, -2), 'base64')
+  const data = body.slice(at + dataMark.length, -1)
+  // JSON is embedded as it was sent; everything else that stands in `data` is one JSON string.
+  const type = body.slice(body.lastIndexOf(typeMark, at) + typeMark.length + 1, at - 1)
+  return Buffer.from(isJsonType(type) ? data : String(JSON.parse(data)))
+}
+
+/** RFC 8259 and RFC 6839 §3.1; parameters do not matter. */
+export function isJsonType(mediaType: string): boolean {
+  const [essence = ''] = mediaType.split(';')
+  const type = essence.trim().toLowerCase()
+  return type === 'application/json' || type.endsWith('+json')
+}
+
 /** Event data made by the house itself. */
 export function jsonData(value: unknown): EventData {
   return { kind: 'json', contentType: 'application/json', text: JSON.stringify(value) }
-}
-
-/** An event as `cloudEvent` made it, its data as they stand there. */
-export interface ReadEvent {
-  readonly attributes: ReadonlyMap<string, unknown>
-  /** JSON text. */
-  readonly data: string | undefined
-  /** Length of binary data. */
-  readonly bytes: number | undefined
-}
-
-/** A quotation mark inside a JSON string is escaped: the first match is the member itself. */
-const dataMember = /,"data(_base64)?":/
-
-/**
- * Reads an event without parsing its data, which may be long, and would not be the same afterwards.
- * undefined for what is not one of ours.
- */
-export function readEvent(body: string): ReadEvent | undefined {
-  const member = dataMember.exec(body)
-  const head = member === null ? body : `${body.slice(0, member.index)}}`
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(head)
-  } catch {
-    return undefined
-  }
-  const attributes = new Map<string, unknown>(Object.entries(parsed ?? {}))
-  if (member === null) return { attributes, data: undefined, bytes: undefined }
-  const data = body.slice(member.index + member[0].length, -1)
-  if (member[1] === undefined) return { attributes, data, bytes: undefined }
-  return { attributes, data: undefined, bytes: Buffer.byteLength(data.slice(1, -1), 'base64') }
 }
 
 function optional(name: string, value: string | undefined): string {
@@ -96,18 +129,16 @@ function optional(name: string, value: string | undefined): string {
 }
 
 function dataMembers(data: EventData): string {
-  const type = `,"datacontenttype":${JSON.stringify(data.contentType)}`
+  const type = `${typeMark}${JSON.stringify(data.contentType)}`
   switch (data.kind) {
     case 'json':
-      // Line breaks between tokens would end a line of an event stream; inside strings JSON does
-      // not allow them.
-      return `${type},"data":${data.text.replace(/[\r\n]+/g, ' ')}`
+      return `${type}${dataMark}${data.text}`
     case 'text':
-      return `${type},"data":${JSON.stringify(data.text)}`
+      return `${type}${dataMark}${JSON.stringify(data.text)}`
     case 'binary': {
       const { buffer, byteOffset, byteLength } = data.bytes
       const base64 = Buffer.from(buffer, byteOffset, byteLength).toString('base64')
-      return `${type},"data_base64":"${base64}"`
+      return `${type}${base64Mark}"${base64}"`
     }
   }
 }

@@ -11,6 +11,7 @@ import { WebhookTargets } from './application/webhookTarget.ts'
 import { Authority } from './authority/authority.ts'
 import { type ScryptCost, scryptCost } from './authority/passphrase.ts'
 import { Vault } from './authority/vault.ts'
+import { Commands } from './commands/commands.ts'
 import { factsOf } from './compose/facts.ts'
 import { crlFolder, keysFolder, unfinishedFile } from './compose/layout.ts'
 import type { Keys, Services } from './compose/services.ts'
@@ -18,6 +19,7 @@ import { machineClock, machineTimers } from './compose/world.ts'
 import { type Config, readConfig } from './config.ts'
 import { silentLog } from './log.ts'
 import type { Log, Sealer, Timers } from './ports.ts'
+import { downlinksIn } from './registry/lifecycle.ts'
 import { createNotices } from './registry/notices.ts'
 import { Registry } from './registry/registry.ts'
 import { type DataFolder, databaseFile, openFolder } from './store/folder.ts'
@@ -71,6 +73,7 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
   const targets = new WebhookTargets(config.webhooks.trustedHosts)
   const common = { store, notices, clock, timers, random }
   const applications = new Applications({ ...common, sealer, targets })
+  const commands = new Commands({ ...common, downlinks: downlinksIn, failed })
   let opened: Promise<Keys> | undefined
   let listeners: Readonly<Record<string, string>> = {}
   let consoleLink: Services['consoleLink']
@@ -78,6 +81,7 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
   return {
     ...base,
     applications,
+    commands,
     keys: () => (opened ??= openKeys(folder, base, sealer, options)),
     get listeners() {
       return listeners
@@ -92,6 +96,7 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
       const keys = await opened?.catch(() => undefined)
       await keys?.authority.close()
       await registry.close()
+      await commands.close()
       await store.close()
       folder.release()
     },

@@ -12,8 +12,8 @@ import { z } from 'zod'
 export const configFile = 'config.json'
 
 /** The doors that this version opens. */
-export type DoorName = 'console' | 'https'
-export const doorNames: readonly DoorName[] = ['console', 'https']
+export type DoorName = 'console' | 'https' | 'mqtts'
+export const doorNames: readonly DoorName[] = ['console', 'https', 'mqtts']
 
 export interface Address {
   readonly host: string
@@ -61,7 +61,7 @@ const addressSchema: z.ZodType<string> = z.string().superRefine((text, context) 
 
 interface FileShape {
   hosts?: string[] | undefined
-  listen?: { console?: string | undefined; https?: string | undefined } | undefined
+  listen?: Partial<Record<DoorName, string | undefined>> | undefined
   logLevel?: LogLevel | undefined
   crlBase?: string | undefined
   webhooks?: { trustedHosts?: string[] | undefined } | undefined
@@ -70,7 +70,11 @@ interface FileShape {
 const fileSchema: z.ZodType<FileShape> = z.strictObject({
   hosts: z.array(hostSchema).min(1).max(64).optional(),
   listen: z
-    .strictObject({ console: addressSchema.optional(), https: addressSchema.optional() })
+    .strictObject({
+      console: addressSchema.optional(),
+      https: addressSchema.optional(),
+      mqtts: addressSchema.optional(),
+    })
     .optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),
   crlBase: z
@@ -85,6 +89,7 @@ const defaults: Config = {
   listen: {
     console: { host: '127.0.0.1', port: 8443 },
     https: { host: '127.0.0.1', port: 8444 },
+    mqtts: { host: '127.0.0.1', port: 8883 },
   },
   logLevel: 'info',
   crlBase: null,
@@ -163,6 +168,7 @@ const knownKeys: readonly string[] = [
   'hosts',
   'listen.console',
   'listen.https',
+  'listen.mqtts',
   'logLevel',
   'crlBase',
   'webhooks.trustedHosts',

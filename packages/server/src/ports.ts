@@ -6,6 +6,7 @@
 import type { VerifiedPeer } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import type {
+  ApplicationRow,
   Assurance,
   CertificateRow,
   CommandRow,
@@ -212,6 +213,7 @@ export type RegistryErrorCode =
   | 'ERR_CERT_UNKNOWN'
   | 'ERR_CERT_REVOKED'
   | 'ERR_CERT_SUPERSEDED'
+  | 'ERR_APPLICATION_GONE'
   | 'ERR_CA_ACTIVE'
   | 'ERR_KEY_USED'
   | 'ERR_ELEMENT_USED'
@@ -233,6 +235,25 @@ export type RegistryErrorCode =
   | 'ERR_CREDENTIAL_NOT_ALLOWED'
   | 'ERR_ASSURANCE_TOO_LOW'
 
+/** What a device or an application may not do on its connection, whatever the road calls it. */
+export type RoadErrorCode =
+  | 'ERR_CERT_MISSING'
+  | 'ERR_TOPIC'
+  | 'ERR_TOPIC_FOREIGN'
+  | 'ERR_CLIENT_ID'
+  | 'ERR_CLIENT_ID_FOREIGN'
+  | 'ERR_MESSAGE_TYPE'
+  | 'ERR_MESSAGE_JSON'
+  | 'ERR_MESSAGE_NUMBER'
+  | 'ERR_MESSAGE_SIZE'
+  | 'ERR_MESSAGE_RATE'
+  | 'ERR_MQTT_MALFORMED'
+  | 'ERR_MQTT_PROTOCOL'
+  | 'ERR_MQTT_VERSION'
+  | 'ERR_MQTT_TOO_LARGE'
+  | 'ERR_MQTT_ALIAS'
+  | 'ERR_MQTT_IDENTIFIERS'
+
 /** A device that passed chain, registry and policy: what a session holds. */
 export interface Admitted {
   readonly device: DeviceRow
@@ -242,6 +263,13 @@ export interface Admitted {
   readonly messagesPerMinute: number
   /** x5t, lower-case hex. */
   readonly credential: string
+}
+
+/** An application that passed chain and registry: what its session holds. */
+export interface AdmittedApplication {
+  readonly application: ApplicationRow
+  /** Session must end by then. */
+  readonly notAfter: Milliseconds
 }
 
 /**
@@ -317,6 +345,10 @@ export interface Refusal {
 export interface Gatekeeper {
   /** Throws PeerError<RegistryErrorCode>. */
   admit(peer: VerifiedPeer, road: Road): Promise<Admitted>
+  /** An application's certificate, of role operator. Throws PeerError<RegistryErrorCode>. */
+  admitApplication(peer: VerifiedPeer): Promise<AdmittedApplication>
+  /** Whether this id is some device's. */
+  isDevice(id: string): Promise<boolean>
   /** Never throws: bounded, and what is dropped is counted. */
   refused(refusal: Refusal): void
 }
@@ -384,6 +416,16 @@ export interface EventsQuery {
    * `event: reset` and goes on from the newest message.
    */
   readonly behindMax?: number
+}
+
+/** The message log as an application reads it over a road that is not the application room's own. */
+export interface ApplicationFeed {
+  /** Number of the newest message. */
+  head(): number
+  /** Messages after this one, oldest first. */
+  after(position: number, limit: number): Promise<readonly MessageRow[]>
+  /** This application has had everything up to here. */
+  advanced(application: string, position: number): void
 }
 
 /** Seals small secrets of the house under the folder's key; the name is bound into the seal. */

@@ -1,10 +1,12 @@
 /**
- * `countersign device …`: the other end. Works on its own state folder, never on a server's.
+ * `countersign device …`: the other end. Works on its own state folder, never on a server's; what
+ * the server's side wants of a device is in deviceCommand.ts.
  */
 import { resolve } from 'node:path'
 import type { DeviceEvent } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
+import { addDeviceCommands } from './deviceCommand.ts'
 import { readInvitation } from './invitation.ts'
 import { outline, plain, type Terminal } from './terminal.ts'
 import { parseDuration } from './time.ts'
@@ -60,9 +62,14 @@ export function addDevice(program: Command, terminal: Terminal): void {
       },
       { flags: '--every <duration>', text: 'time between readings', default: '10s' },
       { flags: '--topic <topic>', text: 'topic of the readings (default: by source)' },
+      {
+        flags: '--commands <program>',
+        text: 'asks for commands and runs this program for each: its name is the argument, its data on stdin',
+      },
       state,
     ],
-    notes: 'With --json each event of the run is one document on one line.',
+    notes:
+      'What the program for commands prints is the result; an exit code other than 0 refuses, and the last line on stderr says why.\nIt has 60 seconds and prints at most 64 KiB. With --json each event of the run is one document on one line.',
     run,
   })
   addCommand(device, terminal, {
@@ -88,6 +95,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
       line.terminal.data(report, () => outline(report))
     },
   })
+  addDeviceCommands(device, terminal)
 }
 
 function stateOf(line: Line): string {
@@ -146,6 +154,11 @@ async function run(line: Line): Promise<void> {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
   const topic = line.optional('topic')
+  const program = line.optional('commands')
+  const onCommand =
+    program === undefined
+      ? undefined
+      : await device.programHandler({ program: resolve(program), world, signal: stop.signal })
   const advice = new Advice()
   const summary = await device.run({
     state: stateOf(line),
@@ -157,6 +170,7 @@ async function run(line: Line): Promise<void> {
       else terminal.text(sentence(advice.once(event)))
     },
     ...(topic === undefined ? {} : { topic }),
+    ...(onCommand === undefined ? {} : { onCommand }),
   })
   terminal.data({ event: 'stopped', ...summary }, () => outline(summary))
 }

@@ -25,6 +25,9 @@ const usageCodes: ReadonlySet<string> = new Set([
   'ERR_EUI64_FORMAT',
   'ERR_TOPIC_FORMAT',
   'ERR_ELEMENT_URL',
+  'ERR_COMMAND_NAME',
+  'ERR_COMMAND_DATA',
+  'ERR_COMMAND_EXPIRY',
 ])
 
 /** Help that was asked for is no failure. */

@@ -67,7 +67,14 @@ export interface Served {
 
 /** Starts `serve` on free ports and waits for its ready line. The caller stops it. */
 export async function serve(dir: string, ...more: readonly string[]): Promise<Served> {
-  const free = ['--listen', 'console=127.0.0.1:0', '--listen', 'https=127.0.0.1:0']
+  const free = [
+    '--listen',
+    'console=127.0.0.1:0',
+    '--listen',
+    'https=127.0.0.1:0',
+    '--listen',
+    'mqtts=0',
+  ]
   const child = start(['serve', '--dir', dir, ...free, ...more])
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))

@@ -159,6 +159,77 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     assert.equal((await countersign(['device', 'renew', ...state])).code, 0)
   })
 
+  it('an operator commands a device, and sees what its program made of it', {
+    skip: posix,
+  }, async () => {
+    const program = file('program')
+    const script = '[ "$1" = greet ] && exec cat; echo "cannot $1" >&2; exit 1'
+    await writeFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    const command = (...words: string[]): string[] => ['device', 'command', ...words, ...folder]
+    const early = await countersign(command('SN-2', 'greet', '--wait', '1s', '--json'))
+    assert.deepEqual([early.code, JSON.parse(early.stdout).state], [1, 'queued'])
+
+    const state = ['--state', file('device')]
+    const device = start(['device', 'run', '--source', '-', '--commands', program, ...state])
+    const ran = outcome(device)
+    const greeted = await document(command('SN-2', 'greet', '{"who":"world"}', '--wait', '1m'))
+    const { id, name, data, state: end, actor, result } = greeted
+    assert.match(String(id), /^[0-9a-f]{32}$/)
+    assert.deepEqual(
+      { name, data, end, actor, result },
+      {
+        name: 'greet',
+        data: { who: 'world' },
+        end: 'answered',
+        actor: 'operator',
+        result: { who: 'world' },
+      },
+    )
+    const refused = await countersign(command('SN-2', 'dance', '--wait', '1m', '--json'))
+    const { reason } = JSON.parse(refused.stdout) as { reason: string }
+    assert.deepEqual([refused.code, reason], [1, 'cannot dance'])
+    device.kill('SIGINT')
+    const { code, stdout } = await ran
+    assert.equal(code, 0)
+    assert.match(stdout, /^commandRefused id=[0-9a-f]{32} reason=cannot dance$/m)
+
+    const listed = await list(['device', 'commands', 'SN-2', ...folder])
+    assert.deepEqual(
+      listed.map((row) => [row['name'], row['state']]),
+      [
+        ['dance', 'refused'],
+        ['greet', 'answered'],
+        ['greet', 'answered'],
+      ],
+    )
+    const shown = await countersign(['device', 'commands', 'SN-2', ...folder])
+    assert.match(shown.stdout, /dance +refused .* cannot dance +operator/)
+  })
+
+  it('a command that makes no sense is refused with its place and a hint', async () => {
+    const lines = [
+      ['SN-2', 'greet', '{"who":'],
+      ['SN-2', 'a/b'],
+      ['SN-2', 'greet', '--expires', '31d'],
+      ['SN-2', 'greet', '--wait', 'long'],
+      ['nobody', 'greet'],
+    ]
+    const outcomes = await Promise.all(
+      lines.map((line) => countersign(['device', 'command', ...line, '--json', ...folder])),
+    )
+    assert.deepEqual(
+      outcomes.map((each) => [each.code, failure(each).code]),
+      [
+        [2, 'ERR_USAGE'],
+        [2, 'ERR_COMMAND_NAME'],
+        [2, 'ERR_COMMAND_EXPIRY'],
+        [2, 'ERR_USAGE'],
+        [1, 'ERR_DEVICE_UNKNOWN'],
+      ],
+    )
+    for (const each of outcomes) assert.ok(failure(each).hint.length > 0)
+  })
+
   it('a device takes the invitation as it was printed, from a file or stdin, until it is withdrawn', async () => {
     const made = await document(['identity', 'invite', '--count', '3', ...folder])
     const id = String(made['id'])
@@ -323,7 +394,14 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     await once(squatter, 'listening')
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server has such an address
     const { port } = squatter.address() as AddressInfo
-    const listen = ['--listen', `https=127.0.0.1:${port}`, '--listen', 'console=0']
+    const listen = [
+      '--listen',
+      `https=127.0.0.1:${port}`,
+      '--listen',
+      'console=0',
+      '--listen',
+      'mqtts=0',
+    ]
     const taken = await countersign(['serve', '--json', ...listen, ...folder, ...key])
     squatter.close()
     assert.deepEqual([taken.code, failure(taken).code], [1, 'ERR_PORT_TAKEN'])

@@ -44,6 +44,8 @@ const verbs: readonly string[] = [
   'device run',
   'device renew',
   'device show',
+  'device command',
+  'device commands',
   'doctor',
   'backup',
   'restore',

@@ -35,7 +35,9 @@ export async function openTestHouse(): Promise<TestHouse> {
   const dir = join(root, 'data')
   const passphrase = 'a passphrase of this test only'
   await createFolder(dir, { hosts: [], demo: false, passphrase, cost: { log2N: 10, r: 8, p: 1 } })
-  const config = await readConfig(dir, { listen: ['https=127.0.0.1:0', 'console=127.0.0.1:0'] })
+  const config = await readConfig(dir, {
+    listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'console=127.0.0.1:0'],
+  })
   let services = await openHouse(dir, { passphrase, config })
   let served = await serve(services)
   let open = true

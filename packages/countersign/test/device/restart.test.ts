@@ -121,7 +121,14 @@ async function serveAt(
   file: string,
   port: number,
 ): Promise<{ child: ReturnType<typeof start>; port: number }> {
-  const doors = ['--listen', `https=127.0.0.1:${port}`, '--listen', 'console=127.0.0.1:0']
+  const doors = [
+    '--listen',
+    `https=127.0.0.1:${port}`,
+    '--listen',
+    'console=127.0.0.1:0',
+    '--listen',
+    'mqtts=0',
+  ]
   const child = start(['serve', '--dir', dir, '--passphrase-file', file, ...doors])
   let words = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (words += text))

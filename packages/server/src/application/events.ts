@@ -204,7 +204,7 @@ class EventStream {
 
   #shown(message: MessageRow): string | undefined {
     const { shape } = this.#query
-    return shape === undefined ? `data: ${message.body}` : shape(message)
+    return shape === undefined ? `data: ${oneLine(message.body)}` : shape(message)
   }
 
   /** Resolves when the socket takes more, or is gone. */
@@ -221,4 +221,12 @@ class EventStream {
       this.#response.on('close', done)
     })
   }
+}
+
+/**
+ * Line breaks between tokens, as a device may send them, would end a line of the stream; inside
+ * strings JSON does not allow them.
+ */
+function oneLine(json: string): string {
+  return json.replace(/[\r\n]+/g, ' ')
 }

@@ -4,13 +4,23 @@
  * not forget is in the store.
  */
 import type { Clock, Random } from '@countersign/core/ports'
-import type { ApplicationRow, Log, Notice, Notices, Sealer, Store, Timers } from '../ports.ts'
+import type {
+  ApplicationFeed,
+  ApplicationRow,
+  Log,
+  Notice,
+  Notices,
+  Sealer,
+  Store,
+  Timers,
+} from '../ports.ts'
 import { openSecret } from './applications.ts'
 import { Cursors } from './cursors.ts'
 import { Delivery } from './delivery.ts'
 import { EventStreams } from './events.ts'
 import { type ApplicationLimits, applicationLimits } from './limits.ts'
 import { Retention } from './retention.ts'
+import { Tail } from './tail.ts'
 import { Webhook } from './webhook.ts'
 import type { WebhookTargets } from './webhookTarget.ts'
 
@@ -33,7 +43,10 @@ export class Outbox {
   readonly #limits: ApplicationLimits
   readonly #cursors: Cursors
   readonly #retention: Retention
+  readonly #tail: Tail
   readonly #deliveries: Map<string, Delivery> = new Map()
+  /** Applications with a webhook, paused or not. */
+  readonly #called: Set<string> = new Set()
   #stopListening: (() => void) | undefined
   #keeping: { cancel(): void } | undefined
   /** Changes of applications, one after the other. */
@@ -48,6 +61,7 @@ export class Outbox {
     this.#cursors = new Cursors(store, timers, log, limits.cursorSaveMs)
     const common = { store, cursors: this.#cursors, clock, timers, log, limits }
     this.#retention = new Retention(common)
+    this.#tail = new Tail(store)
     this.streams = new EventStreams({
       ...common,
       head: () => this.#retention.head,
@@ -59,6 +73,7 @@ export class Outbox {
     const { store, notices } = this.#parts
     this.#stopListening = notices.listen((notice) => this.#noticed(notice))
     await this.#retention.findHead()
+    this.#tail.follow(this.#retention.head)
     const rows = await store.scan('application', { limit: this.#limits.applicationsMax })
     for (const row of rows) this.#take(row)
     this.streams.start()
@@ -74,6 +89,24 @@ export class Outbox {
     await this.#changes
     await Promise.all([...this.#deliveries.values()].map((delivery) => delivery.stop()))
     await this.#cursors.close()
+  }
+
+  /** For applications that read over another road than webhook and events door. */
+  get feed(): ApplicationFeed {
+    return {
+      head: () => this.#retention.head,
+      after: async (after, limit) => {
+        // Notices have told of everything that was written: nothing needs to be asked.
+        if (after >= this.#retention.head) return []
+        const page = await this.#tail.read(after, limit)
+        this.#retention.grown(page.at(-1)?.seq ?? 0)
+        return page
+      },
+      // As with the events door: a webhook moves the cursor itself.
+      advanced: (id, position) => {
+        if (!this.#called.has(id)) this.#cursors.advance(id, position)
+      },
+    }
   }
 
   #noticed(notice: Notice): void {
@@ -99,6 +132,7 @@ export class Outbox {
       if (this.#closed) return
       if (row !== undefined) return this.#take(row)
       this.#cursors.forget(id)
+      this.#called.delete(id)
       this.streams.closeOf(id)
     } catch (error) {
       this.#parts.log.error(
@@ -111,6 +145,8 @@ export class Outbox {
   #take(row: ApplicationRow): void {
     const { clock, timers, targets, sealer } = this.#parts
     this.#cursors.load(row.id, row.cursor)
+    if (row.webhook === null) this.#called.delete(row.id)
+    else this.#called.add(row.id)
     if (row.webhook === null || row.webhookState === 'paused') return
     const parts = { clock, timers, targets, limits: this.#limits }
     const webhook = new Webhook(parts, row.webhook, openSecret(sealer, row))

@@ -18,6 +18,8 @@ import type { ConsoleLinkDocument } from '../control/contract.ts'
 import { openControl } from '../control/controlServer.ts'
 import { runOperation } from '../control/operations.ts'
 import { HttpsDoor } from '../frontend/httpsDoor.ts'
+import { MqttsDoor } from '../frontend/mqtt/mqttsDoor.ts'
+import type { Notices } from '../ports.ts'
 import { createNotices } from '../registry/notices.ts'
 import { remedyOf } from '../registry/remedies.ts'
 import { version } from '../version.ts'
@@ -76,11 +78,15 @@ async function openAll(
   await outbox.start()
   closers.push(() => outbox.close())
   closers.push(keepReservations(house))
+  closers.push(house.commands.startSweep())
   const credential = await authority.serverCredential()
-  const https = await openHttps(house, authority, credential, closers)
+  const trust = await keepTrust(house, closers)
+  const https = await openHttps(house, authority, trust, credential, closers)
+  const mqtts = await openMqtts(house, outbox, trust, credential, closers)
   const console = await openConsole(house, outbox, credential, closers)
   await keepCredential(house, authority, [
     (renewed) => https.door.setCredential(renewed),
+    (renewed) => mqtts.door.setCredential(renewed),
     (renewed) => console.door.setCredential(renewed),
   ]).then((stop) => closers.push(stop))
   const control = await openControl(
@@ -90,43 +96,58 @@ async function openAll(
   )
   closers.push(() => control.close())
   house.announce({ control: control.endpoint })
-  return { console: console.url, https: https.url }
+  return { console: console.url, https: https.url, mqtts: mqtts.url }
+}
+
+/** What every door for devices judges by: one judge, and the notices that come after it. */
+interface Trust {
+  readonly judge: Judge
+  /** A door hears from the keeper of anchors and tells the house. */
+  readonly notices: Notices
+}
+
+async function keepTrust(house: Services, closers: Closer[]): Promise<Trust> {
+  const { registry, clock, log, notices } = house
+  const list = (): ReturnType<typeof registry.listAnchors> => registry.listAnchors()
+  const judge = new Judge({ crypto: nodeCrypto, clock, anchors: (await list()).map(anchorOf) })
+  const doorNotices = createNotices((error) => log.error(factsOf(error), 'a listener failed'))
+  closers.push(keepAnchors({ judge, notices, doorNotices, list, log }))
+  return {
+    judge,
+    notices: {
+      listen: (listener) => doorNotices.listen(listener),
+      tell: (notice) => notices.tell(notice),
+    },
+  }
 }
 
 async function openHttps(
   house: Services,
   authority: Authority,
+  trust: Trust,
   credential: ServerCredential,
   closers: Closer[],
 ): Promise<{ readonly door: HttpsDoor; readonly url: string }> {
-  const { registry, clock, log, notices, store, timers, random } = house
-  const list = (): ReturnType<typeof registry.listAnchors> => registry.listAnchors()
-  const judge = new Judge({ crypto: nodeCrypto, clock, anchors: (await list()).map(anchorOf) })
-  const doorNotices = createNotices((error) => log.error(factsOf(error), 'a listener failed'))
-  closers.push(keepAnchors({ judge, notices, doorNotices, list, log }))
-  const door = new HttpsDoor(
-    {
-      judge,
-      registry,
-      // The door hears from the keeper of anchors and tells the house.
-      notices: {
-        listen: (listener) => doorNotices.listen(listener),
-        tell: (notice) => notices.tell(notice),
-      },
-      clock,
-      log,
-      store,
-      est: authority.est,
-      crl: (ca) => authority.crl(ca),
-      timers,
-      random,
-    },
-    credential,
-  )
+  const crl = (ca: string): ReturnType<Authority['crl']> => authority.crl(ca)
+  const door = new HttpsDoor({ ...house, ...trust, est: authority.est, crl }, credential)
   const at = house.config.listen.https
   const port = await door.open(at)
   closers.push(() => door.close(graceMs))
   return { door, url: `https://${urlHost(at.host, house.config.hosts)}:${port}` }
+}
+
+async function openMqtts(
+  house: Services,
+  outbox: Outbox,
+  trust: Trust,
+  credential: ServerCredential,
+  closers: Closer[],
+): Promise<{ readonly door: MqttsDoor; readonly url: string }> {
+  const door = new MqttsDoor({ ...house, ...trust, feed: outbox.feed }, credential)
+  const at = house.config.listen.mqtts
+  const port = await door.open(at)
+  closers.push(() => door.close(graceMs))
+  return { door, url: `mqtts://${urlHost(at.host, house.config.hosts)}:${port}` }
 }
 
 async function openConsole(
@@ -135,13 +156,15 @@ async function openConsole(
   credential: ServerCredential,
   closers: Closer[],
 ): Promise<{ readonly door: ConsoleDoor; readonly url: string }> {
-  const { applications, timers, log, config } = house
+  const { applications, commands, clock, timers, log, config } = house
   const at = config.listen.console
   const secure = !isLoopback(at.host)
   const page = secure ? undefined : openPage(house, outbox, closers)
   const door = new ConsoleDoor({
     applications,
     streams: outbox.streams,
+    commands,
+    clock,
     timers,
     log,
     hosts: config.hosts,

@@ -6,6 +6,7 @@ import type { Clock, Random } from '@countersign/core/ports'
 import type { Applications } from '../application/applications.ts'
 import type { WebhookTargets } from '../application/webhookTarget.ts'
 import type { Authority } from '../authority/authority.ts'
+import type { Commands } from '../commands/commands.ts'
 import type { Config } from '../config.ts'
 import type { ConsoleLinkDocument } from '../control/contract.ts'
 import type { Log, Notices, Sealer, Store, Timers } from '../ports.ts'
@@ -30,6 +31,7 @@ export interface Services {
   readonly registry: Registry
   /** Adding and testing need `keys()` first; listing and removing do not. */
   readonly applications: Applications
+  readonly commands: Commands
   readonly targets: WebhookTargets
   /** Opened once; asks for the passphrase. */
   keys(): Promise<Keys>

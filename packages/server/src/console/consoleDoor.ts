@@ -11,20 +11,17 @@ import {
 } from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
 import { CallerError } from '@countersign/core/errors'
+import type { Clock } from '@countersign/core/ports'
 import { createAdaptorServer, type HttpBindings, type ServerType } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
 import { isLoopback } from '../address.ts'
 import { type ListenAddress, listen } from '../listen.ts'
-import type { ApplicationRow, EventsQuery, Log, Timers } from '../ports.ts'
-import { type Problem, problemBody, problemType } from '../problem.ts'
+import type { EventsQuery, Log, Timers } from '../ports.ts'
+import { type ApplicationDoor, answer, applicationOf, tokenRequired } from './answers.ts'
+import { addCommandsApi, type CommandsDoor } from './commandsApi.ts'
 import { parseEventsQuery } from './eventsQuery.ts'
 import { noPage, type PageDoor } from './pageDoor.ts'
-
-/** The application room, as this door sees it. */
-export interface ApplicationDoor {
-  authenticate(token: string): Promise<ApplicationRow | undefined>
-}
 
 export interface EventStreamsDoor {
   open(query: EventsQuery, response: HttpBindings['outgoing']): 'open' | 'tooMany'
@@ -38,6 +35,8 @@ export interface ConsoleTls {
 export interface ConsoleDoorParts {
   readonly applications: ApplicationDoor
   readonly streams: EventStreamsDoor
+  readonly commands: CommandsDoor
+  readonly clock: Clock
   readonly timers: Timers
   readonly log: Log
   /** Names by which this door is called, beside those of this machine. */
@@ -139,6 +138,7 @@ export class ConsoleDoor {
     })
     app.get('/api/v1/health', (context) => context.json(this.#parts.health()))
     app.get('/api/v1/events', (context) => this.#events(context))
+    addCommandsApi(app, this.#parts)
     const { page } = this.#parts
     app.route('/', page?.routes((visit, query) => this.#stream(visit, query)) ?? noPage())
     app.notFound(() => answer({ status: 404 }))
@@ -165,12 +165,9 @@ export class ConsoleDoor {
   }
 
   async #events(context: Context<Env>): Promise<Response> {
-    // RFC 6750 §2.1. The scheme's name is case-insensitive (RFC 9110 §11.1).
-    const token = /^bearer +([\x21-\x7e]+)$/i.exec(context.req.header('authorization') ?? '')?.[1]
-    const application =
-      token === undefined ? undefined : await this.#parts.applications.authenticate(token)
-    if (application === undefined)
-      return answer({ status: 401, headers: { 'WWW-Authenticate': 'Bearer realm="countersign"' } })
+    const authorization = context.req.header('authorization')
+    const application = await applicationOf(authorization, this.#parts.applications)
+    if (application === undefined) return answer(tokenRequired)
     const query = parseEventsQuery(
       application,
       context.req.query(),
@@ -202,13 +199,6 @@ function secured(options: ServerOptions, tls: ConsoleTls): TlsServerOptions {
 
 function tlsOptions(tls: ConsoleTls): SecureContextOptions {
   return { cert: tls.chainPem, key: tls.keyPem, minVersion: 'TLSv1.3' }
-}
-
-function answer(problem: Problem): Response {
-  return new Response(problemBody(problem), {
-    status: problem.status,
-    headers: { 'Content-Type': problemType, ...problem.headers },
-  })
 }
 
 /** Without the port, and an IPv6 literal without its brackets. */

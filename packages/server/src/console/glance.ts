@@ -2,7 +2,9 @@
  * What the page shows of an event, and how much of it: a line in the feed, a cell of a device's
  * row, an entry among the refusals. Lengths are bounded here, whatever a device sends.
  */
-import { readEvent, type ReadEvent } from '../cloudEvent.ts'
+import { isUtf8 } from 'node:buffer'
+import { readStored, type StoredEvent } from '../cloudEvent.ts'
+import { parseMediaType } from '../payload.ts'
 import type { EventRow, MessageRow } from '../ports.ts'
 
 export interface MessageGlance {
@@ -48,28 +50,35 @@ const dataLengthMax = 160
 const textLengthMax = 320
 const deviceIdPrefix = 'urn:dev:mac:'
 
-/** undefined: nothing for the page. */
+/** undefined: nothing for the page. A row that cannot be read is one that is not shown. */
 export function glanceAt(row: MessageRow, remedyOf: RemedyOf): Glance | undefined {
+  try {
+    return glanceOf(row, remedyOf)
+  } catch {
+    return undefined
+  }
+}
+
+function glanceOf(row: MessageRow, remedyOf: RemedyOf): Glance | undefined {
   const time = new Date(row.time).toISOString()
   const { source: device } = row
   switch (row.type) {
-    case 'countersign.message': {
-      const event = readEvent(row.body)
-      return event && messageGlance(device, time, event)
-    }
+    case 'countersign.message':
+      return messageGlance(device, time, readStored(row.body))
     case 'countersign.refused': {
-      const event = readEvent(row.body)
-      return event && refusalGlance({ device, time, facts: factsOf(event.data) }, event, remedyOf)
+      const { attributes, payload } = readStored(row.body)
+      const facts = new Map([...factsOf(payload), ['road', attributes['road']] as const])
+      return refusalGlance(device, time, facts, remedyOf)
     }
     case 'countersign.device.enrolled':
     case 'countersign.device.changed': {
-      const facts = factsOf(readEvent(row.body)?.data)
-      const reason = facts.get('reason')
+      const facts = factsOf(readStored(row.body).payload)
+      const reason = text(facts.get('reason'))
       const state = text(facts.get('state'))
-      return { event: 'device', device, time, state, reason: reason ? text(reason) : null }
+      return { event: 'device', device, time, state, reason: reason === '' ? null : reason }
     }
     case 'countersign.session.opened': {
-      const road = text(readEvent(row.body)?.attributes.get('road'))
+      const road = text(readStored(row.body).attributes['road'])
       return { event: 'seen', device, time, road }
     }
     default:
@@ -80,61 +89,51 @@ export function glanceAt(row: MessageRow, remedyOf: RemedyOf): Glance | undefine
 /** The same of an entry of the audit log, which remembers longer; undefined for any other entry. */
 export function refusalOf(row: EventRow, remedyOf: RemedyOf): RefusalGlance | undefined {
   if (row.type !== 'refused') return undefined
-  const facts = factsOf(row.data)
   const time = new Date(row.time).toISOString()
-  return refusalGlance({ device: row.subject, time, facts }, undefined, remedyOf)
+  return refusalGlance(row.subject, time, factsOf(row.data), remedyOf)
 }
 
-function messageGlance(device: string, time: string, event: ReadEvent): MessageGlance {
-  const { attributes } = event
-  const [topic, road] = [text(attributes.get('subject')), text(attributes.get('road'))]
+function messageGlance(device: string, time: string, event: StoredEvent): MessageGlance {
+  const [topic, road] = [text(event.attributes['subject']), text(event.attributes['road'])]
   return { event: 'message', device, time, topic, road, data: shortData(event) }
 }
 
-interface Refused {
-  readonly device: string
-  readonly time: string
-  readonly facts: ReadonlyMap<string, unknown>
-}
+type Facts = ReadonlyMap<string, unknown>
 
 function refusalGlance(
-  { device, time, facts }: Refused,
-  event: ReadEvent | undefined,
+  subject: string,
+  time: string,
+  facts: Facts,
   remedyOf: RemedyOf,
 ): RefusalGlance {
   const code = text(facts.get('code'))
-  const where = facts.get('where')
+  const where = text(facts.get('where'))
   return {
     event: 'refusal',
-    device: device.startsWith(deviceIdPrefix) ? device : null,
+    device: subject.startsWith(deviceIdPrefix) ? subject : null,
     time,
     code,
     message: text(facts.get('message')),
-    where: where === undefined ? null : text(where),
-    road: text(event === undefined ? facts.get('road') : event.attributes.get('road')),
+    where: where === '' ? null : where,
+    road: text(facts.get('road')),
     address: text(facts.get('address')),
     remedy: remedyOf(code),
   }
 }
 
-function factsOf(data: string | undefined): ReadonlyMap<string, unknown> {
-  const parsed: unknown = data === undefined ? {} : JSON.parse(data)
+function factsOf(json: string | Buffer | undefined): Facts {
+  const parsed: unknown = JSON.parse(String(json ?? '{}'))
   return new Map<string, unknown>(Object.entries(parsed ?? {}))
 }
 
-/** Numbers stay as the device wrote them: JSON is shown as it stands. */
-function shortData({ attributes, data, bytes }: ReadEvent): string {
-  if (bytes !== undefined) return `${bytes} bytes`
-  if (data === undefined) return ''
-  const isText = String(attributes.get('datacontenttype')).startsWith('text/')
-  const words: unknown = isText && data.startsWith('"') ? JSON.parse(data) : data
-  return clip(
-    String(words)
-      .slice(0, 4 * dataLengthMax)
-      .replace(/\s+/g, ' ')
-      .trim(),
-    dataLengthMax,
-  )
+/** As the device wrote it: parsing and printing JSON again would change long numbers. */
+function shortData({ attributes, payload }: StoredEvent): string {
+  if (payload === undefined) return ''
+  const { form } = parseMediaType(String(attributes['datacontenttype'] ?? ''))
+  if (form === 'binary' || !isUtf8(payload)) return `${payload.length} bytes`
+  // White space collapses to one space; what is left of so much fills the line.
+  const begin = payload.subarray(0, 8 * dataLengthMax).toString('utf8')
+  return clip(begin.replace(/\s+/g, ' ').trim(), dataLengthMax)
 }
 
 function text(value: unknown): string {

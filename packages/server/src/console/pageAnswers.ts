@@ -3,7 +3,7 @@
  * that came from outside is written into HTML here or anywhere: devices' words reach the browser as
  * JSON and become text there.
  */
-import { problemBody, problemType } from '../problem.ts'
+import { answer } from './answers.ts'
 
 /**
  * Only our own files, from memory; no inline script or style, no frame around us, no form, no base.
@@ -99,6 +99,5 @@ export function notHere(): Response {
 
 /** For the page's own code. */
 export function problem(status: number, detail: string): Response {
-  const headers = { ...pageHeaders, 'Content-Type': problemType }
-  return new Response(problemBody({ status, detail }), { status, headers })
+  return answer({ status, detail, headers: pageHeaders })
 }

@@ -6,7 +6,7 @@
  */
 import type { RevocationReason, Role } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
-import type { Assurance, DeviceState, Road } from '../ports.ts'
+import type { Assurance, CommandState, DeviceState, Road } from '../ports.ts'
 
 export { assurances, deviceStates, roads } from '../recordValues.ts'
 
@@ -75,6 +75,29 @@ export interface InvitationDocument {
   readonly used: number
   readonly created: string
   readonly expires: string
+}
+
+/** A command to a device, and what came of it. */
+export interface CommandDocument {
+  readonly id: string
+  readonly device: string
+  readonly name: string
+  readonly data: unknown
+  readonly state: CommandState
+  /** Why it was refused or dropped. */
+  readonly reason: string | null
+  /** `operator`, `application:<id>`. */
+  readonly actor: string
+  readonly created: string
+  readonly expires: string
+  readonly delivered: string | null
+  readonly ended: string | null
+  /** Media type of the device's answer; null before there is one. */
+  readonly resultType: string | null
+  /** JSON as JSON, text as text. */
+  readonly result: unknown
+  /** An answer of any other type. */
+  readonly resultBase64: string | null
 }
 
 export interface ProductDocument {
@@ -240,6 +263,22 @@ export interface Operations {
   'identity.revoke': [{ readonly id: string; readonly reason: RevocationReason }, DeviceDocument]
   'identity.retire': [{ readonly id: string }, DeviceDocument]
   'identity.why': [{ readonly id: string }, Readonly<Record<string, unknown>>]
+  'command.send': [
+    {
+      readonly id: string
+      readonly name: string
+      /** JSON text. */
+      readonly data: string
+      readonly expiresAt: Milliseconds
+    },
+    CommandDocument,
+  ]
+  /** Newest first. */
+  'command.list': [
+    { readonly id: string; readonly before?: string | undefined; readonly limit: number },
+    readonly CommandDocument[],
+  ]
+  'command.show': [{ readonly id: string; readonly command: string }, CommandDocument]
   'product.add': [ProductParams, ProductDocument]
   'product.set': [ProductParams, ProductDocument]
   'product.list': [Record<string, never>, readonly ProductDocument[]]

@@ -6,6 +6,7 @@
 import { CallerError } from '@countersign/core/errors'
 import type { Services } from '../compose/services.ts'
 import type { OperationName } from './contract.ts'
+import { commandOperations } from './operations/commands.ts'
 import { consoleOperations } from './operations/console.ts'
 import { houseOperations } from './operations/house.ts'
 import { identityOperations } from './operations/identity.ts'
@@ -17,6 +18,7 @@ const operations: Table = {
   ...houseOperations,
   ...consoleOperations,
   ...identityOperations,
+  ...commandOperations,
   ...productOperations,
   ...applicationOperations,
   ...caOperations,

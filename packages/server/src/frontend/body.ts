@@ -5,8 +5,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { problemBody, problemType } from '../problem.ts'
+import type { HttpSession } from './httpSession.ts'
 import type { DoorLimits } from './limits.ts'
-import type { Session } from './session.ts'
 
 const nothing: Buffer = Buffer.alloc(0)
 
@@ -47,7 +47,7 @@ export function readBody(
  * of bytes and of time.
  */
 export function refuseBody(
-  session: Session,
+  session: HttpSession,
   request: IncomingMessage,
   response: ServerResponse,
   bytesMax: number,

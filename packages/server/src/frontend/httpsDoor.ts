@@ -9,33 +9,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
-import type { TLSSocket, TlsOptions } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { AdapterError, isCountersignError } from '@countersign/core/errors'
 import type { Random } from '@countersign/core/ports'
-import { addressKey } from '../address.ts'
 import { type ListenAddress, listen } from '../listen.ts'
 import type { EstService, Store, Timers } from '../ports.ts'
 import { sendProblem } from '../problem.ts'
-import { TokenBuckets } from '../rates.ts'
-import { AddressCounts } from './address.ts'
 import { answerMalformed, bareAnswer, certificateRequired, farewell } from './answers.ts'
 import { readBody, refuseBody } from './body.ts'
+import type { CommandsAtDoor } from './commandReader.ts'
+import { CommandRoad, isCommandsPath } from './commands.ts'
+import { Gate, type GateCounters, type ServerCredential, tlsOptions } from './gate.ts'
+import { HttpSession } from './httpSession.ts'
+import { Intake } from './intake.ts'
 import { type DoorLimits, doorLimits } from './limits.ts'
 import { Messages, messagesPath } from './messages.ts'
-import type { Overdue, Session } from './session.ts'
 import { SessionNews } from './sessionNews.ts'
 import { Sessions, type SessionsParts } from './sessions.ts'
-
-/** What the door shows to devices: the server's leaf with its issuing CA, and the leaf's key. */
-export interface ServerCredential {
-  /** Leaf first, then the issuing CA; PEM. */
-  readonly chainPem: string
-  /** PEM. Handed to TLS and kept nowhere. */
-  readonly keyPem: string | Buffer
-}
+import { TicketKeys } from './ticketKeys.ts'
 
 export interface HttpsDoorParts extends Omit<SessionsParts, 'limits' | 'news'> {
   readonly store: Pick<Store, 'apply'>
+  readonly commands: CommandsAtDoor
   readonly est: EstService
   /** The current CRL of an issuing CA, DER; undefined when there is no such CA. */
   readonly crl: (ca: string) => Promise<Uint8Array | undefined>
@@ -44,15 +39,12 @@ export interface HttpsDoorParts extends Omit<SessionsParts, 'limits' | 'news'> {
   readonly limits?: Partial<DoorLimits>
 }
 
-/** What happened before anyone was judged: counted, since it is too much and too little to log. */
-export interface DoorCounters {
-  connections: number
-  overLimit: number
-  tlsErrors: number
+export interface DoorCounters extends GateCounters {
   httpErrors: number
   overdue: number
 }
 
+const sessionContext = 'countersign-https'
 const estPath = '/.well-known/est/'
 const crlPath = /^\/crl\/([a-z][a-z0-9-]{0,63})\.crl$/
 /**
@@ -72,12 +64,11 @@ export class HttpsDoor {
   readonly #parts: HttpsDoorParts
   readonly #limits: DoorLimits
   readonly #server: Server
-  readonly #sessions: Sessions
+  readonly #tickets: TicketKeys
+  readonly #sessions: Sessions<HttpSession>
   readonly #messages: Messages
-  readonly #perAddress: AddressCounts = new AddressCounts()
-  readonly #handshakes: TokenBuckets
-  /** Every TCP connection, those in the middle of a handshake too. */
-  readonly #raw: Set<Socket> = new Set()
+  readonly #gate: Gate
+  readonly #commands: CommandRoad
   #crlAnswers = 0
   #sweeping: { cancel(): void } | undefined
   #closing: (() => void) | undefined
@@ -86,10 +77,22 @@ export class HttpsDoor {
     const limits = { ...doorLimits, ...parts.limits }
     this.#parts = parts
     this.#limits = limits
-    this.#sessions = new Sessions({ ...parts, limits, news: new SessionNews(parts) })
-    this.#messages = new Messages({ ...parts, limits })
-    this.#handshakes = new TokenBuckets(parts.clock, limits.ratesRememberedMax)
+    this.#sessions = new Sessions(
+      { ...parts, limits, news: new SessionNews({ ...parts, road: 'https' }) },
+      {
+        road: 'https',
+        letsIn: 'enrolling',
+        make: (socket, chain) => new HttpSession(socket, chain, parts.clock.now(), limits),
+      },
+    )
+    const intake = new Intake({ ...parts, limits, road: 'https' })
+    this.#messages = new Messages({ ...parts, limits, intake })
+    this.#gate = new Gate(parts.clock, limits, this.counters)
+    const broken = (error: unknown, to: ServerResponse): void => this.#broken(error, to)
+    this.#commands = new CommandRoad({ ...parts, limits, broken })
     this.#server = this.#createServer(credential)
+    this.#tickets = new TicketKeys(parts)
+    this.#tickets.install(this.#server)
   }
 
   async open(at: ListenAddress): Promise<number> {
@@ -100,7 +103,8 @@ export class HttpsDoor {
 
   /** A renewed leaf; connections that are open keep theirs. */
   setCredential(credential: ServerCredential): void {
-    this.#server.setSecureContext(tlsOptions(credential))
+    this.#server.setSecureContext(tlsOptions(credential, sessionContext))
+    this.#tickets.install(this.#server)
   }
 
   /**
@@ -109,7 +113,7 @@ export class HttpsDoor {
   close(graceMs: number): Promise<void> {
     if (this.#closing !== undefined) return Promise.resolve()
     return new Promise((resolve) => {
-      const late = this.#parts.timers.after(graceMs, () => this.#destroyAll())
+      const late = this.#parts.timers.after(graceMs, () => this.#gate.destroyAll())
       this.#closing = (): void => {
         for (const session of this.#sessions.all())
           if (session.inFlight === 0) session.socket.destroy()
@@ -120,6 +124,7 @@ export class HttpsDoor {
         this.#sessions.close()
         resolve()
       })
+      this.#commands.close()
       this.#closing()
     })
   }
@@ -127,7 +132,7 @@ export class HttpsDoor {
   #createServer(credential: ServerCredential): Server {
     const limits = this.#limits
     const server = createServer({
-      ...tlsOptions(credential),
+      ...tlsOptions(credential, sessionContext),
       requestCert: true,
       rejectUnauthorized: false, // our judge decides, in sessions.ts
       handshakeTimeout: limits.handshakeMsMax,
@@ -140,17 +145,11 @@ export class HttpsDoor {
       keepAliveTimeout: 0,
       noDelay: true,
     })
-    server.maxConnections = limits.connectionsMax
     server.maxRequestsPerSocket = limits.requestsPerConnectionMax
-    this.#gate(server)
-    server.on('drop', () => void this.counters.overLimit++)
+    this.#gate.guard(server)
     server.on('secureConnection', (socket: TLSSocket) => {
       if (this.#closing === undefined) this.#sessions.open(socket)
       else socket.destroy()
-    })
-    server.on('tlsClientError', (_error: Error, socket: TLSSocket) => {
-      this.counters.tlsErrors++
-      socket.destroy()
     })
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
       this.counters.httpErrors++
@@ -161,62 +160,23 @@ export class HttpsDoor {
     return server
   }
 
-  /**
-   * Judges the bare TCP connection before TLS costs anything: the library's own listener runs
-   * behind ours.
-   */
-  #gate(server: Server): void {
-    const startTls = server.listeners('connection')
-    server.removeAllListeners('connection')
-    server.on('connection', (socket: Socket) => {
-      const address = addressKey(socket.remoteAddress)
-      if (this.#overLimit(address)) {
-        this.counters.overLimit++
-        socket.destroy()
-        return
-      }
-      this.counters.connections++
-      this.#perAddress.add(address)
-      this.#raw.add(socket)
-      socket.once('close', () => {
-        this.#perAddress.remove(address)
-        this.#raw.delete(socket)
-      })
-      for (const listener of startTls) Reflect.apply(listener, server, [socket])
-    })
-  }
-
-  #overLimit(address: string): boolean {
-    const limits = this.#limits
-    if (this.#perAddress.count(address) >= limits.connectionsPerAddressMax) return true
-    const rate = {
-      perSecond: limits.handshakesPerAddressPerSecond,
-      burst: limits.handshakesPerAddressBurst,
-    }
-    return this.#handshakes.take(address, rate) > 0
-  }
-
   #armSweep(): void {
     this.#sweeping = this.#parts.timers.after(this.#limits.sweepMs, () => {
-      this.#sessions.sweep((session, why) => this.#overdue(session, why))
+      this.#sessions.sweep((session) => this.#overdue(session))
       this.#armSweep()
     })
   }
 
-  #overdue(session: Session, why: Overdue): void {
+  #overdue(session: HttpSession): void {
     this.counters.overdue++
     const { socket } = session
+    const why = session.overdue(this.#parts.clock.now())
     const unanswered = why === 'headers' || (why === 'body' && session.inFlight > 0)
     if (!unanswered) return void socket.destroy()
-    // RFC 9110 §15.5.9. By hand: there may be no response object yet. Who does not read it is cut
-    // off by the next sweep.
-    session.deadline = Number.NEGATIVE_INFINITY
+    // RFC 9110 §15.5.9. By hand: there may be no response object yet.
+    session.isEnding = true
     socket.write(bareAnswer(408))
     socket.destroySoon()
-  }
-
-  #destroyAll(): void {
-    for (const raw of this.#raw) raw.destroy()
   }
 
   #request(request: IncomingMessage, response: ServerResponse): void {
@@ -246,12 +206,14 @@ export class HttpsDoor {
     )
   }
 
-  #route(session: Session, request: IncomingMessage, response: ServerResponse): void {
+  #route(session: HttpSession, request: IncomingMessage, response: ServerResponse): void {
     if (session.socket.destroyed) return
     const { standing } = session
     const path = request.url ?? ''
     if (standing.kind === 'admitted' && path.startsWith(messagesPath))
       return this.#messages.receive(session, standing.admitted, request, response)
+    if (standing.kind === 'admitted' && isCommandsPath(path))
+      return this.#commands.receive(session, standing.admitted, request, response)
     switch (standing.kind) {
       case 'pending':
         // Judged again between the verdict and this turn: wait for that one.
@@ -263,12 +225,13 @@ export class HttpsDoor {
       case 'anonymous':
       case 'enrolling':
       case 'admitted':
+      case 'application': // let in at other doors only
         return this.#routeOpen(session, path, request, response)
     }
   }
 
   #routeOpen(
-    session: Session,
+    session: HttpSession,
     path: string,
     request: IncomingMessage,
     response: ServerResponse,
@@ -286,7 +249,7 @@ export class HttpsDoor {
   }
 
   #routeEst(
-    session: Session,
+    session: HttpSession,
     path: string,
     request: IncomingMessage,
     response: ServerResponse,
@@ -309,7 +272,7 @@ export class HttpsDoor {
   }
 
   #askEst(
-    session: Session,
+    session: HttpSession,
     operation: string,
     request: IncomingMessage,
     body: Buffer,
@@ -370,18 +333,5 @@ export class HttpsDoor {
         headers: { 'Retry-After': full ? '60' : '5' },
       })
     sendProblem(response, { status: 500 })
-  }
-}
-
-function tlsOptions(credential: ServerCredential): TlsOptions {
-  return {
-    cert: credential.chainPem,
-    key: credential.keyPem,
-    minVersion: 'TLSv1.3',
-    maxVersion: 'TLSv1.3',
-    // No anchor for the library, and so no list of names in the CertificateRequest that stock
-    // clients would choose by.
-    ca: [],
-    sessionIdContext: 'countersign-https',
   }
 }

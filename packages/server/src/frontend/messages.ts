@@ -1,55 +1,41 @@
 /**
- * POST /v1/messages/<topic>: an admitted device's message becomes a CloudEvent in the store, and
- * only then is it acknowledged. The hot path of the house: one promise (the store's), no timer, no
- * look-up beyond the session.
+ * POST /v1/messages/<topic>: an admitted device's message, acknowledged when it is durable. What it
+ * becomes is the intake's; what HTTP says of it is here.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
-import type { Clock, Random } from '@countersign/core/ports'
-import { cloudEvent } from '../cloudEvent.ts'
-import type { Admitted, Applied, Log, MessageDraft, Notices, Store } from '../ports.ts'
+import type { Clock } from '@countersign/core/ports'
+import { type MediaType, parseMediaType, payload } from '../payload.ts'
+import type { Admitted, Log, MessageDraft } from '../ports.ts'
 import { type Problem, sendProblem } from '../problem.ts'
-import { TokenBuckets } from '../rates.ts'
 import { readBody, refuseBody } from './body.ts'
+import type { HttpSession } from './httpSession.ts'
+import { type Intake, messageNumber, numberName } from './intake.ts'
 import type { DoorLimits } from './limits.ts'
-import { type MediaType, parseMediaType, payload } from './payload.ts'
-import type { Session } from './session.ts'
 import { parseTopic } from './topic.ts'
 
 export const messagesPath = '/v1/messages/'
-
-/**
- * A device's own persisted counter: with it a reading sent twice is one event. Decimal, no leading
- * zero, at most 16 digits.
- */
-export const numberHeader = 'countersign-number'
-const number = /^(?:0|[1-9][0-9]{0,15})$/
 
 /** A full store is emptied by people; a busy one by itself. */
 const fullRetrySeconds = 60
 const busyRetrySeconds = 1
 
 export interface MessagesParts {
-  readonly store: Pick<Store, 'apply'>
-  readonly notices: Notices
+  readonly intake: Intake
   readonly clock: Clock
-  readonly random: Random
   readonly log: Log
   readonly limits: DoorLimits
 }
 
 export class Messages {
   readonly #parts: MessagesParts
-  readonly #rates: TokenBuckets
-  #inFlight = 0
 
   constructor(parts: MessagesParts) {
     this.#parts = parts
-    this.#rates = new TokenBuckets(parts.clock, parts.limits.ratesRememberedMax)
   }
 
   receive(
-    session: Session,
+    session: HttpSession,
     admitted: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
@@ -76,65 +62,31 @@ export class Messages {
   }
 
   #refuseEarly(admitted: Admitted): Problem | undefined {
-    if (this.#inFlight >= this.#parts.limits.messagesInFlightMax)
-      return retry(503, busyRetrySeconds)
-    const perMinute = admitted.messagesPerMinute
-    const wait = this.#rates.take(admitted.device.id, {
-      perSecond: perMinute / 60,
-      burst: perMinute,
-    })
+    const { intake } = this.#parts
+    if (intake.isFull) return retry(503, busyRetrySeconds)
+    const wait = intake.wait(admitted)
     if (wait === 0) return undefined
     const seconds = Number.isFinite(wait) ? Math.ceil(wait / 1000) : 3600
-    return retry(429, seconds, `this device may send ${perMinute} messages a minute`)
+    const detail = `this device may send ${admitted.messagesPerMinute} messages a minute`
+    return retry(429, seconds, detail)
   }
 
-  #store(session: Session, message: Header, body: Buffer, response: ServerResponse): void {
+  #store(session: HttpSession, message: Header, body: Buffer, response: ServerResponse): void {
     // The device may have been suspended while its body was on the way.
     const { standing } = session
     if (standing.kind !== 'admitted') return void session.socket.destroy()
+    const { intake } = this.#parts
     let draft: MessageDraft
     try {
-      draft = this.#draft(standing.admitted, message, body)
+      const { topic, number, type } = message
+      draft = intake.draft(standing.admitted, { topic, number, data: payload(type, body) })
     } catch (error) {
       return sendProblem(response, this.#problemOf(error))
     }
-    this.#inFlight += 1
-    this.#parts.store.apply({ messages: [draft] }).then(
-      (applied) => this.#stored(applied, draft.id, response),
+    intake.store(draft).then(
+      () => stored(draft.id, response),
       (error: unknown) => this.#failed(error, response),
     )
-  }
-
-  #draft(admitted: Admitted, message: Header, body: Buffer): MessageDraft {
-    const { device, credential } = admitted
-    const { clock, random } = this.#parts
-    const id =
-      message.number === undefined
-        ? Buffer.from(random.bytes(16)).toString('hex')
-        : `${device.eui64}-${message.number}`
-    return cloudEvent(
-      {
-        id,
-        source: device.id,
-        type: 'countersign.message',
-        time: clock.now(),
-        subject: message.topic,
-        road: 'https',
-        assurance: device.assurance,
-        credential,
-      },
-      payload(message.type, body),
-    )
-  }
-
-  #stored(applied: Applied, id: string, response: ServerResponse): void {
-    this.#inFlight -= 1
-    const seq = applied.messageSeqs.at(-1)
-    // A duplicate was stored before, and is acknowledged like the first.
-    if (seq !== undefined) this.#parts.notices.tell({ kind: 'messages', throughSeq: seq })
-    const body = `{"id":"${id}"}`
-    response.writeHead(202, { 'Content-Type': 'application/json', 'Content-Length': body.length })
-    response.end(body)
   }
 
   /**
@@ -151,12 +103,17 @@ export class Messages {
   }
 
   #failed(error: unknown, response: ServerResponse): void {
-    this.#inFlight -= 1
     const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
     this.#parts.log.error({ code }, `a message was not stored: ${String(error)}`)
     if (code === 'ERR_STORE_FULL') return sendProblem(response, retry(507, fullRetrySeconds))
     sendProblem(response, retry(503, busyRetrySeconds))
   }
+}
+
+function stored(id: string, response: ServerResponse): void {
+  const body = `{"id":"${id}"}`
+  response.writeHead(202, { 'Content-Type': 'application/json', 'Content-Length': body.length })
+  response.end(body)
 }
 
 interface Header {
@@ -178,14 +135,14 @@ function parseHeader(request: IncomingMessage): Header {
         hint: 'send the body as it is',
       },
     )
-  const counted = headers[numberHeader]
-  if (counted !== undefined && (typeof counted !== 'string' || !number.test(counted)))
+  const counted = headers[numberName]
+  if (counted !== undefined && (typeof counted !== 'string' || !messageNumber.test(counted)))
     throw new PeerError(
       'ERR_MESSAGE_NUMBER',
       'the message number is no decimal of at most 16 digits',
       {},
       {
-        where: numberHeader,
+        where: numberName,
       },
     )
   const topic = parseTopic((request.url ?? '').slice(messagesPath.length))

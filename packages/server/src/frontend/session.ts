@@ -1,13 +1,12 @@
 /**
- * One TLS connection as the https door sees it: who is at the other end, and the times that the
- * sweep compares with the limits. There is no timer of its own: the door has one for all.
+ * One TLS connection as the front end sees it, whatever it carries: who is at the other end, and
+ * until when. What is spoken on it, and which silence is too long, belongs to the road
+ * (httpSession.ts, mqtt/connection.ts). There is no timer of its own: a door has one for all.
  */
-import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { VerifiedPeer } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
-import type { Admitted } from '../ports.ts'
-import type { DoorLimits } from './limits.ts'
+import type { Admitted, AdmittedApplication } from '../ports.ts'
 import type { PeerChain } from './peerChain.ts'
 
 /** What a peer has shown so far. */
@@ -17,6 +16,11 @@ export type Standing =
   /** Being judged, for the first time or again: requests wait. */
   | { readonly kind: 'pending'; readonly settled: Promise<void> }
   | { readonly kind: 'admitted'; readonly peer: VerifiedPeer; readonly admitted: Admitted }
+  | {
+      readonly kind: 'application'
+      readonly peer: VerifiedPeer
+      readonly admitted: AdmittedApplication
+    }
   /** A valid maker's certificate of no admitted device: it may enrol, nothing else. */
   | { readonly kind: 'enrolling'; readonly peer: VerifiedPeer; readonly refusal: RefusalReason }
   | { readonly kind: 'refused'; readonly refusal: RefusalReason }
@@ -30,67 +34,39 @@ export interface RefusalReason {
   readonly hint?: string
 }
 
-/** Why the sweep closes a session. */
-export type Overdue = 'lifetime' | 'headers' | 'body' | 'answer' | 'idle'
+/** Why a connection ends that was let in before. */
+export type Ending =
+  /** Suspended, revoked, expired, no longer allowed. */
+  | 'ended'
+  /** The device has opened more connections than it may have. */
+  | 'crowded'
+  | 'unavailable'
+  | 'closing'
 
-export class Session {
+export abstract class Session {
   readonly socket: TLSSocket
   readonly address: string
   /** What the peer showed; undefined: no certificate. */
   readonly chain: PeerChain | undefined
   standing: Standing = { kind: 'anonymous' }
-  /** Id of the admitted device; it stays while the session is judged again. */
-  device: string | undefined
+  /** Id of the admitted device or application; it stays while the session is judged again. */
+  holder: string | undefined
   /** No session lives beyond it, whatever it does. */
-  deadline: Milliseconds
-  /** Requests that have no answer yet. */
-  inFlight = 0
-  #receiving: IncomingMessage | undefined
-  #receivingSince: Milliseconds = 0
-  #quietSince: Milliseconds
-  #quietBytes = 0
-  #headerSince: Milliseconds | undefined
+  deadline: Milliseconds = Number.POSITIVE_INFINITY
+  /** It has had its last word: who does not read it is cut off by the next sweep. */
+  isEnding = false
 
-  constructor(socket: TLSSocket, chain: PeerChain | undefined, now: Milliseconds) {
+  constructor(socket: TLSSocket, chain: PeerChain | undefined) {
     this.socket = socket
     this.address = socket.remoteAddress ?? 'unknown'
     this.chain = chain
-    this.deadline = Number.POSITIVE_INFINITY
-    this.#quietSince = now
-    this.#quietBytes = socket.bytesRead
   }
 
-  /** The header of a request has arrived; HTTP/1.1 sends one body at a time. */
-  requestStarted(request: IncomingMessage, now: Milliseconds): void {
-    this.inFlight += 1
-    this.#headerSince = undefined
-    this.#receiving = request
-    this.#receivingSince = now
-  }
+  /** Says which bound of time is broken; asked by the sweep alone. */
+  abstract overdue(now: Milliseconds): string | undefined
 
-  requestEnded(now: Milliseconds): void {
-    this.inFlight -= 1
-    this.#quietSince = now
-    this.#quietBytes = this.socket.bytesRead
-  }
-
-  /**
-   * Called by the sweep alone. Says which bound of time is broken. RFC 5280 §4.1.2.5: notAfter
-   * itself is still inside.
-   */
-  overdue(now: Milliseconds, limits: DoorLimits): Overdue | undefined {
-    if (now > this.deadline) return 'lifetime'
-    if (this.#receiving?.complete === true) this.#receiving = undefined
-    if (this.#receiving !== undefined)
-      return now - this.#receivingSince >= limits.requestMsMax ? 'body' : undefined
-    if (this.inFlight > 0) {
-      const since = Math.max(this.#receivingSince, this.#quietSince)
-      return now - since >= limits.answerMsMax ? 'answer' : undefined
-    }
-    // Bytes since the last request that make no request yet: a header on its way, however slowly.
-    if (this.socket.bytesRead !== this.#quietBytes) this.#headerSince ??= now
-    if (this.#headerSince !== undefined)
-      return now - this.#headerSince >= limits.headersMsMax ? 'headers' : undefined
-    return now - this.#quietSince >= limits.idleMsMax ? 'idle' : undefined
+  /** Ends a connection; a road that has a word for the reason may say it first. */
+  end(_why: Ending): void {
+    this.socket.destroy()
   }
 }

@@ -6,7 +6,7 @@
 import { isCountersignError } from '@countersign/core/errors'
 import type { Clock, Random } from '@countersign/core/ports'
 import { cloudEvent } from '../cloudEvent.ts'
-import type { Admitted, Log, Notices, Store } from '../ports.ts'
+import type { Admitted, Log, Notices, Road, Store } from '../ports.ts'
 import { TokenBuckets } from '../rates.ts'
 
 /** Of one device: more within a minute says nothing new. */
@@ -20,6 +20,7 @@ export interface SessionNewsParts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly road: Road
 }
 
 export class SessionNews {
@@ -33,13 +34,13 @@ export class SessionNews {
 
   opened({ device, credential }: Admitted): void {
     if (this.#rates.take(device.id, openings) > 0) return
-    const { store, notices, clock, random, log } = this.#parts
+    const { store, notices, clock, random, log, road } = this.#parts
     const event = cloudEvent({
       id: Buffer.from(random.bytes(16)).toString('hex'),
       source: device.id,
       type: 'countersign.session.opened',
       time: clock.now(),
-      road: 'https',
+      road,
       assurance: device.assurance,
       credential,
     })

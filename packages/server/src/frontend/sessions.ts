@@ -1,18 +1,19 @@
 /**
- * Who is connected, and whether they still may be. Every session is judged when it opens, resumed
- * or not, and again when a notice says that its device, certificate, product or the anchors
- * changed: while that lasts its requests wait, and who is no longer admitted is cut off.
+ * Who is connected at one door, and whether they still may be. Every session is judged when it
+ * opens, resumed or not, and again when a notice says that its device, certificate, product,
+ * application or the anchors changed: while that lasts its requests wait, and who is no longer
+ * admitted is cut off.
  */
 import type { TLSSocket } from 'node:tls'
 import type { Expectation, VerifiedPeer } from '@countersign/core/credential'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
-import type { Admitted, Gatekeeper, Log, Notice, Notices } from '../ports.ts'
+import type { Admitted, Gatekeeper, Log, Notice, Notices, Road } from '../ports.ts'
 import { TokenBuckets } from '../rates.ts'
 import { Recent } from '../recent.ts'
-import type { DoorLimits } from './limits.ts'
+import type { SessionLimits } from './limits.ts'
 import { fingerprintOf, type PeerChain, PeerChains } from './peerChain.ts'
-import { type Overdue, type RefusalReason, Session, type Standing } from './session.ts'
+import type { RefusalReason, Session, Standing } from './session.ts'
 
 /** The judge of chains, as the front end sees it. Throws PeerError<ChainErrorCode>. */
 export interface ChainJudge {
@@ -25,13 +26,32 @@ export interface SessionsParts {
   readonly notices: Notices
   readonly clock: Clock
   readonly log: Log
-  readonly limits: DoorLimits
-  /** Hears of every session that is let in, once. */
+  readonly limits: SessionLimits
+  /** Hears of every device's session that is let in, once. */
   readonly news: { opened(admitted: Admitted): void }
 }
 
-const ownerDevice: Expectation = { role: 'owner', purpose: 'clientAuth' }
-const makerDevice: Expectation = { role: 'maker', purpose: 'clientAuth' }
+/** What is particular to a road. */
+export interface RoadRules<S extends Session> {
+  readonly road: Road
+  /** Beside devices. */
+  readonly letsIn: 'enrolling' | 'applications'
+  make(socket: TLSSocket, chain: PeerChain | undefined): S
+  /** After every verdict, the first and those that follow a notice. */
+  settled?(session: S): void
+}
+
+type Candidate = 'owner' | 'maker' | 'application'
+
+const expectations: Readonly<Record<Candidate, Expectation>> = {
+  owner: { role: 'owner', purpose: 'clientAuth' },
+  maker: { role: 'maker', purpose: 'clientAuth' },
+  application: { role: 'operator', purpose: 'application' },
+}
+const candidates = {
+  enrolling: ['owner', 'maker'],
+  applications: ['owner', 'maker', 'application'],
+} as const satisfies Record<string, readonly Candidate[]>
 
 /**
  * The registry's refusals that enrolment can cure. A suspended or revoked device is not among them.
@@ -51,25 +71,27 @@ const roundsMax = 8
  */
 const refusalLines = { perSecond: 10, burst: 100 }
 
-export class Sessions {
+export class Sessions<S extends Session> {
   readonly #parts: SessionsParts
+  readonly #rules: RoadRules<S>
   readonly #chains: PeerChains
-  /** Fingerprints of leaves that a maker issued. */
-  readonly #makers: Recent<true>
+  /** Fingerprints of leaves that are no owner's device: what they were found to be. */
+  readonly #known: Recent<Candidate>
   readonly #logBudget: TokenBuckets
-  readonly #bySocket: Map<object, Session> = new Map()
-  /** In the order in which they were admitted. */
-  readonly #byDevice: Map<string, Set<Session>> = new Map()
+  readonly #bySocket: Map<object, S> = new Map()
+  /** By device or application, in the order in which they were admitted. */
+  readonly #byHolder: Map<string, Set<S>> = new Map()
   readonly #stopListening: () => void
   /**
    * Counts notices that could change a verdict: a judgement that began before one is made again.
    */
   #generation = 0
 
-  constructor(parts: SessionsParts) {
+  constructor(parts: SessionsParts, rules: RoadRules<S>) {
     this.#parts = parts
+    this.#rules = rules
     this.#chains = new PeerChains(parts.limits.chainLengthMax, parts.limits.chainsRememberedMax)
-    this.#makers = new Recent(parts.limits.makersRememberedMax)
+    this.#known = new Recent(parts.limits.rolesRememberedMax)
     this.#logBudget = new TokenBuckets(parts.clock, 1)
     this.#stopListening = parts.notices.listen((notice) => this.#noticed(notice))
   }
@@ -78,17 +100,22 @@ export class Sessions {
     return this.#bySocket.size
   }
 
-  of(socket: object): Session | undefined {
+  of(socket: object): S | undefined {
     return this.#bySocket.get(socket)
   }
 
-  all(): IterableIterator<Session> {
+  all(): IterableIterator<S> {
     return this.#bySocket.values()
   }
 
-  open(socket: TLSSocket): Session {
+  /** Live sessions of a device or an application. */
+  ofHolder(id: string): Iterable<S> {
+    return this.#byHolder.get(id) ?? []
+  }
+
+  open(socket: TLSSocket): S {
     const { clock, limits } = this.#parts
-    const session = new Session(socket, this.#chains.read(socket), clock.now())
+    const session = this.#rules.make(socket, this.#chains.read(socket))
     this.#bySocket.set(socket, session)
     socket.once('close', () => {
       this.#leave(session)
@@ -103,13 +130,15 @@ export class Sessions {
    * Hands every session that is past a bound of time to `close`. One whose chain has ended is
    * judged: the judge says why.
    */
-  sweep(close: (session: Session, why: Overdue) => void): void {
+  sweep(close: (session: S) => void): void {
     const now = this.#parts.clock.now()
     for (const session of this.#bySocket.values()) {
-      const why = session.overdue(now, this.#parts.limits)
-      if (why === undefined) continue
-      if (why === 'lifetime' && session.standing.kind === 'admitted') this.#judgeAgain(session)
-      else if (session.standing.kind !== 'pending') close(session, why)
+      if (!session.isEnding && session.overdue(now) === undefined) continue
+      const { kind } = session.standing
+      const isInside = kind === 'admitted' || kind === 'application'
+      if (session.isEnding) session.socket.destroy()
+      else if (isInside && now > session.deadline) this.#judgeAgain(session)
+      else if (kind !== 'pending') close(session)
     }
   }
 
@@ -117,15 +146,15 @@ export class Sessions {
    * Tells the operator of a peer that was turned away. The fingerprint is there also when no chain
    * was: a known leaf names its device.
    */
-  refused(session: Session, reason: RefusalReason): void {
+  refused(session: S, reason: RefusalReason): void {
     const { registry, log } = this.#parts
     const fingerprint = session.chain === undefined ? undefined : fingerprintOf(session.chain.leaf)
     registry.refused({
-      road: 'https',
+      road: this.#rules.road,
       address: session.address,
       ...reason,
       ...(fingerprint === undefined ? {} : { fingerprint }),
-      ...(session.device === undefined ? {} : { device: session.device }),
+      ...deviceOf(session),
     })
     if (this.#logBudget.take('', refusalLines) > 0) return
     const { code, message, where, hint } = reason
@@ -134,67 +163,86 @@ export class Sessions {
 
   close(): void {
     this.#stopListening()
-    for (const session of this.#bySocket.values()) session.socket.destroy()
+    for (const session of this.#bySocket.values()) session.end('closing')
   }
 
   #noticed(notice: Notice): void {
     switch (notice.kind) {
       case 'device':
+      case 'application':
         this.#generation++
-        return this.#judgeAll(this.#byDevice.get(notice.id))
+        return this.#judgeAll(this.#byHolder.get(notice.id))
       case 'certificate':
         this.#generation++
-        return this.#judgeAll(this.#byDevice.get(notice.device ?? ''))
+        // One of no device may be an application's; those are few.
+        return notice.device === null
+          ? this.#judgeAll(this.#applications())
+          : this.#judgeAll(this.#byHolder.get(notice.device))
       case 'product':
       case 'anchors':
         // Rare, and each judgement of a known device is a look-up: no index by product.
         this.#generation++
         return this.#judgeAll(this.#bySocket.values())
-      case 'application':
       case 'messages':
+      case 'commands':
         return
     }
   }
 
-  #judgeAll(sessions: Iterable<Session> | undefined): void {
+  #applications(): readonly S[] {
+    if (this.#rules.letsIn !== 'applications') return []
+    const all = [...this.#byHolder.values()].flatMap((sessions) => [...sessions])
+    return all.filter(({ standing }) => standing.kind === 'application')
+  }
+
+  #judgeAll(sessions: Iterable<S> | undefined): void {
     for (const session of sessions ?? []) if (session.chain !== undefined) this.#judgeAgain(session)
   }
 
-  #judgeAgain(session: Session): void {
+  #judgeAgain(session: S): void {
     // One that is being judged already sees the new generation when it is through.
     if (session.standing.kind === 'pending') return
     session.standing = { kind: 'pending', settled: this.#admit(session) }
   }
 
-  async #admit(session: Session): Promise<void> {
+  async #admit(session: S): Promise<void> {
     for (let round = 0; round < roundsMax; round++) {
       const generation = this.#generation
       const standing = await this.#judge(session)
       if (session.socket.destroyed) break
-      if (generation === this.#generation) return this.#settle(session, standing)
+      if (generation !== this.#generation) continue
+      this.#settle(session, standing)
+      return this.#rules.settled?.(session)
     }
     // Nobody is there any more, or notices come faster than verdicts. It must not stay pending:
     // requests wait for the end of that.
     session.standing = { kind: 'unavailable' }
-    session.socket.destroy()
+    session.end('unavailable')
   }
 
   /** Never rejects: what goes wrong is a standing too. */
-  async #judge(session: Session): Promise<Standing> {
+  async #judge(session: S): Promise<Standing> {
     let peer: VerifiedPeer | undefined
     try {
       peer = this.#verify(session)
-      return { kind: 'admitted', peer, admitted: await this.#parts.registry.admit(peer, 'https') }
+      return await this.#lookUp(peer)
     } catch (error) {
       if (!(error instanceof PeerError)) return this.#unavailable(session, error)
       const reason = reasonOf(error)
-      if (peer?.role === 'maker' && curedByEnrolment.has(reason.code))
-        return { kind: 'enrolling', peer, refusal: reason }
+      const isCured = this.#rules.letsIn === 'enrolling' && curedByEnrolment.has(reason.code)
+      if (peer?.role === 'maker' && isCured) return { kind: 'enrolling', peer, refusal: reason }
       return { kind: 'refused', refusal: reason }
     }
   }
 
-  #unavailable(session: Session, error: unknown): Standing {
+  async #lookUp(peer: VerifiedPeer): Promise<Standing> {
+    const { registry } = this.#parts
+    if (peer.role === 'operator')
+      return { kind: 'application', peer, admitted: await registry.admitApplication(peer) }
+    return { kind: 'admitted', peer, admitted: await registry.admit(peer, this.#rules.road) }
+  }
+
+  #unavailable(session: S, error: unknown): Standing {
     const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
     const message = error instanceof Error ? error.message : String(error)
     this.#parts.log.error({ code, address: session.address }, `cannot judge a device: ${message}`)
@@ -202,38 +250,38 @@ export class Sessions {
   }
 
   /**
-   * An owner's certificate, or else a maker's. A leaf known to be a maker's is judged as one first:
-   * what the judge remembers is what it accepted, and asking for the other role would cost a search
-   * for a path at every handshake.
+   * An owner's certificate, or else a maker's, or an application's. A leaf that was found to be one
+   * of the latter is judged as that first: what the judge remembers is what it accepted, and asking
+   * for another role would cost a search for a path at every handshake.
    */
-  #verify({ chain }: Session): VerifiedPeer {
+  #verify({ chain }: S): VerifiedPeer {
     if (chain === undefined) throw new PeerError('ERR_CERT_MALFORMED', 'no certificate')
-    const isMakers = this.#makers.get(fingerprintOf(chain.leaf)) !== undefined
-    const [first, second] = isMakers ? [makerDevice, ownerDevice] : [ownerDevice, makerDevice]
-    const peer = this.#judgeAs(chain, first, second)
-    if (peer.role === 'maker') this.#makers.set(peer.fingerprint, true)
+    const known = this.#known.get(fingerprintOf(chain.leaf))
+    const all = candidates[this.#rules.letsIn]
+    const order = known === undefined ? all : [known, ...all.filter((each) => each !== known)]
+    const peer = this.#judgeAs(chain, order)
+    if (peer.role === 'maker') this.#known.set(peer.fingerprint, 'maker')
+    if (peer.role === 'operator') this.#known.set(peer.fingerprint, 'application')
     if (peer.path.length > 2) this.#chains.remember(peer.fingerprint, chain)
     return peer
   }
 
-  #judgeAs(chain: PeerChain, first: Expectation, second: Expectation): VerifiedPeer {
-    const { judge } = this.#parts
-    const { leaf, intermediates } = chain
-    try {
-      return judge.judge(leaf, intermediates, first)
-    } catch (error) {
-      if (!isOfAnotherHouse(error)) throw error
+  #judgeAs({ leaf, intermediates }: PeerChain, order: readonly Candidate[]): VerifiedPeer {
+    let first: unknown
+    for (const candidate of order) {
       try {
-        return judge.judge(leaf, intermediates, second)
-      } catch (other) {
-        // Neither: a fault of the second role's own is the more exact verdict, else the first one
+        return this.#parts.judge.judge(leaf, intermediates, expectations[candidate])
+      } catch (error) {
+        // A fault of this role's own is the exact verdict; if it is of none of them, the first one
         // names the role.
-        throw isOfAnotherHouse(other) ? error : other
+        if (!isOfAnotherHouse(error)) throw error
+        first ??= error
       }
     }
+    throw first
   }
 
-  #settle(session: Session, standing: Standing): void {
+  #settle(session: S, standing: Standing): void {
     const { clock, limits } = this.#parts
     // Before the session forgets which device it was, and once, however many rounds the verdict
     // took.
@@ -243,9 +291,14 @@ export class Sessions {
     switch (standing.kind) {
       case 'admitted':
         session.deadline = Math.min(standing.peer.notAfter, standing.admitted.notAfter)
-        this.#join(session, standing.admitted)
+        this.#join(session, standing.admitted.device.id, limits.connectionsPerDeviceMax)
         if (!wasAdmitted) this.#parts.news.opened(standing.admitted)
         return
+      case 'application': {
+        session.deadline = Math.min(standing.peer.notAfter, standing.admitted.notAfter)
+        const { id } = standing.admitted.application
+        return this.#join(session, id, limits.connectionsPerApplicationMax)
+      }
       case 'enrolling':
         session.deadline = Math.min(standing.peer.notAfter, clock.now() + limits.anonymousMsMax)
         return
@@ -255,39 +308,43 @@ export class Sessions {
       case 'unavailable':
         // A newcomer may ask once and hear the answer; who was inside is cut off, with whatever is
         // in flight.
-        if (wasAdmitted) session.socket.destroy()
+        if (wasAdmitted) session.end('ended')
         else session.deadline = clock.now() + limits.refusedMsMax
     }
   }
 
-  #join(session: Session, admitted: Admitted): void {
-    const { id } = admitted.device
-    let sessions = this.#byDevice.get(id)
+  #join(session: S, id: string, max: number): void {
+    let sessions = this.#byHolder.get(id)
     if (sessions === undefined) {
       sessions = new Set()
-      this.#byDevice.set(id, sessions)
+      this.#byHolder.set(id, sessions)
     }
     sessions.add(session)
-    session.device = id
-    if (sessions.size <= this.#parts.limits.connectionsPerDeviceMax) return
+    session.holder = id
+    if (sessions.size <= max) return
     const [oldest] = sessions
     if (oldest === undefined) return
     // It leaves now: its socket closes some turns later, and until then the next one would find it
     // the oldest again.
     this.#leave(oldest)
     oldest.standing = { kind: 'unavailable' }
-    oldest.socket.destroy()
+    oldest.end('crowded')
   }
 
   /** True when it was among the admitted. */
-  #leave(session: Session): boolean {
-    if (session.device === undefined) return false
-    const sessions = this.#byDevice.get(session.device)
+  #leave(session: S): boolean {
+    if (session.holder === undefined) return false
+    const sessions = this.#byHolder.get(session.holder)
     sessions?.delete(session)
-    if (sessions?.size === 0) this.#byDevice.delete(session.device)
-    session.device = undefined
+    if (sessions?.size === 0) this.#byHolder.delete(session.holder)
+    session.holder = undefined
     return true
   }
+}
+
+/** Whose name a refusal bears: an application is no device. */
+function deviceOf({ holder }: Session): { readonly device?: string } {
+  return holder?.startsWith('urn:') === true ? { device: holder } : {}
 }
 
 /** The chain ends at none of this role's anchors: another role may know it. */

@@ -255,7 +255,7 @@ export function checkCertificate(certificate: CertificateRow, now: Milliseconds)
 /**
  * Named as the judge names it: of a chain that it found good, the registry looks at the leaf alone.
  */
-function leafField(field: string): string {
+export function leafField(field: string): string {
   return `link 0: ${field}`
 }
 

@@ -89,6 +89,7 @@ export class RegistryCache {
       case 'anchors':
       case 'application':
       case 'messages':
+      case 'commands':
         return
     }
   }

@@ -131,6 +131,12 @@ function illegal(device: DeviceRow, move: Move, by: MoveActor): CallerError<Regi
   )
 }
 
+/** What becomes of commands for a device in this state: as the move says that led there. */
+export function downlinksIn(state: DeviceState): Rule['downlinks'] {
+  const moves = Object.values(lifecycle)
+  return moves.find(({ to }) => to === state)?.downlinks ?? 'hold'
+}
+
 /** What a device in this state hears when it knocks; undefined: it may come in. */
 export function stateRefusal(device: DeviceRow): PeerError<RegistryErrorCode> | undefined {
   const code = refusedStates[device.state]

@@ -5,6 +5,7 @@
 import type { RevocationReason, Role, VerifiedPeer } from '@countersign/core/credential'
 import type {
   Admitted,
+  AdmittedApplication,
   AnchorRow,
   CertificateRow,
   DeviceRow,
@@ -19,6 +20,7 @@ import type {
 import { Addresses } from './addresses.ts'
 import { Admission } from './admission.ts'
 import { type AnchorDraft, Anchors } from './anchors.ts'
+import { admitApplication } from './applicants.ts'
 import { Background } from './background.ts'
 import { RegistryCache } from './cache.ts'
 import type { RegistryParts } from './context.ts'
@@ -168,6 +170,15 @@ export class Registry implements Gatekeeper {
    */
   admit(peer: VerifiedPeer, road: Road): Promise<Admitted> {
     return this.#admission.admit(peer, road)
+  }
+
+  /** Throws PeerError<RegistryErrorCode>. As with `admit`: hold the session first. */
+  admitApplication(peer: VerifiedPeer): Promise<AdmittedApplication> {
+    return admitApplication(this.#parts, peer)
+  }
+
+  async isDevice(id: string): Promise<boolean> {
+    return (await this.#parts.store.get('device', id)) !== undefined
   }
 
   /** A maker's certificate, for enrolment only. */

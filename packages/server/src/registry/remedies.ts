@@ -3,9 +3,9 @@
  * `why` and the hints of errors say it.
  */
 import type { ChainErrorCode } from '@countersign/core/credential'
-import type { RegistryErrorCode } from '../ports.ts'
+import type { RegistryErrorCode, RoadErrorCode } from '../ports.ts'
 
-const remedies: Readonly<Record<RegistryErrorCode | ChainErrorCode, string>> = {
+const remedies: Readonly<Record<RegistryErrorCode | RoadErrorCode | ChainErrorCode, string>> = {
   ERR_DEVICE_UNKNOWN: 'Enrol the device: "countersign identity invite" makes a token for it.',
   ERR_DEVICE_SUSPENDED:
     'Let it in again with "countersign identity resume", if the reason is gone.',
@@ -18,6 +18,8 @@ const remedies: Readonly<Record<RegistryErrorCode | ChainErrorCode, string>> = {
     'It was issued after the backup this folder comes from, or by another house: enrol the device again.',
   ERR_CERT_REVOKED: 'Enrol the device with a new key; a revoked certificate never comes back.',
   ERR_CERT_SUPERSEDED: 'The device has a newer certificate: it must use that one, or enrol again.',
+  ERR_APPLICATION_GONE:
+    'The application was removed: add it again with "countersign application add".',
   ERR_CA_ACTIVE: 'Let another one take over first with "countersign ca rollover".',
   ERR_KEY_USED: 'Make a new key pair: one key belongs to one device.',
   ERR_ELEMENT_USED: 'This secure element belongs to another device; retire that one first.',
@@ -61,6 +63,26 @@ const remedies: Readonly<Record<RegistryErrorCode | ChainErrorCode, string>> = {
   ERR_CHAIN_CRITICAL_EXTENSION: 'Issue certificates without the extension that is named.',
   ERR_CHAIN_POLICY: 'Correct the policies in the chain that is named.',
   ERR_CHAIN_LIMIT: 'The chain is longer or larger than any honest one: examine the device.',
+  ERR_CERT_MISSING: 'Let the client show its certificate: with mosquitto, --cert and --key.',
+  ERR_TOPIC: 'Let the device use topics of letters, digits, "_", ".", "~" and "-" between slashes.',
+  ERR_TOPIC_FOREIGN:
+    'A device may use devices/<its EUI-64>/… only: correct its topics, or examine the device.',
+  ERR_CLIENT_ID: 'Give the client an id of at most 128 bytes, or a clean session.',
+  ERR_CLIENT_ID_FOREIGN:
+    'The client calls itself by the name of another device: correct it, or examine the device.',
+  ERR_MESSAGE_TYPE: 'Let the device name the type that its messages have.',
+  ERR_MESSAGE_JSON: 'Let the device send JSON, or name another type.',
+  ERR_MESSAGE_NUMBER: 'Let the device number its messages in decimal, at most 16 digits.',
+  ERR_MESSAGE_SIZE: 'Let the device send less at once.',
+  ERR_MESSAGE_RATE:
+    'Let the device send less often, or allow more with "countersign product set --messages-per-minute".',
+  ERR_MQTT_MALFORMED: 'The client does not speak MQTT as the standard says: update or examine it.',
+  ERR_MQTT_PROTOCOL: 'The client does not speak MQTT as the standard says: update or examine it.',
+  ERR_MQTT_VERSION: 'Let the client speak MQTT 3.1.1 or 5.',
+  ERR_MQTT_TOO_LARGE: 'Let the client send packets of at most 72 KiB.',
+  ERR_MQTT_ALIAS: 'Let the client use no topic alias: CONNACK says that none is taken.',
+  ERR_MQTT_IDENTIFIERS:
+    'Let the client use no subscription identifiers: CONNACK says that none are taken.',
   ERR_CRL_UNUSABLE: 'Fetch the CRL of the CA that is named again.',
   ERR_CRL_STALE: 'Fetch the CRL of the CA that is named again.',
 }

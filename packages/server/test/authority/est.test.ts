@@ -19,7 +19,7 @@ import {
 import { softwareSigner } from '@countersign/element/softwareSigner'
 import { ask, basic, bodyOf, enrol, enrolled, invite, refusal } from './estClient.ts'
 import { missing, openssl } from './foreign.ts'
-import { day, hour, type House, makeHouse, newKey, requestFor, verified } from './house.ts'
+import { day, type House, hour, makeHouse, newKey, requestFor, verified } from './house.ts'
 
 let house: House
 let folder: string

@@ -1,9 +1,9 @@
 /** Asks EST as the https door would, and reads the answers. */
 import assert from 'node:assert/strict'
-import { type Certificate, parseCertificate, parseCertsOnly } from '@countersign/core/credential'
 import type { VerifiedPeer } from '@countersign/core/credential'
+import { type Certificate, parseCertificate, parseCertsOnly } from '@countersign/core/credential'
 import type { EstRequest, EstResponse } from '../../src/ports.ts'
-import { hour, type House } from './house.ts'
+import { type House, hour } from './house.ts'
 
 export const address = '192.0.2.99'
 

@@ -9,9 +9,9 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fromHex, pem } from '@countersign/core/codec'
 import { macAddressName } from '@countersign/core/credential'
+import * as pkijs from 'pkijs'
 import { certtool, missing, openssl } from './foreign.ts'
 import { type House, makeHouse, newKey, requestFor } from './house.ts'
-import * as pkijs from 'pkijs'
 
 let house: House
 let folder: string

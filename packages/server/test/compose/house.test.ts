@@ -23,7 +23,7 @@ import { ManualClock } from '../support/world.ts'
 const passphrase = 'correct horse battery staple'
 /** scrypt cheap enough to found a house per test; the vault raises it at the first opening. */
 const cost = { log2N: 10, r: 8, p: 1 }
-const free = { listen: ['https=127.0.0.1:0', 'console=127.0.0.1:0'] }
+const free = { listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'console=127.0.0.1:0'] }
 const dayMs = 86_400_000
 
 async function base(t: TestContext): Promise<string> {
@@ -184,7 +184,10 @@ describe('opening a folder', () => {
 describe('serving a folder', () => {
   it('a folder of the demo is served on this machine only', async (t) => {
     const dir = await found(t, true)
-    const config = mergeConfig({}, { listen: ['https=0.0.0.0:0', 'console=127.0.0.1:0'] })
+    const config = mergeConfig(
+      {},
+      { listen: ['https=0.0.0.0:0', 'mqtts=0', 'console=127.0.0.1:0'] },
+    )
     const house = await opened(t, dir, { config })
     assert.equal(await codeOf(serve(house)), 'ERR_DEMO_LOOPBACK')
   })
@@ -208,7 +211,7 @@ describe('serving a folder', () => {
   })
 
   it('the console speaks plain http on loopback only: beyond, TLS with the server certificate', async (t) => {
-    const config = mergeConfig({}, { listen: ['https=0', 'console=0.0.0.0:0'] })
+    const config = mergeConfig({}, { listen: ['https=0', 'mqtts=0', 'console=0.0.0.0:0'] })
     const served = await serve(await opened(t, await found(t), { config }))
     const { console = '' } = served.listeners
     assert.match(console, /^https:/)
@@ -227,7 +230,10 @@ describe('serving a folder', () => {
     t.after(() => taken.close())
     const address = taken.address()
     assert.ok(typeof address === 'object' && address !== null)
-    const config = mergeConfig({}, { listen: ['https=0', `console=127.0.0.1:${address.port}`] })
+    const config = mergeConfig(
+      {},
+      { listen: ['https=0', 'mqtts=0', `console=127.0.0.1:${address.port}`] },
+    )
     const house = await opened(t, await found(t), { config })
     assert.equal(await codeOf(serve(house)), 'ERR_PORT_TAKEN')
     assert.deepEqual(house.listeners, {})

@@ -33,7 +33,7 @@ export class PageHouse {
 
   private constructor(house: ApplicationHouse) {
     this.house = house
-    const { store, notices, clock, timers, log, outbox, applications } = house
+    const { store, notices, clock, timers, log, outbox, applications, commands } = house
     const random = seededRandom(7)
     const failed = (error: unknown): void => log.error({}, String(error))
     this.registry = new Registry({ store, notices, clock, random, crypto: nodeCrypto, failed })
@@ -43,6 +43,8 @@ export class PageHouse {
     this.page = new PageDoor({ ...common, ...facts, registry: this.registry })
     this.#door = new ConsoleDoor({
       applications,
+      commands,
+      clock,
       streams,
       timers,
       log,

@@ -5,14 +5,16 @@
 import { type KeyObject, X509Certificate } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Agent, request } from 'node:https'
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { type Certificate, Judge } from '@countersign/core/credential'
 import type { Crypto } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
+import { Commands } from '../../src/commands/commands.ts'
 import { anchorOf } from '../../src/compose/anchors.ts'
 import { HttpsDoor, type HttpsDoorParts } from '../../src/frontend/httpsDoor.ts'
 import { type DoorLimits, doorLimits } from '../../src/frontend/limits.ts'
 import type { DeviceRow, EventRow, MessageRow } from '../../src/ports.ts'
+import { downlinksIn } from '../../src/registry/lifecycle.ts'
 import { enrol } from '../authority/estClient.ts'
 import { type House, makeHouse, newKey, requestFor } from '../authority/house.ts'
 import { KeptLog, ManualTimers } from '../support/world.ts'
@@ -51,6 +53,7 @@ export class DoorHouse {
   readonly counts: { readonly verified: number }
   readonly limits: DoorLimits
   readonly door: HttpsDoor
+  readonly commands: Commands
   /** What clients trust: the root, as a stock client's CA file. */
   readonly ca: string
   port = 0
@@ -71,12 +74,16 @@ export class DoorHouse {
     const root = house.authority.cas().find(({ role }) => role === 'root')
     this.ca = pemOf(root?.der ?? new Uint8Array())
     const { registry, notices, clock, store, authority } = house
+    const common = { store, notices, clock, timers: this.timers, random: randomBytes }
+    const failed = (error: unknown): void => this.log.error({}, String(error))
+    this.commands = new Commands({ ...common, downlinks: downlinksIn, failed })
     const parts: HttpsDoorParts = {
       judge,
       registry,
       notices,
       clock,
       store,
+      commands: this.commands,
       log: this.log,
       est: authority.est,
       crl: (name) => authority.crl(name),
@@ -110,6 +117,7 @@ export class DoorHouse {
     const closing = this.door.close(1000)
     this.timers.advance(1000)
     await closing
+    await this.commands.close()
     await this.house.close()
   }
 

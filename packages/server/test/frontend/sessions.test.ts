@@ -211,6 +211,8 @@ describe('a session at the https door', () => {
         await gate.promise
         return admitted
       },
+      admitApplication: (peer) => other.house.registry.admitApplication(peer),
+      isDevice: (id) => other.house.registry.isDevice(id),
       refused: (refusal) => other.house.registry.refused(refusal),
     }
     const other: DoorHouse = await DoorHouse.create({ parts: { registry: slow } })

@@ -19,7 +19,7 @@ import {
 } from '@countersign/core/credential'
 import { softwareSigner } from '@countersign/element/softwareSigner'
 import { anchorOf } from '../../src/compose/anchors.ts'
-import { basic, base64, invite } from '../authority/estClient.ts'
+import { base64, basic, invite } from '../authority/estClient.ts'
 import { missing } from '../authority/foreign.ts'
 import { day, hour, newKey, requestFor } from '../authority/house.ts'
 import { DoorHouse, type Shown, shown } from './house.ts'

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import type { CertificateRow, DeviceRow, Store } from '../../src/ports.ts'
 import { createNotices } from '../../src/registry/notices.ts'
 import { Registry } from '../../src/registry/registry.ts'
-import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { day, enrol, type House, openHouse, peerOf, renew, seededRandom } from './house.ts'
 
 describe('admission', () => {

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { VerifiedPeer } from '@countersign/core/credential'
 import { missing } from '../authority/foreign.ts'
-import { verified, type House as RealHouse, makeHouse } from '../authority/house.ts'
+import { makeHouse, type House as RealHouse, verified } from '../authority/house.ts'
 import { newDeviceRequest, openHouse } from './house.ts'
 
 describe('foreign makers', { skip: missing('openssl') }, () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import type { Refusal } from '../../src/ports.ts'
 import { createNotices } from '../../src/registry/notices.ts'
 import { remedyOf } from '../../src/registry/remedies.ts'
-import type { Refusal } from '../../src/ports.ts'
 import { day, enrol, type House, openHouse, peerOf, start } from './house.ts'
 
 let house: House

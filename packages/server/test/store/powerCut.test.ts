@@ -15,8 +15,8 @@ import { fileURLToPath } from 'node:url'
 import type { Store } from '../../src/ports.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { verifyLog } from '../../src/store/verifyLog.ts'
-import { certificateRow, deviceRow, messageDraft, testTime } from './rows.ts'
 import { seededNumbers } from '../support/seededNumbers.ts'
+import { certificateRow, deviceRow, messageDraft, testTime } from './rows.ts'
 
 const writer = fileURLToPath(new URL('./powerCutWriter.ts', import.meta.url))
 const clock = { now: () => testTime }

@@ -4,8 +4,9 @@
  * that says JSON and is not is refused.
  */
 import { isUtf8 } from 'node:buffer'
+import { isNestedTooDeep } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
-import type { EventData } from '../cloudEvent.ts'
+import { type EventData, isJsonType } from './cloudEvent.ts'
 
 const contentTypeLengthMax = 128
 /**
@@ -42,9 +43,34 @@ export function parseMediaType(header: string | undefined): MediaType {
       },
     )
   const type = (match[1] ?? '').toLowerCase()
-  if (type === 'application/json' || type.endsWith('+json')) return { whole: header, form: 'json' }
+  if (isJsonType(type)) return { whole: header, form: 'json' }
   const text = type.startsWith('text/') || type === 'application/x-www-form-urlencoded'
   return { whole: header, form: text && !otherCharset.test(match[2] ?? '') ? 'text' : 'binary' }
+}
+
+/** What JSON can begin with (RFC 8259 §2): most text is told apart by it, without an exception. */
+const jsonBegin = /^[\t\n\r ]*[{["\-0-9tfn]/
+
+/**
+ * A body that came without a type (MQTT 3.1.1 has no place for one): JSON when it is JSON, else
+ * text when it is UTF-8, else octets.
+ */
+export function untypedPayload(body: Buffer): EventData {
+  if (!isUtf8(body)) return { kind: 'binary', contentType: octets.whole, bytes: body }
+  const text = body.toString('utf8')
+  return isJson(text)
+    ? { kind: 'json', contentType: 'application/json', text }
+    : { kind: 'text', contentType: 'text/plain; charset=utf-8', text }
+}
+
+function isJson(text: string): boolean {
+  if (!jsonBegin.test(text)) return false
+  try {
+    JSON.parse(text)
+  } catch {
+    return false // it only looked like it
+  }
+  return !isNestedTooDeep(text, jsonDepthMax)
 }
 
 export function payload(type: MediaType, body: Buffer): EventData {
@@ -57,7 +83,7 @@ export function payload(type: MediaType, body: Buffer): EventData {
 
 function jsonText(body: Buffer): string {
   const text = parsedText(body)
-  if (isNestedTooDeep(text))
+  if (isNestedTooDeep(text, jsonDepthMax))
     throw new PeerError<PayloadErrorCode>(
       'ERR_MESSAGE_JSON',
       `the body is nested deeper than ${jsonDepthMax}`,
@@ -65,38 +91,6 @@ function jsonText(body: Buffer): string {
       { where: 'body', hint: 'send a flatter document, or name its type application/octet-stream' },
     )
   return text
-}
-
-/** Of text that is JSON, so that a quotation mark opens a string that ends. */
-function isNestedTooDeep(text: string): boolean {
-  // Every level costs two characters: most messages are too short to be looked at.
-  if (text.length <= 2 * jsonDepthMax) return false
-  let depth = 0
-  for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
-      case 0x22: // "
-        at = endOfString(text, at)
-        break
-      case 0x5b: // [
-      case 0x7b: // {
-        if (++depth > jsonDepthMax) return true
-        break
-      case 0x5d: // ]
-      case 0x7d: // }
-        depth--
-    }
-  }
-  return false
-}
-
-/** Where the quotation mark is that closes the string which begins here. */
-function endOfString(text: string, begin: number): number {
-  for (let at = begin + 1; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code === 0x22) return at
-    if (code === 0x5c) at++ // what is escaped closes nothing
-  }
-  return text.length
 }
 
 function parsedText(body: Buffer): string {

@@ -1,0 +1,234 @@
+/**
+ * An application on its MQTT connection: a reader of the message log, by topics. `devices/<eui64>/
+ * <topic>` brings a message's data as the device sent them (in MQTT 5 with the CloudEvents
+ * attributes as user properties, CloudEvents MQTT binding §3.1), `events/<eui64>/<topic>` the whole
+ * event as JSON; events without a topic come as `events/<eui64>/$<type>`, those of no device under
+ * `events/house/`. A new session begins with the next message, one that was kept goes on where
+ * everything had been acknowledged.
+ *
+ * Applications command devices through the API and publish nothing here: what they publish is
+ * acknowledged and dropped, as 3.1.1 §3.3.5 allows (Home Assistant says hello that way).
+ */
+import type { PeerError } from '@countersign/core/errors'
+import type { ApplicationFeed, ApplicationRow, MessageRow, Timers } from '../../ports.ts'
+import type { Clients, LiveClient, MqttSession, Seat } from './clients.ts'
+import type { Client, MqttConnection } from './connection.ts'
+import { FilterSet } from './filters.ts'
+import type { Follower, Reader } from './follower.ts'
+import type { MqttLimits } from './limits.ts'
+import { dataAlone, type Load, topicsOf, wholeEvent } from './outgoing.ts'
+import { type ClientPacket, type MqttVersion, type PublishPacket, reason } from './packets.ts'
+import { refusal } from './refusals.ts'
+import { Subscriptions } from './subscriptions.ts'
+import { isApplicationFilter } from './topics.ts'
+import { ack, pingresp, publish } from './write.ts'
+
+export interface ApplicationParts {
+  readonly clients: Clients
+  readonly feed: ApplicationFeed
+  readonly follower: Follower
+  readonly timers: Timers
+  readonly limits: MqttLimits
+  readonly refused: (connection: MqttConnection, error: PeerError) => void
+  readonly failed: (what: string, error: unknown) => void
+}
+
+export interface ApplicationTerms {
+  readonly seat: Seat
+  readonly sendMaximum: number
+  readonly packetBytesMax: number
+}
+
+export class ApplicationClient implements Client, LiveClient, Reader {
+  readonly #connection: MqttConnection
+  readonly #session: MqttSession
+  readonly #application: ApplicationRow
+  readonly #terms: ApplicationTerms
+  readonly #parts: ApplicationParts
+  readonly #filters: FilterSet = new FilterSet()
+  readonly #subscriptions: Subscriptions
+  /** Sent and not acknowledged: the message's number by packet identifier, in the order of sending. */
+  readonly #unacknowledged: Map<number, number> = new Map()
+  /** The last message that was looked at. */
+  #position: number
+  #packetId = 0
+  #isReading = false
+  #isWoken = false
+  #saving: { cancel(): void } | undefined
+
+  constructor(
+    connection: MqttConnection,
+    session: MqttSession,
+    application: ApplicationRow,
+    terms: ApplicationTerms,
+    parts: ApplicationParts,
+  ) {
+    this.#connection = connection
+    this.#session = session
+    this.#application = application
+    this.#terms = terms
+    this.#parts = parts
+    this.#position = session.position ?? parts.feed.head()
+    this.#subscriptions = new Subscriptions(connection, session, this.#filters, {
+      ...parts,
+      isAllowed: isApplicationFilter,
+      own: 'devices/+/',
+    })
+    parts.follower.join(this)
+    this.wake()
+  }
+
+  packet(packet: ClientPacket): void {
+    switch (packet.type) {
+      case 'puback':
+        return this.#acknowledged(packet.packetId)
+      case 'subscribe':
+        // What came while nothing was subscribed is not waited for.
+        if (this.#filters.size === 0) this.#position = this.#parts.feed.head()
+        return this.#subscriptions.subscribe(packet, () => this.wake())
+      case 'unsubscribe':
+        return this.#subscriptions.unsubscribe(packet)
+      case 'pingreq':
+        return this.#connection.send(pingresp())
+      case 'disconnect':
+        return this.#connection.bye()
+      case 'publish':
+        return this.#drop(packet)
+      case 'pubrel':
+        return this.#say('pubcomp', packet.packetId)
+      case 'pubrec':
+      case 'pubcomp':
+        throw refusal('ERR_MQTT_PROTOCOL', 'nothing was sent to it at QoS 2', packet.type)
+      case 'auth':
+        throw refusal('ERR_MQTT_PROTOCOL', 'no authentication was begun', packet.type)
+      case 'connect':
+        throw refusal('ERR_MQTT_PROTOCOL', 'CONNECT came a second time', packet.type)
+    }
+  }
+
+  offered(position: number, rows: readonly MessageRow[]): void {
+    // Somewhere else, it comes by itself; so it does when it has no room for all of it.
+    if (position !== this.#position || this.#isReading) return this.wake()
+    if (this.#filters.size > 0) this.#take(rows)
+  }
+
+  /** There is room, or something behind which it is. */
+  wake(): void {
+    this.#isWoken = true
+    if (this.#isReading || this.#filters.size === 0) return
+    if (this.#position >= this.#parts.feed.head()) return
+    this.#isReading = true
+    this.#read()
+      .catch((error: unknown) => {
+        this.#parts.failed('messages could not be read', error)
+        this.#connection.finish(reason.serverBusy)
+      })
+      .finally(() => {
+        this.#isReading = false
+      })
+  }
+
+  gone(): void {
+    this.#parts.follower.readers.delete(this)
+    this.#saving?.cancel()
+    const last = { position: this.#acknowledgedThrough() }
+    this.#parts.clients
+      .leave(this.#session, this.#terms.seat, last)
+      .catch((error: unknown) => this.#parts.failed('an MQTT session was not written', error))
+  }
+
+  async takenOver(): Promise<void> {
+    this.#saving?.cancel()
+    this.#connection.finish(reason.sessionTakenOver)
+    await this.#parts.clients.save(this.#session, { position: this.#acknowledgedThrough() })
+  }
+
+  async #read(): Promise<void> {
+    const { feed, limits } = this.#parts
+    while (this.#isWoken && this.#mayRead) {
+      this.#isWoken = false
+      const room = this.#terms.sendMaximum - this.#unacknowledged.size
+      const page = await feed.after(this.#position, Math.min(limits.pageMax, room))
+      if (page.length > 0) this.#isWoken = true
+      this.#take(page)
+    }
+  }
+
+  #take(rows: readonly MessageRow[]): void {
+    for (const row of rows) {
+      if (!this.#mayRead) break
+      this.#position = row.seq
+      this.#offer(row)
+    }
+    if (rows.length > 0) this.#advanced()
+  }
+
+  /** An application that was removed meanwhile, or is being judged again, reads nothing. */
+  get #mayRead(): boolean {
+    const { isEnding, isCongested, standing } = this.#connection
+    if (isEnding || isCongested || standing.kind !== 'application') return false
+    return this.#unacknowledged.size < this.#terms.sendMaximum
+  }
+
+  #offer(row: MessageRow): void {
+    const { data, event } = topicsOf(row)
+    if (data !== undefined) this.#send(row, data, dataAlone)
+    this.#send(row, event, wholeEvent)
+  }
+
+  #send(
+    row: MessageRow,
+    topic: string,
+    load: (row: MessageRow, version: MqttVersion) => Load,
+  ): void {
+    const { version } = this.#connection
+    const qos = this.#filters.qosOf(topic)
+    if (qos === undefined || version === undefined) return
+    const packetId = qos === 0 ? 0 : this.#nextId()
+    const packet = publish({ version, topic, qos, dup: false, packetId, ...load(row, version) })
+    // MQTT 5 §3.1.2.11.4: what the client cannot take is not sent, and counts as had.
+    if (packet.length > this.#terms.packetBytesMax) return
+    if (qos > 0) this.#unacknowledged.set(packetId, row.seq)
+    this.#connection.send(packet)
+  }
+
+  #acknowledged(packetId: number): void {
+    if (!this.#unacknowledged.delete(packetId)) return
+    this.#advanced()
+    this.wake()
+  }
+
+  /** Every message up to this one has been acknowledged, or was not for this client. */
+  #acknowledgedThrough(): number {
+    const oldest = this.#unacknowledged.values().next()
+    return oldest.done === true ? this.#position : oldest.value - 1
+  }
+
+  #advanced(): void {
+    const { feed, timers, limits, clients, failed } = this.#parts
+    feed.advanced(this.#application.id, this.#acknowledgedThrough())
+    if (this.#session.expiryMs === 0) return
+    this.#saving ??= timers.after(limits.positionSaveMs, () => {
+      this.#saving = undefined
+      clients
+        .save(this.#session, { position: this.#acknowledgedThrough() })
+        .catch((error: unknown) => failed('an MQTT session was not written', error))
+    })
+  }
+
+  #drop({ qos, packetId }: PublishPacket): void {
+    if (qos === 1) this.#say('puback', packetId)
+    if (qos === 2) this.#say('pubrec', packetId)
+  }
+
+  #say(type: 'puback' | 'pubrec' | 'pubcomp', packetId: number): void {
+    const { version = 4 } = this.#connection
+    this.#connection.send(ack(type, packetId, version, reason.success))
+  }
+
+  #nextId(): number {
+    do this.#packetId = (this.#packetId % 0xffff) + 1
+    while (this.#unacknowledged.has(this.#packetId))
+    return this.#packetId
+  }
+}

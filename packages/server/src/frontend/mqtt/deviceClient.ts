@@ -1,0 +1,322 @@
+/**
+ * A device on its MQTT connection: what it publishes is stored before it is acknowledged (QoS 1 by
+ * PUBACK, QoS 2 by PUBREC, each message once), what it subscribes to are its own commands, and its
+ * will is its message.
+ *
+ * Left out, and said so in CONNACK: retained messages (the flag is ignored), subscription
+ * identifiers, shared subscriptions, topic aliases.
+ */
+import type { VerifiedPeer } from '@countersign/core/credential'
+import { PeerError } from '@countersign/core/errors'
+import type { Admitted, DeviceCommands, MessageDraft, RoadErrorCode, Timers } from '../../ports.ts'
+import type { Intake } from '../intake.ts'
+import { Acks } from './acks.ts'
+import type { Clients, LiveClient, MqttSession, Seat } from './clients.ts'
+import type { Client, MqttConnection } from './connection.ts'
+import { Courier } from './courier.ts'
+import { FilterSet } from './filters.ts'
+import { incomingOf } from './incoming.ts'
+import type { MqttLimits } from './limits.ts'
+import { type ClientPacket, type PublishPacket, reason } from './packets.ts'
+import { refusal } from './refusals.ts'
+import { Subscriptions } from './subscriptions.ts'
+import { destinationOf, isOwnFilter } from './topics.ts'
+import type { Will, Wills } from './wills.ts'
+import { endsConnection, reasonFor } from './wire.ts'
+import { ack, pingresp } from './write.ts'
+
+export interface DeviceParts {
+  readonly clients: Clients
+  readonly intake: Intake
+  readonly commands: DeviceCommands
+  readonly wills: Wills
+  readonly timers: Timers
+  readonly limits: MqttLimits
+  readonly underway: Set<string>
+  readonly now: () => number
+  /** Tells the operator of what this device may not do. */
+  readonly refused: (connection: MqttConnection, error: PeerError) => void
+  readonly failed: (what: string, error: unknown) => void
+  /** Whether this device may still send: asked when its will is due. */
+  readonly mayStillSend: (peer: VerifiedPeer) => Promise<boolean>
+}
+
+/** What CONNECT of this device said, beside its session. */
+export interface DeviceTerms {
+  readonly peer: VerifiedPeer
+  readonly seat: Seat
+  readonly will: Will | undefined
+  /** At most so many QoS 1 packets at once, and none larger. */
+  readonly sendMaximum: number
+  readonly packetBytesMax: number
+}
+
+export class DeviceClient implements Client, LiveClient {
+  readonly #connection: MqttConnection
+  readonly #session: MqttSession
+  readonly #seat: Seat
+  readonly #peer: VerifiedPeer
+  readonly #parts: DeviceParts
+  readonly #acks: Acks
+  readonly #subscriptions: Subscriptions
+  readonly #courier: Courier
+  /** QoS 2: stored, and waiting for PUBREL. */
+  readonly #received: Set<number>
+  readonly #eui64: string
+  #will: Will | undefined
+  #inFlight = 0
+  #expiryMs: number | undefined
+  #isQuiet: (() => void) | undefined
+
+  constructor(
+    connection: MqttConnection,
+    session: MqttSession,
+    admitted: Admitted,
+    terms: DeviceTerms,
+    parts: DeviceParts,
+  ) {
+    const { device } = admitted
+    this.#connection = connection
+    this.#session = session
+    this.#seat = terms.seat
+    this.#peer = terms.peer
+    this.#parts = parts
+    this.#eui64 = device.eui64
+    this.#will = terms.will
+    this.#received = new Set(session.received)
+    this.#acks = new Acks((packet) => connection.send(packet))
+    const filters = new FilterSet()
+    this.#subscriptions = new Subscriptions(connection, session, filters, {
+      ...parts,
+      isAllowed: (filter) => isOwnFilter(filter, device.eui64),
+      own: `devices/${device.eui64}/`,
+    })
+    this.#courier = new Courier(connection, device, filters, {
+      ...parts,
+      ...terms,
+      failed: (error) => parts.failed('a command was not delivered', error),
+    })
+    this.#courier.wake()
+  }
+
+  packet(packet: ClientPacket): void {
+    switch (packet.type) {
+      case 'publish':
+        return this.#publish(packet)
+      case 'puback':
+        return this.#courier.acknowledged(packet.packetId, packet.reason)
+      case 'pubrel':
+        return this.#release(packet.packetId)
+      case 'subscribe':
+        return this.#subscriptions.subscribe(packet, () => this.#courier.wake())
+      case 'unsubscribe':
+        return this.#subscriptions.unsubscribe(packet)
+      case 'pingreq':
+        return this.#connection.send(pingresp())
+      case 'disconnect':
+        return this.#disconnect(packet)
+      case 'pubrec':
+      case 'pubcomp':
+        throw refusal('ERR_MQTT_PROTOCOL', 'nothing was sent to it at QoS 2', packet.type)
+      case 'auth':
+        throw refusal('ERR_MQTT_PROTOCOL', 'no authentication was begun', packet.type)
+      case 'connect':
+        throw refusal('ERR_MQTT_PROTOCOL', 'CONNECT came a second time', packet.type)
+    }
+  }
+
+  wake(): void {
+    this.#courier.wake()
+  }
+
+  gone(): void {
+    this.#part(false)
+    this.#leave().catch((error: unknown) =>
+      this.#parts.failed('an MQTT session was not written', error),
+    )
+  }
+
+  takenOver(isContinued: boolean): Promise<void> {
+    this.#part(isContinued)
+    this.#connection.finish(reason.sessionTakenOver)
+    return this.#quiet()
+  }
+
+  #publish(packet: PublishPacket): void {
+    const { standing } = this.#connection
+    // The pump hands nothing over while the device is judged again.
+    if (standing.kind !== 'admitted') return
+    if (packet.qos === 2 && this.#received.has(packet.packetId)) return this.#again(packet)
+    if (this.#waitsForRoom(packet) || this.#waitsForPace(packet, standing.admitted)) return
+    try {
+      this.#accept(packet, standing.admitted)
+    } catch (error) {
+      if (!(error instanceof PeerError) || this.#endsWith(error, packet)) throw error
+      this.#parts.refused(this.#connection, error)
+      const type = packet.qos === 2 ? 'pubrec' : 'puback'
+      this.#acks.now(ack(type, packet.packetId, 5, reasonFor(error)))
+    }
+  }
+
+  #accept(packet: PublishPacket, admitted: Admitted): void {
+    const destination = destinationOf(packet.topic, this.#eui64)
+    const incoming = incomingOf(packet)
+    if (destination.kind === 'message') {
+      const draft = this.#parts.intake.draft(admitted, { ...incoming, topic: destination.topic })
+      return this.#store(packet, draft)
+    }
+    const { command, refused } = destination
+    const answer = {
+      state: refused ? 'refused' : 'answered',
+      contentType: incoming.data.contentType,
+      body: packet.payload,
+    } as const
+    this.#until(packet, this.#parts.commands.answered(admitted.device.id, command, answer))
+  }
+
+  #store(packet: PublishPacket, draft: MessageDraft): void {
+    const { intake, clients } = this.#parts
+    if (packet.qos !== 2) return this.#until(packet, intake.store(draft))
+    this.#received.add(packet.packetId)
+    const received = JSON.stringify([...this.#received])
+    this.#until(packet, intake.store(draft, clients.beside(this.#session, { received })))
+  }
+
+  /** Acknowledges when it is durable. What cannot be stored ends the connection: it comes again. */
+  #until(packet: PublishPacket, done: Promise<unknown>): void {
+    const acknowledge = packet.qos === 0 ? undefined : this.#acks.later()
+    this.#inFlight += 1
+    if (this.#inFlight === this.#parts.limits.receiveMaximum) this.#connection.hold()
+    done.then(
+      () => {
+        acknowledge?.(this.#positive(packet))
+        this.#ended()
+      },
+      (error: unknown) => {
+        if (packet.qos === 2) this.#received.delete(packet.packetId)
+        this.#parts.failed('a message was not stored', error)
+        this.#connection.finish(reason.serverBusy)
+        this.#ended()
+      },
+    )
+  }
+
+  #ended(): void {
+    if (this.#inFlight === this.#parts.limits.receiveMaximum) this.#connection.release()
+    this.#inFlight -= 1
+    if (this.#inFlight === 0) this.#isQuiet?.()
+  }
+
+  /** Everything that was handed to the store has come back. */
+  #quiet(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const before = this.#isQuiet
+      this.#isQuiet = (): void => {
+        before?.()
+        resolve()
+      }
+    })
+  }
+
+  #positive({ qos, packetId }: PublishPacket): Buffer {
+    const { version = 4 } = this.#connection
+    return ack(qos === 2 ? 'pubrec' : 'puback', packetId, version, reason.success)
+  }
+
+  /** QoS 2: what was stored is acknowledged again, and not stored again (MQTT 5 §4.3.3). */
+  #again(packet: PublishPacket): void {
+    this.#acks.now(this.#positive(packet))
+  }
+
+  #release(packetId: number): void {
+    const { version = 4 } = this.#connection
+    const known = this.#received.delete(packetId)
+    const code = known || version === 4 ? reason.success : reason.packetIdentifierNotFound
+    const packet = ack('pubcomp', packetId, version, code)
+    if (!known) return this.#acks.now(packet)
+    const acknowledge = this.#acks.later()
+    const { clients, failed } = this.#parts
+    clients.save(this.#session, { received: JSON.stringify([...this.#received]) }).then(
+      () => acknowledge(packet),
+      (error: unknown) => {
+        failed('an MQTT session was not written', error)
+        this.#connection.finish(reason.serverBusy)
+      },
+    )
+  }
+
+  /** The door has too much in hand: this packet waits, and with it all that follows. */
+  #waitsForRoom(packet: PublishPacket): boolean {
+    const { intake } = this.#parts
+    if (!intake.isFull) return false
+    this.#connection.hold()
+    intake.whenRoom(() => this.#resume(packet))
+    return true
+  }
+
+  /**
+   * Faster than its product allows, a device is read more slowly: MQTT 3.1.1 has no word for "later",
+   * and a refused message would be a lost one.
+   */
+  #waitsForPace(packet: PublishPacket, admitted: Admitted): boolean {
+    const { intake, limits, timers } = this.#parts
+    const wait = intake.wait(admitted)
+    if (wait === 0) return false
+    if (wait > limits.paceMsMax) throw tooFast(admitted)
+    this.#connection.hold()
+    timers.after(wait, () => this.#resume(packet))
+    return true
+  }
+
+  /** The packet that waited comes first. */
+  #resume(packet: PublishPacket): void {
+    this.#connection.retry(packet)
+    this.#connection.release()
+  }
+
+  /** Under 3.1.1, and at QoS 0, there is no way to say no but to end the connection. */
+  #endsWith(error: PeerError, { qos }: PublishPacket): boolean {
+    return qos === 0 || this.#connection.version !== 5 || endsConnection(error)
+  }
+
+  #disconnect({ reason: code, properties }: ClientPacket & { type: 'disconnect' }): void {
+    const { sessionExpiry } = properties
+    if (sessionExpiry !== undefined) {
+      // MQTT 5 §3.14.2.2.2.
+      if (this.#session.expiryMs === 0 && sessionExpiry !== 0)
+        throw refusal('ERR_MQTT_PROTOCOL', 'a session without expiry gets one', 'disconnect')
+      const { sessionExpiryMsMax } = this.#parts.limits
+      this.#expiryMs = Math.min(sessionExpiry * 1000, sessionExpiryMsMax)
+    }
+    if (code !== reason.disconnectWithWill) this.#will = undefined
+    this.#connection.bye()
+  }
+
+  /** Whatever of this device was on its way here; once, however the connection ended. */
+  #part(isContinued: boolean): void {
+    this.#courier.gone()
+    const will = this.#will
+    this.#will = undefined
+    // [MQTT-3.1.3-9]: a will that waits is taken back by the session that goes on.
+    if (will === undefined || (isContinued && will.delayMs > 0)) return
+    const { wills, mayStillSend } = this.#parts
+    wills.left(this.#session.key, will, () => mayStillSend(this.#peer))
+  }
+
+  async #leave(): Promise<void> {
+    await this.#quiet()
+    const last = this.#expiryMs === undefined ? {} : { expiryMs: this.#expiryMs }
+    await this.#parts.clients.leave(this.#session, this.#seat, last)
+  }
+}
+
+function tooFast({ messagesPerMinute }: Admitted): PeerError {
+  const message = `this device may send ${messagesPerMinute} messages a minute`
+  return new PeerError<RoadErrorCode>(
+    'ERR_MESSAGE_RATE',
+    message,
+    {},
+    { where: 'publish', hint: 'Send less often, or raise --messages-per-minute of its product.' },
+  )
+}
