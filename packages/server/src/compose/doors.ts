@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Judge } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
-import { isLoopback, urlHost } from '../address.ts'
+import { isLoopback, literalHost, urlHost } from '../address.ts'
 import { Outbox } from '../application/outbox.ts'
 import type { Authority } from '../authority/authority.ts'
 import type { ServerCredential } from '../authority/serverLeaf.ts'
@@ -173,7 +173,8 @@ async function openConsole(
   })
   const port = await door.open(at)
   closers.push(() => door.close(graceMs))
-  const url = `${secure ? 'https' : 'http'}://${urlHost(at.host, house.config.hosts)}:${port}`
+  const host = door.ownsLocalhost ? urlHost(at.host, config.hosts) : literalHost(at.host)
+  const url = `${secure ? 'https' : 'http'}://${host}:${port}`
   if (page !== undefined) house.setConsoleLink(() => linkTo(url, page.link()))
   return { door, url }
 }

@@ -19,6 +19,7 @@ import { isLoopback } from '../address.ts'
 import { type ListenAddress, listen } from '../listen.ts'
 import type { EventsQuery, Log, Timers } from '../ports.ts'
 import { type ApplicationDoor, answer, applicationOf, tokenRequired } from './answers.ts'
+import { holdOther, noOther, type OtherLoopback } from './bothLoopbacks.ts'
 import { addCommandsApi, type CommandsDoor } from './commandsApi.ts'
 import { parseEventsQuery } from './eventsQuery.ts'
 import { noPage, type PageDoor } from './pageDoor.ts'
@@ -60,6 +61,7 @@ export class ConsoleDoor {
   readonly #parts: ConsoleDoorParts
   readonly #hosts: ReadonlySet<string>
   readonly #server: ServerType
+  #other: OtherLoopback = noOther
   readonly #streaming: Set<HttpBindings['outgoing']> = new Set()
 
   constructor(parts: ConsoleDoorParts) {
@@ -79,7 +81,19 @@ export class ConsoleDoor {
           hint: 'Listen on 127.0.0.1, or turn TLS on for the console.',
         },
       )
-    return await listen(this.#server, 'console', at)
+    const port = await listen(this.#server, 'console', at)
+    this.#other = await holdOther(this.#server)
+    if (!this.#other.ours)
+      this.#parts.log.warn(
+        { port },
+        'another program has this port of localhost: call the console by its address',
+      )
+    return port
+  }
+
+  /** Whether `localhost` leads here and nowhere else. */
+  get ownsLocalhost(): boolean {
+    return this.#other.ours
   }
 
   /** A renewed leaf, where this door speaks TLS. */
@@ -88,19 +102,17 @@ export class ConsoleDoor {
   }
 
   /** Streams never end by themselves and are cut; a short answer may be finished. */
-  close(graceMs: number): Promise<void> {
+  async close(graceMs: number): Promise<void> {
     for (const stream of this.#streaming) stream.destroy()
-    return new Promise((resolve) => {
-      const server = this.#server
-      const late = this.#parts.timers.after(graceMs, () => {
-        if ('closeAllConnections' in server) server.closeAllConnections()
-      })
-      server.close(() => {
-        late.cancel()
-        resolve()
-      })
-      if ('closeIdleConnections' in server) server.closeIdleConnections()
+    const server = this.#server
+    const late = this.#parts.timers.after(graceMs, () => {
+      if ('closeAllConnections' in server) server.closeAllConnections()
     })
+    const closed = new Promise((resolve) => server.close(resolve))
+    const bothClosed = Promise.all([closed, this.#other.close()])
+    if ('closeIdleConnections' in server) server.closeIdleConnections()
+    await bothClosed
+    late.cancel()
   }
 
   #createServer(app: Hono<Env>): ServerType {
