@@ -27,6 +27,11 @@ export class LogTail<T extends LogTable> {
     this.#parts = parts
   }
 
+  /** Everything up to this entry was taken, as far as it is kept. */
+  get position(): number {
+    return this.#position
+  }
+
   /** Who asks while it reads waits for the same reading. */
   catchUp(): Promise<void> {
     this.#running ??= this.#run().finally(() => {
@@ -49,9 +54,11 @@ export class LogTail<T extends LogTable> {
     while (this.#position < head) {
       const page = await store.scan(table, { after: this.#position, limit: pageMax })
       for (const row of page) this.saw(row)
-      if (page.length < pageMax) return
+      if (page.length < pageMax) break
       // SQLite answers on this thread: others come in between.
       await new Promise((resolve) => setImmediate(resolve))
     }
+    // What was forgotten meanwhile is not waited for.
+    this.#position = Math.max(this.#position, head)
   }
 }

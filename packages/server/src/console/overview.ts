@@ -88,14 +88,11 @@ export class Overview {
   }
 
   async snapshot(): Promise<Snapshot> {
-    const { version, demo, clock, head } = this.#parts
-    // Before anything is read: what comes meanwhile is told twice rather than never.
-    const seq = head()
-    const [counts, messages, refusals] = await Promise.all([
-      this.#countsNow(),
-      this.news.feed(),
-      this.news.refusals(),
-    ])
+    const { version, demo, clock } = this.#parts
+    // The stream goes on where the messages end: what is read after them holds all that was before,
+    // and what comes meanwhile is told twice rather than never.
+    const { seq, messages } = await this.news.feed()
+    const [counts, refusals] = await Promise.all([this.#countsNow(), this.news.refusals()])
     const now = rfc3339(clock.now())
     return { version, demo, now, seq, counts, countMax, messages, refusals }
   }

@@ -61,10 +61,10 @@ export class RecentNews {
     })
   }
 
-  /** The newest first. */
-  async feed(): Promise<readonly MessageGlance[]> {
+  /** The newest first, and the number of the last message that was looked at for it. */
+  async feed(): Promise<{ readonly seq: number; readonly messages: readonly MessageGlance[] }> {
     await this.#messages.catchUp()
-    return this.#feed
+    return { seq: this.#messages.position, messages: this.#feed }
   }
 
   /** The newest first. */

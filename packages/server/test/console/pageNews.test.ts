@@ -124,6 +124,18 @@ describe('what the page is told', () => {
     assert.equal(facts(next['messages'])[0]?.['data'], '{"n":71}')
   })
 
+  it('messages that were all forgotten are no reason to begin anew for ever', async () => {
+    for (let n = 1; n <= 600; n++) await say(jsonData({ n }))
+    await house.house.store.trimMessages(600)
+    const { seq, messages } = await house.document('/page/snapshot', cookie)
+    assert.deepEqual([seq, messages], [600, []])
+    const reader = house.stream(cookie, Number(seq))
+    await reader.opened
+    await say(jsonData({ n: 601 }))
+    await reader.seen(1)
+    assert.doesNotMatch(reader.body, /reset/)
+  })
+
   it('data are shown as they were sent, and no more of them than a line', async () => {
     const long = 'é\n'.repeat(40_000)
     const base = { contentType: 'application/octet-stream', bytes: new Uint8Array(1001) }

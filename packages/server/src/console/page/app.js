@@ -74,8 +74,10 @@ async function begin() {
   const mine = ++generation
   hangUp()
   try {
+    const snapshot = await ask('/page/snapshot')
+    // Asked for later: a change that is older than the snapshot is not told again by the stream.
     const path = devicesPath()
-    const [snapshot, page] = await Promise.all([ask('/page/snapshot'), ask(path)])
+    const page = await ask(path)
     if (mine !== generation) return
     byId('closed').hidden = true
     setSnapshot(snapshot)
