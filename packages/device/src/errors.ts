@@ -9,6 +9,7 @@ export type DeviceErrorCode =
   | 'ERR_ALREADY_ENROLLED'
   // What the caller gave.
   | 'ERR_SERVER_URL'
+  | 'ERR_NO_MQTTS'
   | 'ERR_ANCHOR_FORMAT'
   | 'ERR_SERIAL_FORMAT'
   | 'ERR_EUI64_FORMAT'

@@ -22,6 +22,7 @@ export {
   type CommandWay,
 } from './portable/commandDesk.ts'
 export { type RenewOptions, renew } from './renew.ts'
+export { type RoadName, type RoadOptions, roadNames } from './road.ts'
 export { type RunOptions, type RunSummary, run } from './run.ts'
 export { type SendOptions, type SendResult, send } from './send.ts'
 export { type DeviceReport, type ShowOptions, show } from './show.ts'

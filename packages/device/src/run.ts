@@ -14,13 +14,14 @@ import { Link } from './link.ts'
 import { CommandDesk, type CommandHandler } from './portable/commandDesk.ts'
 import { renewOver } from './renew.ts'
 import { isTransient, Later } from './retry.ts'
+import { openRoad, type Road, type RoadOptions } from './road.ts'
 import type { Source } from './source.ts'
 import { type DeviceState, openState, requireEnrolled } from './state/folder.ts'
 import type { OutboxLimits } from './state/outbox.ts'
 import { requireTopic } from './topic.ts'
 import type { Listener, World } from './world.ts'
 
-export interface RunOptions {
+export interface RunOptions extends RoadOptions {
   readonly state: string
   readonly source: Source
   /** The source's own topic by default. */
@@ -55,7 +56,7 @@ const renewalRetryMs = 10 * 60 * 1000
 export async function run(options: RunOptions): Promise<RunSummary> {
   const world = options.world ?? systemWorld()
   const topic = options.topic ?? options.source.topic
-  requireTopic(topic)
+  requireTopic(topic, options.road)
   const state = await openState(options.state, world, {
     create: false,
     ...(options.outbox === undefined ? {} : { outbox: options.outbox }),
@@ -73,7 +74,9 @@ class Runner {
   readonly #world: World
   readonly #state: DeviceState
   readonly #topic: string
+  /** To EST, whatever road the readings take. */
   readonly #link: Link
+  readonly #road: Road
   readonly #commands: CommandPoll | undefined
   readonly #stop: AbortController = new AbortController()
   readonly #counts = { sent: 0, rejected: 0, dropped: 0 }
@@ -87,7 +90,9 @@ class Runner {
     this.#world = world
     this.#state = state
     this.#topic = topic
-    this.#link = new Link(state, world, (event) => this.#tell(event))
+    const listener: Listener = (event) => this.#tell(event)
+    this.#link = new Link(state, world, listener)
+    this.#road = openRoad(options, { state, world, listener, link: this.#link })
     this.#commands = this.#commandsFor(options.onCommand)
   }
 
@@ -126,6 +131,7 @@ class Runner {
 
   #end(): void {
     this.#stop.abort()
+    this.#road.close()
     this.#link.close()
     this.#commands?.stop()
     this.#wake.abort()
@@ -151,7 +157,7 @@ class Runner {
     while (!this.#stop.signal.aborted) {
       try {
         await this.#renewWhenDue()
-        await drain(this.#link, this.#state.outbox, (event) => this.#tell(event), this.#stop.signal)
+        await drain(this.#road, this.#state.outbox, (event) => this.#tell(event), this.#stop.signal)
         failures = 0
         if (this.#sourceEnded && this.#state.outbox.size === 0) return
         await this.#rest(renewalLookMs)
@@ -214,6 +220,9 @@ class Runner {
       if (!isOutside(error)) throw error
       this.#renewalNotBefore = now + renewalRetryMs
       this.#tell({ event: 'renewalFailed', code: error.code, message: error.message })
+    } finally {
+      // Nothing else goes that way until the next renewal.
+      if (this.#options.road === 'mqtts') this.#link.close()
     }
   }
 

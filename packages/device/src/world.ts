@@ -34,6 +34,7 @@ export type DeviceEvent =
   | {
       readonly event: 'rejected'
       readonly number: number
+      /** Of HTTP; over mqtts the reason code of MQTT 5, which is below 256. */
       readonly status: number
       readonly reason: string
     }

@@ -3,7 +3,7 @@
  * the server's side wants of a device is in deviceCommand.ts.
  */
 import { resolve } from 'node:path'
-import type { DeviceEvent } from '@countersign/device'
+import type { DeviceEvent, RoadName, RoadOptions } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
 import { addDeviceCommands } from './deviceCommand.ts'
@@ -17,6 +17,20 @@ const state: OptionSpec = {
   default: './countersign-device',
 }
 
+const mqtts: OptionSpec = {
+  flags: '--mqtts <url>',
+  text: 'where the server speaks mqtts (default: as the invitation said)',
+}
+const roadOptions: readonly OptionSpec[] = [
+  {
+    flags: '--road <road>',
+    text: 'how readings go; enrolment and renewal are https',
+    choices: ['https', 'mqtts'],
+    default: 'https',
+  },
+  mqtts,
+]
+
 export function addDevice(program: Command, terminal: Terminal): void {
   const device = program.command('device').description('This machine as a device.')
   addCommand(device, terminal, {
@@ -26,7 +40,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
     options: [
       {
         flags: '--invitation <file>',
-        text: 'what "identity invite --json" printed: server, token and anchor; - reads stdin',
+        text: 'what "identity invite --json" printed: server, token, anchor, mqtts; - reads stdin',
       },
       { flags: '--server <url>', text: 'as "identity invite" printed it' },
       { flags: '--token <token>', text: 'the one-time token; --invitation keeps it off the line' },
@@ -34,6 +48,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
         flags: '--anchor <sha256>',
         text: 'digest of the key that the server must chain to; nothing is sent before',
       },
+      mqtts,
       { flags: '--serial <serial>', text: 'what the maker printed on the device', required: true },
       { flags: '--eui64 <eui64>', text: 'its EUI-64 (default: the server gives one)' },
       { flags: '--element <url>', text: 'secure element that keeps the key', default: 'software:' },
@@ -47,7 +62,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
     usage: 'send <topic> <data>',
     summary: 'Send one reading; it is kept until the server has it.',
     example: `device send room/temperature '{"celsius":21.5}'`,
-    options: [state],
+    options: [...roadOptions, state],
     run: send,
   })
   addCommand(device, terminal, {
@@ -62,9 +77,10 @@ export function addDevice(program: Command, terminal: Terminal): void {
       },
       { flags: '--every <duration>', text: 'time between readings', default: '10s' },
       { flags: '--topic <topic>', text: 'topic of the readings (default: by source)' },
+      ...roadOptions,
       {
         flags: '--commands <program>',
-        text: 'asks for commands and runs this program for each: its name is the argument, its data on stdin',
+        text: 'asks over https for commands and runs this program for each: its name is the argument, its data on stdin',
       },
       state,
     ],
@@ -98,6 +114,13 @@ export function addDevice(program: Command, terminal: Terminal): void {
   addDeviceCommands(device, terminal)
 }
 
+/** What `--road` and `--mqtts` say; the parser has refused another road. */
+function roadOf(line: Line, known: readonly RoadName[]): RoadOptions {
+  const road = line.choice('road', known)
+  const url = line.optional('mqtts')
+  return { ...(road === undefined ? {} : { road }), ...(url === undefined ? {} : { mqtts: url }) }
+}
+
 function stateOf(line: Line): string {
   return resolve(line.text('state'))
 }
@@ -107,6 +130,7 @@ async function enroll(line: Line): Promise<void> {
   const eui64 = line.optional('eui64')
   const file = line.optional('invitation')
   const invitation = file === undefined ? {} : await readInvitation(file, line.terminal.stdin)
+  const mqttsUrl = line.optional('mqtts') ?? invitation.mqtts
   const word = (name: 'server' | 'token' | 'anchor'): string =>
     line.optional(name) ?? invitation[name] ?? line.text(name)
   const enrolled = await line.terminal.during(
@@ -120,19 +144,21 @@ async function enroll(line: Line): Promise<void> {
       state: stateOf(line),
       listener: (event) => sayTrouble(line.terminal, event),
       ...(eui64 === undefined ? {} : { eui64 }),
+      ...(mqttsUrl === undefined ? {} : { mqtts: mqttsUrl }),
     }),
   )
   line.terminal.data(enrolled, () => outline(enrolled))
 }
 
 async function send(line: Line): Promise<void> {
-  const { send: sendReading, textSample } = await import('@countersign/device')
+  const { roadNames, send: sendReading, textSample } = await import('@countersign/device')
   const sent = await line.terminal.during(
     'sending',
     sendReading({
       state: stateOf(line),
       topic: line.argument(0),
       sample: textSample(line.argument(1)),
+      ...roadOf(line, roadNames),
       listener: (event) => sayTrouble(line.terminal, event),
     }),
   )
@@ -170,6 +196,7 @@ async function run(line: Line): Promise<void> {
       else terminal.text(sentence(advice.once(event)))
     },
     ...(topic === undefined ? {} : { topic }),
+    ...roadOf(line, device.roadNames),
     ...(onCommand === undefined ? {} : { onCommand }),
   })
   terminal.data({ event: 'stopped', ...summary }, () => outline(summary))

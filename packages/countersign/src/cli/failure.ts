@@ -19,6 +19,7 @@ const usageCodes: ReadonlySet<string> = new Set([
   'ERR_USAGE',
   'ERR_PARAMETER',
   'ERR_SERVER_URL',
+  'ERR_NO_MQTTS',
   'ERR_ANCHOR_FORMAT',
   'ERR_INVITATION_FILE',
   'ERR_SERIAL_FORMAT',

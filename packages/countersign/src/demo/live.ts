@@ -3,7 +3,7 @@
  * receives is told line by line.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DemoWorld } from './chapters.ts'
+import type { DemoWorld } from './world.ts'
 import type { ReceivedReading } from './report.ts'
 import type { Story } from './story.ts'
 

@@ -258,6 +258,13 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
       return ['device', 'enroll', '--invitation', from, '--serial', serial, ...state, '--json']
     }
     await document(enroll(file('invitation.json'), 'INV-1'))
+    // It was told both roads.
+    const state = ['--state', file('device-INV-1')]
+    assert.equal(made['mqtts'], (await document(['device', 'show', ...state]))['mqtts'])
+    const sent = await document(['device', 'send', 'room', '21', '--road', 'mqtts', ...state])
+    assert.match(String(sent['id']), /^[0-9a-f]{16}-1$/)
+    const shown = await document(['identity', 'show', 'INV-1', ...folder])
+    assert.equal(shown['road'], 'mqtts')
     const piped = start(enroll('-', 'INV-2'))
     piped.stdin.end(printed)
     assert.equal((await outcome(piped)).code, 0)

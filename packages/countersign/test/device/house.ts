@@ -22,11 +22,13 @@ export interface TestHouse {
   /** `https://localhost:…`. */
   readonly https: string
   call<N extends OperationName>(operation: N, params: ParamsOf<N>): Promise<ResultOf<N>>
-  invite(count?: number): Promise<{ server: string; token: string; anchor: string }>
+  invite(count?: number): Promise<{ server: string; mqtts: string; token: string; anchor: string }>
   /** Data of every stored message, by its CloudEvents id. */
   messages(): Promise<ReadonlyMap<string, unknown>>
   /** As when `serve` ends, `meanwhile` happens, and it is started again with the same doors. */
   restart(meanwhile: () => Promise<void>): Promise<void>
+  /** The CloudEvents of this device's messages, in the order in which they were stored. */
+  events(id: string): Promise<readonly Readonly<Record<string, unknown>>[]>
   close(): Promise<void>
 }
 
@@ -62,6 +64,7 @@ export async function openTestHouse(): Promise<TestHouse> {
       services = await openHouse(dir, { passphrase, config: await readConfig(dir, { listen }) })
       served = await serve(services)
     },
+    events: (id) => eventsOf(services, id),
     close: async () => {
       if (!open) return
       open = false
@@ -81,4 +84,14 @@ async function messagesOf(services: Services): Promise<ReadonlyMap<string, unkno
     if (type === 'countersign.message') found.set(id, JSON.parse(body).data)
   }
   return found
+}
+
+async function eventsOf(
+  services: Services,
+  device: string,
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const rows = await services.store.scan('message', { limit: 100_000 })
+  return rows
+    .filter(({ type, source }) => type === 'countersign.message' && source === device)
+    .map(({ body }) => JSON.parse(body))
 }

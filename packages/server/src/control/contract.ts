@@ -58,7 +58,10 @@ export interface DeviceDetail extends DeviceDocument {
 
 export interface InviteDocument {
   readonly token: string
+  /** `https://…`, where the device enrols. */
   readonly server: string
+  /** `mqtts://…`, the other road of the same server. */
+  readonly mqtts: string
   readonly anchor: string
   readonly id: string
   readonly product: string

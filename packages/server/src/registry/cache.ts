@@ -4,6 +4,7 @@
  * An entry that was read while something changed is not kept.
  */
 import type { CertificateRow, DeviceRow, Notice, ProductRow } from '../ports.ts'
+import { Oldest } from '../recent.ts'
 import { type RegistryParts, refusal } from './context.ts'
 
 /**
@@ -23,6 +24,7 @@ export class RegistryCache {
   private readonly parts: RegistryParts
   private readonly products = new Map<string, ProductRow>()
   private readonly known = new Map<string, Known>()
+  private readonly oldest: Oldest<Known> = new Oldest(() => this.known.values())
   private readonly fingerprints = new Map<string, Set<string>>()
   private generation = 0
 
@@ -65,8 +67,8 @@ export class RegistryCache {
   }
 
   private forgetOldest(): void {
-    const oldest = this.known.entries().next().value
-    if (oldest !== undefined) this.forgetDevice(oldest[1].device.id)
+    const oldest = this.oldest.next()
+    if (oldest !== undefined) this.forgetDevice(oldest.device.id)
   }
 
   private forgetDevice(id: string): void {
