@@ -94,7 +94,7 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     assert.ok(Date.parse(String(expires)) > Date.now())
     for (const link of [first, String(second)]) {
       const statuses = [1, 2].map(async () => (await fetch(link, { redirect: 'manual' })).status)
-      assert.deepEqual((await Promise.all(statuses)).toSorted(), [303, 403])
+      assert.deepEqual(new Set(await Promise.all(statuses)), new Set([303, 403]))
     }
   })
 

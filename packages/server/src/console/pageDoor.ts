@@ -5,8 +5,8 @@
  * The door has refused foreign names and origins before anything here runs. Beyond that, what comes
  * here must name this machine (a house's own public name is no reason to be read by its pages), and
  * must not be the doing of another page: browsers say so in Sec-Fetch-Site, also for requests that
- * carry no Origin. Another port of this machine is another site to nobody but us: the cookie goes
- * there, so SameSite alone would not do.
+ * carry no Origin. A page on another port of this machine is of the same site to a browser, and our
+ * cookie goes with what it asks: SameSite alone would not do.
  */
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
