@@ -80,6 +80,24 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     }
   })
 
+  it('serve prints a link to the page for people only, and console prints another', async () => {
+    const printed = /http:\/\/localhost:\d+\/open\?code=[\w-]{43}/.exec(served().stderr())
+    const [first = ''] = printed ?? []
+    assert.equal(new URL(first).origin, url('console'))
+    assert.doesNotMatch(JSON.stringify(served().listeners), /code=/)
+    const logged = served()
+      .stderr()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+    assert.ok(logged.length > 0 && logged.every((line) => !line.includes('code=')))
+    const { url: second, expires } = await document(['console', ...folder])
+    assert.ok(Date.parse(String(expires)) > Date.now())
+    for (const link of [first, String(second)]) {
+      const statuses = [1, 2].map(async () => (await fetch(link, { redirect: 'manual' })).status)
+      assert.deepEqual(new Set(await Promise.all(statuses)), new Set([303, 403]))
+    }
+  })
+
   it('openssl and curl enrol and send; the device is listed as what it is', {
     skip: stock,
   }, async () => {
@@ -394,6 +412,9 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     const wrong = ['--passphrase-file', await passphraseFile(base, 'not the right one')]
     const opened = await countersign(['application', 'add', 'y', '--json', ...folder, ...wrong])
     assert.deepEqual([opened.code, failure(opened).code], [1, 'ERR_PASSPHRASE'])
+    const page = await countersign(['console', '--json', ...folder])
+    assert.deepEqual([page.code, failure(page).code], [1, 'ERR_CONSOLE_CLOSED'])
+    assert.match(failure(page).hint, /countersign serve/)
     const none = await countersign(['application', 'add', 'y', '--json', ...folder])
     assert.equal(failure(none).code, 'ERR_PASSPHRASE_MISSING')
 

@@ -10,6 +10,7 @@ const verbs: readonly string[] = [
   'demo',
   'init',
   'serve',
+  'console',
   'identity invite',
   'identity invitations',
   'identity uninvite',

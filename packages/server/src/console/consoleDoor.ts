@@ -2,7 +2,7 @@
  * The console door: the API for people and applications of the operator, plain http on this
  * machine, TLS beyond it. Whoever reaches it from a browser comes by a name that is ours and from a
  * page that is ours: a foreign page must not use the browser as a way in (DNS rebinding, cross-site
- * requests). The page itself comes later; this is its API.
+ * requests). The page of the operator is in `pageDoor.ts`.
  */
 import { createServer as createHttpServer, type ServerOptions } from 'node:http'
 import {
@@ -19,8 +19,10 @@ import { isLoopback } from '../address.ts'
 import { type ListenAddress, listen } from '../listen.ts'
 import type { EventsQuery, Log, Timers } from '../ports.ts'
 import { type ApplicationDoor, answer, applicationOf, tokenRequired } from './answers.ts'
+import { holdOther, noOther, type OtherLoopback } from './bothLoopbacks.ts'
 import { addCommandsApi, type CommandsDoor } from './commandsApi.ts'
 import { parseEventsQuery } from './eventsQuery.ts'
+import { noPage, type PageDoor } from './pageDoor.ts'
 
 export interface EventStreamsDoor {
   open(query: EventsQuery, response: HttpBindings['outgoing']): 'open' | 'tooMany'
@@ -42,6 +44,8 @@ export interface ConsoleDoorParts {
   readonly hosts: readonly string[]
   readonly health: () => Readonly<Record<string, unknown>>
   readonly tls?: ConsoleTls
+  /** Only where the door is open to this machine alone. */
+  readonly page?: PageDoor
 }
 
 /** People and applications, not devices: a door this size serves hundreds of them. */
@@ -57,6 +61,7 @@ export class ConsoleDoor {
   readonly #parts: ConsoleDoorParts
   readonly #hosts: ReadonlySet<string>
   readonly #server: ServerType
+  #other: OtherLoopback = noOther
   readonly #streaming: Set<HttpBindings['outgoing']> = new Set()
 
   constructor(parts: ConsoleDoorParts) {
@@ -76,7 +81,19 @@ export class ConsoleDoor {
           hint: 'Listen on 127.0.0.1, or turn TLS on for the console.',
         },
       )
-    return await listen(this.#server, 'console', at)
+    const port = await listen(this.#server, 'console', at)
+    this.#other = await holdOther(this.#server)
+    if (!this.#other.ours)
+      this.#parts.log.warn(
+        { port },
+        'another program has this port of localhost: call the console by its address',
+      )
+    return port
+  }
+
+  /** Whether `localhost` leads here and nowhere else. */
+  get ownsLocalhost(): boolean {
+    return this.#other.ours
   }
 
   /** A renewed leaf, where this door speaks TLS. */
@@ -85,19 +102,17 @@ export class ConsoleDoor {
   }
 
   /** Streams never end by themselves and are cut; a short answer may be finished. */
-  close(graceMs: number): Promise<void> {
+  async close(graceMs: number): Promise<void> {
     for (const stream of this.#streaming) stream.destroy()
-    return new Promise((resolve) => {
-      const server = this.#server
-      const late = this.#parts.timers.after(graceMs, () => {
-        if ('closeAllConnections' in server) server.closeAllConnections()
-      })
-      server.close(() => {
-        late.cancel()
-        resolve()
-      })
-      if ('closeIdleConnections' in server) server.closeIdleConnections()
+    const server = this.#server
+    const late = this.#parts.timers.after(graceMs, () => {
+      if ('closeAllConnections' in server) server.closeAllConnections()
     })
+    const closed = new Promise((resolve) => server.close(resolve))
+    const bothClosed = Promise.all([closed, this.#other.close()])
+    if ('closeIdleConnections' in server) server.closeIdleConnections()
+    await bothClosed
+    late.cancel()
   }
 
   #createServer(app: Hono<Env>): ServerType {
@@ -136,6 +151,8 @@ export class ConsoleDoor {
     app.get('/api/v1/health', (context) => context.json(this.#parts.health()))
     app.get('/api/v1/events', (context) => this.#events(context))
     addCommandsApi(app, this.#parts)
+    const { page } = this.#parts
+    app.route('/', page?.routes((visit, query) => this.#stream(visit, query)) ?? noPage())
     app.notFound(() => answer({ status: 404 }))
     app.onError((error) => {
       this.#parts.log.error({}, `the console door could not answer: ${String(error)}`)
@@ -169,6 +186,10 @@ export class ConsoleDoor {
       context.req.header('last-event-id'),
     )
     if ('fault' in query) return answer({ status: 400, detail: query.fault })
+    return this.#stream(context, query)
+  }
+
+  #stream(context: Context<Env>, query: EventsQuery): Response {
     const { outgoing } = context.env
     if (outgoing.destroyed) return RESPONSE_ALREADY_SENT
     if (this.#parts.streams.open(query, outgoing) === 'open') {

@@ -210,6 +210,12 @@ export interface HouseDocument {
   readonly lastEvent: { readonly seq: number; readonly time: string } | null
 }
 
+/** Opens the page once. */
+export interface ConsoleLinkDocument {
+  readonly url: string
+  readonly expires: string
+}
+
 /** A log that fails is an error that names the entry. */
 export interface LogVerdict {
   readonly ok: true
@@ -225,6 +231,8 @@ export interface Operations {
     { readonly file: string },
     { readonly file: string; readonly bytes: number; readonly passphraseInside: boolean },
   ]
+  /** Asks the process that serves; nobody else has a page to open. */
+  'console.link': [Record<string, never>, ConsoleLinkDocument]
   'identity.invite': [
     {
       readonly product: string

@@ -24,7 +24,14 @@ import { type Migration, migrations } from './migrations.ts'
 import { ChangeWriter } from './sqliteChange.ts'
 import { isFatal, storeError } from './sqliteErrors.ts'
 import { openDatabase } from './sqliteOpen.ts'
-import { equalsTest, getText, listText, Statements, type Values } from './sqliteStatements.ts'
+import {
+  countText,
+  equalsTest,
+  getText,
+  listText,
+  Statements,
+  type Values,
+} from './sqliteStatements.ts'
 import { type DedupeBounds, dedupeDefault, newestMessage, trimSlice } from './sqliteTrim.ts'
 
 export interface SqliteOptions {
@@ -99,6 +106,19 @@ class SqliteStore implements Store {
     options: { readonly after?: string | number; readonly limit: number },
   ): Promise<readonly Tables[T][]> {
     return this.list(table, '', [], options.after, false, options.limit)
+  }
+
+  async count<T extends TableName>(
+    table: T,
+    column: Indexes[T],
+    value: string | number,
+    atMost: number,
+  ): Promise<number> {
+    const { test, values } = equalsTest(table, column, value)
+    return this.guarded(() => {
+      const row = this.statements.one(countText(table, test, atMost), values)
+      return Number(row?.['n'] ?? 0)
+    })
   }
 
   apply(change: Change): Promise<Applied> {

@@ -124,6 +124,11 @@ export function listText(table: TableName, { tests, after, newestFirst, limit }:
   return `SELECT * FROM ${table}${where} ORDER BY ${key}${newestFirst ? ' DESC' : ''} LIMIT ${Math.trunc(limit)}`
 }
 
+/** No column of the row is named, so that the index alone answers. The limit as in `listText`. */
+export function countText(table: TableName, test: string, atMost: number): string {
+  return `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE ${test} LIMIT ${Math.trunc(atMost)})`
+}
+
 /**
  * How an indexed column is looked up. The status index holds only what is asked for by status, and
  * the planner takes it only when the text says so; an x5t is the beginning of the fingerprint and
