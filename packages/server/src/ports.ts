@@ -131,7 +131,8 @@ export interface Store {
   get<T extends TableName>(table: T, key: string | number): Promise<Tables[T] | undefined>
   /**
    * At most `limit` (default 1000) rows whose indexed column has this value, in primary-key order,
-   * those after `after`. `newestFirst` turns the order round, and `after` with it.
+   * those after `after`. `newestFirst` turns the order round, and `after` with it. `withoutBlobs`:
+   * blobs that may be null come as null, for whoever has no use for them.
    */
   find<T extends TableName>(
     table: T,
@@ -141,6 +142,7 @@ export interface Store {
       readonly limit?: number
       readonly after?: string | number
       readonly newestFirst?: boolean
+      readonly withoutBlobs?: boolean
     },
   ): Promise<readonly Tables[T][]>
   /** Rows in primary-key order after `after`. */

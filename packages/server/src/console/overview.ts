@@ -6,8 +6,9 @@
  * - devices: one range of an index, a page long, and the same reading of the message log;
  * - a device: its newest 500 audit entries and its certificates, by index.
  */
-import type { Clock, Milliseconds } from '@countersign/core/ports'
+
 import { isCountersignError } from '@countersign/core/errors'
+import type { Clock, Milliseconds } from '@countersign/core/ports'
 import type { DeviceRow, DeviceState, Store } from '../ports.ts'
 import { deviceStates } from '../recordValues.ts'
 import type { MessageGlance, RefusalGlance, RemedyOf } from './glance.ts'

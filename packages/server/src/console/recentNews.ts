@@ -10,8 +10,8 @@ import {
   glanceAt,
   type MessageGlance,
   type RefusalGlance,
-  refusalOf,
   type RemedyOf,
+  refusalOf,
 } from './glance.ts'
 import { LogTail } from './logTail.ts'
 

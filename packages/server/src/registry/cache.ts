@@ -48,7 +48,10 @@ export class RegistryCache {
     const kept = this.known.get(fingerprint)
     if (kept !== undefined) return kept
     const { generation } = this
-    const [certificate] = await this.parts.store.find('certificate', 'fingerprint', fingerprint)
+    // Its bytes are the judge's affair: here they would only take room.
+    const [certificate] = await this.parts.store.find('certificate', 'fingerprint', fingerprint, {
+      withoutBlobs: true,
+    })
     if (certificate === undefined || certificate.device === null) return undefined
     const device = await this.parts.store.get('device', certificate.device)
     if (device === undefined) return undefined

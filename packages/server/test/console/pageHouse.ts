@@ -1,6 +1,7 @@
 /** The page on a console door, over a real store, registry and outbox; the clock is the test's. */
-import { request } from 'node:http'
+
 import type { IncomingHttpHeaders } from 'node:http'
+import { request } from 'node:http'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { ConsoleDoor } from '../../src/console/consoleDoor.ts'
 import { PageDoor } from '../../src/console/pageDoor.ts'

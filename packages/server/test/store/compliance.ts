@@ -162,6 +162,18 @@ function lookUps(open: Open): void {
       assert.deepEqual(await store.find('certificate', 'status', row.status), [row])
     assert.deepEqual(await store.find('certificate', 'x5t', ''), [])
   })
+
+  test('blobs that may be null are left out for whoever has no use for them', async () => {
+    const { store } = await open()
+    const row = certificateRow(1)
+    await store.apply({ writes: [{ kind: 'insert', table: 'certificate', row }] })
+    const slim = { ...row, der: null }
+    const found = async (column: 'fingerprint' | 'device', value: string): Promise<unknown> =>
+      await store.find('certificate', column, value, { withoutBlobs: true })
+    assert.deepEqual(await found('fingerprint', row.fingerprint ?? ''), [slim])
+    assert.deepEqual(await found('device', row.device ?? ''), [slim])
+    assert.deepEqual(await found('fingerprint', 'f'.repeat(64)), [])
+  })
 }
 
 function conflicts(open: Open): void {
