@@ -67,6 +67,8 @@ export class DeviceClient implements Client, LiveClient {
   #inFlight = 0
   #expiryMs: number | undefined
   #isQuiet: (() => void) | undefined
+  /** A packet waits, for room or for its pace: how it gives up. */
+  #giveUp: (() => void) | undefined
 
   constructor(
     connection: MqttConnection,
@@ -251,7 +253,7 @@ export class DeviceClient implements Client, LiveClient {
     const { intake } = this.#parts
     if (!intake.isFull) return false
     this.#connection.hold()
-    intake.whenRoom(() => this.#resume(packet))
+    this.#giveUp = intake.whenRoom(() => this.#resume(packet))
     return true
   }
 
@@ -265,12 +267,14 @@ export class DeviceClient implements Client, LiveClient {
     if (wait === 0) return false
     if (wait > limits.paceMsMax) throw tooFast(admitted)
     this.#connection.hold()
-    timers.after(wait, () => this.#resume(packet))
+    const timer = timers.after(wait, () => this.#resume(packet))
+    this.#giveUp = () => timer.cancel()
     return true
   }
 
   /** The packet that waited comes first. */
   #resume(packet: PublishPacket): void {
+    this.#giveUp = undefined
     this.#connection.retry(packet)
     this.#connection.release()
   }
@@ -295,6 +299,7 @@ export class DeviceClient implements Client, LiveClient {
 
   /** Whatever of this device was on its way here; once, however the connection ended. */
   #part(isContinued: boolean): void {
+    this.#giveUp?.()
     this.#courier.gone()
     const will = this.#will
     this.#will = undefined
