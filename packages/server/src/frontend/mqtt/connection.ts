@@ -83,7 +83,7 @@ export class MqttConnection extends Session {
   become(client: Client, version: MqttVersion): void {
     this.#client = client
     this.version = version
-    this.#framer.bytesMax = this.#parts.limits.packetBytesMax
+    this.#heardAt = this.#parts.clock.now()
   }
 
   get isCongested(): boolean {
@@ -109,6 +109,8 @@ export class MqttConnection extends Session {
   release(): void {
     this.#holds -= 1
     if (this.#holds > 0 || this.isEnding) return
+    // What it sent meanwhile lies unread: its silence begins now.
+    if (this.version !== undefined) this.#heardAt = this.#parts.clock.now()
     this.socket.resume()
     this.#pump()
   }
