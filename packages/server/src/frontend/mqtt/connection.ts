@@ -15,7 +15,7 @@ import { Framer } from './framing.ts'
 import type { MqttLimits } from './limits.ts'
 import { type ClientPacket, type MqttVersion, reason } from './packets.ts'
 import { parsePacket } from './parse.ts'
-import { versionConnack } from './wire.ts'
+import { isMqtt5Connect, refusedConnack, versionConnack } from './wire.ts'
 import { disconnect } from './write.ts'
 
 /** Who speaks on a connection. */
@@ -61,6 +61,8 @@ export class MqttConnection extends Session {
   #retry: ClientPacket | undefined
   #holds = 0
   #isPumping = false
+  /** The first packet is a CONNECT of MQTT 5, whatever else is wrong with it. */
+  #isMqtt5 = false
   #congestedSince: Milliseconds | undefined
   #heardAt: Milliseconds
 
@@ -170,7 +172,11 @@ export class MqttConnection extends Session {
     this.#isPumping = true
     try {
       while (this.#holds === 0 && !this.isEnding) {
+        const { kind } = this.standing
         if (this.standing.kind === 'pending') return this.#awaitVerdict(this.standing.settled)
+        // A CONNECT may carry a will, which is a message.
+        if (kind === 'admitted' || kind === 'application')
+          this.#framer.bytesMax = this.#parts.limits.packetBytesMax
         const packet = this.#next()
         if (packet === undefined) return
         this.#client.packet(packet)
@@ -187,7 +193,9 @@ export class MqttConnection extends Session {
     this.#retry = undefined
     if (waited !== undefined) return waited
     const frame = this.#framer.next()
-    return frame === undefined ? undefined : parsePacket(frame, this.version)
+    if (frame === undefined) return undefined
+    if (this.version === undefined) this.#isMqtt5 = isMqtt5Connect(frame)
+    return parsePacket(frame, this.version)
   }
 
   #awaitVerdict(settled: Promise<void>): void {
@@ -198,10 +206,21 @@ export class MqttConnection extends Session {
 
   /** A packet was not as it must be, or we failed at it. */
   #fault(error: unknown): void {
-    if (error instanceof PeerError)
-      return this.finish(this.#parts.refused(this, error), versionConnack(error))
-    this.#parts.broken(this, error)
-    this.finish(reason.unspecified)
+    if (!(error instanceof PeerError)) {
+      this.#parts.broken(this, error)
+      return this.finish(reason.unspecified)
+    }
+    const code = this.#parts.refused(this, error)
+    this.finish(code, versionConnack(error) ?? this.#connackOf(code))
+  }
+
+  /**
+   * Of a CONNECT that is not as it must be: MQTT 5 lets a server say why [MQTT-3.1.4-1], 3.1.1 does
+   * not [MQTT-3.1.4-1].
+   */
+  #connackOf(code: number): Buffer | undefined {
+    const isAnswered = this.version === undefined && this.#isMqtt5
+    return isAnswered ? refusedConnack(5, code) : undefined
   }
 
   #write(): void {

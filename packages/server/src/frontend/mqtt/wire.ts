@@ -1,7 +1,7 @@
 /** What the peer learns of a refusal: one total function from codes to MQTT's words. */
 import type { PeerError } from '@countersign/core/errors'
-import type { ConnectPacket, MqttVersion } from './packets.ts'
-import { reason } from './packets.ts'
+import type { ConnectPacket, Frame, MqttVersion } from './packets.ts'
+import { packetType, reason } from './packets.ts'
 import { connack } from './write.ts'
 
 /** Every code that a packet can be refused with, and its reason code (MQTT 5 §2.4). */
@@ -66,6 +66,14 @@ export function refusedConnack(version: MqttVersion, code: number): Buffer {
 export function versionConnack({ code, details }: PeerError): Buffer | undefined {
   if (code !== 'ERR_MQTT_VERSION') return undefined
   return refusedConnack(Number(details['level']) > 4 ? 5 : 4, reason.notSupportedVersion)
+}
+
+/** Protocol name and level of MQTT 5 §3.1.2.1 and §3.1.2.2. */
+const mqtt5: Buffer = Buffer.from('\u0000\u0004MQTT\u0005', 'latin1')
+
+/** Whether it can be answered in the form of MQTT 5, also when the rest cannot be read. */
+export function isMqtt5Connect({ type, body }: Frame): boolean {
+  return type === packetType.connect && body.subarray(0, mqtt5.length).equals(mqtt5)
 }
 
 /** Seconds in a property of CONNECT as milliseconds, within a bound; absent is 0 (MQTT 5 §3.1.2.11.2). */
