@@ -51,6 +51,8 @@ export class ApplicationClient implements Client, LiveClient {
   readonly #unacknowledged: Map<number, number> = new Map()
   /** The last message that was looked at. */
   #position: number
+  /** A message whose data have been sent, and its event perhaps not. */
+  #halfSent = -1
   #packetId = 0
   #isReading = false
   #isWoken = false
@@ -118,6 +120,8 @@ export class ApplicationClient implements Client, LiveClient {
       })
       .finally(() => {
         this.#isReading = false
+        // Between its last look and now.
+        if (this.#isWoken && this.#mayRead) this.wake()
       })
   }
 
@@ -141,14 +145,16 @@ export class ApplicationClient implements Client, LiveClient {
     while (this.#isWoken && this.#mayRead) {
       this.#isWoken = false
       const room = this.#terms.sendMaximum - this.#unacknowledged.size
-      const page = await feed.after(this.#position, Math.min(limits.pageMax, room))
+      const from = this.#position
+      const page = await feed.after(from, Math.min(limits.pageMax, room))
       if (page.length > 0) this.#isWoken = true
+      // Subscribed anew meanwhile: it begins with what comes next.
+      if (this.#position !== from) continue
       for (const row of page) {
-        if (!this.#mayRead) return
+        if (!this.#offer(row)) break
         this.#position = row.seq
-        this.#offer(row)
       }
-      if (page.length > 0) this.#advanced()
+      if (this.#position !== from) this.#advanced()
     }
   }
 
@@ -159,10 +165,20 @@ export class ApplicationClient implements Client, LiveClient {
     return this.#unacknowledged.size < this.#terms.sendMaximum
   }
 
-  #offer(row: MessageRow): void {
+  /**
+   * False: the window of the client is full, or its socket, and what is left of the message goes
+   * later. One that is read as data and as event takes two places.
+   */
+  #offer(row: MessageRow): boolean {
     const { data, event } = topicsOf(row)
-    if (data !== undefined) this.#send(row, data, dataAlone)
+    if (data !== undefined && this.#halfSent !== row.seq) {
+      if (!this.#mayRead) return false
+      this.#send(row, data, dataAlone)
+      this.#halfSent = row.seq
+    }
+    if (!this.#mayRead) return false
     this.#send(row, event, wholeEvent)
+    return true
   }
 
   #send(

@@ -58,6 +58,7 @@ export class MqttConnection extends Session {
   readonly #flush: () => void
   #client: Client
   #out: Buffer[] = []
+  #outBytes = 0
   #retry: ClientPacket | undefined
   #holds = 0
   #isPumping = false
@@ -99,7 +100,10 @@ export class MqttConnection extends Session {
   /** Goes out with whatever else this turn has to say. */
   send(packet: Buffer): void {
     if (this.isEnding) return
+    this.#outBytes += packet.length
     if (this.#out.push(packet) === 1) process.nextTick(this.#flush)
+    // Who sends many in one turn is to see that it is too much before the turn is over.
+    if (this.#outBytes > this.#parts.limits.unsentBytesMax) this.#write()
   }
 
   /** Reads nothing more until each hold is released. */
@@ -172,11 +176,9 @@ export class MqttConnection extends Session {
     this.#isPumping = true
     try {
       while (this.#holds === 0 && !this.isEnding) {
-        const { kind } = this.standing
         if (this.standing.kind === 'pending') return this.#awaitVerdict(this.standing.settled)
-        // A CONNECT may carry a will, which is a message.
-        if (kind === 'admitted' || kind === 'application')
-          this.#framer.bytesMax = this.#parts.limits.packetBytesMax
+        // Of who is in also CONNECT may be as long: its will is a message.
+        if (this.holder !== undefined) this.#framer.bytesMax = this.#parts.limits.packetBytesMax
         const packet = this.#next()
         if (packet === undefined) return
         this.#client.packet(packet)
@@ -227,6 +229,7 @@ export class MqttConnection extends Session {
     if (this.#out.length === 0 || this.socket.destroyed) return
     const out = this.#out
     this.#out = []
+    this.#outBytes = 0
     const [first] = out
     const takesMore = this.socket.write(out.length === 1 && first ? first : Buffer.concat(out))
     if (takesMore || this.socket.writableLength <= this.#parts.limits.unsentBytesMax) return

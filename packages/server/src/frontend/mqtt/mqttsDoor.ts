@@ -84,6 +84,8 @@ export class MqttsDoor {
         road: 'mqtts',
         letsIn: 'applications',
         make: (socket, chain) => new MqttConnection(socket, chain, connectionParts),
+        // Who is judged is sent nothing: what came meanwhile still waits.
+        settled: (connection) => connection.wake(),
       },
     )
     this.#server = this.#createServer(credential)
