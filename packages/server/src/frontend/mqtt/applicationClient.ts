@@ -75,6 +75,7 @@ export class ApplicationClient implements Client, LiveClient {
       ...parts,
       isAllowed: isApplicationFilter,
       own: 'devices/+/',
+      beside: () => ({ position: this.#acknowledgedThrough() }),
     })
     parts.readers.add(this)
     this.wake()

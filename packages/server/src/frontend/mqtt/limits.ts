@@ -18,6 +18,8 @@ export interface MqttLimits extends GateLimits, SessionLimits, IntakeLimits {
   readonly stalledMsMax: number
   /** Filters of one session. Beyond it SUBACK says so. */
   readonly subscriptionsMax: number
+  /** Of one filter: more than the longest topic that there can be. */
+  readonly filterBytesMax: number
   readonly clientIdBytesMax: number
   /** Sessions without a connection that are remembered of one device or application. */
   readonly sessionsPerHolderMax: number
@@ -48,6 +50,7 @@ export const mqttLimits: MqttLimits = {
   unsentBytesMax: 262_144,
   stalledMsMax: 60_000,
   subscriptionsMax: 64,
+  filterBytesMax: 512,
   clientIdBytesMax: 128,
   sessionsPerHolderMax: 8,
   sessionExpiryMsMax: 7 * dayMs,
