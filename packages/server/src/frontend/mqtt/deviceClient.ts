@@ -6,7 +6,6 @@
  * Left out, and said so in CONNACK: retained messages (the flag is ignored), subscription
  * identifiers, shared subscriptions, topic aliases.
  */
-import type { VerifiedPeer } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
 import type { Admitted, DeviceCommands, MessageDraft, RoadErrorCode, Timers } from '../../ports.ts'
 import type { Intake } from '../intake.ts'
@@ -37,13 +36,10 @@ export interface DeviceParts {
   /** Tells the operator of what this device may not do. */
   readonly refused: (connection: MqttConnection, error: PeerError) => void
   readonly failed: (what: string, error: unknown) => void
-  /** Whether this device may still send: asked when its will is due. */
-  readonly mayStillSend: (peer: VerifiedPeer) => Promise<boolean>
 }
 
 /** What CONNECT of this device said, beside its session. */
 export interface DeviceTerms {
-  readonly peer: VerifiedPeer
   readonly seat: Seat
   readonly will: Will | undefined
   /** At most so many QoS 1 packets at once, and none larger. */
@@ -55,7 +51,6 @@ export class DeviceClient implements Client, LiveClient {
   readonly #connection: MqttConnection
   readonly #session: MqttSession
   readonly #seat: Seat
-  readonly #peer: VerifiedPeer
   readonly #parts: DeviceParts
   readonly #acks: Acks
   readonly #subscriptions: Subscriptions
@@ -81,7 +76,6 @@ export class DeviceClient implements Client, LiveClient {
     this.#connection = connection
     this.#session = session
     this.#seat = terms.seat
-    this.#peer = terms.peer
     this.#parts = parts
     this.#eui64 = device.eui64
     this.#will = terms.will
@@ -133,9 +127,11 @@ export class DeviceClient implements Client, LiveClient {
 
   gone(): void {
     this.#part(false)
-    this.#leave().catch((error: unknown) =>
-      this.#parts.failed('an MQTT session was not written', error),
-    )
+    const { clients, failed } = this.#parts
+    const last = this.#expiryMs === undefined ? {} : { expiryMs: this.#expiryMs }
+    clients
+      .leave(this.#session, this.#seat, last, this.#quiet())
+      .catch((error: unknown) => failed('an MQTT session was not written', error))
   }
 
   takenOver(isContinued: boolean): Promise<void> {
@@ -304,15 +300,11 @@ export class DeviceClient implements Client, LiveClient {
     const will = this.#will
     this.#will = undefined
     // [MQTT-3.1.3-9]: a will that waits is taken back by the session that goes on.
-    if (will === undefined || (isContinued && will.delayMs > 0)) return
-    const { wills, mayStillSend } = this.#parts
-    wills.left(this.#session.key, will, () => mayStillSend(this.#peer))
-  }
-
-  async #leave(): Promise<void> {
-    await this.#quiet()
-    const last = this.#expiryMs === undefined ? {} : { expiryMs: this.#expiryMs }
-    await this.#parts.clients.leave(this.#session, this.#seat, last)
+    if (will === undefined) return
+    // MQTT 5 §3.1.3.2.2: or at the end of the session, if that is sooner.
+    const delayMs = Math.min(will.delayMs, this.#expiryMs ?? will.delayMs)
+    if (isContinued && delayMs > 0) return
+    this.#parts.wills.left(this.#session.key, will, delayMs)
   }
 }
 

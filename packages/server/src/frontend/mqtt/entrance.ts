@@ -4,7 +4,6 @@
  * is judged like any message. Then the session is opened or continued, and CONNACK tells the peer
  * what it may count on.
  */
-import type { VerifiedPeer } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
 import type { Random } from '@countersign/core/ports'
 import type { Admitted, AdmittedApplication, RoadErrorCode } from '../../ports.ts'
@@ -62,7 +61,7 @@ export class Entrance implements Client {
     const { standing } = this.#connection
     switch (standing.kind) {
       case 'admitted':
-        return await this.#asDevice(connect, standing.peer, standing.admitted)
+        return await this.#asDevice(connect, standing.admitted)
       case 'application':
         return await this.#asApplication(connect, standing.admitted)
       case 'anonymous':
@@ -82,7 +81,7 @@ export class Entrance implements Client {
     }
   }
 
-  async #asDevice(connect: ConnectPacket, peer: VerifiedPeer, admitted: Admitted): Promise<void> {
+  async #asDevice(connect: ConnectPacket, admitted: Admitted): Promise<void> {
     const { device } = admitted
     const named = namesDevice.exec(connect.clientId.toLowerCase())?.[1]
     if (named !== undefined && named !== device.eui64 && (await this.#isDevice(named)))
@@ -93,7 +92,7 @@ export class Entrance implements Client {
       connect.properties
     await this.#open(connect, device.id, (session, seat) => {
       const sendMaximum = Math.min(receiveMaximum, limits.sendMaximum)
-      const terms = { peer, seat, will, sendMaximum, packetBytesMax: maximumPacketSize }
+      const terms = { seat, will, sendMaximum, packetBytesMax: maximumPacketSize }
       return new DeviceClient(this.#connection, session, admitted, terms, this.#parts.device)
     })
   }
@@ -133,10 +132,10 @@ export class Entrance implements Client {
     const seat = new Seat()
     const entry = { holder, clientId, clean: connect.clean, expiryMs }
     const session = await clients.enter(entry, seat)
-    wills.returned(session.key, session.isPresent)
     // Taken over, or cut off, before it was in.
     if (seat.isLost) connection.finish(reason.sessionTakenOver)
     if (connection.isEnding) return await clients.leave(session, seat, {})
+    wills.returned(session.key, session.isPresent)
     const client = make(session, seat)
     seat.client = client
     connection.silenceMsMax = connect.keepAlive * silenceFactor
@@ -161,7 +160,8 @@ export class Entrance implements Client {
 
   /** Throws PeerError: a will is judged when it is left, not when it is due. */
   #willOf({ will, version, properties }: ConnectPacket, admitted: Admitted): Will | undefined {
-    if (will === undefined) return undefined
+    const { chain } = this.#connection
+    if (will === undefined || chain === undefined) return undefined
     const destination = destinationOf(will.topic, admitted.device.eui64)
     if (destination.kind !== 'message')
       throw refusal('ERR_TOPIC', 'a will is a message, not an answer', 'will topic')
@@ -174,7 +174,8 @@ export class Entrance implements Client {
     const delay = Math.min(will.properties.willDelay ?? 0, properties.sessionExpiry ?? 0)
     return {
       delayMs: version === 5 ? Math.min(delay * 1000, limits.sessionExpiryMsMax) : 0,
-      draft: () => intake.draft(admitted, { ...incoming, topic }),
+      chain,
+      draft: (now) => intake.draft(now, { ...incoming, topic }),
     }
   }
 

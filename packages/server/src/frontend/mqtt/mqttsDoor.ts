@@ -69,12 +69,20 @@ export class MqttsDoor {
     this.#parts = parts
     this.#limits = limits
     this.#gate = new Gate(parts.clock, limits, this.counters)
-    this.#clients = new Clients({ ...parts, limits })
+    this.#clients = new Clients({
+      ...parts,
+      limits,
+      ended: (session) => this.#wills.ended(session),
+    })
     this.#intake = new Intake({ ...parts, limits, road: 'mqtts' })
     this.#wills = new Wills({
       timers: parts.timers,
-      delayedMax: limits.delayedWillsMax,
+      limits,
+      admitted: (chain) => this.#sessions.admitted(chain),
+      wait: (admitted) => this.#intake.wait(admitted),
       publish: (draft) => this.#publishWill(draft),
+      dropped: ({ device }) =>
+        parts.log.warn({ code: 'ERR_MESSAGE_RATE', device: device.id }, 'a will came too fast'),
     })
     this.#entrance = this.#entranceParts()
     const connectionParts = this.#connectionParts()
@@ -173,11 +181,6 @@ export class MqttsDoor {
         wills: this.#wills,
         underway: new Set(),
         now: () => clock.now(),
-        mayStillSend: (peer) =>
-          registry.admit(peer, 'mqtts').then(
-            () => true,
-            () => false, // suspended, revoked, expired: it has no last word
-          ),
       },
     }
   }
@@ -209,10 +212,12 @@ export class MqttsDoor {
     connection.socket.destroy()
   }
 
-  #publishWill(draft: MessageDraft): void {
-    this.#intake
-      .store(draft)
-      .catch((error: unknown) => this.#failed('a will was not published', error))
+  async #publishWill(draft: MessageDraft): Promise<void> {
+    try {
+      await this.#intake.store(draft)
+    } catch (error) {
+      this.#failed('a will was not published', error)
+    }
   }
 
   #refused(connection: MqttConnection, error: PeerError): void {
