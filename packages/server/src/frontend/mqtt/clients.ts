@@ -134,14 +134,29 @@ export class Clients {
     })
   }
 
-  /** What to write beside a message so that both are durable together; nothing for a short session. */
-  beside(session: MqttSession, set: Partial<MqttSessionRow>): Pick<Change, 'writes'> {
-    if (session.expiryMs === 0) return {}
-    return { writes: [{ kind: 'update', table: 'mqttSession', key: session.key, set }] }
+  /**
+   * What to write beside a message so that both are durable together; nothing for a short session.
+   * `where`: what the write before it has left.
+   */
+  beside(
+    { key, expiryMs }: MqttSession,
+    set: Partial<MqttSessionRow>,
+    where?: Partial<MqttSessionRow>,
+  ): Pick<Change, 'conditions' | 'writes'> {
+    if (expiryMs === 0) return {}
+    const table = 'mqttSession'
+    return {
+      ...(where === undefined ? {} : { conditions: [{ kind: 'equals', table, key, where }] }),
+      writes: [{ kind: 'update', table, key, set }],
+    }
   }
 
-  async save(session: MqttSession, set: Partial<MqttSessionRow>): Promise<void> {
-    if (session.expiryMs > 0) await this.#parts.store.apply(this.beside(session, set))
+  async save(
+    session: MqttSession,
+    set: Partial<MqttSessionRow>,
+    where?: Partial<MqttSessionRow>,
+  ): Promise<void> {
+    if (session.expiryMs > 0) await this.#parts.store.apply(this.beside(session, set, where))
   }
 
   /** When everything that was begun is through. */

@@ -7,7 +7,7 @@
  * identifiers, shared subscriptions, topic aliases.
  */
 import { PeerError } from '@countersign/core/errors'
-import type { Admitted, DeviceCommands, MessageDraft, RoadErrorCode, Timers } from '../../ports.ts'
+import type { Admitted, DeviceCommands, RoadErrorCode, Timers } from '../../ports.ts'
 import type { Intake } from '../intake.ts'
 import { Acks } from './acks.ts'
 import type { Clients, LiveClient, MqttSession, Seat } from './clients.ts'
@@ -17,6 +17,7 @@ import { FilterSet } from './filters.ts'
 import { incomingOf } from './incoming.ts'
 import type { MqttLimits } from './limits.ts'
 import { type ClientPacket, type PublishPacket, reason } from './packets.ts'
+import { Received } from './received.ts'
 import { refusal } from './refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { destinationOf, isOwnFilter } from './topics.ts'
@@ -55,8 +56,7 @@ export class DeviceClient implements Client, LiveClient {
   readonly #acks: Acks
   readonly #subscriptions: Subscriptions
   readonly #courier: Courier
-  /** QoS 2: stored, and waiting for PUBREL. */
-  readonly #received: Set<number>
+  readonly #received: Received
   readonly #eui64: string
   #will: Will | undefined
   #inFlight = 0
@@ -79,7 +79,7 @@ export class DeviceClient implements Client, LiveClient {
     this.#parts = parts
     this.#eui64 = device.eui64
     this.#will = terms.will
-    this.#received = new Set(session.received)
+    this.#received = new Received(parts.clients, session, parts.limits.unreleasedMax)
     this.#acks = new Acks((packet) => connection.send(packet))
     const filters = new FilterSet()
     this.#subscriptions = new Subscriptions(connection, session, filters, {
@@ -144,7 +144,11 @@ export class DeviceClient implements Client, LiveClient {
     const { standing } = this.#connection
     // The pump hands nothing over while the device is judged again.
     if (standing.kind !== 'admitted') return
-    if (packet.qos === 2 && this.#received.has(packet.packetId)) return this.#again(packet)
+    if (packet.qos === 2) {
+      const known = this.#received.has(packet.packetId) ? this.#positive(packet) : undefined
+      if (known !== undefined) return this.#acks.now(known)
+      this.#received.requireRoom()
+    }
     if (this.#waitsForRoom(packet) || this.#waitsForPace(packet, standing.admitted)) return
     try {
       this.#accept(packet, standing.admitted)
@@ -158,10 +162,13 @@ export class DeviceClient implements Client, LiveClient {
 
   #accept(packet: PublishPacket, admitted: Admitted): void {
     const destination = destinationOf(packet.topic, this.#eui64)
+    if (packet.payload.length > this.#parts.limits.messageBytesMax)
+      throw tooLong(this.#parts.limits.messageBytesMax)
     const incoming = incomingOf(packet)
     if (destination.kind === 'message') {
       const draft = this.#parts.intake.draft(admitted, { ...incoming, topic: destination.topic })
-      return this.#store(packet, draft)
+      const beside = packet.qos === 2 ? this.#received.add(packet.packetId) : undefined
+      return this.#store(packet, this.#parts.intake.store(draft, beside))
     }
     const { command, refused } = destination
     const answer = {
@@ -169,30 +176,29 @@ export class DeviceClient implements Client, LiveClient {
       contentType: incoming.data.contentType,
       body: packet.payload,
     } as const
-    this.#until(packet, this.#parts.commands.answered(admitted.device.id, command, answer))
+    if (packet.qos === 2) this.#received.addOther(packet.packetId)
+    this.#store(packet, this.#parts.commands.answered(admitted.device.id, command, answer))
   }
 
-  #store(packet: PublishPacket, draft: MessageDraft): void {
-    const { intake, clients } = this.#parts
-    if (packet.qos !== 2) return this.#until(packet, intake.store(draft))
-    this.#received.add(packet.packetId)
-    const received = JSON.stringify([...this.#received])
-    this.#until(packet, intake.store(draft, clients.beside(this.#session, { received })))
+  #store(packet: PublishPacket, done: Promise<unknown>): void {
+    const { qos, packetId } = packet
+    const undo = qos === 2 ? (): void => this.#received.forget(packetId) : undefined
+    this.#until(done, this.#positive(packet), undo)
   }
 
-  /** Acknowledges when it is durable. What cannot be stored ends the connection: it comes again. */
-  #until(packet: PublishPacket, done: Promise<unknown>): void {
-    const acknowledge = packet.qos === 0 ? undefined : this.#acks.later()
+  /** Answers when it is durable. What cannot be stored ends the connection: it comes again. */
+  #until(done: Promise<unknown>, answer: Buffer | undefined, undo?: () => void): void {
+    const acknowledge = answer === undefined ? undefined : this.#acks.later()
     this.#inFlight += 1
     if (this.#inFlight === this.#parts.limits.receiveMaximum) this.#connection.hold()
     done.then(
       () => {
-        acknowledge?.(this.#positive(packet))
+        if (answer !== undefined) acknowledge?.(answer)
         this.#ended()
       },
       (error: unknown) => {
-        if (packet.qos === 2) this.#received.delete(packet.packetId)
-        this.#parts.failed('a message was not stored', error)
+        undo?.()
+        this.#parts.failed('what a device sent was not stored', error)
         this.#connection.finish(reason.serverBusy)
         this.#ended()
       },
@@ -217,31 +223,21 @@ export class DeviceClient implements Client, LiveClient {
     })
   }
 
-  #positive({ qos, packetId }: PublishPacket): Buffer {
-    const { version = 4 } = this.#connection
-    return ack(qos === 2 ? 'pubrec' : 'puback', packetId, version, reason.success)
-  }
-
   /** QoS 2: what was stored is acknowledged again, and not stored again (MQTT 5 §4.3.3). */
-  #again(packet: PublishPacket): void {
-    this.#acks.now(this.#positive(packet))
+  #positive({ qos, packetId }: PublishPacket): Buffer | undefined {
+    const { version = 4 } = this.#connection
+    if (qos === 0) return undefined
+    return ack(qos === 2 ? 'pubrec' : 'puback', packetId, version, reason.success)
   }
 
   #release(packetId: number): void {
     const { version = 4 } = this.#connection
-    const known = this.#received.delete(packetId)
-    const code = known || version === 4 ? reason.success : reason.packetIdentifierNotFound
-    const packet = ack('pubcomp', packetId, version, code)
-    if (!known) return this.#acks.now(packet)
-    const acknowledge = this.#acks.later()
-    const { clients, failed } = this.#parts
-    clients.save(this.#session, { received: JSON.stringify([...this.#received]) }).then(
-      () => acknowledge(packet),
-      (error: unknown) => {
-        failed('an MQTT session was not written', error)
-        this.#connection.finish(reason.serverBusy)
-      },
-    )
+    const released = this.#received.release(packetId)
+    const isKnown = released !== undefined || version === 4
+    const code = isKnown ? reason.success : reason.packetIdentifierNotFound
+    const answer = ack('pubcomp', packetId, version, code)
+    if (released === undefined) this.#acks.now(answer)
+    else this.#until(released, answer)
   }
 
   /** The door has too much in hand: this packet waits, and with it all that follows. */
@@ -306,6 +302,12 @@ export class DeviceClient implements Client, LiveClient {
     if (isContinued && delayMs > 0) return
     this.#parts.wills.left(this.#session.key, will, delayMs)
   }
+}
+
+function tooLong(bytesMax: number): PeerError {
+  const about = { where: 'publish', hint: 'Send less in one message.' }
+  const message = `a message has at most ${bytesMax} bytes`
+  return new PeerError<RoadErrorCode>('ERR_MESSAGE_SIZE', message, {}, about)
 }
 
 function tooFast({ messagesPerMinute }: Admitted): PeerError {

@@ -21,7 +21,9 @@ const reasons: ReadonlyMap<string, number> = new Map([
   ['ERR_MESSAGE_JSON', reason.payloadFormatInvalid],
   ['ERR_MESSAGE_TYPE', reason.payloadFormatInvalid],
   ['ERR_MESSAGE_NUMBER', reason.payloadFormatInvalid],
-  ['ERR_MESSAGE_SIZE', reason.packetTooLarge],
+  // 0x95 is of packets, and no acknowledgement may say it (§3.4.2.1).
+  ['ERR_MESSAGE_SIZE', reason.quotaExceeded],
+  ['ERR_MQTT_UNRELEASED', reason.receiveMaximumExceeded],
   ['ERR_MESSAGE_RATE', reason.quotaExceeded],
 ])
 
