@@ -20,6 +20,7 @@ import { type ClientPacket, type MqttVersion, type PublishPacket, reason } from 
 import { refusal } from './refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { isApplicationFilter } from './topics.ts'
+import { changedExpiry } from './wire.ts'
 import { ack, pingresp, publish } from './write.ts'
 
 export interface ApplicationParts {
@@ -57,6 +58,7 @@ export class ApplicationClient implements Client, LiveClient {
   #isReading = false
   #isWoken = false
   #saving: { cancel(): void } | undefined
+  #expiryMs: number | undefined
 
   constructor(
     connection: MqttConnection,
@@ -94,6 +96,7 @@ export class ApplicationClient implements Client, LiveClient {
       case 'pingreq':
         return this.#connection.send(pingresp())
       case 'disconnect':
+        this.#expiryMs = changedExpiry(packet, this.#session, this.#parts.limits.sessionExpiryMsMax)
         return this.#connection.bye()
       case 'publish':
         return this.#drop(packet)
@@ -129,7 +132,8 @@ export class ApplicationClient implements Client, LiveClient {
   gone(): void {
     this.#parts.readers.delete(this)
     this.#saving?.cancel()
-    const last = { position: this.#acknowledgedThrough() }
+    const expiry = this.#expiryMs === undefined ? {} : { expiryMs: this.#expiryMs }
+    const last = { position: this.#acknowledgedThrough(), ...expiry }
     this.#parts.clients
       .leave(this.#session, this.#terms.seat, last)
       .catch((error: unknown) => this.#parts.failed('an MQTT session was not written', error))

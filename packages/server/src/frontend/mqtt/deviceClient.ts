@@ -16,13 +16,13 @@ import { Courier } from './courier.ts'
 import { FilterSet } from './filters.ts'
 import { incomingOf } from './incoming.ts'
 import type { MqttLimits } from './limits.ts'
-import { type ClientPacket, type PublishPacket, reason } from './packets.ts'
+import { type ClientPacket, type DisconnectPacket, type PublishPacket, reason } from './packets.ts'
 import { Received } from './received.ts'
 import { refusal } from './refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { destinationOf, isOwnFilter } from './topics.ts'
 import type { Will, Wills } from './wills.ts'
-import { endsConnection, reasonFor } from './wire.ts'
+import { changedExpiry, endsConnection, reasonFor } from './wire.ts'
 import { ack, pingresp } from './write.ts'
 
 export interface DeviceParts {
@@ -33,6 +33,7 @@ export interface DeviceParts {
   readonly timers: Timers
   readonly limits: MqttLimits
   readonly underway: Set<string>
+  readonly wakeOthers: (device: string) => void
   readonly now: () => number
   /** Tells the operator of what this device may not do. */
   readonly refused: (connection: MqttConnection, error: PeerError) => void
@@ -90,7 +91,10 @@ export class DeviceClient implements Client, LiveClient {
     this.#courier = new Courier(connection, device, filters, {
       ...parts,
       ...terms,
-      failed: (error) => parts.failed('a command was not delivered', error),
+      failed: (error) => {
+        parts.failed('a command was not delivered', error)
+        connection.finish(reason.serverBusy)
+      },
     })
     this.#courier.wake()
   }
@@ -276,16 +280,10 @@ export class DeviceClient implements Client, LiveClient {
     return qos === 0 || this.#connection.version !== 5 || endsConnection(error)
   }
 
-  #disconnect({ reason: code, properties }: ClientPacket & { type: 'disconnect' }): void {
-    const { sessionExpiry } = properties
-    if (sessionExpiry !== undefined) {
-      // MQTT 5 §3.14.2.2.2.
-      if (this.#session.expiryMs === 0 && sessionExpiry !== 0)
-        throw refusal('ERR_MQTT_PROTOCOL', 'a session without expiry gets one', 'disconnect')
-      const { sessionExpiryMsMax } = this.#parts.limits
-      this.#expiryMs = Math.min(sessionExpiry * 1000, sessionExpiryMsMax)
-    }
-    if (code !== reason.disconnectWithWill) this.#will = undefined
+  #disconnect(packet: DisconnectPacket): void {
+    this.#expiryMs = changedExpiry(packet, this.#session, this.#parts.limits.sessionExpiryMsMax)
+    // [MQTT-3.14.4-3]: with every other code the will is said.
+    if (packet.reason === reason.success) this.#will = undefined
     this.#connection.bye()
   }
 

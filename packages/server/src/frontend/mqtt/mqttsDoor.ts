@@ -180,6 +180,7 @@ export class MqttsDoor {
         intake: this.#intake,
         wills: this.#wills,
         underway: new Set(),
+        wakeOthers: (device) => this.#wake(device),
         now: () => clock.now(),
       },
     }
@@ -201,8 +202,11 @@ export class MqttsDoor {
 
   #noticed(notice: Notice): void {
     if (notice.kind === 'messages') for (const reader of this.#readers) reader.wake()
-    if (notice.kind === 'commands')
-      for (const connection of this.#sessions.ofHolder(notice.device)) connection.wake()
+    if (notice.kind === 'commands') this.#wake(notice.device)
+  }
+
+  #wake(holder: string): void {
+    for (const connection of this.#sessions.ofHolder(holder)) connection.wake()
   }
 
   #overdue(connection: MqttConnection): void {

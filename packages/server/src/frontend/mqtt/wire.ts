@@ -1,7 +1,8 @@
 /** What the peer learns of a refusal: one total function from codes to MQTT's words. */
 import type { PeerError } from '@countersign/core/errors'
-import type { ConnectPacket, Frame, MqttVersion } from './packets.ts'
+import type { ConnectPacket, DisconnectPacket, Frame, MqttVersion } from './packets.ts'
 import { packetType, reason } from './packets.ts'
+import { refusal } from './refusals.ts'
 import { connack } from './write.ts'
 
 /** Every code that a packet can be refused with, and its reason code (MQTT 5 §2.4). */
@@ -68,6 +69,21 @@ export function refusedConnack(version: MqttVersion, code: number): Buffer {
 export function versionConnack({ code, details }: PeerError): Buffer | undefined {
   if (code !== 'ERR_MQTT_VERSION') return undefined
   return refusedConnack(Number(details['level']) > 4 ? 5 : 4, reason.notSupportedVersion)
+}
+
+/**
+ * What DISCONNECT makes of a session's expiry (MQTT 5 §3.14.2.2.2); undefined: it says nothing of it.
+ * Throws PeerError.
+ */
+export function changedExpiry(
+  { properties: { sessionExpiry } }: DisconnectPacket,
+  { expiryMs }: { readonly expiryMs: number },
+  boundMs: number,
+): number | undefined {
+  if (sessionExpiry === undefined) return undefined
+  if (expiryMs === 0 && sessionExpiry !== 0)
+    throw refusal('ERR_MQTT_PROTOCOL', 'a session without expiry gets one', 'disconnect')
+  return Math.min(sessionExpiry * 1000, boundMs)
 }
 
 /** Protocol name and level of MQTT 5 §3.1.2.1 and §3.1.2.2. */
