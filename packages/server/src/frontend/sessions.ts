@@ -161,6 +161,12 @@ export class Sessions<S extends Session> {
     log.warn({ code, where, hint, fingerprint, address: session.address }, `refused: ${message}`)
   }
 
+  /** Tells the operator something of a peer that is in. */
+  note({ holder, address }: S, message: string): void {
+    if (this.#logBudget.take('', refusalLines) > 0) return
+    this.#parts.log.info({ holder, address }, message)
+  }
+
   /** Whether the device that has shown this may come in now; undefined: no, or nobody can tell. */
   async admitted(chain: PeerChain): Promise<Admitted | undefined> {
     try {

@@ -32,6 +32,8 @@ export interface ApplicationParts {
   readonly limits: MqttLimits
   readonly refused: (connection: MqttConnection, error: PeerError) => void
   readonly failed: (what: string, error: unknown) => void
+  /** Tells the operator that a retain flag is ignored; once is enough. */
+  readonly ignored: (connection: MqttConnection) => void
 }
 
 export interface ApplicationTerms {
@@ -226,7 +228,8 @@ export class ApplicationClient implements Client, LiveClient {
     })
   }
 
-  #drop({ qos, packetId }: PublishPacket): void {
+  #drop({ qos, packetId, retain }: PublishPacket): void {
+    if (retain) this.#parts.ignored(this.#connection)
     if (qos === 1) this.#say('puback', packetId)
     if (qos === 2) this.#say('pubrec', packetId)
   }

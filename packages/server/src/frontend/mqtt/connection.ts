@@ -53,6 +53,8 @@ export class MqttConnection extends Session {
   version: MqttVersion | undefined
   /** Milliseconds of silence that end the connection; 0: none do. */
   silenceMsMax: Milliseconds = 0
+  /** The operator knows that its peer wants messages retained. */
+  isRetainTold = false
   readonly #parts: ConnectionParts
   readonly #framer: Framer
   readonly #flush: () => void

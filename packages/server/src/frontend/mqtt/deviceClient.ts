@@ -38,6 +38,8 @@ export interface DeviceParts {
   /** Tells the operator of what this device may not do. */
   readonly refused: (connection: MqttConnection, error: PeerError) => void
   readonly failed: (what: string, error: unknown) => void
+  /** Tells the operator that a retain flag is ignored; once is enough. */
+  readonly ignored: (connection: MqttConnection) => void
 }
 
 /** What CONNECT of this device said, beside its session. */
@@ -148,6 +150,7 @@ export class DeviceClient implements Client, LiveClient {
     const { standing } = this.#connection
     // The pump hands nothing over while the device is judged again.
     if (standing.kind !== 'admitted') return
+    if (packet.retain) this.#parts.ignored(this.#connection)
     if (packet.qos === 2) {
       const known = this.#received.has(packet.packetId) ? this.#positive(packet) : undefined
       if (known !== undefined) return this.#acks.now(known)

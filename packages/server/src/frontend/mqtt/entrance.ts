@@ -59,6 +59,9 @@ export class Entrance implements Client {
 
   async #enter(connect: ConnectPacket): Promise<void> {
     const { standing } = this.#connection
+    // [MQTT-4.12.0-1]
+    if (connect.properties.authenticationMethod !== undefined)
+      throw refusal('ERR_MQTT_AUTH', 'no authentication method is known here', 'CONNECT')
     switch (standing.kind) {
       case 'admitted':
         return await this.#asDevice(connect, standing.admitted)
@@ -135,11 +138,12 @@ export class Entrance implements Client {
     // Taken over, or cut off, before it was in.
     if (seat.isLost) connection.finish(reason.sessionTakenOver)
     if (connection.isEnding) return await clients.leave(session, seat, {})
+    const welcome = this.#welcome(connect, session, isAssigned ? clientId : undefined)
     wills.returned(session.key, session.isPresent)
     const client = make(session, seat)
     seat.client = client
     connection.silenceMsMax = connect.keepAlive * silenceFactor
-    connection.send(this.#welcome(connect, session, isAssigned ? clientId : undefined))
+    connection.send(welcome)
     connection.become(client, connect.version)
   }
 
@@ -162,6 +166,10 @@ export class Entrance implements Client {
   #willOf({ will, version, properties }: ConnectPacket, admitted: Admitted): Will | undefined {
     const { chain } = this.#connection
     if (will === undefined || chain === undefined) return undefined
+    // [MQTT-3.2.2-13]; 3.1.1 leaves it to the server, and stock clients set it.
+    if (will.retain && version === 5)
+      throw refusal('ERR_MQTT_RETAIN', 'a will is not retained here', 'will retain')
+    if (will.retain) this.#parts.device.ignored(this.#connection)
     const destination = destinationOf(will.topic, admitted.device.eui64)
     if (destination.kind !== 'message')
       throw refusal('ERR_TOPIC', 'a will is a message, not an answer', 'will topic')

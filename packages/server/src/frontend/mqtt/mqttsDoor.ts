@@ -168,6 +168,7 @@ export class MqttsDoor {
       limits,
       refused: (connection: MqttConnection, error: PeerError) => this.#refused(connection, error),
       failed: (what: string, error: unknown) => this.#failed(what, error),
+      ignored: (connection: MqttConnection) => this.#ignored(connection),
     }
     return {
       ...common,
@@ -222,6 +223,13 @@ export class MqttsDoor {
     } catch (error) {
       this.#failed('a will was not published', error)
     }
+  }
+
+  /** CONNACK of MQTT 5 has told the client; under 3.1.1 nobody can. */
+  #ignored(connection: MqttConnection): void {
+    if (connection.isRetainTold) return
+    connection.isRetainTold = true
+    this.#sessions.note(connection, 'messages are not retained: the flag is ignored')
   }
 
   #refused(connection: MqttConnection, error: PeerError): void {

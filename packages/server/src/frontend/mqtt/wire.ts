@@ -14,6 +14,7 @@ const reasons: ReadonlyMap<string, number> = new Map([
   ['ERR_MQTT_ALIAS', reason.topicAliasInvalid],
   ['ERR_MQTT_IDENTIFIERS', reason.subscriptionIdentifiersNotSupported],
   ['ERR_MQTT_AUTH', reason.badAuthMethod],
+  ['ERR_MQTT_RETAIN', reason.retainNotSupported],
   ['ERR_TOPIC', reason.topicNameInvalid],
   ['ERR_TOPIC_FOREIGN', reason.notAuthorized],
   ['ERR_CLIENT_ID', reason.clientIdNotValid],
