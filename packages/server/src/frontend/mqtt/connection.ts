@@ -24,6 +24,8 @@ export interface Client {
   packet(packet: ClientPacket): void
   /** There may be something to send: it is new, or the socket takes bytes again. */
   wake?(): void
+  /** Resolves when everything that was handed to the store has come back. Never rejects. */
+  quiet?(): Promise<void>
   /** The connection is over; called once. */
   gone(): void
 }
@@ -149,8 +151,15 @@ export class MqttConnection extends Session {
     this.socket.destroySoon()
   }
 
+  /**
+   * Of a door that closes: what was handed to the store is acknowledged first, and nothing more is
+   * read. The door does not wait for ever.
+   */
   override end(why: Ending): void {
-    this.finish(endings[why])
+    const quiet = why === 'closing' ? this.#client.quiet?.() : undefined
+    if (quiet === undefined) return this.finish(endings[why])
+    this.hold()
+    void quiet.then(() => this.finish(endings[why]))
   }
 
   overdue(now: Milliseconds): MqttOverdue | undefined {

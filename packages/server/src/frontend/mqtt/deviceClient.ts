@@ -136,14 +136,14 @@ export class DeviceClient implements Client, LiveClient {
     const { clients, failed } = this.#parts
     const last = this.#expiryMs === undefined ? {} : { expiryMs: this.#expiryMs }
     clients
-      .leave(this.#session, this.#seat, last, this.#quiet())
+      .leave(this.#session, this.#seat, last, this.quiet())
       .catch((error: unknown) => failed('an MQTT session was not written', error))
   }
 
   takenOver(isContinued: boolean): Promise<void> {
     this.#part(isContinued)
     this.#connection.finish(reason.sessionTakenOver)
-    return this.#quiet()
+    return this.quiet()
   }
 
   #publish(packet: PublishPacket): void {
@@ -219,7 +219,7 @@ export class DeviceClient implements Client, LiveClient {
   }
 
   /** Everything that was handed to the store has come back. */
-  #quiet(): Promise<void> {
+  quiet(): Promise<void> {
     if (this.#inFlight === 0) return Promise.resolve()
     return new Promise((resolve) => {
       const before = this.#isQuiet

@@ -150,6 +150,9 @@ export class MqttsDoor {
       // A client that names no protocol is taken; one that names another is at the wrong door.
       ALPNProtocols: ['mqtt'],
       noDelay: true,
+      // A peer that has vanished, and had asked for no keep alive, is found by TCP.
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
     })
     this.#gate.guard(server)
     server.on('secureConnection', (socket: TLSSocket) => {
