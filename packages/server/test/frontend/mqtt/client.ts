@@ -187,7 +187,11 @@ export class MqttClient {
   }
 
   /** The end of a refused CONNECT: CONNACK with this code, and nothing more. */
-  async refusedWith(code: number, clientId = '', more: Partial<IConnectPacket> = {}): Promise<void> {
+  async refusedWith(
+    code: number,
+    clientId = '',
+    more: Partial<IConnectPacket> = {},
+  ): Promise<void> {
     const connack = await this.connect(clientId, more)
     assert.equal(this.version === 5 ? connack.reasonCode : connack.returnCode, code)
     assert.equal(connack.sessionPresent, false)

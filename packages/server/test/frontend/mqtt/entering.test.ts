@@ -58,7 +58,12 @@ describe('the mqtts door lets in', () => {
     const { registry, authority } = house.house
     const { key, signer } = newKey()
     const csr = await requestFor('FACTORY-1', signer)
-    const about = { product: 'default', origin: 'software', assurance: 0, actor: 'operator' } as const
+    const about = {
+      product: 'default',
+      origin: 'software',
+      assurance: 0,
+      actor: 'operator',
+    } as const
     const issued = await authority.issueIdevid({ csr, ...about })
     const who = shown(issued.der, key)
     const client = await house.enter(who, 'made')

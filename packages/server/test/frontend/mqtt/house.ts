@@ -204,13 +204,15 @@ export class MqttHouse {
 
   // --- what is there -----------------------------------------------------------------------------
 
-  messages(): Promise<readonly MessageRow[]> {
-    return messagesIn(this.house)
+  /** Of one device, when it is given. */
+  async messages(device?: TestDevice): Promise<readonly MessageRow[]> {
+    const rows = await messagesIn(this.house)
+    return device === undefined ? rows : rows.filter(({ source }) => source === device.row.id)
   }
 
   /** Topic and data of every message, in their order. */
-  async said(): Promise<readonly (readonly [topic: string, data: unknown])[]> {
-    return (await this.messages()).map(({ body }) => {
+  async said(device?: TestDevice): Promise<readonly (readonly [topic: string, data: unknown])[]> {
+    return (await this.messages(device)).map(({ body }) => {
       const { subject, data } = JSON.parse(body) as { subject: string; data: unknown }
       return [subject, data] as const
     })
