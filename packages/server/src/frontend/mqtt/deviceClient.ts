@@ -14,7 +14,7 @@ import type { Clients, LiveClient, MqttSession, Seat } from './clients.ts'
 import type { Client, MqttConnection } from './connection.ts'
 import { Courier } from './courier.ts'
 import { FilterSet } from './filters.ts'
-import { incomingOf } from './incoming.ts'
+import { incomingOf, requireNoAlias } from './incoming.ts'
 import type { MqttLimits } from './limits.ts'
 import { type ClientPacket, type DisconnectPacket, type PublishPacket, reason } from './packets.ts'
 import { Received } from './received.ts'
@@ -168,6 +168,7 @@ export class DeviceClient implements Client, LiveClient {
   }
 
   #accept(packet: PublishPacket, admitted: Admitted): void {
+    requireNoAlias(packet.properties)
     const destination = destinationOf(packet.topic, this.#eui64)
     if (packet.payload.length > this.#parts.limits.messageBytesMax)
       throw tooLong(this.#parts.limits.messageBytesMax)
