@@ -24,7 +24,7 @@ export type Publish = Partial<Omit<IPublishPacket, 'cmd' | 'topic' | 'payload'>>
 export class MqttClient {
   readonly socket: TLSSocket
   readonly version: MqttVersion
-  /** Every byte that came. */
+  /** The first bytes that came. */
   received: Buffer = Buffer.alloc(0)
   /** Resolves with the handshake; false: there was none. */
   readonly secure: Promise<boolean>
@@ -49,7 +49,7 @@ export class MqttClient {
       this.error ??= error
     })
     socket.on('data', (chunk: Buffer) => {
-      this.received = Buffer.concat([this.received, chunk])
+      if (this.received.length < 1024) this.received = Buffer.concat([this.received, chunk])
       parser.parse(chunk)
     })
     socket.on('error', (error) => {
