@@ -255,6 +255,9 @@ export type RoadErrorCode =
   | 'ERR_MQTT_TOO_LARGE'
   | 'ERR_MQTT_ALIAS'
   | 'ERR_MQTT_IDENTIFIERS'
+  | 'ERR_MQTT_UNRELEASED'
+  | 'ERR_MQTT_AUTH'
+  | 'ERR_MQTT_RETAIN'
 
 /** A device that passed chain, registry and policy: what a session holds. */
 export interface Admitted {

@@ -26,21 +26,20 @@ export class Tail {
 
   /** Messages after `position`, oldest first; none when there is nothing newer. */
   async read(position: number, limit: number): Promise<readonly MessageRow[]> {
-    const kept = this.#kept(position, limit)
-    if (kept !== undefined && kept.length > 0) return kept
-    // Behind what is kept.
-    if (kept === undefined) return await this.#store.scan('message', { after: position, limit })
-    const running = this.#reading
-    if (running !== undefined) {
+    let kept = this.#kept(position, limit)
+    if (kept?.length === 0 && this.#reading !== undefined) {
       // It may have begun before what this reader was woken for was written.
-      await running
-      const found = this.#kept(position, limit)
-      if (found === undefined || found.length > 0) return found ?? []
+      await this.#reading
+      kept = this.#kept(position, limit)
     }
-    await (this.#reading ??= this.#readOn().finally(() => {
-      this.#reading = undefined
-    }))
-    return this.#kept(position, limit) ?? []
+    if (kept?.length === 0) {
+      await (this.#reading ??= this.#readOn().finally(() => {
+        this.#reading = undefined
+      }))
+      kept = this.#kept(position, limit)
+    }
+    // Behind what is kept; what was read meanwhile may have pushed it there.
+    return kept ?? (await this.#store.scan('message', { after: position, limit }))
   }
 
   /** Begins to follow the log here; before it every read is one of the store. */

@@ -36,7 +36,8 @@ export interface Incoming {
 export class Intake {
   readonly #parts: IntakeParts
   readonly #rates: TokenBuckets
-  readonly #waiting: (() => void)[] = []
+  /** In the order in which they came. */
+  readonly #waiting: Set<() => void> = new Set()
   #inFlight = 0
 
   constructor(parts: IntakeParts) {
@@ -48,9 +49,13 @@ export class Intake {
     return this.#inFlight >= this.#parts.limits.messagesInFlightMax
   }
 
-  /** Calls back when one more has room; each caller once, in the order in which they came. */
-  whenRoom(run: () => void): void {
-    this.#waiting.push(run)
+  /**
+   * Calls back when one more has room; each caller once, in the order in which they came. Returns
+   * the way out.
+   */
+  whenRoom(run: () => void): () => void {
+    this.#waiting.add(run)
+    return () => void this.#waiting.delete(run)
   }
 
   /** Takes one of the device's messages a minute: 0, or the milliseconds until there is one. */
@@ -100,8 +105,16 @@ export class Intake {
     )
   }
 
+  /**
+   * Who is called may take the room or not (its message may be refused, or has to wait for its
+   * pace): as many are called as there is room for, since nobody else would call the next one.
+   */
   #ended(): void {
     this.#inFlight -= 1
-    this.#waiting.shift()?.()
+    for (const run of this.#waiting) {
+      if (this.isFull) return
+      this.#waiting.delete(run)
+      run()
+    }
   }
 }

@@ -161,6 +161,22 @@ export class Sessions<S extends Session> {
     log.warn({ code, where, hint, fingerprint, address: session.address }, `refused: ${message}`)
   }
 
+  /** Tells the operator something of a peer that is in. */
+  note({ holder, address }: S, message: string): void {
+    if (this.#logBudget.take('', refusalLines) > 0) return
+    this.#parts.log.info({ holder, address }, message)
+  }
+
+  /** Whether the device that has shown this may come in now; undefined: no, or nobody can tell. */
+  async admitted(chain: PeerChain): Promise<Admitted | undefined> {
+    try {
+      const standing = await this.#lookUp(this.#verify(chain))
+      return standing.kind === 'admitted' ? standing.admitted : undefined
+    } catch {
+      return undefined
+    }
+  }
+
   close(): void {
     this.#stopListening()
     for (const session of this.#bySocket.values()) session.end('closing')
@@ -224,7 +240,7 @@ export class Sessions<S extends Session> {
   async #judge(session: S): Promise<Standing> {
     let peer: VerifiedPeer | undefined
     try {
-      peer = this.#verify(session)
+      peer = this.#verify(session.chain)
       return await this.#lookUp(peer)
     } catch (error) {
       if (!(error instanceof PeerError)) return this.#unavailable(session, error)
@@ -260,7 +276,7 @@ export class Sessions<S extends Session> {
    * of the latter is judged as that first: what the judge remembers is what it accepted, and asking
    * for another role would cost a search for a path at every handshake.
    */
-  #verify({ chain }: S): VerifiedPeer {
+  #verify(chain: PeerChain | undefined): VerifiedPeer {
     if (chain === undefined) throw new PeerError('ERR_CERT_MALFORMED', 'no certificate')
     const known = this.#known.get(fingerprintOf(chain.leaf))
     const all = candidates[this.#rules.letsIn]

@@ -83,6 +83,10 @@ const remedies: Readonly<Record<RegistryErrorCode | RoadErrorCode | ChainErrorCo
   ERR_MQTT_ALIAS: 'Let the client use no topic alias: CONNACK says that none is taken.',
   ERR_MQTT_IDENTIFIERS:
     'Let the client use no subscription identifiers: CONNACK says that none are taken.',
+  ERR_MQTT_UNRELEASED: 'Let the client answer each PUBREC with PUBREL: update or examine it.',
+  ERR_MQTT_AUTH: 'Let the client name no authentication method: its certificate says who it is.',
+  ERR_MQTT_RETAIN:
+    'Let the client leave its will without the retain flag: nothing is retained here.',
   ERR_CRL_UNUSABLE: 'Fetch the CRL of the CA that is named again.',
   ERR_CRL_STALE: 'Fetch the CRL of the CA that is named again.',
 }

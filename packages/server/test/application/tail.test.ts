@@ -73,6 +73,16 @@ describe('the tail of the log', () => {
     assert.equal(position, 3_000)
   })
 
+  it('sends to the store who fell behind by what was read for it', async () => {
+    const log = new Log()
+    const tail = new Tail(log)
+    tail.follow(0)
+    // Read at once, and more than is kept.
+    for (let seq = 1; seq <= 100; seq++) log.add(seq, 'x'.repeat(65_536))
+    assert.deepEqual(seqs(await tail.read(0, 3)), [1, 2, 3])
+    assert.deepEqual(seqs(await tail.read(99, 3)), [100])
+  })
+
   it('shows a message that was written while another reader was reading', async () => {
     const log = new Log()
     const tail = new Tail(log)

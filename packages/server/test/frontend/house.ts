@@ -123,10 +123,7 @@ export class DoorHouse {
 
   /** A device with an owner's certificate, enrolled by an invitation. */
   async device(serial: string = `SN-${++this.#serial}`): Promise<TestDevice> {
-    const { key, signer } = newKey()
-    const leaf = await enrol(this.house, await requestFor(serial, signer))
-    const row = await this.house.registry.find(serial)
-    return { ...shown(leaf.der, key), row, leaf, privateKey: key }
+    return await enrolled(this.house, serial)
   }
 
   ask(path: string, who?: Shown, asked: Ask = {}): Promise<Answer> {
@@ -198,16 +195,33 @@ export class DoorHouse {
   }
 
   async messages(): Promise<readonly MessageRow[]> {
-    const rows = await this.house.store.scan('message', { limit: 1000 })
-    return rows.filter(({ type }) => type === 'countersign.message')
+    return await messagesIn(this.house)
   }
 
   /** Refusals in the audit log, once what is written behind has been written. */
   async refusals(): Promise<Record<string, unknown>[]> {
-    await this.house.registry.settled()
-    const rows = await this.house.store.scan('event', { limit: 1000 })
-    return rows.filter(({ type }) => type === 'refused').map(facts)
+    return await refusalsIn(this.house)
   }
+}
+
+/** A device with an owner's certificate, enrolled by an invitation. */
+export async function enrolled(house: House, serial: string): Promise<TestDevice> {
+  const { key, signer } = newKey()
+  const leaf = await enrol(house, await requestFor(serial, signer))
+  const row = await house.registry.find(serial)
+  return { ...shown(leaf.der, key), row, leaf, privateKey: key }
+}
+
+export async function messagesIn({ store }: House): Promise<readonly MessageRow[]> {
+  const rows = await store.scan('message', { limit: 1000 })
+  return rows.filter(({ type }) => type === 'countersign.message')
+}
+
+/** Refusals in the audit log, once what is written behind has been written. */
+export async function refusalsIn(house: House): Promise<Record<string, unknown>[]> {
+  await house.registry.settled()
+  const rows = await house.store.scan('event', { limit: 1000 })
+  return rows.filter(({ type }) => type === 'refused').map(facts)
 }
 
 export interface DoorOptions {

@@ -21,6 +21,7 @@ import { type ClientPacket, type MqttVersion, type PublishPacket, reason } from 
 import { refusal } from './refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { isApplicationFilter } from './topics.ts'
+import { changedExpiry } from './wire.ts'
 import { ack, pingresp, publish } from './write.ts'
 
 export interface ApplicationParts {
@@ -31,6 +32,8 @@ export interface ApplicationParts {
   readonly limits: MqttLimits
   readonly refused: (connection: MqttConnection, error: PeerError) => void
   readonly failed: (what: string, error: unknown) => void
+  /** Tells the operator that a retain flag is ignored; once is enough. */
+  readonly ignored: (connection: MqttConnection) => void
 }
 
 export interface ApplicationTerms {
@@ -45,16 +48,19 @@ export class ApplicationClient implements Client, LiveClient, Reader {
   readonly #application: ApplicationRow
   readonly #terms: ApplicationTerms
   readonly #parts: ApplicationParts
-  readonly #filters: FilterSet = new FilterSet()
+  readonly filters: FilterSet = new FilterSet()
   readonly #subscriptions: Subscriptions
   /** Sent and not acknowledged: the message's number by packet identifier, in the order of sending. */
   readonly #unacknowledged: Map<number, number> = new Map()
-  /** The last message that was looked at. */
-  #position: number
+  /** The last message that was looked at; undefined: it follows, and stands where the follower does. */
+  #position: number | undefined
+  /** A message whose data have been sent, and its event perhaps not. */
+  #halfSent = -1
   #packetId = 0
   #isReading = false
   #isWoken = false
   #saving: { cancel(): void } | undefined
+  #expiryMs: number | undefined
 
   constructor(
     connection: MqttConnection,
@@ -69,12 +75,12 @@ export class ApplicationClient implements Client, LiveClient, Reader {
     this.#terms = terms
     this.#parts = parts
     this.#position = session.position ?? parts.feed.head()
-    this.#subscriptions = new Subscriptions(connection, session, this.#filters, {
+    this.#subscriptions = new Subscriptions(connection, session, this.filters, {
       ...parts,
       isAllowed: isApplicationFilter,
       own: 'devices/+/',
+      beside: () => ({ position: this.#acknowledgedThrough() }),
     })
-    parts.follower.join(this)
     this.wake()
   }
 
@@ -83,14 +89,18 @@ export class ApplicationClient implements Client, LiveClient, Reader {
       case 'puback':
         return this.#acknowledged(packet.packetId)
       case 'subscribe':
+        this.#stepOut()
         // What came while nothing was subscribed is not waited for.
-        if (this.#filters.size === 0) this.#position = this.#parts.feed.head()
+        if (this.filters.size === 0) this.#position = this.#parts.feed.head()
         return this.#subscriptions.subscribe(packet, () => this.wake())
       case 'unsubscribe':
-        return this.#subscriptions.unsubscribe(packet)
+        this.#stepOut()
+        this.#subscriptions.unsubscribe(packet)
+        return this.wake()
       case 'pingreq':
         return this.#connection.send(pingresp())
       case 'disconnect':
+        this.#expiryMs = changedExpiry(packet, this.#session, this.#parts.limits.sessionExpiryMsMax)
         return this.#connection.bye()
       case 'publish':
         return this.#drop(packet)
@@ -106,17 +116,21 @@ export class ApplicationClient implements Client, LiveClient, Reader {
     }
   }
 
-  offered(position: number, rows: readonly MessageRow[]): void {
-    // Somewhere else, it comes by itself; so it does when it has no room for all of it.
-    if (position !== this.#position || this.#isReading) return this.wake()
-    if (this.#filters.size > 0) this.#take(rows)
+  fellBehind(position: number): void {
+    this.#position = position
+    this.wake()
+  }
+
+  passed(): void {
+    this.#advanced()
   }
 
   /** There is room, or something behind which it is. */
   wake(): void {
     this.#isWoken = true
-    if (this.#isReading || this.#filters.size === 0) return
-    if (this.#position >= this.#parts.feed.head()) return
+    const { isEnding } = this.#connection
+    if (this.#position === undefined || isEnding) return
+    if (this.#isReading || this.filters.size === 0 || this.#follows()) return
     this.#isReading = true
     this.#read()
       .catch((error: unknown) => {
@@ -125,42 +139,64 @@ export class ApplicationClient implements Client, LiveClient, Reader {
       })
       .finally(() => {
         this.#isReading = false
+        // Between its last look and now.
+        if (this.#isWoken && this.#mayRead) this.wake()
       })
   }
 
   gone(): void {
-    this.#parts.follower.readers.delete(this)
+    this.#stepOut()
     this.#saving?.cancel()
-    const last = { position: this.#acknowledgedThrough() }
+    const expiry = this.#expiryMs === undefined ? {} : { expiryMs: this.#expiryMs }
+    const last = { position: this.#acknowledgedThrough(), ...expiry }
     this.#parts.clients
       .leave(this.#session, this.#terms.seat, last)
       .catch((error: unknown) => this.#parts.failed('an MQTT session was not written', error))
   }
 
   async takenOver(): Promise<void> {
+    this.#stepOut()
     this.#saving?.cancel()
     this.#connection.finish(reason.sessionTakenOver)
     await this.#parts.clients.save(this.#session, { position: this.#acknowledgedThrough() })
   }
 
-  async #read(): Promise<void> {
-    const { feed, limits } = this.#parts
-    while (this.#isWoken && this.#mayRead) {
-      this.#isWoken = false
-      const room = this.#terms.sendMaximum - this.#unacknowledged.size
-      const page = await feed.after(this.#position, Math.min(limits.pageMax, room))
-      if (page.length > 0) this.#isWoken = true
-      this.#take(page)
-    }
+  /** At the end of the log it is handed what comes, and asks for nothing. */
+  #follows(): boolean {
+    const { follower, feed } = this.#parts
+    const at = this.#position
+    if (at === undefined) return true
+    if (at < feed.head() || !this.#mayRead || !follower.join(this, at)) return false
+    this.#position = undefined
+    return true
   }
 
-  #take(rows: readonly MessageRow[]): void {
-    for (const row of rows) {
-      if (!this.#mayRead) break
-      this.#position = row.seq
-      this.#offer(row)
+  #stepOut(): void {
+    const { follower } = this.#parts
+    this.#position ??= follower.position
+    follower.leave(this)
+  }
+
+  get #at(): number {
+    return this.#position ?? this.#parts.follower.position
+  }
+
+  async #read(): Promise<void> {
+    const { feed, limits } = this.#parts
+    while (this.#isWoken && this.#mayRead && !this.#follows()) {
+      this.#isWoken = false
+      const room = this.#terms.sendMaximum - this.#unacknowledged.size
+      const from = this.#at
+      const page = await feed.after(from, Math.min(limits.pageMax, room))
+      if (page.length > 0) this.#isWoken = true
+      // Subscribed anew meanwhile: it begins with what comes next.
+      if (this.#position !== from) continue
+      for (const row of page) {
+        if (!this.take(row)) break
+        this.#position = row.seq
+      }
+      if (this.#position !== from) this.#advanced()
     }
-    if (rows.length > 0) this.#advanced()
   }
 
   /** An application that was removed meanwhile, or is being judged again, reads nothing. */
@@ -170,10 +206,20 @@ export class ApplicationClient implements Client, LiveClient, Reader {
     return this.#unacknowledged.size < this.#terms.sendMaximum
   }
 
-  #offer(row: MessageRow): void {
+  /**
+   * False: the window of the client is full, or its socket, and what is left of the message goes
+   * later. One that is read as data and as event takes two places.
+   */
+  take(row: MessageRow): boolean {
     const { data, event } = topicsOf(row)
-    if (data !== undefined) this.#send(row, data, dataAlone)
+    if (data !== undefined && this.#halfSent !== row.seq) {
+      if (!this.#mayRead) return false
+      this.#send(row, data, dataAlone)
+      this.#halfSent = row.seq
+    }
+    if (!this.#mayRead) return false
     this.#send(row, event, wholeEvent)
+    return true
   }
 
   #send(
@@ -182,7 +228,7 @@ export class ApplicationClient implements Client, LiveClient, Reader {
     load: (row: MessageRow, version: MqttVersion) => Load,
   ): void {
     const { version } = this.#connection
-    const qos = this.#filters.qosOf(topic)
+    const qos = this.filters.qosOf(topic)
     if (qos === undefined || version === undefined) return
     const packetId = qos === 0 ? 0 : this.#nextId()
     const packet = publish({ version, topic, qos, dup: false, packetId, ...load(row, version) })
@@ -194,6 +240,7 @@ export class ApplicationClient implements Client, LiveClient, Reader {
 
   #acknowledged(packetId: number): void {
     if (!this.#unacknowledged.delete(packetId)) return
+    if (this.#position === undefined) return this.#parts.follower.stir()
     this.#advanced()
     this.wake()
   }
@@ -201,7 +248,7 @@ export class ApplicationClient implements Client, LiveClient, Reader {
   /** Every message up to this one has been acknowledged, or was not for this client. */
   #acknowledgedThrough(): number {
     const oldest = this.#unacknowledged.values().next()
-    return oldest.done === true ? this.#position : oldest.value - 1
+    return oldest.done === true ? this.#at : oldest.value - 1
   }
 
   #advanced(): void {
@@ -216,7 +263,8 @@ export class ApplicationClient implements Client, LiveClient, Reader {
     })
   }
 
-  #drop({ qos, packetId }: PublishPacket): void {
+  #drop({ qos, packetId, retain }: PublishPacket): void {
+    if (retain) this.#parts.ignored(this.#connection)
     if (qos === 1) this.#say('puback', packetId)
     if (qos === 2) this.#say('pubrec', packetId)
   }

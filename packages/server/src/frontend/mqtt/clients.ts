@@ -7,8 +7,9 @@
  * What must survive is in the store before it is acknowledged: subscriptions, and the packet
  * identifiers of QoS 2 (together with the message that they stand for).
  */
+import { isCountersignError } from '@countersign/core/errors'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
-import type { Change, MqttSessionRow, Store, Write } from '../../ports.ts'
+import type { Change, Condition, MqttSessionRow, Store, Write } from '../../ports.ts'
 import type { MqttLimits } from './limits.ts'
 import type { Subscription } from './packets.ts'
 
@@ -16,6 +17,8 @@ export interface ClientsParts {
   readonly store: Pick<Store, 'get' | 'find' | 'scan' | 'apply'>
   readonly clock: Clock
   readonly limits: MqttLimits
+  /** A session that nobody was connected to is over: it expired, or had to make room. */
+  readonly ended: (session: string) => void
 }
 
 /** Who is connected under a key. */
@@ -58,6 +61,8 @@ export interface MqttSession {
 
 /** Rows looked at when the old are cleared away. */
 const pageSize = 500
+/** A session may be removed by another client of its holder while it is opened, and so on. */
+const roundsMax = 4
 
 export class Clients {
   readonly #parts: ClientsParts
@@ -71,18 +76,16 @@ export class Clients {
 
   /** Every session that was connected when the process ended has been left at its end at the latest. */
   async start(): Promise<void> {
-    await this.#eachRow(({ id, leftAt }) =>
-      leftAt === null
-        ? { kind: 'update', table: 'mqttSession', key: id, set: { leftAt: this.#now } }
-        : undefined,
-    )
+    await this.#eachRow((row) => this.#foundLeft(row))
   }
 
   /** Forgets sessions that nobody has come back to. */
   async forgetExpired(): Promise<void> {
-    await this.#eachRow((row) =>
-      this.#isExpired(row) ? { kind: 'delete', table: 'mqttSession', key: row.id } : undefined,
-    )
+    await this.#eachRow(async (row) => {
+      await this.#foundLeft(row)
+      if (!this.#isExpired(row) || !(await this.#applyIfUnchanged(row, remove(row)))) return
+      this.#parts.ended(row.id)
+    })
   }
 
   /**
@@ -104,9 +107,18 @@ export class Clients {
     })
   }
 
-  /** The connection is over. `expiryMs`: what the client asked for at the end. */
-  leave(session: MqttSession, seat: Seat, last: Partial<MqttSessionRow>): Promise<void> {
+  /**
+   * The connection is over. `last`: what the client asked for at the end. `quiet`: what it had sent
+   * before is through.
+   */
+  leave(
+    session: MqttSession,
+    seat: Seat,
+    last: Partial<MqttSessionRow>,
+    quiet?: Promise<void>,
+  ): Promise<void> {
     return this.#inTurn(session.key, async () => {
+      await quiet
       // Whoever took over has it now, and all that is written of it.
       if (this.#live.get(session.key) !== seat) return
       this.#live.delete(session.key)
@@ -122,14 +134,29 @@ export class Clients {
     })
   }
 
-  /** What to write beside a message so that both are durable together; nothing for a short session. */
-  beside(session: MqttSession, set: Partial<MqttSessionRow>): Pick<Change, 'writes'> {
-    if (session.expiryMs === 0) return {}
-    return { writes: [{ kind: 'update', table: 'mqttSession', key: session.key, set }] }
+  /**
+   * What to write beside a message so that both are durable together; nothing for a short session.
+   * `where`: what the write before it has left.
+   */
+  beside(
+    { key, expiryMs }: MqttSession,
+    set: Partial<MqttSessionRow>,
+    where?: Partial<MqttSessionRow>,
+  ): Pick<Change, 'conditions' | 'writes'> {
+    if (expiryMs === 0) return {}
+    const table = 'mqttSession'
+    return {
+      ...(where === undefined ? {} : { conditions: [{ kind: 'equals', table, key, where }] }),
+      writes: [{ kind: 'update', table, key, set }],
+    }
   }
 
-  async save(session: MqttSession, set: Partial<MqttSessionRow>): Promise<void> {
-    if (session.expiryMs > 0) await this.#parts.store.apply(this.beside(session, set))
+  async save(
+    session: MqttSession,
+    set: Partial<MqttSessionRow>,
+    where?: Partial<MqttSessionRow>,
+  ): Promise<void> {
+    if (session.expiryMs > 0) await this.#parts.store.apply(this.beside(session, set, where))
   }
 
   /** When everything that was begun is through. */
@@ -152,56 +179,80 @@ export class Clients {
   }
 
   async #open(key: string, entry: Entry): Promise<MqttSession> {
+    for (let round = 1; ; round++) {
+      const row = await this.#parts.store.get('mqttSession', key)
+      const kept = row === undefined || entry.clean || this.#isExpired(row) ? undefined : row
+      try {
+        await this.#write(key, entry, row, kept)
+        return sessionOf(key, entry, kept)
+      } catch (error) {
+        if (!isConflict(error) || round === roundsMax) throw error
+      }
+    }
+  }
+
+  async #write(
+    key: string,
+    { holder, clientId, expiryMs }: Entry,
+    row: MqttSessionRow | undefined,
+    kept: MqttSessionRow | undefined,
+  ): Promise<void> {
     const { store } = this.#parts
-    const { holder, clientId, expiryMs } = entry
-    const row = await store.get('mqttSession', key)
-    const kept = row === undefined || entry.clean || this.#isExpired(row) ? undefined : row
-    if (expiryMs > 0) {
-      const fresh = { subscriptions: '[]', received: '[]', position: -1, createdAt: this.#now }
-      const now = { ...(kept ?? fresh), expiryMs, leftAt: null }
-      if (row === undefined) await this.#insert({ ...now, id: key, holder, clientId })
-      else await store.apply({ writes: [{ kind: 'update', table: 'mqttSession', key, set: now }] })
-    } else if (row !== undefined) {
-      await store.apply({ writes: [{ kind: 'delete', table: 'mqttSession', key }] })
+    if (expiryMs === 0) {
+      if (row !== undefined) await store.apply({ writes: [remove(row)] })
+      return
     }
-    return {
-      key,
-      isPresent: kept !== undefined,
-      expiryMs,
-      subscriptions: kept === undefined ? [] : subscriptionsOf(kept),
-      received: kept === undefined ? [] : receivedOf(kept),
-      position: kept === undefined || kept.position < 0 ? undefined : kept.position,
-    }
+    const fresh = { subscriptions: '[]', received: '[]', position: -1, createdAt: this.#now }
+    const now = { ...(kept ?? fresh), expiryMs, leftAt: null }
+    if (row === undefined) return await this.#insert({ ...now, id: key, holder, clientId })
+    await store.apply({ writes: [{ kind: 'update', table: 'mqttSession', key, set: now }] })
   }
 
   /** One more than a holder may have takes the place of the one left longest ago. */
   async #insert(row: MqttSessionRow): Promise<void> {
-    const { store, limits } = this.#parts
+    const { store, limits, ended } = this.#parts
     const rows = await store.find('mqttSession', 'holder', row.holder)
     const left = rows.filter(({ leftAt }) => leftAt !== null)
     const surplus = rows.length + 1 - limits.sessionsPerHolderMax
     const oldest = left.toSorted((a, b) => (a.leftAt ?? 0) - (b.leftAt ?? 0))
     const goes = oldest.filter((each, n) => n < surplus || this.#isExpired(each))
     await store.apply({
-      writes: [
-        ...goes.map(({ id }): Write => ({ kind: 'delete', table: 'mqttSession', key: id })),
-        { kind: 'insert', table: 'mqttSession', row },
-      ],
+      conditions: goes.map(unchanged),
+      writes: [...goes.map(remove), { kind: 'insert', table: 'mqttSession', row }],
     })
+    for (const { id } of goes) ended(id)
+  }
+
+  /** A row that says that somebody is connected, when nobody is. */
+  async #foundLeft(row: MqttSessionRow): Promise<void> {
+    const { id, leftAt } = row
+    if (leftAt !== null || this.#live.has(id)) return
+    const set = { leftAt: this.#now }
+    await this.#applyIfUnchanged(row, { kind: 'update', table: 'mqttSession', key: id, set })
+  }
+
+  /** False: somebody came back to it meanwhile, or has removed it. */
+  async #applyIfUnchanged(row: MqttSessionRow, write: Write): Promise<boolean> {
+    try {
+      await this.#parts.store.apply({ conditions: [unchanged(row)], writes: [write] })
+      return true
+    } catch (error) {
+      if (isConflict(error)) return false
+      throw error
+    }
   }
 
   #isExpired({ leftAt, expiryMs }: MqttSessionRow): boolean {
     return leftAt !== null && this.#now >= leftAt + expiryMs
   }
 
-  async #eachRow(change: (row: MqttSessionRow) => Write | undefined): Promise<void> {
+  async #eachRow(visit: (row: MqttSessionRow) => Promise<void>): Promise<void> {
     const { store } = this.#parts
     let after: string | undefined
     do {
       const options = { limit: pageSize, ...(after === undefined ? {} : { after }) }
       const page = await store.scan('mqttSession', options)
-      const writes = page.map(change).filter((write) => write !== undefined)
-      if (writes.length > 0) await store.apply({ writes })
+      await Promise.all(page.map(visit))
       after = page.length < pageSize ? undefined : page.at(-1)?.id
     } while (after !== undefined)
   }
@@ -209,6 +260,34 @@ export class Clients {
   get #now(): Milliseconds {
     return this.#parts.clock.now()
   }
+}
+
+function sessionOf(
+  key: string,
+  { expiryMs }: Entry,
+  kept: MqttSessionRow | undefined,
+): MqttSession {
+  return {
+    key,
+    isPresent: kept !== undefined,
+    expiryMs,
+    subscriptions: kept === undefined ? [] : subscriptionsOf(kept),
+    received: kept === undefined ? [] : receivedOf(kept),
+    position: kept === undefined || kept.position < 0 ? undefined : kept.position,
+  }
+}
+
+function remove({ id }: MqttSessionRow): Write {
+  return { kind: 'delete', table: 'mqttSession', key: id }
+}
+
+/** Nobody has connected to it, or left it, since it was read. */
+function unchanged({ id, leftAt }: MqttSessionRow): Condition {
+  return { kind: 'equals', table: 'mqttSession', key: id, where: { leftAt } }
+}
+
+function isConflict(error: unknown): boolean {
+  return isCountersignError(error) && error.code === 'ERR_CONFLICT'
 }
 
 function subscriptionsOf({ subscriptions }: MqttSessionRow): readonly Subscription[] {

@@ -15,7 +15,7 @@ import { Framer } from './framing.ts'
 import type { MqttLimits } from './limits.ts'
 import { type ClientPacket, type MqttVersion, reason } from './packets.ts'
 import { parsePacket } from './parse.ts'
-import { versionConnack } from './wire.ts'
+import { isMqtt5Connect, refusedConnack, versionConnack } from './wire.ts'
 import { disconnect } from './write.ts'
 
 /** Who speaks on a connection. */
@@ -24,6 +24,8 @@ export interface Client {
   packet(packet: ClientPacket): void
   /** There may be something to send: it is new, or the socket takes bytes again. */
   wake?(): void
+  /** Resolves when everything that was handed to the store has come back. Never rejects. */
+  quiet?(): Promise<void>
   /** The connection is over; called once. */
   gone(): void
 }
@@ -53,14 +55,19 @@ export class MqttConnection extends Session {
   version: MqttVersion | undefined
   /** Milliseconds of silence that end the connection; 0: none do. */
   silenceMsMax: Milliseconds = 0
+  /** The operator knows that its peer wants messages retained. */
+  isRetainTold = false
   readonly #parts: ConnectionParts
   readonly #framer: Framer
   readonly #flush: () => void
   #client: Client
   #out: Buffer[] = []
+  #outBytes = 0
   #retry: ClientPacket | undefined
   #holds = 0
   #isPumping = false
+  /** The first packet is a CONNECT of MQTT 5, whatever else is wrong with it. */
+  #isMqtt5 = false
   #congestedSince: Milliseconds | undefined
   #heardAt: Milliseconds
 
@@ -83,7 +90,7 @@ export class MqttConnection extends Session {
   become(client: Client, version: MqttVersion): void {
     this.#client = client
     this.version = version
-    this.#framer.bytesMax = this.#parts.limits.packetBytesMax
+    this.#heardAt = this.#parts.clock.now()
   }
 
   get isCongested(): boolean {
@@ -97,7 +104,10 @@ export class MqttConnection extends Session {
   /** Goes out with whatever else this turn has to say. */
   send(packet: Buffer): void {
     if (this.isEnding) return
+    this.#outBytes += packet.length
     if (this.#out.push(packet) === 1) process.nextTick(this.#flush)
+    // Who sends many in one turn is to see that it is too much before the turn is over.
+    if (this.#outBytes > this.#parts.limits.unsentBytesMax) this.#write()
   }
 
   /** Reads nothing more until each hold is released. */
@@ -109,6 +119,8 @@ export class MqttConnection extends Session {
   release(): void {
     this.#holds -= 1
     if (this.#holds > 0 || this.isEnding) return
+    // What it sent meanwhile lies unread: its silence begins now.
+    if (this.version !== undefined) this.#heardAt = this.#parts.clock.now()
     this.socket.resume()
     this.#pump()
   }
@@ -139,8 +151,15 @@ export class MqttConnection extends Session {
     this.socket.destroySoon()
   }
 
+  /**
+   * Of a door that closes: what was handed to the store is acknowledged first, and nothing more is
+   * read. The door does not wait for ever.
+   */
   override end(why: Ending): void {
-    this.finish(endings[why])
+    const quiet = why === 'closing' ? this.#client.quiet?.() : undefined
+    if (quiet === undefined) return this.finish(endings[why])
+    this.hold()
+    void quiet.then(() => this.finish(endings[why]))
   }
 
   overdue(now: Milliseconds): MqttOverdue | undefined {
@@ -169,6 +188,8 @@ export class MqttConnection extends Session {
     try {
       while (this.#holds === 0 && !this.isEnding) {
         if (this.standing.kind === 'pending') return this.#awaitVerdict(this.standing.settled)
+        // Of who is in also CONNECT may be as long: its will is a message.
+        if (this.holder !== undefined) this.#framer.bytesMax = this.#parts.limits.packetBytesMax
         const packet = this.#next()
         if (packet === undefined) return
         this.#client.packet(packet)
@@ -185,7 +206,9 @@ export class MqttConnection extends Session {
     this.#retry = undefined
     if (waited !== undefined) return waited
     const frame = this.#framer.next()
-    return frame === undefined ? undefined : parsePacket(frame, this.version)
+    if (frame === undefined) return undefined
+    if (this.version === undefined) this.#isMqtt5 = isMqtt5Connect(frame)
+    return parsePacket(frame, this.version)
   }
 
   #awaitVerdict(settled: Promise<void>): void {
@@ -196,16 +219,28 @@ export class MqttConnection extends Session {
 
   /** A packet was not as it must be, or we failed at it. */
   #fault(error: unknown): void {
-    if (error instanceof PeerError)
-      return this.finish(this.#parts.refused(this, error), versionConnack(error))
-    this.#parts.broken(this, error)
-    this.finish(reason.unspecified)
+    if (!(error instanceof PeerError)) {
+      this.#parts.broken(this, error)
+      return this.finish(reason.unspecified)
+    }
+    const code = this.#parts.refused(this, error)
+    this.finish(code, versionConnack(error) ?? this.#connackOf(code))
+  }
+
+  /**
+   * Of a CONNECT that is not as it must be: MQTT 5 lets a server say why [MQTT-3.1.4-1], 3.1.1 does
+   * not [MQTT-3.1.4-1].
+   */
+  #connackOf(code: number): Buffer | undefined {
+    const isAnswered = this.version === undefined && this.#isMqtt5
+    return isAnswered ? refusedConnack(5, code) : undefined
   }
 
   #write(): void {
     if (this.#out.length === 0 || this.socket.destroyed) return
     const out = this.#out
     this.#out = []
+    this.#outBytes = 0
     const [first] = out
     const takesMore = this.socket.write(out.length === 1 && first ? first : Buffer.concat(out))
     if (takesMore || this.socket.writableLength <= this.#parts.limits.unsentBytesMax) return

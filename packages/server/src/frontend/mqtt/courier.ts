@@ -20,6 +20,9 @@ export interface CourierParts {
   readonly sendMaximum: number
   readonly packetBytesMax: number
   readonly now: () => number
+  /** What was on this connection is for the device's other ones. */
+  readonly wakeOthers: (device: string) => void
+  /** Ends the connection: a command that was not written down as delivered comes again. */
   readonly failed: (error: unknown) => void
 }
 
@@ -83,9 +86,23 @@ export class Courier {
   }
 
   gone(): void {
-    for (const id of this.#sent.values()) this.#parts.underway.delete(id)
-    for (const id of this.#told) this.#parts.underway.delete(id)
+    const { underway, wakeOthers } = this.#parts
+    const left = [...this.#sent.values(), ...this.#told]
     this.#sent.clear()
+    this.#told.clear()
+    for (const id of left) underway.delete(id)
+    if (left.length > 0) wakeOthers(this.#device.id)
+  }
+
+  /** One that has ended waits no more. */
+  #forgetTold(rows: readonly CommandRow[]): void {
+    if (this.#told.size === 0) return
+    const waiting = new Set(rows.map(({ id }) => id))
+    for (const id of this.#told) {
+      if (waiting.has(id)) continue
+      this.#told.delete(id)
+      this.#parts.underway.delete(id)
+    }
   }
 
   async #look(): Promise<void> {
@@ -94,6 +111,7 @@ export class Courier {
       this.#isWoken = false
       // Those underway are among them, and all of them are few.
       const rows = await commands.waiting(this.#device.id, waitingMax)
+      this.#forgetTold(rows)
       for (const row of rows) {
         if (this.#sent.size >= sendMaximum || this.#connection.isCongested) return
         // Judged again meanwhile: a suspended device gets nothing.

@@ -6,23 +6,23 @@
  * Left out, and said so in CONNACK: retained messages (the flag is ignored), subscription
  * identifiers, shared subscriptions, topic aliases.
  */
-import type { VerifiedPeer } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
-import type { Admitted, DeviceCommands, MessageDraft, RoadErrorCode, Timers } from '../../ports.ts'
+import type { Admitted, DeviceCommands, RoadErrorCode, Timers } from '../../ports.ts'
 import type { Intake } from '../intake.ts'
 import { Acks } from './acks.ts'
 import type { Clients, LiveClient, MqttSession, Seat } from './clients.ts'
 import type { Client, MqttConnection } from './connection.ts'
 import { Courier } from './courier.ts'
 import { FilterSet } from './filters.ts'
-import { incomingOf } from './incoming.ts'
+import { incomingOf, requireNoAlias } from './incoming.ts'
 import type { MqttLimits } from './limits.ts'
-import { type ClientPacket, type PublishPacket, reason } from './packets.ts'
+import { type ClientPacket, type DisconnectPacket, type PublishPacket, reason } from './packets.ts'
+import { Received } from './received.ts'
 import { refusal } from './refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { destinationOf, isOwnFilter } from './topics.ts'
 import type { Will, Wills } from './wills.ts'
-import { endsConnection, reasonFor } from './wire.ts'
+import { changedExpiry, endsConnection, reasonFor } from './wire.ts'
 import { ack, pingresp } from './write.ts'
 
 export interface DeviceParts {
@@ -33,17 +33,17 @@ export interface DeviceParts {
   readonly timers: Timers
   readonly limits: MqttLimits
   readonly underway: Set<string>
+  readonly wakeOthers: (device: string) => void
   readonly now: () => number
   /** Tells the operator of what this device may not do. */
   readonly refused: (connection: MqttConnection, error: PeerError) => void
   readonly failed: (what: string, error: unknown) => void
-  /** Whether this device may still send: asked when its will is due. */
-  readonly mayStillSend: (peer: VerifiedPeer) => Promise<boolean>
+  /** Tells the operator that a retain flag is ignored; once is enough. */
+  readonly ignored: (connection: MqttConnection) => void
 }
 
 /** What CONNECT of this device said, beside its session. */
 export interface DeviceTerms {
-  readonly peer: VerifiedPeer
   readonly seat: Seat
   readonly will: Will | undefined
   /** At most so many QoS 1 packets at once, and none larger. */
@@ -55,18 +55,18 @@ export class DeviceClient implements Client, LiveClient {
   readonly #connection: MqttConnection
   readonly #session: MqttSession
   readonly #seat: Seat
-  readonly #peer: VerifiedPeer
   readonly #parts: DeviceParts
   readonly #acks: Acks
   readonly #subscriptions: Subscriptions
   readonly #courier: Courier
-  /** QoS 2: stored, and waiting for PUBREL. */
-  readonly #received: Set<number>
+  readonly #received: Received
   readonly #eui64: string
   #will: Will | undefined
   #inFlight = 0
   #expiryMs: number | undefined
   #isQuiet: (() => void) | undefined
+  /** A packet waits, for room or for its pace: how it gives up. */
+  #giveUp: (() => void) | undefined
 
   constructor(
     connection: MqttConnection,
@@ -79,11 +79,10 @@ export class DeviceClient implements Client, LiveClient {
     this.#connection = connection
     this.#session = session
     this.#seat = terms.seat
-    this.#peer = terms.peer
     this.#parts = parts
     this.#eui64 = device.eui64
     this.#will = terms.will
-    this.#received = new Set(session.received)
+    this.#received = new Received(parts.clients, session, parts.limits.unreleasedMax)
     this.#acks = new Acks((packet) => connection.send(packet))
     const filters = new FilterSet()
     this.#subscriptions = new Subscriptions(connection, session, filters, {
@@ -94,7 +93,10 @@ export class DeviceClient implements Client, LiveClient {
     this.#courier = new Courier(connection, device, filters, {
       ...parts,
       ...terms,
-      failed: (error) => parts.failed('a command was not delivered', error),
+      failed: (error) => {
+        parts.failed('a command was not delivered', error)
+        connection.finish(reason.serverBusy)
+      },
     })
     this.#courier.wake()
   }
@@ -131,22 +133,29 @@ export class DeviceClient implements Client, LiveClient {
 
   gone(): void {
     this.#part(false)
-    this.#leave().catch((error: unknown) =>
-      this.#parts.failed('an MQTT session was not written', error),
-    )
+    const { clients, failed } = this.#parts
+    const last = this.#expiryMs === undefined ? {} : { expiryMs: this.#expiryMs }
+    clients
+      .leave(this.#session, this.#seat, last, this.quiet())
+      .catch((error: unknown) => failed('an MQTT session was not written', error))
   }
 
   takenOver(isContinued: boolean): Promise<void> {
     this.#part(isContinued)
     this.#connection.finish(reason.sessionTakenOver)
-    return this.#quiet()
+    return this.quiet()
   }
 
   #publish(packet: PublishPacket): void {
     const { standing } = this.#connection
     // The pump hands nothing over while the device is judged again.
     if (standing.kind !== 'admitted') return
-    if (packet.qos === 2 && this.#received.has(packet.packetId)) return this.#again(packet)
+    if (packet.retain) this.#parts.ignored(this.#connection)
+    if (packet.qos === 2) {
+      const known = this.#received.has(packet.packetId) ? this.#positive(packet) : undefined
+      if (known !== undefined) return this.#acks.now(known)
+      this.#received.requireRoom()
+    }
     if (this.#waitsForRoom(packet) || this.#waitsForPace(packet, standing.admitted)) return
     try {
       this.#accept(packet, standing.admitted)
@@ -159,11 +168,15 @@ export class DeviceClient implements Client, LiveClient {
   }
 
   #accept(packet: PublishPacket, admitted: Admitted): void {
+    requireNoAlias(packet.properties)
     const destination = destinationOf(packet.topic, this.#eui64)
+    if (packet.payload.length > this.#parts.limits.messageBytesMax)
+      throw tooLong(this.#parts.limits.messageBytesMax)
     const incoming = incomingOf(packet)
     if (destination.kind === 'message') {
       const draft = this.#parts.intake.draft(admitted, { ...incoming, topic: destination.topic })
-      return this.#store(packet, draft)
+      const beside = packet.qos === 2 ? this.#received.add(packet.packetId) : undefined
+      return this.#store(packet, this.#parts.intake.store(draft, beside))
     }
     const { command, refused } = destination
     const answer = {
@@ -171,30 +184,29 @@ export class DeviceClient implements Client, LiveClient {
       contentType: incoming.data.contentType,
       body: packet.payload,
     } as const
-    this.#until(packet, this.#parts.commands.answered(admitted.device.id, command, answer))
+    if (packet.qos === 2) this.#received.addOther(packet.packetId)
+    this.#store(packet, this.#parts.commands.answered(admitted.device.id, command, answer))
   }
 
-  #store(packet: PublishPacket, draft: MessageDraft): void {
-    const { intake, clients } = this.#parts
-    if (packet.qos !== 2) return this.#until(packet, intake.store(draft))
-    this.#received.add(packet.packetId)
-    const received = JSON.stringify([...this.#received])
-    this.#until(packet, intake.store(draft, clients.beside(this.#session, { received })))
+  #store(packet: PublishPacket, done: Promise<unknown>): void {
+    const { qos, packetId } = packet
+    const undo = qos === 2 ? (): void => this.#received.forget(packetId) : undefined
+    this.#until(done, this.#positive(packet), undo)
   }
 
-  /** Acknowledges when it is durable. What cannot be stored ends the connection: it comes again. */
-  #until(packet: PublishPacket, done: Promise<unknown>): void {
-    const acknowledge = packet.qos === 0 ? undefined : this.#acks.later()
+  /** Answers when it is durable. What cannot be stored ends the connection: it comes again. */
+  #until(done: Promise<unknown>, answer: Buffer | undefined, undo?: () => void): void {
+    const acknowledge = answer === undefined ? undefined : this.#acks.later()
     this.#inFlight += 1
     if (this.#inFlight === this.#parts.limits.receiveMaximum) this.#connection.hold()
     done.then(
       () => {
-        acknowledge?.(this.#positive(packet))
+        if (answer !== undefined) acknowledge?.(answer)
         this.#ended()
       },
       (error: unknown) => {
-        if (packet.qos === 2) this.#received.delete(packet.packetId)
-        this.#parts.failed('a message was not stored', error)
+        undo?.()
+        this.#parts.failed('what a device sent was not stored', error)
         this.#connection.finish(reason.serverBusy)
         this.#ended()
       },
@@ -208,7 +220,7 @@ export class DeviceClient implements Client, LiveClient {
   }
 
   /** Everything that was handed to the store has come back. */
-  #quiet(): Promise<void> {
+  quiet(): Promise<void> {
     if (this.#inFlight === 0) return Promise.resolve()
     return new Promise((resolve) => {
       const before = this.#isQuiet
@@ -219,31 +231,21 @@ export class DeviceClient implements Client, LiveClient {
     })
   }
 
-  #positive({ qos, packetId }: PublishPacket): Buffer {
-    const { version = 4 } = this.#connection
-    return ack(qos === 2 ? 'pubrec' : 'puback', packetId, version, reason.success)
-  }
-
   /** QoS 2: what was stored is acknowledged again, and not stored again (MQTT 5 §4.3.3). */
-  #again(packet: PublishPacket): void {
-    this.#acks.now(this.#positive(packet))
+  #positive({ qos, packetId }: PublishPacket): Buffer | undefined {
+    const { version = 4 } = this.#connection
+    if (qos === 0) return undefined
+    return ack(qos === 2 ? 'pubrec' : 'puback', packetId, version, reason.success)
   }
 
   #release(packetId: number): void {
     const { version = 4 } = this.#connection
-    const known = this.#received.delete(packetId)
-    const code = known || version === 4 ? reason.success : reason.packetIdentifierNotFound
-    const packet = ack('pubcomp', packetId, version, code)
-    if (!known) return this.#acks.now(packet)
-    const acknowledge = this.#acks.later()
-    const { clients, failed } = this.#parts
-    clients.save(this.#session, { received: JSON.stringify([...this.#received]) }).then(
-      () => acknowledge(packet),
-      (error: unknown) => {
-        failed('an MQTT session was not written', error)
-        this.#connection.finish(reason.serverBusy)
-      },
-    )
+    const released = this.#received.release(packetId)
+    const isKnown = released !== undefined || version === 4
+    const code = isKnown ? reason.success : reason.packetIdentifierNotFound
+    const answer = ack('pubcomp', packetId, version, code)
+    if (released === undefined) this.#acks.now(answer)
+    else this.#until(released, answer)
   }
 
   /** The door has too much in hand: this packet waits, and with it all that follows. */
@@ -251,7 +253,7 @@ export class DeviceClient implements Client, LiveClient {
     const { intake } = this.#parts
     if (!intake.isFull) return false
     this.#connection.hold()
-    intake.whenRoom(() => this.#resume(packet))
+    this.#giveUp = intake.whenRoom(() => this.#resume(packet))
     return true
   }
 
@@ -265,12 +267,14 @@ export class DeviceClient implements Client, LiveClient {
     if (wait === 0) return false
     if (wait > limits.paceMsMax) throw tooFast(admitted)
     this.#connection.hold()
-    timers.after(wait, () => this.#resume(packet))
+    const timer = timers.after(wait, () => this.#resume(packet))
+    this.#giveUp = () => timer.cancel()
     return true
   }
 
   /** The packet that waited comes first. */
   #resume(packet: PublishPacket): void {
+    this.#giveUp = undefined
     this.#connection.retry(packet)
     this.#connection.release()
   }
@@ -280,35 +284,32 @@ export class DeviceClient implements Client, LiveClient {
     return qos === 0 || this.#connection.version !== 5 || endsConnection(error)
   }
 
-  #disconnect({ reason: code, properties }: ClientPacket & { type: 'disconnect' }): void {
-    const { sessionExpiry } = properties
-    if (sessionExpiry !== undefined) {
-      // MQTT 5 §3.14.2.2.2.
-      if (this.#session.expiryMs === 0 && sessionExpiry !== 0)
-        throw refusal('ERR_MQTT_PROTOCOL', 'a session without expiry gets one', 'disconnect')
-      const { sessionExpiryMsMax } = this.#parts.limits
-      this.#expiryMs = Math.min(sessionExpiry * 1000, sessionExpiryMsMax)
-    }
-    if (code !== reason.disconnectWithWill) this.#will = undefined
+  #disconnect(packet: DisconnectPacket): void {
+    this.#expiryMs = changedExpiry(packet, this.#session, this.#parts.limits.sessionExpiryMsMax)
+    // [MQTT-3.14.4-3]: with every other code the will is said.
+    if (packet.reason === reason.success) this.#will = undefined
     this.#connection.bye()
   }
 
   /** Whatever of this device was on its way here; once, however the connection ended. */
   #part(isContinued: boolean): void {
+    this.#giveUp?.()
     this.#courier.gone()
     const will = this.#will
     this.#will = undefined
     // [MQTT-3.1.3-9]: a will that waits is taken back by the session that goes on.
-    if (will === undefined || (isContinued && will.delayMs > 0)) return
-    const { wills, mayStillSend } = this.#parts
-    wills.left(this.#session.key, will, () => mayStillSend(this.#peer))
+    if (will === undefined) return
+    // MQTT 5 §3.1.3.2.2: or at the end of the session, if that is sooner.
+    const delayMs = Math.min(will.delayMs, this.#expiryMs ?? will.delayMs)
+    if (isContinued && delayMs > 0) return
+    this.#parts.wills.left(this.#session.key, will, delayMs)
   }
+}
 
-  async #leave(): Promise<void> {
-    await this.#quiet()
-    const last = this.#expiryMs === undefined ? {} : { expiryMs: this.#expiryMs }
-    await this.#parts.clients.leave(this.#session, this.#seat, last)
-  }
+function tooLong(bytesMax: number): PeerError {
+  const about = { where: 'publish', hint: 'Send less in one message.' }
+  const message = `a message has at most ${bytesMax} bytes`
+  return new PeerError<RoadErrorCode>('ERR_MESSAGE_SIZE', message, {}, about)
 }
 
 function tooFast({ messagesPerMinute }: Admitted): PeerError {

@@ -4,7 +4,6 @@
  * is judged like any message. Then the session is opened or continued, and CONNACK tells the peer
  * what it may count on.
  */
-import type { VerifiedPeer } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
 import type { Random } from '@countersign/core/ports'
 import type { Admitted, AdmittedApplication, RoadErrorCode } from '../../ports.ts'
@@ -60,9 +59,12 @@ export class Entrance implements Client {
 
   async #enter(connect: ConnectPacket): Promise<void> {
     const { standing } = this.#connection
+    // [MQTT-4.12.0-1]
+    if (connect.properties.authenticationMethod !== undefined)
+      throw refusal('ERR_MQTT_AUTH', 'no authentication method is known here', 'CONNECT')
     switch (standing.kind) {
       case 'admitted':
-        return await this.#asDevice(connect, standing.peer, standing.admitted)
+        return await this.#asDevice(connect, standing.admitted)
       case 'application':
         return await this.#asApplication(connect, standing.admitted)
       case 'anonymous':
@@ -82,7 +84,7 @@ export class Entrance implements Client {
     }
   }
 
-  async #asDevice(connect: ConnectPacket, peer: VerifiedPeer, admitted: Admitted): Promise<void> {
+  async #asDevice(connect: ConnectPacket, admitted: Admitted): Promise<void> {
     const { device } = admitted
     const named = namesDevice.exec(connect.clientId.toLowerCase())?.[1]
     if (named !== undefined && named !== device.eui64 && (await this.#isDevice(named)))
@@ -93,7 +95,7 @@ export class Entrance implements Client {
       connect.properties
     await this.#open(connect, device.id, (session, seat) => {
       const sendMaximum = Math.min(receiveMaximum, limits.sendMaximum)
-      const terms = { peer, seat, will, sendMaximum, packetBytesMax: maximumPacketSize }
+      const terms = { seat, will, sendMaximum, packetBytesMax: maximumPacketSize }
       return new DeviceClient(this.#connection, session, admitted, terms, this.#parts.device)
     })
   }
@@ -133,14 +135,15 @@ export class Entrance implements Client {
     const seat = new Seat()
     const entry = { holder, clientId, clean: connect.clean, expiryMs }
     const session = await clients.enter(entry, seat)
-    wills.returned(session.key, session.isPresent)
     // Taken over, or cut off, before it was in.
     if (seat.isLost) connection.finish(reason.sessionTakenOver)
     if (connection.isEnding) return await clients.leave(session, seat, {})
+    const welcome = this.#welcome(connect, session, isAssigned ? clientId : undefined)
+    wills.returned(session.key, session.isPresent)
     const client = make(session, seat)
     seat.client = client
     connection.silenceMsMax = connect.keepAlive * silenceFactor
-    connection.send(this.#welcome(connect, session, isAssigned ? clientId : undefined))
+    connection.send(welcome)
     connection.become(client, connect.version)
   }
 
@@ -161,7 +164,12 @@ export class Entrance implements Client {
 
   /** Throws PeerError: a will is judged when it is left, not when it is due. */
   #willOf({ will, version, properties }: ConnectPacket, admitted: Admitted): Will | undefined {
-    if (will === undefined) return undefined
+    const { chain } = this.#connection
+    if (will === undefined || chain === undefined) return undefined
+    // [MQTT-3.2.2-13]; 3.1.1 leaves it to the server, and stock clients set it.
+    if (will.retain && version === 5)
+      throw refusal('ERR_MQTT_RETAIN', 'a will is not retained here', 'will retain')
+    if (will.retain) this.#parts.device.ignored(this.#connection)
     const destination = destinationOf(will.topic, admitted.device.eui64)
     if (destination.kind !== 'message')
       throw refusal('ERR_TOPIC', 'a will is a message, not an answer', 'will topic')
@@ -174,7 +182,8 @@ export class Entrance implements Client {
     const delay = Math.min(will.properties.willDelay ?? 0, properties.sessionExpiry ?? 0)
     return {
       delayMs: version === 5 ? Math.min(delay * 1000, limits.sessionExpiryMsMax) : 0,
-      draft: () => intake.draft(admitted, { ...incoming, topic }),
+      chain,
+      draft: (now) => intake.draft(now, { ...incoming, topic }),
     }
   }
 

@@ -18,9 +18,7 @@ export function incomingOf({
   readonly payload: Buffer
   readonly properties: Properties
 }): Omit<Incoming, 'topic'> {
-  const { contentType, payloadFormat, topicAlias, user } = properties
-  if (topicAlias !== undefined)
-    throw refuse('ERR_MQTT_ALIAS', 'this server takes no topic alias', 'topic alias')
+  const { contentType, payloadFormat, user } = properties
   // MQTT 5 §3.3.2.3.2.
   if (payloadFormat === 1 && !isUtf8(body))
     throw refuse('ERR_MESSAGE_TYPE', 'the payload is said to be UTF-8 and is not', 'payload format')
@@ -30,6 +28,12 @@ export function incomingOf({
   if (number !== undefined && !messageNumber.test(number))
     throw refuse('ERR_MESSAGE_NUMBER', 'the message number is no decimal of 16 digits', numberName)
   return { data, number }
+}
+
+/** CONNACK said so: whatever the topic is, it may stand for another one. Throws PeerError. */
+export function requireNoAlias({ topicAlias }: Properties): void {
+  if (topicAlias === undefined) return
+  throw refuse('ERR_MQTT_ALIAS', 'this server takes no topic alias', 'topic alias')
 }
 
 function refuse(code: RoadErrorCode, message: string, where: string): PeerError<RoadErrorCode> {

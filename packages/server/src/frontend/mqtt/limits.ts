@@ -10,6 +10,11 @@ export interface MqttLimits extends GateLimits, SessionLimits, IntakeLimits {
   readonly connectMsMax: number
   /** Messages of one connection that are not durable yet; told to clients of MQTT 5. */
   readonly receiveMaximum: number
+  /**
+   * Packets of QoS 2 of one session that are stored and not released. Those of MQTT 5 keep to
+   * `receiveMaximum`; 3.1.1 knows no bound, and each one is written again with the next.
+   */
+  readonly unreleasedMax: number
   /** Messages sent to one connection that it has not acknowledged. */
   readonly sendMaximum: number
   /** Bytes for one connection that its socket has not taken: beyond it nothing more is read. */
@@ -18,6 +23,8 @@ export interface MqttLimits extends GateLimits, SessionLimits, IntakeLimits {
   readonly stalledMsMax: number
   /** Filters of one session. Beyond it SUBACK says so. */
   readonly subscriptionsMax: number
+  /** Of one filter: more than the longest topic that there can be. */
+  readonly filterBytesMax: number
   readonly clientIdBytesMax: number
   /** Sessions without a connection that are remembered of one device or application. */
   readonly sessionsPerHolderMax: number
@@ -44,10 +51,12 @@ export const mqttLimits: MqttLimits = {
   strangerBytesMax: 4_096,
   connectMsMax: 10_000,
   receiveMaximum: 64,
+  unreleasedMax: 1_024,
   sendMaximum: 256,
   unsentBytesMax: 262_144,
   stalledMsMax: 60_000,
   subscriptionsMax: 64,
+  filterBytesMax: 512,
   clientIdBytesMax: 128,
   sessionsPerHolderMax: 8,
   sessionExpiryMsMax: 7 * dayMs,

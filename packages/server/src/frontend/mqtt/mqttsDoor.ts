@@ -68,16 +68,26 @@ export class MqttsDoor {
     this.#parts = parts
     this.#limits = limits
     this.#gate = new Gate(parts.clock, limits, this.counters)
-    this.#clients = new Clients({ ...parts, limits })
+    this.#clients = new Clients({
+      ...parts,
+      limits,
+      ended: (session) => this.#wills.ended(session),
+    })
     this.#intake = new Intake({ ...parts, limits, road: 'mqtts' })
     this.#wills = new Wills({
       timers: parts.timers,
-      delayedMax: limits.delayedWillsMax,
+      limits,
+      admitted: (chain) => this.#sessions.admitted(chain),
+      wait: (admitted) => this.#intake.wait(admitted),
       publish: (draft) => this.#publishWill(draft),
+      dropped: ({ device }) =>
+        parts.log.warn({ code: 'ERR_MESSAGE_RATE', device: device.id }, 'a will came too fast'),
     })
-    this.#follower = new Follower(parts.feed, (error) =>
-      this.#failed('messages could not be read', error),
-    )
+    this.#follower = new Follower({
+      ...parts,
+      passEveryMs: limits.positionSaveMs,
+      failed: (error) => this.#failed('messages could not be read', error),
+    })
     this.#entrance = this.#entranceParts()
     const connectionParts = this.#connectionParts()
     this.#sessions = new Sessions(
@@ -86,6 +96,8 @@ export class MqttsDoor {
         road: 'mqtts',
         letsIn: 'applications',
         make: (socket, chain) => new MqttConnection(socket, chain, connectionParts),
+        // Who is judged is sent nothing: what came meanwhile still waits.
+        settled: (connection) => connection.wake(),
       },
     )
     this.#server = this.#createServer(credential)
@@ -129,6 +141,7 @@ export class MqttsDoor {
     await closed
     late.cancel()
     for (const timer of this.#timers.values()) timer.cancel()
+    this.#follower.close()
     await this.#clients.settled()
     await this.#wills.close()
   }
@@ -142,6 +155,9 @@ export class MqttsDoor {
       // A client that names no protocol is taken; one that names another is at the wrong door.
       ALPNProtocols: ['mqtt'],
       noDelay: true,
+      // A peer that has vanished, and had asked for no keep alive, is found by TCP.
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
     })
     this.#gate.guard(server)
     server.on('secureConnection', (socket: TLSSocket) => {
@@ -160,6 +176,7 @@ export class MqttsDoor {
       limits,
       refused: (connection: MqttConnection, error: PeerError) => this.#refused(connection, error),
       failed: (what: string, error: unknown) => this.#failed(what, error),
+      ignored: (connection: MqttConnection) => this.#ignored(connection),
     }
     return {
       ...common,
@@ -172,12 +189,8 @@ export class MqttsDoor {
         intake: this.#intake,
         wills: this.#wills,
         underway: new Set(),
+        wakeOthers: (device) => this.#wake(device),
         now: () => clock.now(),
-        mayStillSend: (peer) =>
-          registry.admit(peer, 'mqtts').then(
-            () => true,
-            () => false, // suspended, revoked, expired: it has no last word
-          ),
       },
     }
   }
@@ -198,8 +211,11 @@ export class MqttsDoor {
 
   #noticed(notice: Notice): void {
     if (notice.kind === 'messages') this.#follower.wake()
-    if (notice.kind === 'commands')
-      for (const connection of this.#sessions.ofHolder(notice.device)) connection.wake()
+    if (notice.kind === 'commands') this.#wake(notice.device)
+  }
+
+  #wake(holder: string): void {
+    for (const connection of this.#sessions.ofHolder(holder)) connection.wake()
   }
 
   #overdue(connection: MqttConnection): void {
@@ -209,10 +225,19 @@ export class MqttsDoor {
     connection.socket.destroy()
   }
 
-  #publishWill(draft: MessageDraft): void {
-    this.#intake
-      .store(draft)
-      .catch((error: unknown) => this.#failed('a will was not published', error))
+  async #publishWill(draft: MessageDraft): Promise<void> {
+    try {
+      await this.#intake.store(draft)
+    } catch (error) {
+      this.#failed('a will was not published', error)
+    }
+  }
+
+  /** CONNACK of MQTT 5 has told the client; under 3.1.1 nobody can. */
+  #ignored(connection: MqttConnection): void {
+    if (connection.isRetainTold) return
+    connection.isRetainTold = true
+    this.#sessions.note(connection, 'messages are not retained: the flag is ignored')
   }
 
   #refused(connection: MqttConnection, error: PeerError): void {

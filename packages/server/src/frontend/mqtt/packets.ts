@@ -55,6 +55,7 @@ export const reason = {
   quotaExceeded: 0x97,
   administrativeAction: 0x98,
   payloadFormatInvalid: 0x99,
+  retainNotSupported: 0x9a,
   sharedNotSupported: 0x9e,
   subscriptionIdentifiersNotSupported: 0xa1,
 } as const

@@ -4,6 +4,7 @@
  * client's to read is told to the operator.
  */
 import type { PeerError } from '@countersign/core/errors'
+import type { MqttSessionRow } from '../../ports.ts'
 import type { Clients, MqttSession } from './clients.ts'
 import { subscriptionsText } from './clients.ts'
 import type { MqttConnection } from './connection.ts'
@@ -20,8 +21,10 @@ import { suback, unsuback } from './write.ts'
 
 export interface SubscriptionsParts {
   readonly clients: Clients
-  readonly limits: { readonly subscriptionsMax: number }
+  readonly limits: { readonly subscriptionsMax: number; readonly filterBytesMax: number }
   readonly isAllowed: (filter: string) => boolean
+  /** What else must be durable when SUBACK says that it is subscribed. */
+  readonly beside?: () => Partial<MqttSessionRow>
   /** What this client may use: stands in the hint to the operator. */
   readonly own: string
   readonly refused: (connection: MqttConnection, error: PeerError) => void
@@ -90,6 +93,7 @@ export class Subscriptions {
   #refusal(filter: string): number | undefined {
     if (isShared(filter)) return reason.sharedNotSupported
     if (!this.#parts.isAllowed(filter)) return reason.notAuthorized
+    if (Buffer.byteLength(filter) > this.#parts.limits.filterBytesMax) return reason.quotaExceeded
     const isNew = this.#filters.get(filter) === undefined
     if (isNew && this.#filters.size >= this.#parts.limits.subscriptionsMax)
       return reason.quotaExceeded
@@ -98,11 +102,11 @@ export class Subscriptions {
 
   /** SUBACK comes before the first message that it brings. */
   #save(answer: Buffer, done: () => void): void {
-    const { clients, failed } = this.#parts
+    const { clients, failed, beside } = this.#parts
     const subscriptions = subscriptionsText(this.#filters.entries())
     this.#connection.hold()
     clients
-      .save(this.#session, { subscriptions })
+      .save(this.#session, { ...beside?.(), subscriptions })
       .then(
         () => {
           this.#connection.send(answer)

@@ -1,7 +1,8 @@
 /** What the peer learns of a refusal: one total function from codes to MQTT's words. */
 import type { PeerError } from '@countersign/core/errors'
-import type { ConnectPacket, MqttVersion } from './packets.ts'
-import { reason } from './packets.ts'
+import type { ConnectPacket, DisconnectPacket, Frame, MqttVersion } from './packets.ts'
+import { packetType, reason } from './packets.ts'
+import { refusal } from './refusals.ts'
 import { connack } from './write.ts'
 
 /** Every code that a packet can be refused with, and its reason code (MQTT 5 §2.4). */
@@ -13,6 +14,7 @@ const reasons: ReadonlyMap<string, number> = new Map([
   ['ERR_MQTT_ALIAS', reason.topicAliasInvalid],
   ['ERR_MQTT_IDENTIFIERS', reason.subscriptionIdentifiersNotSupported],
   ['ERR_MQTT_AUTH', reason.badAuthMethod],
+  ['ERR_MQTT_RETAIN', reason.retainNotSupported],
   ['ERR_TOPIC', reason.topicNameInvalid],
   ['ERR_TOPIC_FOREIGN', reason.notAuthorized],
   ['ERR_CLIENT_ID', reason.clientIdNotValid],
@@ -21,7 +23,9 @@ const reasons: ReadonlyMap<string, number> = new Map([
   ['ERR_MESSAGE_JSON', reason.payloadFormatInvalid],
   ['ERR_MESSAGE_TYPE', reason.payloadFormatInvalid],
   ['ERR_MESSAGE_NUMBER', reason.payloadFormatInvalid],
-  ['ERR_MESSAGE_SIZE', reason.packetTooLarge],
+  // 0x95 is of packets, and no acknowledgement may say it (§3.4.2.1).
+  ['ERR_MESSAGE_SIZE', reason.quotaExceeded],
+  ['ERR_MQTT_UNRELEASED', reason.receiveMaximumExceeded],
   ['ERR_MESSAGE_RATE', reason.quotaExceeded],
 ])
 
@@ -66,6 +70,29 @@ export function refusedConnack(version: MqttVersion, code: number): Buffer {
 export function versionConnack({ code, details }: PeerError): Buffer | undefined {
   if (code !== 'ERR_MQTT_VERSION') return undefined
   return refusedConnack(Number(details['level']) > 4 ? 5 : 4, reason.notSupportedVersion)
+}
+
+/**
+ * What DISCONNECT makes of a session's expiry (MQTT 5 §3.14.2.2.2); undefined: it says nothing of it.
+ * Throws PeerError.
+ */
+export function changedExpiry(
+  { properties: { sessionExpiry } }: DisconnectPacket,
+  { expiryMs }: { readonly expiryMs: number },
+  boundMs: number,
+): number | undefined {
+  if (sessionExpiry === undefined) return undefined
+  if (expiryMs === 0 && sessionExpiry !== 0)
+    throw refusal('ERR_MQTT_PROTOCOL', 'a session without expiry gets one', 'disconnect')
+  return Math.min(sessionExpiry * 1000, boundMs)
+}
+
+/** Protocol name and level of MQTT 5 §3.1.2.1 and §3.1.2.2. */
+const mqtt5: Buffer = Buffer.from('\u0000\u0004MQTT\u0005', 'latin1')
+
+/** Whether it can be answered in the form of MQTT 5, also when the rest cannot be read. */
+export function isMqtt5Connect({ type, body }: Frame): boolean {
+  return type === packetType.connect && body.subarray(0, mqtt5.length).equals(mqtt5)
 }
 
 /** Seconds in a property of CONNECT as milliseconds, within a bound; absent is 0 (MQTT 5 §3.1.2.11.2). */
