@@ -1,7 +1,7 @@
 /**
  * MQTT over mutual TLS 1.3: messages of devices that reach an application, per CPU-second of the
- * server. One application subscribes to all devices, as consumers of telemetry do; a device's next
- * message waits until one of its window has arrived. Ours twice: as it is served, every message on
+ * server. A device's next message waits until one of its window has arrived. The bare server forwards
+ * bytes and does nothing else: what sockets cost in Node. Ours twice: as it is served, every message on
  * disk before it goes anywhere, and with messages in memory, which is what mosquitto does.
  */
 import { type ChildProcess, fork } from 'node:child_process'
@@ -13,10 +13,10 @@ import { createCertificateRequest } from '@countersign/core/credential'
 import { softwareSigner } from '@countersign/element/softwareSigner'
 import { openHouse, type Services } from '@countersign/server'
 import { mosquittoVersion, startMosquitto } from './anchors.ts'
-import { type Case, type Figure, measure, rateOf } from './measure.ts'
+import { type Case, measure } from './measure.ts'
 import type { MqttOrder, MqttTold, MqttWord } from './mqttLoad.ts'
 import { cpuSeconds, type Running, sleep, start } from './processes.ts'
-import { atLeast, type Report, rateTable } from './report.ts'
+import { atLeast, type Report, whole } from './report.ts'
 import { type MadeHouse, makeHouse, serveHouse } from './servedHouse.ts'
 
 const devicesMax = 50
@@ -84,15 +84,19 @@ const shapes: readonly Shape[] = [
 ]
 
 const names = {
-  alone: '**countersign**, messages in memory',
+  memory: '**countersign**, in memory',
   mosquitto: 'mosquitto',
-  bare: 'bare Node tls, nothing checked and nothing kept',
+  bare: 'bare Node tls',
+  disk: '**countersign**, on disk',
 }
 
 interface Target extends Running {
   readonly name: string
   readonly port: number
 }
+
+/** Messages per CPU-second, by shape and target. */
+type Rates = ReadonlyMap<Shape, ReadonlyMap<string, number>>
 
 export async function run(): Promise<Report> {
   const house = await makeHouse(devicesMax)
@@ -103,48 +107,68 @@ export async function run(): Promise<Report> {
     return server
   }
   try {
-    const { applications, order, trusted } = await prepare(house)
+    const who = await prepare(house)
     const alone = await open(startAlone(house.dir))
-    const mosquitto = await startMosquitto(house, trusted)
+    const mosquitto = await startMosquitto(house, who.trusted)
     if (!('missing' in mosquitto)) await open(Promise.resolve(mosquitto))
-    const bare = await open(startBare(house, trusted))
-    const targets: Target[] = [{ ...alone, name: names.alone }]
-    if (!('missing' in mosquitto)) targets.push({ ...mosquitto, name: names.mosquitto })
-    const tables = []
-    const goals = []
-    for (const shape of shapes) {
-      const all =
-        shape.subscribers === 'each' ? [...targets, { ...bare, name: names.bare }] : targets
-      const cases = all.map((target) => caseOf(target, shape, order, applications))
-      const figures = await measured(cases, { rounds: 3, milliseconds: 3000 })
-      tables.push(rateTable(figures, `messages (${shape.what})`))
-      const ours = rateOf(figures, names.alone)
-      const theirs = rateOf(figures, names.mosquitto)
-      if (shape.wanted !== undefined)
-        goals.push(...atLeast(`${shape.what}, to mosquitto`, ours, theirs, shape.wanted))
-    }
+    const bare = await open(startBare(house, who.trusted))
+    const targets: Target[] = [
+      { ...alone, name: names.memory },
+      ...('missing' in mosquitto ? [] : [{ ...mosquitto, name: names.mosquitto }]),
+      { ...bare, name: names.bare },
+    ]
+    const inMemory = await measureAll(targets, who)
+    // One folder has one owner.
     await alone.stop()
     running.splice(running.indexOf(alone), 1)
     const served = await open(serveHouse(house.dir))
-    const durable = { ...served, port: served.mqttsPort, name: 'on disk' }
-    const figures: Figure[] = []
-    // One after the other: they are the same devices.
-    for (const shape of shapes) {
-      const one = { ...caseOf(durable, shape, order, applications), name: shape.what }
-      figures.push(...(await measured([one], { rounds: 3, milliseconds: 2000 })))
-    }
-    tables.push(rateTable(figures, 'messages on disk'))
-    return {
-      tables,
-      goals,
-      notes: [
-        `${payloadBytes} bytes of payload. "Pairs": each device has a subscriber of its own; "to one": one subscriber has them all.`,
-        'missing' in mosquitto ? mosquitto.missing : mosquittoVersion(),
-      ],
-    }
+    const onDisk = await measureAll([{ ...served, port: served.mqttsPort, name: names.disk }], who)
+    const note = 'missing' in mosquitto ? mosquitto.missing : mosquittoVersion()
+    return reportOf(inMemory, onDisk, note)
   } finally {
     for (const server of running) await server.stop()
     await house.remove()
+  }
+}
+
+async function measureAll(targets: readonly Target[], who: Players): Promise<Rates> {
+  const rates = new Map<Shape, ReadonlyMap<string, number>>()
+  for (const shape of shapes) {
+    // The bare one knows pairs only.
+    const able = targets.filter(({ name }) => shape.subscribers === 'each' || name !== names.bare)
+    const cases = able.map((target) => caseOf(target, shape, who))
+    const figures = await measured(cases, { rounds: 3, milliseconds: 3000 })
+    rates.set(shape, new Map(figures.map(({ name, perCpuSecond }) => [name, perCpuSecond])))
+  }
+  return rates
+}
+
+function reportOf(inMemory: Rates, onDisk: Rates, note: string): Report {
+  const shown = (rate: number | undefined): string => (rate === undefined ? '' : whole(rate))
+  return {
+    tables: [
+      {
+        columns: ['messages per CPU-second', ...Object.values(names)],
+        rows: shapes.map((shape) => {
+          const memory = inMemory.get(shape)
+          const disk = onDisk.get(shape)?.get(names.disk)
+          const { memory: ours, mosquitto, bare } = names
+          const rates = [memory?.get(ours), memory?.get(mosquitto), memory?.get(bare), disk]
+          return [shape.what, ...rates.map(shown)]
+        }),
+      },
+    ],
+    goals: shapes.flatMap((shape) => {
+      const rates = inMemory.get(shape)
+      const { what, wanted } = shape
+      if (wanted === undefined) return []
+      const theirs = rates?.get(names.mosquitto)
+      return atLeast(`${what}, to mosquitto`, rates?.get(names.memory), theirs, wanted)
+    }),
+    notes: [
+      `${payloadBytes} bytes of payload. "Pairs": each device has a subscriber of its own; "to one": one subscriber has them all.`,
+      note,
+    ],
   }
 }
 
@@ -166,12 +190,7 @@ async function measured(
 }
 
 /** Connected before its first round, and silent while others are measured. */
-function caseOf(
-  target: Target,
-  shape: Shape,
-  all: MqttOrder['devices'],
-  who: readonly Shown[],
-): ClosableCase {
+function caseOf(target: Target, shape: Shape, who: Players): ClosableCase {
   const { qos, window, devices, subscribers } = shape
   let load: Load | undefined
   return {
@@ -180,10 +199,10 @@ function caseOf(
     prepare: async () => {
       load ??= await Load.start({
         port: target.port,
-        ca,
-        applications: who,
+        ca: who.ca,
+        applications: who.applications,
         subscribers,
-        devices: all.slice(0, devices),
+        devices: who.devices.slice(0, devices),
         qos,
         window,
         payloadBytes,
@@ -193,8 +212,6 @@ function caseOf(
     close: () => load?.close(),
   }
 }
-
-let ca = ''
 
 class Load {
   readonly #child: ChildProcess
@@ -239,18 +256,19 @@ class Load {
   }
 }
 
-async function prepare(house: MadeHouse): Promise<{
-  readonly applications: readonly Shown[]
-  readonly order: MqttOrder['devices']
-  /** PEM of the roots that foreign servers believe. */
+/** Who takes part, for the load and for whoever is to believe them. */
+interface Players extends Pick<MqttOrder, 'ca' | 'applications' | 'devices'> {
+  /** PEM file of the roots that foreign servers believe. */
   readonly trusted: string
-}> {
-  ca = await readFile(house.files.serverCa, 'utf8')
+}
+
+async function prepare(house: MadeHouse): Promise<Players> {
+  const ca = await readFile(house.files.serverCa, 'utf8')
   const passphrase = (await readFile(join(house.dir, 'dev-passphrase'), 'utf8')).trimEnd()
   const open = await openHouse(house.dir, { passphrase })
   try {
     await open.registry.setProduct('default', { messagesPerMinute: 1_000_000 })
-    const order = await Promise.all(
+    const devices = await Promise.all(
       house.devices.map(async ({ serial, cert, key, issuer }) => {
         const { eui64 } = await open.registry.find(serial)
         return { cert: cert + issuer, key, topic: `devices/${eui64}/t` }
@@ -261,7 +279,7 @@ async function prepare(house: MadeHouse): Promise<{
     const foreign = await readFile(house.files.foreignRoot, 'utf8')
     const trusted = join(house.folder, 'trusted.pem')
     await writeFile(trusted, foreign + pem(root?.der ?? new Uint8Array()))
-    return { applications, order, trusted }
+    return { ca, applications, devices, trusted }
   } finally {
     await open.close()
   }
