@@ -235,6 +235,15 @@ describe('the desk of commands', () => {
       assert.deepEqual(events.at(-1), { event: 'commandRefused', id, reason: refused })
     })
 
+  it('says null of a handler that has nothing to say', async () => {
+    const { desk: taking, way } = desk(async () => ({ contentType: 'x/y', body: Buffer.alloc(0) }))
+    await taking.take(text(), way)
+    const [outcome] = way.outcomes
+    assert.ok(outcome !== undefined && 'body' in outcome)
+    assert.equal(Buffer.from(outcome.body).toString(), 'null')
+    assert.equal(outcome.contentType, 'application/json')
+  })
+
   it('remembers a bounded number of commands', async () => {
     const { desk: taking, way, ran } = desk()
     const ids = Array.from({ length: 257 }, (_, n) => n.toString(16).padStart(32, '0'))
