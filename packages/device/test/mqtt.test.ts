@@ -1,62 +1,14 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type Duplex, duplexPair } from 'node:stream'
 import { test } from 'node:test'
-import { generate, type Packet, parser } from 'mqtt-packet'
-import { MqttConnection, type Publication } from '../src/mqttConnection.ts'
+import type { Publication } from '../src/mqttConnection.ts'
 import { judgeReason } from '../src/mqttReasons.ts'
-import { parseTarget } from '../src/target.ts'
+import { clientId, connack, meet, meetInside, target } from './mqttScene.ts'
 
-const target = parseTarget('mqtts://localhost', 'ab'.repeat(32), 'mqtts')
-const clientId = '02005efffe000001'
 const reading: Publication = {
   topic: `devices/${clientId}/room`,
   contentType: 'application/json',
   data: Buffer.from('{"celsius":21}'),
   user: { 'countersign-number': '7' },
-}
-const connack: Packet = { cmd: 'connack', sessionPresent: false, reasonCode: 0 }
-
-interface Scene {
-  readonly connection: MqttConnection
-  readonly ours: Duplex
-  /** The server's end. */
-  readonly socket: Duplex
-  /** The next packet of the device. */
-  readonly next: () => Promise<Packet>
-  readonly say: (packet: Packet) => void
-}
-
-/** A device's connection, and a server of which the test says every word. */
-function meet(answerMs = 10_000): Scene {
-  const [ours, socket] = duplexPair()
-  const read = parser({ protocolVersion: 5 })
-  const packets: Packet[] = []
-  read.on('packet', (packet) => {
-    packets.push(packet)
-    socket.emit('packet')
-  })
-  socket.on('data', (chunk: Buffer) => read.parse(chunk))
-  return {
-    connection: new MqttConnection(ours, { target, clientId, answerMs }),
-    ours,
-    socket,
-    async next() {
-      if (packets.length === 0) await once(socket, 'packet')
-      return packets.shift() ?? assert.fail('no packet')
-    },
-    say: (packet) => void socket.write(generate(packet, { protocolVersion: 5 })),
-  }
-}
-
-/** A device that has been let in. */
-async function meetInside(): Promise<Scene> {
-  const scene = meet()
-  const connected = scene.connection.connected()
-  await scene.next()
-  scene.say(connack)
-  assert.deepEqual(await connected, { packet: 'connack', code: 0 })
-  return scene
 }
 
 test('a device says CONNECT of MQTT 5 with a clean start, and publishes at QoS 1', async () => {
