@@ -190,6 +190,17 @@ describe('the desk of commands', () => {
     assert.deepEqual(ran, ['abcd'])
   })
 
+  it('says again that it has a command when the answer was lost, and runs it then', async () => {
+    const { desk: taking, way, ran } = desk()
+    way.broken = 1
+    await assert.rejects(taking.take(text(), way), /the way broke/)
+    way.broken = 1
+    await assert.rejects(taking.flush(way), /the way broke/)
+    await taking.flush(way)
+    await taking.flush(way)
+    assert.deepEqual([ran, way.said], [['abcd'], ['delivered abcd', 'answered abcd']])
+  })
+
   it('keeps an outcome until the server has it, and does not run the command again', async () => {
     const { desk: taking, way, ran } = desk()
     way.broken = 2

@@ -5,6 +5,7 @@ import { after } from 'node:test'
 import {
   type CommandHandler,
   type DeviceEvent,
+  type EnrollOptions,
   enroll,
   lineSource,
   type RoadName,
@@ -37,17 +38,17 @@ export class Commanded {
     this.#road = road
   }
 
-  /** `product`: default by default. */
+  /** At another address than the invitation says, of another product than `default`. */
   static async enrolled(
     house: TestHouse,
     serial: string,
     road: RoadName = 'https',
-    product = 'default',
+    { product = 'default', ...address }: { product?: string } & Partial<EnrollOptions> = {},
   ): Promise<Commanded> {
     const state = join(house.root, `commanded-${states++}`)
     const expiresAt = Date.now() + hour
     const invitation = await house.call('identity.invite', { product, count: 1, expiresAt })
-    const { id } = await enroll({ ...invitation, serial, state })
+    const { id } = await enroll({ ...invitation, ...address, serial, state })
     const device = new Commanded(house, id, state, road)
     after(() => device.stop())
     return device

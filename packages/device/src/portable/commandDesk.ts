@@ -53,6 +53,11 @@ const nothing: CommandOutcome = { contentType: 'application/json', body: utf8('n
 export class CommandDesk {
   readonly #parts: CommandDeskParts
   readonly #memory: CommandMemory
+  /**
+   * Of which the server may have been told, or not: the answer was lost, and who was told gives it
+   * no more. A round ends with such a loss and the next begins here, so that these are few.
+   */
+  readonly #unsettled: Map<string, string> = new Map()
   /** Outcomes that the server does not have yet. */
   readonly #untold: Map<string, CommandOutcome> = new Map()
   #turn: Promise<unknown> = Promise.resolve()
@@ -70,9 +75,10 @@ export class CommandDesk {
     return this.#inTurn(() => this.#take(text, way))
   }
 
-  /** Tells what did not get through before. */
+  /** Says again what did not get through before: that it has a command, what came of one. */
   flush(way: CommandWay): Promise<void> {
     return this.#inTurn(async () => {
+      for (const text of this.#unsettled.values()) await this.#take(text, way)
       for (const [id, outcome] of this.#untold) await this.#tell(id, outcome, way)
     })
   }
@@ -81,7 +87,10 @@ export class CommandDesk {
     const command = readable(text)
     const { id } = command
     const isKnown = this.#memory.has(id)
-    if (!(await way.delivered(id))) return
+    this.#unsettled.set(id, text)
+    const isMine = await way.delivered(id)
+    this.#unsettled.delete(id)
+    if (!isMine) return
     if (isKnown) {
       const outcome = this.#untold.get(id)
       if (outcome !== undefined) await this.#tell(id, outcome, way)
