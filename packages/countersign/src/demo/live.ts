@@ -19,8 +19,10 @@ export async function keepRunning(
   story.heading('The house stays open. Ctrl-C ends it and removes everything.')
   story.say(`  console   ${server.console.origin}`)
   story.say(
-    `  events    curl -N -H "authorization: Bearer ${token}" ${server.console.origin}/api/v1/events\n`,
+    `  events    curl -N -H "authorization: Bearer ${token}" ${server.console.origin}/api/v1/events`,
   )
+  const [first] = devices.filter((device) => device.isCommanded)
+  if (first !== undefined) tellCommand(world, first.id, story)
   application.onReading = (reading) => tell(reading, story, json)
   const allowed = devices.filter((device) => device.observation().offeredAfter.size === 0)
   for (let count = 0; !stop.aborted; count++) {
@@ -29,6 +31,13 @@ export async function keepRunning(
     await sleep(everyMs, undefined, { signal: stop }).catch(() => undefined)
   }
   application.onReading = undefined
+}
+
+function tellCommand({ server, token }: DemoWorld, id: string, story: Story): void {
+  const post = `-H "authorization: Bearer ${token}" -H content-type:application/json`
+  story.say(
+    `  command   curl ${post} -d '{"name":"repeat","data":1}' ${server.console.origin}/api/v1/devices/${id}/commands\n`,
+  )
 }
 
 function tell(reading: ReceivedReading, story: Story, json: boolean): void {
