@@ -186,7 +186,8 @@ export class MqttConnection {
       }
       this.#settle = settle
       if (this.#end === undefined) ask(settle)
-      else settle(this.#end)
+      else if (this.#end instanceof Error) settle(this.#end)
+      else settle({ packet: 'ended', code: this.#end.code })
     })
   }
 

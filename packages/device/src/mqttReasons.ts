@@ -8,7 +8,8 @@ import type { Outcome } from './road.ts'
 
 /** What the server said, and with which packet. */
 export interface Said {
-  readonly packet: 'connack' | 'suback' | 'puback' | 'disconnect'
+  /** `ended`: it had ended the connection before it could be asked. */
+  readonly packet: 'connack' | 'suback' | 'puback' | 'disconnect' | 'ended'
   readonly code: number
 }
 
@@ -72,8 +73,9 @@ export function judgeReason({ packet, code }: Said, id: string): Outcome {
   if (isTaken) return { kind: 'taken', id }
   const problem = problemOf(code)
   if (refusals.has(code)) return { kind: 'refused', problem }
-  // CONNACK comes before the server has seen the reading.
-  if (rejections.has(code) && packet !== 'connack') return { kind: 'rejected', problem }
+  // Any other word comes before the server has seen the reading.
+  const isAbout = packet === 'puback' || packet === 'disconnect'
+  if (rejections.has(code) && isAbout) return { kind: 'rejected', problem }
   // An end without a fault (0x00 in DISCONNECT), and whatever a later server may say, passes.
   return { kind: 'later', problem, afterMs: undefined }
 }
