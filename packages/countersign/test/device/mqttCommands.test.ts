@@ -118,16 +118,26 @@ test('a command that expired while the device was away never reaches it', async 
   await device.stop()
 })
 
-test('an idle connection that breaks is made again, and commands come on the next', async () => {
+test('an idle connection that breaks is made again, later each time, and commands come on the next', async () => {
   const way = await openWay(door)
   const device = await enrolled('MC-6')
-  device.start(async () => json(1), { mqtts: way.url })
-  for (const name of ['a', 'b']) {
+  const limits = { firstMs: 2, maxMs: 1_000 }
+  const backoff = { broken: limits, refused: limits }
+  device.start(async () => json(1), { mqtts: way.url, backoff })
+  for (const name of ['a', 'b', 'c', 'd', 'e']) {
     const { id } = await device.command(name)
     await device.heard('commandAnswered', id)
     way.cut()
   }
   await device.stop()
+  const waits = device.events.flatMap((event) =>
+    event.event === 'unreachable' ? [event.retryInMs] : [],
+  )
+  assert.ok(waits.length >= 4 && Math.max(...waits) > Math.min(...waits))
+  assert.deepEqual(
+    waits,
+    waits.toSorted((a, b) => a - b),
+  )
 })
 
 test('a command whose acknowledgement was lost comes again, and is run once', async () => {
