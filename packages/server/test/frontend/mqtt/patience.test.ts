@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { Server, type TLSSocket } from 'node:tls'
 import { after, before, beforeEach, describe, it } from 'node:test'
+import { Server, type TLSSocket } from 'node:tls'
 import { type TestDevice, turn } from '../house.ts'
 import { Held, MqttHouse, storesMessage, topicOf } from './house.ts'
 
