@@ -7,8 +7,7 @@
 // oxlint-disable-next-line import/no-unassigned-import -- @peculiar/x509 needs it loaded before itself
 import 'reflect-metadata'
 import { createPublicKey, sign, verify } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import * as x509 from '@peculiar/x509'
 import {
   type House,
@@ -16,37 +15,62 @@ import {
   newKey,
   requestFor,
 } from '../packages/server/test/authority/house.ts'
-import { type Case, forAbout, measure, median, print, showFigures, showGoals } from './measure.ts'
+import { Arena } from './arena.ts'
+import { fsyncNote } from './fsync.ts'
+import { overEst, overStepCa } from './issuanceWire.ts'
+import { type Case, forAbout, measure, rateOf } from './measure.ts'
+import { atLeast, type Report, rateTable } from './report.ts'
+import { startStepCa, stepCaNote } from './stepCa.ts'
 
 /** Requests in flight: what lets the store commit many with one fsync. */
 const concurrency = 128
 /** Requests made before each round, outside what is measured. */
 const batch = 512
 
-export async function run(): Promise<boolean> {
+export async function run(): Promise<Report> {
   const house = await makeHouse()
   try {
     const cases = [bound(), await durable(house), await peculiar()]
     const figures = await measure(cases, { rounds: 3, milliseconds: 2500 })
-    showFigures(figures, 'certificates')
-    print(`one fsync of a page in that folder: ${fsyncMilliseconds(house.directory).toFixed(2)} ms`)
+    const wire = await overTheWire()
     const [limit, ours, theirs] = figures.map((figure) => figure.perCpuSecond)
-    return showGoals([
-      {
-        what: 'durable issuance / (1 verify + 1 sign)',
-        ratio: (ours ?? 0) / (limit ?? 1),
-        wanted: 0.2,
-        sense: 'at least',
-      },
-      {
-        what: 'durable issuance / @peculiar/x509',
-        ratio: (ours ?? 0) / (theirs ?? 1),
-        wanted: 6,
-        sense: 'at least',
-      },
-    ])
+    return {
+      tables: [rateTable(figures, 'certificates'), ...wire.tables],
+      goals: [
+        ...atLeast('to the bound', ours, limit, 0.2),
+        ...atLeast('to @peculiar/x509', ours, theirs, 6),
+        ...wire.goals,
+      ],
+      notes: [...wire.notes, fsyncNote(house.directory)],
+    }
   } finally {
     await house.close()
+  }
+}
+
+async function overTheWire(): Promise<Report> {
+  const names = {
+    ours: '**countersign**, served: EST over https',
+    step: 'step-ca: sign over https',
+  }
+  const arena = await Arena.open(1)
+  try {
+    const ca = await readFile(arena.house.files.serverCa, 'utf8')
+    const cases = [await overEst(names.ours, arena, ca)]
+    const step = await startStepCa(arena.house.folder)
+    if (!('missing' in step)) {
+      await arena.started(Promise.resolve(step))
+      cases.push(overStepCa(names.step, step))
+    }
+    const figures = await measure(cases, { rounds: 3, milliseconds: 2500 })
+    const ours = rateOf(figures, names.ours)
+    return {
+      tables: [rateTable(figures, 'certificates')],
+      goals: atLeast('served, to step-ca', ours, rateOf(figures, names.step), 1),
+      notes: ['missing' in step ? step.missing : stepCaNote],
+    }
+  } finally {
+    await arena.close()
   }
 }
 
@@ -153,18 +177,4 @@ async function peculiar(): Promise<Case> {
         })
       }),
   }
-}
-
-/** A durable figure means little without the cost of the flush it waits for. */
-function fsyncMilliseconds(directory: string): number {
-  const file = openSync(join(directory, 'fsync.probe'), 'w')
-  const times: number[] = []
-  for (let round = 0; round < 21; round++) {
-    writeSync(file, Buffer.alloc(4096, round))
-    const begin = performance.now()
-    fsyncSync(file)
-    times.push(performance.now() - begin)
-  }
-  closeSync(file)
-  return median(times.toSorted((one, other) => one - other))
 }

@@ -1,7 +1,7 @@
 /**
- * How benchmarks measure: work per CPU-second of this process (user and system, all threads), in
- * rounds that take turns, so that a busy neighbour slows every case alike; the median of the rounds
- * counts. Only ratios within one run say anything.
+ * How benchmarks measure: work per CPU-second of the measured process (user and system, all
+ * threads), in rounds that take turns, so that a busy neighbour slows every case alike; the median
+ * of the rounds counts. Only ratios within one run say anything.
  */
 
 export interface Case {
@@ -10,6 +10,8 @@ export interface Case {
   prepare?(): Promise<void>
   /** Does some work for about `milliseconds` and answers how many units it was. */
   run(milliseconds: number): Promise<number>
+  /** Of whom the work is measured, until now; absent: this process. */
+  cpuSeconds?(): number
 }
 
 export interface Figure {
@@ -37,12 +39,11 @@ export async function measure(
   for (let round = 0; round < rounds; round++) {
     for (const one of cases) {
       await one.prepare?.()
-      const before = process.cpuUsage()
+      const before = cpuSecondsOf(one)
       const begin = performance.now()
       const units = await one.run(milliseconds)
       const seconds = (performance.now() - begin) / 1000
-      const { user, system } = process.cpuUsage(before)
-      push(cpu, one.name, units / ((user + system) / 1e6))
+      push(cpu, one.name, units / (cpuSecondsOf(one) - before))
       push(wall, one.name, units / seconds)
     }
   }
@@ -73,39 +74,8 @@ export async function forAbout(
   return units
 }
 
-export interface Goal {
-  readonly what: string
-  readonly ratio: number
-  readonly wanted: number
-  /** Whether `ratio` should be at least or at most `wanted`. */
-  readonly sense: 'at least' | 'at most'
-}
-
-export function showFigures(figures: readonly Figure[], unit: string): void {
-  for (const { name, perCpuSecond, spread, perSecond } of figures) {
-    const rate = Math.round(perCpuSecond).toLocaleString('en')
-    const clock = Math.round(perSecond).toLocaleString('en')
-    print(
-      `${name.padEnd(44)} ${rate.padStart(9)} ${unit}/CPU-s  ±${Math.round(spread * 50)} %  (${clock}/s)`,
-    )
-  }
-}
-
-/** Prints each ratio beside its goal; answers whether all were reached. */
-export function showGoals(goals: readonly Goal[]): boolean {
-  let good = true
-  for (const { what, ratio, wanted, sense } of goals) {
-    const reached = sense === 'at least' ? ratio >= wanted : ratio <= wanted
-    good &&= reached
-    print(
-      `${what.padEnd(44)} ${ratio.toFixed(2).padStart(9)}  ${sense} ${wanted}: ${reached ? 'reached' : 'MISSED'}`,
-    )
-  }
-  return good
-}
-
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`)
+export function rateOf(figures: readonly Figure[], name: string): number | undefined {
+  return figures.find((figure) => figure.name === name)?.perCpuSecond
 }
 
 export function cpuMilliseconds(before?: NodeJS.CpuUsage): number {
@@ -114,11 +84,19 @@ export function cpuMilliseconds(before?: NodeJS.CpuUsage): number {
 }
 
 export function median(ascending: readonly number[]): number {
-  return ascending[ascending.length >> 1] ?? Number.NaN
+  return quantile(ascending, 0.5)
 }
 
-function sorted(values: readonly number[]): readonly number[] {
+export function quantile(ascending: readonly number[], share: number): number {
+  return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? NaN
+}
+
+export function sorted(values: readonly number[]): readonly number[] {
   return values.toSorted((one, other) => one - other)
+}
+
+function cpuSecondsOf(one: Case): number {
+  return one.cpuSeconds?.() ?? cpuMilliseconds() / 1000
 }
 
 function push(into: Map<string, number[]>, name: string, value: number): void {

@@ -22,6 +22,8 @@ import type { Listener, World } from './world.ts'
 export interface EnrollOptions {
   /** `https://host:port`. */
   readonly server: string
+  /** `mqtts://host:port`, kept for "--road mqtts"; enrolment itself is EST over https. */
+  readonly mqtts?: string
   readonly token: string
   /** SHA-256 of the SubjectPublicKeyInfo of the server issuing CA, hex. */
   readonly anchor: string
@@ -53,12 +55,17 @@ const attemptsMax = 7
 export async function enroll(options: EnrollOptions): Promise<EnrollResult> {
   const world = options.world ?? systemWorld()
   const target = parseTarget(options.server, options.anchor)
+  const mqtts =
+    options.mqtts === undefined
+      ? undefined
+      : parseTarget(options.mqtts, options.anchor, 'mqtts').url
   requireSerial(options.serial)
   if (options.token === '') throw noToken()
   const wanted: Identity = {
     version: 1,
     element: options.element ?? softwareUrl,
     server: target.url,
+    mqtts,
     anchor: target.anchor,
     serial: options.serial,
     eui64: options.eui64 === undefined ? undefined : parseEui64(options.eui64),

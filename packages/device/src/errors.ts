@@ -9,12 +9,14 @@ export type DeviceErrorCode =
   | 'ERR_ALREADY_ENROLLED'
   // What the caller gave.
   | 'ERR_SERVER_URL'
+  | 'ERR_NO_MQTTS'
   | 'ERR_ANCHOR_FORMAT'
   | 'ERR_SERIAL_FORMAT'
   | 'ERR_EUI64_FORMAT'
   | 'ERR_TOPIC_FORMAT'
   | 'ERR_READING_TOO_LARGE'
   | 'ERR_SOURCE'
+  | 'ERR_COMMAND_PROGRAM'
   // The other end.
   | 'ERR_SERVER_UNREACHABLE'
   | 'ERR_SERVER_TIMEOUT'
@@ -25,3 +27,4 @@ export type DeviceErrorCode =
   | 'ERR_DEVICE_REFUSED'
   | 'ERR_READING_REFUSED'
   | 'ERR_CERT_MISMATCH'
+  | 'ERR_COMMAND_FORMAT'

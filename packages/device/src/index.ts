@@ -3,6 +3,7 @@
  * folder.
  */
 export type { CertificateReport } from './certificate.ts'
+export { type ProgramOptions, programHandler } from './commandProgram.ts'
 export { systemWorld } from './compose.ts'
 export {
   type Answer,
@@ -13,7 +14,15 @@ export {
 } from './connect.ts'
 export { type EnrollOptions, type EnrollResult, enroll } from './enroll.ts'
 export type { DeviceErrorCode } from './errors.ts'
+export { type Command, parseCommand } from './portable/command.ts'
+export {
+  CommandDesk,
+  type CommandHandler,
+  type CommandOutcome,
+  type CommandWay,
+} from './portable/commandDesk.ts'
 export { type RenewOptions, renew } from './renew.ts'
+export { type RoadName, type RoadOptions, roadNames } from './road.ts'
 export { type RunOptions, type RunSummary, run } from './run.ts'
 export { type SendOptions, type SendResult, send } from './send.ts'
 export { type DeviceReport, type ShowOptions, show } from './show.ts'

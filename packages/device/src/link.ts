@@ -2,26 +2,16 @@
  * A device's connection under the credential it holds now; a change of credential is a new
  * connection.
  */
-import { PeerError } from '@countersign/core/errors'
-import type { Milliseconds } from '@countersign/core/ports'
-import { leafOf } from './certificate.ts'
+import type { PeerError } from '@countersign/core/errors'
 import type { Answer, Question, ServerConnection } from './connect.ts'
 import { openConnection } from './connect.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import type { Problem } from './problem.ts'
+import { refusalOf } from './refusal.ts'
 import { type DeviceState, requireEnrolled } from './state/folder.ts'
 import type { Credential } from './state/identity.ts'
 import { parseTarget } from './target.ts'
 import type { Listener, World } from './world.ts'
-
-const refusalHint =
-  'On the server "countersign identity why" says why: a suspended device can be resumed there, a revoked one enrols again with a new invitation and an empty state folder.'
-
-function datesHint(now: Milliseconds, notAfter: Milliseconds): string {
-  const clock = `the clock of this machine says ${new Date(now).toISOString()}`
-  const end = `Its certificate is valid until ${new Date(notAfter).toISOString()}, and ${clock}`
-  return `${end}: set the clock if that is wrong; an expired device enrols again with a new invitation and an empty state folder.`
-}
 
 export class Link {
   readonly #state: DeviceState
@@ -58,17 +48,8 @@ export class Link {
     })
   }
 
-  /** Why the server may not let this device in, as far as the device itself can see. */
   refusal(problem: Problem): PeerError<DeviceErrorCode> {
-    const { current } = requireEnrolled(this.#state.folder, this.#state.identity)
-    const { notBefore, notAfter } = leafOf(current.certificates)
-    const now = this.#world.clock.now()
-    return new PeerError(
-      'ERR_DEVICE_REFUSED',
-      `the server refuses this device: ${problem.message}`,
-      { status: problem.status, code: problem.code },
-      { hint: now < notBefore || now > notAfter ? datesHint(now, notAfter) : refusalHint },
-    )
+    return refusalOf(this.#state, this.#world, problem)
   }
 
   close(): void {

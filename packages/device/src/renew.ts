@@ -5,8 +5,8 @@
  */
 import { type CertificateReport, describe, leafOf } from './certificate.ts'
 import { systemWorld } from './compose.ts'
-import { judgeAnswer } from './deliver.ts'
 import { simpleEnroll } from './est.ts'
+import { judgeAnswer } from './httpsRoad.ts'
 import { Link } from './link.ts'
 import { readProblem } from './problem.ts'
 import { Later } from './retry.ts'

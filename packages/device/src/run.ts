@@ -1,28 +1,33 @@
 /**
  * `device run`: takes readings from a source, keeps each until the server has stored it, comes back
  * after every kind of failure, and renews its certificate in time. Taking and delivering are two
- * loops that meet at the outbox only.
+ * loops that meet at the outbox only; a third, when it is wanted, asks for commands.
  */
 import { type AnyCountersignError, PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { type BackoffLimits, backoffMs, brokenBackoff, refusedBackoff } from './backoff.ts'
 import { renewalDue } from './certificate.ts'
+import { CommandPoll } from './commandPoll.ts'
 import { systemWorld } from './compose.ts'
 import { drain } from './deliver.ts'
 import { Link } from './link.ts'
+import { CommandDesk, type CommandHandler } from './portable/commandDesk.ts'
 import { renewOver } from './renew.ts'
 import { isTransient, Later } from './retry.ts'
+import { openRoad, type Road, type RoadOptions } from './road.ts'
 import type { Source } from './source.ts'
 import { type DeviceState, openState, requireEnrolled } from './state/folder.ts'
 import type { OutboxLimits } from './state/outbox.ts'
 import { requireTopic } from './topic.ts'
 import type { Listener, World } from './world.ts'
 
-export interface RunOptions {
+export interface RunOptions extends RoadOptions {
   readonly state: string
   readonly source: Source
   /** The source's own topic by default. */
   readonly topic?: string
+  /** Does what commands ask for, one at a time. Without it the device asks for none. */
+  readonly onCommand?: CommandHandler
   /** Stops the run; what waits stays in the outbox. */
   readonly signal?: AbortSignal
   readonly listener?: Listener
@@ -51,7 +56,7 @@ const renewalRetryMs = 10 * 60 * 1000
 export async function run(options: RunOptions): Promise<RunSummary> {
   const world = options.world ?? systemWorld()
   const topic = options.topic ?? options.source.topic
-  requireTopic(topic)
+  requireTopic(topic, options.road)
   const state = await openState(options.state, world, {
     create: false,
     ...(options.outbox === undefined ? {} : { outbox: options.outbox }),
@@ -69,7 +74,10 @@ class Runner {
   readonly #world: World
   readonly #state: DeviceState
   readonly #topic: string
+  /** To EST, whatever road the readings take. */
   readonly #link: Link
+  readonly #road: Road
+  readonly #commands: CommandPoll | undefined
   readonly #stop: AbortController = new AbortController()
   readonly #counts = { sent: 0, rejected: 0, dropped: 0 }
   #sourceEnded = false
@@ -82,7 +90,19 @@ class Runner {
     this.#world = world
     this.#state = state
     this.#topic = topic
-    this.#link = new Link(state, world, (event) => this.#tell(event))
+    const listener: Listener = (event) => this.#tell(event)
+    this.#link = new Link(state, world, listener)
+    this.#road = openRoad(options, { state, world, listener, link: this.#link })
+    this.#commands = this.#commandsFor(options.onCommand)
+  }
+
+  #commandsFor(handle: CommandHandler | undefined): CommandPoll | undefined {
+    if (handle === undefined) return undefined
+    const { clock, patience } = this.#world
+    const desk = new CommandDesk({ clock, handle, listener: (event) => this.#tell(event) })
+    // That this second connection comes and goes is no news.
+    const link = new Link(this.#state, this.#world, () => undefined)
+    return new CommandPoll(link, desk, patience?.answerMs)
   }
 
   async run(): Promise<RunSummary> {
@@ -91,22 +111,29 @@ class Runner {
     signal?.addEventListener('abort', stop, { once: true })
     if (signal?.aborted === true) stop()
     const taking = this.#take()
+    const obeying = this.#obey()
+    // Its failure ends the run and is thrown below.
+    obeying.catch(() => this.#end())
     try {
       await this.#deliver()
       await taking
+      this.#end()
+      await obeying
     } finally {
       this.#end()
       signal?.removeEventListener('abort', stop)
-      // The loop that takes readings uses the outbox: it is over before the state closes. Its own
-      // failure was thrown above.
-      await taking.catch(() => undefined)
+      // The loops use the state: they are over before it closes. Their own failures were thrown
+      // above.
+      await Promise.allSettled([taking, obeying])
     }
     return { ...this.#counts, waiting: this.#state.outbox.size }
   }
 
   #end(): void {
     this.#stop.abort()
+    this.#road.close()
     this.#link.close()
+    this.#commands?.stop()
     this.#wake.abort()
   }
 
@@ -130,7 +157,7 @@ class Runner {
     while (!this.#stop.signal.aborted) {
       try {
         await this.#renewWhenDue()
-        await drain(this.#link, this.#state.outbox, (event) => this.#tell(event), this.#stop.signal)
+        await drain(this.#road, this.#state.outbox, (event) => this.#tell(event), this.#stop.signal)
         failures = 0
         if (this.#sourceEnded && this.#state.outbox.size === 0) return
         await this.#rest(renewalLookMs)
@@ -138,6 +165,25 @@ class Runner {
         if (this.#stop.signal.aborted) return
         await this.#afterFailure(error, failures++)
       }
+    }
+  }
+
+  async #obey(): Promise<void> {
+    const commands = this.#commands
+    if (commands === undefined) return
+    let failures = 0
+    try {
+      while (!this.#stop.signal.aborted) {
+        try {
+          await commands.round()
+          failures = 0
+        } catch (error) {
+          if (this.#stop.signal.aborted) return
+          await this.#afterFailure(error, failures++)
+        }
+      }
+    } finally {
+      commands.close()
     }
   }
 
@@ -174,6 +220,9 @@ class Runner {
       if (!isOutside(error)) throw error
       this.#renewalNotBefore = now + renewalRetryMs
       this.#tell({ event: 'renewalFailed', code: error.code, message: error.message })
+    } finally {
+      // Nothing else goes that way until the next renewal.
+      if (this.#options.road === 'mqtts') this.#link.close()
     }
   }
 

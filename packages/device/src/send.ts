@@ -6,12 +6,13 @@ import { systemWorld } from './compose.ts'
 import { drain, rejected } from './deliver.ts'
 import { Link } from './link.ts'
 import { isTransient, persist } from './retry.ts'
+import { openRoad, type RoadOptions } from './road.ts'
 import { type Sample, sampleBytesMax, tooLarge } from './source.ts'
-import { openState, requireEnrolled } from './state/folder.ts'
+import { type DeviceState, openState, requireEnrolled } from './state/folder.ts'
 import { requireTopic } from './topic.ts'
 import type { DeviceEvent, Listener, World } from './world.ts'
 
-export interface SendOptions {
+export interface SendOptions extends RoadOptions {
   readonly state: string
   readonly topic: string
   readonly sample: Sample
@@ -38,29 +39,44 @@ const attemptsMax = 5
  */
 export async function send(options: SendOptions): Promise<SendResult> {
   const { topic, sample } = options
-  requireTopic(topic)
+  requireTopic(topic, options.road)
   if (sample.data.length > sampleBytesMax) throw tooLarge(sample.data.length)
   const world = options.world ?? systemWorld()
   const state = await openState(options.state, world, { create: false })
+  try {
+    requireEnrolled(state.folder, state.identity)
+    return await keepAndDeliver(options, state, world)
+  } finally {
+    await state.close()
+  }
+}
+
+async function keepAndDeliver(
+  options: SendOptions,
+  state: DeviceState,
+  world: World,
+): Promise<SendResult> {
+  const { topic, sample } = options
   const events: DeviceEvent[] = []
   const listener: Listener = (event) => {
     events.push(event)
     options.listener?.(event)
   }
   const link = new Link(state, world, listener)
+  // Before the reading gets its number: a road that cannot be is the caller's mistake.
+  const road = openRoad(options, { state, world, listener, link })
   try {
-    requireEnrolled(state.folder, state.identity)
     const number = await state.counter.next()
     const dropped = await state.outbox.add({ number, topic, ...sample })
     if (dropped.length > 0) listener({ event: 'dropped', numbers: dropped })
     const patience = { attemptsMax, world, listener, signal: undefined }
-    await persist(() => drain(link, state.outbox, listener), patience).catch((error: unknown) => {
+    await persist(() => drain(road, state.outbox, listener), patience).catch((error: unknown) => {
       throw withKept(error, number)
     })
     return resultOf(events, number, topic)
   } finally {
+    road.close()
     link.close()
-    await state.close()
   }
 }
 

@@ -21,6 +21,8 @@ export interface DeviceReport {
   readonly eui64: string | null
   readonly serial: string
   readonly server: string
+  /** null: it was not told. */
+  readonly mqtts: string | null
   readonly anchor: string
   readonly element: string
   readonly state: string
@@ -47,12 +49,12 @@ export async function show(options: ShowOptions): Promise<DeviceReport> {
   const files = stateFiles(options.state)
   const identity = await readIdentity(files.identity)
   if (identity === undefined) throw notEnrolled(options.state)
-  const { serial, server, anchor, element, current, pending } = identity
+  const { serial, server, mqtts = null, anchor, element, current, pending } = identity
   const readings = {
     reservedBelow: await readReserved(files.counter),
     waiting: await countWaiting(files.outbox),
   }
-  const common = { serial, server, anchor, element, state: options.state, readings }
+  const common = { serial, server, mqtts, anchor, element, state: options.state, readings }
   if (current === undefined) {
     return { ...common, status: 'enrolling', id: null, eui64: null, certificate: null }
   }

@@ -3,7 +3,7 @@ import { CallerError } from '@countersign/core/errors'
 import type { DeviceErrorCode } from './errors.ts'
 
 export interface ServerTarget {
-  /** `https://host:port`, nothing behind it. */
+  /** `https://host:port` or `mqtts://host:port`, nothing behind it. */
   readonly url: string
   readonly host: string
   readonly port: number
@@ -11,7 +11,14 @@ export interface ServerTarget {
   readonly anchor: string
 }
 
-export function parseTarget(url: string, anchor: string): ServerTarget {
+export type Scheme = 'https' | 'mqtts'
+
+/** RFC 9110 §4.2.2; IANA's service name `secure-mqtt`. */
+const defaultPorts: Readonly<Record<Scheme, number>> = { https: 443, mqtts: 8883 }
+/** Where a command takes the address from. */
+const options: Readonly<Record<Scheme, string>> = { https: '--server', mqtts: '--mqtts' }
+
+export function parseTarget(url: string, anchor: string, scheme: Scheme = 'https'): ServerTarget {
   const pin = anchor.replaceAll(':', '').toLowerCase()
   if (!/^[0-9a-f]{64}$/.test(pin)) {
     throw new CallerError<DeviceErrorCode>(
@@ -21,19 +28,45 @@ export function parseTarget(url: string, anchor: string): ServerTarget {
       { where: '--anchor', hint: 'Take it from "countersign identity invite --json".' },
     )
   }
-  const parsed = URL.canParse(url) ? new URL(url) : undefined
-  const plain = parsed !== undefined && parsed.pathname === '/' && parsed.search === ''
-  if (parsed?.protocol !== 'https:' || !plain || parsed.username !== '') {
-    throw new CallerError<DeviceErrorCode>(
-      'ERR_SERVER_URL',
-      `${JSON.stringify(url)} does not name a server`,
-      {},
-      {
-        where: '--server',
-        hint: 'Use https://HOST:PORT, as "countersign identity invite" printed it.',
-      },
-    )
+  const authority = authorityOf(url, scheme)
+  if (authority === undefined) throw noServer(url, scheme)
+  const { host, port } = authority
+  // RFC 3986 §3.2.2: a literal IPv6 address stands in brackets.
+  return {
+    url: urlOf(scheme, host, port),
+    host: host.replace(/^\[(.*)\]$/, '$1'),
+    port,
+    anchor: pin,
   }
-  const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
-  return { url: parsed.origin, host, port: Number(parsed.port || 443), anchor: pin }
+}
+
+function authorityOf(url: string, scheme: Scheme): { host: string; port: number } | undefined {
+  if (!url.toLowerCase().startsWith(`${scheme}://`) || !URL.canParse(url)) return undefined
+  // WHATWG: only the schemes that a URL parser knows have their hosts put in one form, so the host
+  // is read under https; there a port of 443 disappears, so the port is read as it stands.
+  const { port } = new URL(url)
+  const twin = `https${url.slice(scheme.length)}`
+  if (!URL.canParse(twin)) return undefined
+  const { hostname, pathname, search, hash, username, password } = new URL(twin)
+  if (pathname !== '/' || `${search}${hash}${username}${password}` !== '') return undefined
+  return { host: hostname, port: Number(port || defaultPorts[scheme]) }
+}
+
+/** The port of https is left out where it says nothing, as `URL.origin` does. */
+function urlOf(scheme: Scheme, host: string, port: number): string {
+  return scheme === 'https' && port === defaultPorts.https
+    ? `https://${host}`
+    : `${scheme}://${host}:${port}`
+}
+
+function noServer(url: string, scheme: Scheme): CallerError<DeviceErrorCode> {
+  return new CallerError(
+    'ERR_SERVER_URL',
+    `${JSON.stringify(url)} does not name a server`,
+    {},
+    {
+      where: options[scheme],
+      hint: `Use ${scheme}://HOST:PORT, as "countersign identity invite" printed it.`,
+    },
+  )
 }

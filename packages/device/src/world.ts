@@ -4,6 +4,7 @@
  */
 import type { Clock, Crypto, Milliseconds, Random } from '@countersign/core/ports'
 import type { SoftwareElement } from '@countersign/element/software'
+import type { CommandEvent } from './portable/commandDesk.ts'
 
 export interface World {
   readonly clock: Clock
@@ -33,6 +34,7 @@ export type DeviceEvent =
   | {
       readonly event: 'rejected'
       readonly number: number
+      /** Of HTTP; over mqtts the reason code of MQTT 5, which is below 256. */
       readonly status: number
       readonly reason: string
     }
@@ -54,5 +56,6 @@ export type DeviceEvent =
     }
   | { readonly event: 'renewed'; readonly notAfter: string }
   | { readonly event: 'renewalFailed'; readonly code: string; readonly message: string }
+  | CommandEvent
 
 export type Listener = (event: DeviceEvent) => void

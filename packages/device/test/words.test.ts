@@ -40,6 +40,36 @@ test('a server is named by https, host and port and nothing else', () => {
   }
 })
 
+test('the mqtts door is named the same way, with a port of its own', () => {
+  assert.deepEqual(parseTarget('MQTTS://Iot.Example.com', anchor, 'mqtts'), {
+    url: 'mqtts://iot.example.com:8883',
+    host: 'iot.example.com',
+    port: 8883,
+    anchor,
+  })
+  assert.equal(parseTarget('mqtts://a:443/', anchor, 'mqtts').url, 'mqtts://a:443')
+  assert.deepEqual(parseTarget('mqtts://[::1]:1', anchor, 'mqtts'), {
+    url: 'mqtts://[::1]:1',
+    host: '::1',
+    port: 1,
+    anchor,
+  })
+  for (const bad of [
+    'https://a:1',
+    'mqtt://a:1',
+    'mqtts:a',
+    'mqtts://',
+    'mqtts://a/b',
+    'mqtts://u@a',
+    'mqtts://a:65536',
+    'mqtts://a#x',
+  ]) {
+    assert.throws(() => parseTarget(bad, anchor, 'mqtts'), { code: 'ERR_SERVER_URL' }, bad)
+  }
+  assert.throws(() => parseTarget('mqtts://a', anchor), { where: '--server' })
+  assert.throws(() => parseTarget('https://a', anchor, 'mqtts'), { where: '--mqtts' })
+})
+
 test('an EUI-64 is taken in every usual spelling and kept in one', () => {
   assert.equal(parseEui64('02-00-5E-FF-FE-00-00-01'), '02005efffe000001')
   assert.equal(parseEui64('02:00:5e:ff:fe:00:00:01'), '02005efffe000001')

@@ -18,8 +18,11 @@ export function isLoopback(host: string): boolean {
  */
 export function urlHost(bound: string, hosts: readonly string[]): string {
   if (isLoopback(bound)) return 'localhost'
-  const name = hosts.find((host) => !isLoopback(host)) ?? bound
-  return name.includes(':') ? `[${name}]` : name
+  return literalHost(hosts.find((host) => !isLoopback(host)) ?? bound)
+}
+
+export function literalHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
 }
 
 /**

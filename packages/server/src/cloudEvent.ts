@@ -78,11 +78,9 @@ export interface StoredEvent {
 export function readStored(body: string): StoredEvent {
   const mark = findData(body)
   const head = mark === undefined ? body : `${body.slice(0, mark.at)}}`
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by cloudEvent above
-  return {
-    attributes: JSON.parse(head) as StoredEvent['attributes'],
-    payload: payloadAt(body, mark),
-  }
+  // Written by cloudEvent above.
+  const attributes: StoredEvent['attributes'] = JSON.parse(head)
+  return { attributes, payload: payloadAt(body, mark) }
 }
 
 /** The data alone, without parsing what is not needed for it. */

@@ -76,6 +76,7 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
   const commands = new Commands({ ...common, downlinks: downlinksIn, failed })
   let opened: Promise<Keys> | undefined
   let listeners: Readonly<Record<string, string>> = {}
+  let consoleLink: Services['consoleLink']
   const base = { ...common, dir: folder.path, demo: folder.demo, config, log, registry, targets }
   return {
     ...base,
@@ -86,6 +87,10 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
       return listeners
     },
     setListeners: (urls) => (listeners = urls),
+    get consoleLink() {
+      return consoleLink
+    },
+    setConsoleLink: (make) => (consoleLink = make),
     announce: (facts) => folder.announce(facts),
     close: async () => {
       const keys = await opened?.catch(() => undefined)

@@ -131,7 +131,8 @@ export interface Store {
   get<T extends TableName>(table: T, key: string | number): Promise<Tables[T] | undefined>
   /**
    * At most `limit` (default 1000) rows whose indexed column has this value, in primary-key order,
-   * those after `after`. `newestFirst` turns the order round, and `after` with it.
+   * those after `after`. `newestFirst` turns the order round, and `after` with it. `withoutBlobs`:
+   * blobs that may be null come as null, for whoever has no use for them.
    */
   find<T extends TableName>(
     table: T,
@@ -141,6 +142,7 @@ export interface Store {
       readonly limit?: number
       readonly after?: string | number
       readonly newestFirst?: boolean
+      readonly withoutBlobs?: boolean
     },
   ): Promise<readonly Tables[T][]>
   /** Rows in primary-key order after `after`. */
@@ -148,6 +150,16 @@ export interface Store {
     table: T,
     options: { readonly after?: string | number; readonly limit: number },
   ): Promise<readonly Tables[T][]>
+  /**
+   * How many rows have this value in this indexed column, counted up to `atMost`: one range of the
+   * index.
+   */
+  count<T extends TableName>(
+    table: T,
+    column: Indexes[T],
+    value: string | number,
+    atMost: number,
+  ): Promise<number>
   /**
    * Durable when it resolves. Concurrent calls share one transaction and one fsync (group commit).
    */
@@ -391,6 +403,7 @@ export type EstService = (request: EstRequest) => Promise<EstResponse>
 
 /** What a reader of the events door asks for: the console parses it, the outbox answers it. */
 export interface EventsQuery {
+  /** Whose streams are counted and closed together: an application, or a session of the page. */
   readonly application: string
   /** Whether the cursor is this reader's to move: a webhook moves it itself. */
   readonly movesCursor: boolean
@@ -398,6 +411,16 @@ export interface EventsQuery {
   readonly type: string | undefined
   /** Device id. */
   readonly device: string | undefined
+  /**
+   * Lines (`event:`, `data:`) that this reader is shown of a message, undefined for none; without
+   * it, the whole CloudEvent.
+   */
+  readonly shape?: (message: MessageRow) => string | undefined
+  /**
+   * A reader that wants the present and not the past: further behind than this it is told
+   * `event: reset` and goes on from the newest message.
+   */
+  readonly behindMax?: number
 }
 
 /** The message log as an application reads it over a road that is not the application room's own. */

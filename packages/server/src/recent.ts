@@ -2,9 +2,11 @@
 export class Recent<V> {
   readonly #max: number
   readonly #entries: Map<string, V> = new Map()
+  readonly #oldest: Oldest<string>
 
   constructor(max: number) {
     this.#max = max
+    this.#oldest = new Oldest(() => this.#entries.keys())
   }
 
   get(key: string): V | undefined {
@@ -19,7 +21,32 @@ export class Recent<V> {
     this.#entries.delete(key)
     this.#entries.set(key, value)
     if (this.#entries.size <= this.#max) return
-    const oldest = this.#entries.keys().next()
-    if (oldest.done !== true) this.#entries.delete(oldest.value)
+    const oldest = this.#oldest.next()
+    if (oldest !== undefined) this.#entries.delete(oldest)
+  }
+}
+
+/**
+ * Goes along a map or set from its oldest entry on, for whoever deletes each as it comes. A new
+ * iterator for each would step over the holes that the deleted ones have left, thousands of them in
+ * a large map; one that is kept goes past each hole once.
+ */
+export class Oldest<V> {
+  readonly #begin: () => IterableIterator<V>
+  #iterator: IterableIterator<V>
+
+  constructor(begin: () => IterableIterator<V>) {
+    this.#begin = begin
+    this.#iterator = begin()
+  }
+
+  /** undefined: there is nothing. */
+  next(): V | undefined {
+    const next = this.#iterator.next()
+    if (next.done !== true) return next.value
+    // It has ended once and does not see what came later.
+    this.#iterator = this.#begin()
+    const first = this.#iterator.next()
+    return first.done === true ? undefined : first.value
   }
 }

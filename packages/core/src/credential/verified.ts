@@ -46,11 +46,14 @@ declare const proof: unique symbol
 export interface VerifiedPeer {
   readonly role: Role
   readonly purpose: Purpose
+  /** Parsed when it is asked for: keep it rather than ask twice. */
   readonly leaf: Certificate
   /** SHA-256 of the leaf, lower-case hex; its first 16 digits are the x5t (SHA-256/64). */
   readonly fingerprint: string
   readonly anchor: Anchor
-  /** Leaf first, anchor last. */
+  /** Who vouches for the leaf: its issuer first, the anchor last. */
+  readonly above: readonly Certificate[]
+  /** Leaf first, anchor last; the leaf as above. */
   readonly path: readonly Certificate[]
   /** Earliest notAfter of the path: no session outlives it. */
   readonly notAfter: Milliseconds

@@ -1,10 +1,12 @@
 /**
- * `countersign device …`: the other end. Works on its own state folder, never on a server's.
+ * `countersign device …`: the other end. Works on its own state folder, never on a server's; what
+ * the server's side wants of a device is in deviceCommand.ts.
  */
 import { resolve } from 'node:path'
-import type { DeviceEvent } from '@countersign/device'
+import type { DeviceEvent, RoadName, RoadOptions } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
+import { addDeviceCommands } from './deviceCommand.ts'
 import { readInvitation } from './invitation.ts'
 import { outline, plain, type Terminal } from './terminal.ts'
 import { parseDuration } from './time.ts'
@@ -15,6 +17,20 @@ const state: OptionSpec = {
   default: './countersign-device',
 }
 
+const mqtts: OptionSpec = {
+  flags: '--mqtts <url>',
+  text: 'where the server speaks mqtts (default: as the invitation said)',
+}
+const roadOptions: readonly OptionSpec[] = [
+  {
+    flags: '--road <road>',
+    text: 'how readings go; enrolment and renewal are https',
+    choices: ['https', 'mqtts'],
+    default: 'https',
+  },
+  mqtts,
+]
+
 export function addDevice(program: Command, terminal: Terminal): void {
   const device = program.command('device').description('This machine as a device.')
   addCommand(device, terminal, {
@@ -24,7 +40,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
     options: [
       {
         flags: '--invitation <file>',
-        text: 'what "identity invite --json" printed: server, token and anchor; - reads stdin',
+        text: 'what "identity invite --json" printed: server, token, anchor, mqtts; - reads stdin',
       },
       { flags: '--server <url>', text: 'as "identity invite" printed it' },
       { flags: '--token <token>', text: 'the one-time token; --invitation keeps it off the line' },
@@ -32,6 +48,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
         flags: '--anchor <sha256>',
         text: 'digest of the key that the server must chain to; nothing is sent before',
       },
+      mqtts,
       { flags: '--serial <serial>', text: 'what the maker printed on the device', required: true },
       { flags: '--eui64 <eui64>', text: 'its EUI-64 (default: the server gives one)' },
       { flags: '--element <url>', text: 'secure element that keeps the key', default: 'software:' },
@@ -45,7 +62,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
     usage: 'send <topic> <data>',
     summary: 'Send one reading; it is kept until the server has it.',
     example: `device send room/temperature '{"celsius":21.5}'`,
-    options: [state],
+    options: [...roadOptions, state],
     run: send,
   })
   addCommand(device, terminal, {
@@ -60,9 +77,15 @@ export function addDevice(program: Command, terminal: Terminal): void {
       },
       { flags: '--every <duration>', text: 'time between readings', default: '10s' },
       { flags: '--topic <topic>', text: 'topic of the readings (default: by source)' },
+      ...roadOptions,
+      {
+        flags: '--commands <program>',
+        text: 'asks over https for commands and runs this program for each: its name is the argument, its data on stdin',
+      },
       state,
     ],
-    notes: 'With --json each event of the run is one document on one line.',
+    notes:
+      'What the program for commands prints is the result; an exit code other than 0 refuses, and the last line on stderr says why.\nIt has 60 seconds and prints at most 64 KiB. With --json each event of the run is one document on one line.',
     run,
   })
   addCommand(device, terminal, {
@@ -88,6 +111,14 @@ export function addDevice(program: Command, terminal: Terminal): void {
       line.terminal.data(report, () => outline(report))
     },
   })
+  addDeviceCommands(device, terminal)
+}
+
+/** What `--road` and `--mqtts` say; the parser has refused another road. */
+function roadOf(line: Line, known: readonly RoadName[]): RoadOptions {
+  const road = line.choice('road', known)
+  const url = line.optional('mqtts')
+  return { ...(road === undefined ? {} : { road }), ...(url === undefined ? {} : { mqtts: url }) }
 }
 
 function stateOf(line: Line): string {
@@ -99,6 +130,7 @@ async function enroll(line: Line): Promise<void> {
   const eui64 = line.optional('eui64')
   const file = line.optional('invitation')
   const invitation = file === undefined ? {} : await readInvitation(file, line.terminal.stdin)
+  const mqttsUrl = line.optional('mqtts') ?? invitation.mqtts
   const word = (name: 'server' | 'token' | 'anchor'): string =>
     line.optional(name) ?? invitation[name] ?? line.text(name)
   const enrolled = await line.terminal.during(
@@ -112,19 +144,21 @@ async function enroll(line: Line): Promise<void> {
       state: stateOf(line),
       listener: (event) => sayTrouble(line.terminal, event),
       ...(eui64 === undefined ? {} : { eui64 }),
+      ...(mqttsUrl === undefined ? {} : { mqtts: mqttsUrl }),
     }),
   )
   line.terminal.data(enrolled, () => outline(enrolled))
 }
 
 async function send(line: Line): Promise<void> {
-  const { send: sendReading, textSample } = await import('@countersign/device')
+  const { roadNames, send: sendReading, textSample } = await import('@countersign/device')
   const sent = await line.terminal.during(
     'sending',
     sendReading({
       state: stateOf(line),
       topic: line.argument(0),
       sample: textSample(line.argument(1)),
+      ...roadOf(line, roadNames),
       listener: (event) => sayTrouble(line.terminal, event),
     }),
   )
@@ -146,6 +180,11 @@ async function run(line: Line): Promise<void> {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
   const topic = line.optional('topic')
+  const program = line.optional('commands')
+  const onCommand =
+    program === undefined
+      ? undefined
+      : await device.programHandler({ program: resolve(program), world, signal: stop.signal })
   const advice = new Advice()
   const summary = await device.run({
     state: stateOf(line),
@@ -157,6 +196,8 @@ async function run(line: Line): Promise<void> {
       else terminal.text(sentence(advice.once(event)))
     },
     ...(topic === undefined ? {} : { topic }),
+    ...roadOf(line, device.roadNames),
+    ...(onCommand === undefined ? {} : { onCommand }),
   })
   terminal.data({ event: 'stopped', ...summary }, () => outline(summary))
 }

@@ -19,12 +19,16 @@ const usageCodes: ReadonlySet<string> = new Set([
   'ERR_USAGE',
   'ERR_PARAMETER',
   'ERR_SERVER_URL',
+  'ERR_NO_MQTTS',
   'ERR_ANCHOR_FORMAT',
   'ERR_INVITATION_FILE',
   'ERR_SERIAL_FORMAT',
   'ERR_EUI64_FORMAT',
   'ERR_TOPIC_FORMAT',
   'ERR_ELEMENT_URL',
+  'ERR_COMMAND_NAME',
+  'ERR_COMMAND_DATA',
+  'ERR_COMMAND_EXPIRY',
 ])
 
 /** Help that was asked for is no failure. */

@@ -10,6 +10,8 @@ export interface InvitationFile {
   readonly server?: string | undefined
   readonly token?: string | undefined
   readonly anchor?: string | undefined
+  /** Of a server that speaks it. */
+  readonly mqtts?: string | undefined
 }
 
 /** An invitation has some 300 bytes. */
@@ -35,7 +37,10 @@ export async function readInvitation(
     if (typeof word !== 'string') throw noInvitation(from, `has no "${name}"`)
     return word
   })
-  return { server, token, anchor }
+  const { mqtts } = words
+  if (mqtts !== undefined && typeof mqtts !== 'string')
+    throw noInvitation(from, 'has an "mqtts" that is no text')
+  return { server, token, anchor, ...(mqtts === undefined ? {} : { mqtts }) }
 }
 
 async function readBounded(file: string): Promise<string> {

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { addApplication } from './application.ts'
 import { addCa } from './ca.ts'
 import { addCare } from './care.ts'
+import { addConsole } from './console.ts'
 import { addDemo } from './demo.ts'
 import { addDevice } from './device.ts'
 import { addIdentity } from './identity.ts'
@@ -27,7 +28,7 @@ export function createProgram(terminal: Terminal): Command {
     })
     .addHelpText('after', footer)
   const groups: readonly [string, readonly ((program: Command, terminal: Terminal) => void)[]][] = [
-    ['Start:', [addDemo, addInit, addServe]],
+    ['Start:', [addDemo, addInit, addServe, addConsole]],
     ['Identities and policy:', [addIdentity, addProduct, addApplication]],
     ['Trust:', [addCa, addVerify, addLog]],
     ['The other end:', [addDevice]],

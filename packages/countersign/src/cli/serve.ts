@@ -1,4 +1,6 @@
 /** `countersign serve`: opens the doors and stays until it is told to stop. */
+import { fstatSync } from 'node:fs'
+import type { Services } from '@countersign/server'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
 import { passphraseFor } from './passphrase.ts'
@@ -10,7 +12,7 @@ const forcedExitCode = 130
 export function addServe(program: Command, terminal: Terminal): void {
   addCommand(program, terminal, {
     usage: 'serve',
-    summary: 'Open the doors: devices on https, people and applications on console.',
+    summary: 'Open the doors: devices on https and mqtts, people and applications on console.',
     example: 'serve --listen https=0.0.0.0:8444',
     folder: true,
     options: [
@@ -22,7 +24,7 @@ export function addServe(program: Command, terminal: Terminal): void {
       { flags: '--accept-clock', text: 'serve although the clock is far behind the last event' },
     ],
     notes:
-      'Prints {"event":"ready","listeners":{…}} on stdout when all doors are open. Stops on SIGINT or SIGTERM\nafter what is in flight; a second signal does not wait.',
+      'Prints {"event":"ready","listeners":{…}} on stdout when all doors are open, and on stderr a one-time link\nto the page (not under --json). Stops on SIGINT or SIGTERM after what is in flight; a second signal does not wait.',
     run: serve,
   })
 }
@@ -45,12 +47,30 @@ async function serve(line: Line): Promise<void> {
     )
     terminal.document({ event: 'ready', listeners: served.listeners })
     log.info({ ...served.listeners, dir }, 'ready')
+    sayLink(house, terminal)
     log.info({ signal: await stop }, 'stopping')
     await served.close()
   } finally {
     await house.close()
   }
   log.info({}, 'stopped')
+}
+
+/**
+ * For people only. Where standard error is the journal (systemd.exec(5), $JOURNAL_STREAM) it would
+ * be a secret in a log: there, `countersign console` is the way.
+ */
+function sayLink({ consoleLink }: Services, terminal: Terminal): void {
+  if (consoleLink === undefined || terminal.json || isJournal()) return
+  const { url } = consoleLink()
+  terminal.words(`\nThe page, by a link that opens once, within ten minutes:\n  ${url}`)
+  terminal.words('Another link: countersign console\n')
+}
+
+/** A terminal opened by a desktop may have inherited the variable: the file decides. */
+function isJournal(): boolean {
+  const { dev, ino } = fstatSync(process.stderr.fd)
+  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}`
 }
 
 /**

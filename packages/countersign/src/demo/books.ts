@@ -2,9 +2,12 @@
  * What is compared at the end, and looked up on the way: the application's doors, the operator's
  * books, the gateway's recording.
  */
-import type { DemoWorld } from './chapters.ts'
+
+import { isDeepStrictEqual } from 'node:util'
+import type { DemoRoad } from './cast.ts'
 import type { DemoDevice } from './demoDevice.ts'
 import type { DemoServer } from './demoHouse.ts'
+import type { DemoWorld } from './world.ts'
 
 /** The application may still be catching up with its last events. */
 const patienceMs = 20_000
@@ -47,9 +50,15 @@ export async function compareDoors({
 }: Pick<DemoWorld, 'application' | 'devices'>): Promise<number> {
   const offered = devices.flatMap((device) => [...device.observation().offered.keys()])
   await application.until(new Set(offered), patienceMs)
-  const byEvents = new Set(application.byEvents.map(({ id }) => id))
-  const missing = offered.filter((id) => !byEvents.has(id))
-  if (missing.length > 0) throw new Error(`the events door lacks ${missing.length} readings`)
+  const told = new Map(application.byWebhook.map((each) => [each.id, each]))
+  for (const [door, readings] of [
+    ['the events door', application.byEvents],
+    ['MQTT', application.byMqtt],
+  ] as const) {
+    const seen = new Map(readings.map((each) => [each.id, each]))
+    const others = offered.filter((id) => !isDeepStrictEqual(seen.get(id), told.get(id)))
+    if (others.length > 0) throw new Error(`${others.length} readings are not the same by ${door}`)
+  }
   if (application.unsigned > 0)
     throw new Error(`${application.unsigned} webhook calls were not signed`)
   return offered.length
@@ -61,14 +70,17 @@ export async function verifyLog({ server }: Pick<DemoWorld, 'server'>): Promise<
 }
 
 /**
- * Zero counts only when the search can find something: the server's name travels in the clear (RFC
- * 8446 §9.2, SNI).
+ * How much of what only the ends know stands in the recording of this road's gateway. Zero counts
+ * only when the search can find something: the server's name travels in the clear (RFC 8446 §9.2,
+ * SNI).
  */
 export async function searchRecording(
-  { relay, devices }: DemoWorld,
+  { gateways, devices }: DemoWorld,
+  road: DemoRoad,
   tokens: readonly string[],
 ): Promise<number> {
-  const secrets = [secretWord, 'countersign-number', '/v1/messages', ...tokens]
+  const relay = gateways[road]
+  const secrets = [secretWord, 'countersign-number', '/v1/messages', 'devices/', ...tokens]
   for (const device of devices) secrets.push(device.serial, device.topic, device.eui64)
   const visible = await relay.search([Buffer.from('localhost')])
   if (visible.found === 0 || !visible.complete) throw new Error('the recording is not whole')

@@ -1,13 +1,27 @@
-/** Who plays: devices by serial number, product and topic. */
+/** Who plays: devices by serial number, product, road and topic. */
+export type DemoRoad = 'https' | 'mqtts'
+export const demoRoads: readonly DemoRoad[] = ['https', 'mqtts']
+
 interface Cast {
   readonly serial: string
   readonly product: string
+  readonly road: DemoRoad
   readonly topic: string
+  /** What happens to it when all have sent. */
+  readonly fate?: 'suspended' | 'revoked'
 }
 
+const room = { product: 'thermostat', road: 'https', topic: 'room/temperature' } as const
+
 export const cast: readonly Cast[] = [
-  { serial: 'TH-0001', product: 'thermostat', topic: 'room/temperature' },
-  { serial: 'TH-0002', product: 'thermostat', topic: 'room/temperature' },
-  { serial: 'WM-0001', product: 'water-meter', topic: 'meter/litres' },
-  { serial: 'PU-0001', product: 'pump', topic: 'pump/pressure' },
+  { serial: 'TH-0001', ...room },
+  { serial: 'TH-0002', ...room, fate: 'revoked' },
+  {
+    serial: 'WM-0001',
+    product: 'water-meter',
+    road: 'mqtts',
+    topic: 'meter/litres',
+    fate: 'suspended',
+  },
+  { serial: 'PU-0001', product: 'pump', road: 'mqtts', topic: 'pump/pressure', fate: 'revoked' },
 ]

@@ -33,7 +33,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   process.on('SIGTERM', interrupted)
   const started = performance.now()
   const cleanups: (() => Promise<void>)[] = []
-  const observed = { world: undefined, plaintext: 0, revocations: [] }
+  const observed = { world: undefined, plaintext: {}, revocations: [] }
   const chapters: Chapters = { story, seed, started, cleanups, observed }
   try {
     story.heading('countersign: one provable identity for every device')
@@ -104,13 +104,15 @@ function tellReport(story: Story, seen: Observations, report: DemoReport): void 
         .trimEnd()}`,
     )
   }
-  const { frames, tampered, plaintext } = report.gateway
-  story.say(
-    `\n  the gateway carried ${frames} frames, tampered with ${tampered}, and could read ${plaintext}`,
-  )
-  for (const { milliseconds, reason } of report.revocation) {
+  story.say('')
+  for (const [road, { frames, tampered, plaintext }] of Object.entries(report.gateway.roads)) {
     story.say(
-      `  the revocation ended a live connection after ${milliseconds} ms; next attempt: ${reason}`,
+      `  the gateway of ${road} carried ${frames} frames, tampered with ${tampered}, and could read ${plaintext}`,
+    )
+  }
+  for (const { road, milliseconds, reason } of report.revocation) {
+    story.say(
+      `  a revocation ended a live connection on ${road} after ${milliseconds} ms; next attempt: ${reason}`,
     )
   }
   for (const fault of faults(seen)) story.say(`  ✗ ${fault}`)

@@ -1,7 +1,7 @@
 /**
- * The demo's application: a real HTTP server behind a webhook, and a reader of the events door. It
- * knows nothing of devices but what these two doors say, checks each webhook's signature by itself,
- * and everything it saw is the ground of the report.
+ * The demo's application: a real HTTP server behind a webhook, a reader of the events door, and one
+ * over MQTT. It knows nothing of devices but what these three doors say, checks each webhook's
+ * signature by itself, and everything it saw is the ground of the report.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
@@ -9,31 +9,42 @@ import { createServer, get, type IncomingMessage, type Server } from 'node:http'
 import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
 import { isRecord, parseRecord } from '@countersign/element/shapes'
+import type { MqttClient } from 'mqtt'
+import { type ApplicationKey, makeKey, readOverMqtt } from './mqttReader.ts'
 import type { ReceivedReading } from './report.ts'
 
 export interface DemoApplication {
   /** Where the webhook listens. */
   readonly url: string
+  /** Asks for the certificate that `connect` shows. */
+  readonly csr: string
   /** Readings as the webhook was told them, in order, repetitions included. */
   readonly byWebhook: readonly ReceivedReading[]
   readonly byEvents: readonly ReceivedReading[]
+  readonly byMqtt: readonly ReceivedReading[]
   /** Webhook calls whose signature was not right. */
   readonly unsigned: number
-  /** Starts to check signatures and to read the events door. */
-  connect(credentials: {
-    readonly token: string
-    readonly secret: string
-    readonly console: URL
-  }): void
+  /** Starts to check signatures and to read the other two doors; resolves when it does. */
+  connect(credentials: Credentials): Promise<void>
   /** Called at each reading of the webhook; undefined: nobody listens. */
   onReading: ((reading: ReceivedReading) => void) | undefined
-  /** Resolves when both doors have told every one of these ids, or after `milliseconds`. */
+  /** Resolves when all doors have told every one of these ids, or after `milliseconds`. */
   until(ids: ReadonlySet<string>, milliseconds: number): Promise<void>
   close(): Promise<void>
 }
 
+/** What the house gave to this application, and where its doors are. */
+export interface Credentials {
+  readonly token: string
+  readonly secret: string
+  readonly certificate: string
+  readonly root: string
+  readonly console: URL
+  readonly mqtts: URL
+}
+
 export async function startApplication(): Promise<DemoApplication> {
-  const application = new Application()
+  const application = new Application(await makeKey('desk'))
   await application.listen()
   return application
 }
@@ -41,6 +52,7 @@ export async function startApplication(): Promise<DemoApplication> {
 class Application implements DemoApplication {
   readonly byWebhook: ReceivedReading[] = []
   readonly byEvents: ReceivedReading[] = []
+  readonly byMqtt: ReceivedReading[] = []
   unsigned = 0
   onReading: ((reading: ReceivedReading) => void) | undefined
   readonly #server: Server = createServer((request, response) => {
@@ -50,8 +62,14 @@ class Application implements DemoApplication {
     )
   })
   readonly #stop: AbortController = new AbortController()
+  readonly #key: ApplicationKey
   #secret: Buffer | undefined
+  #mqtt: MqttClient | undefined
   #news: (() => void)[] = []
+
+  constructor(key: ApplicationKey) {
+    this.#key = key
+  }
 
   get url(): string {
     const address = this.#server.address()
@@ -59,21 +77,33 @@ class Application implements DemoApplication {
     return `http://127.0.0.1:${port}/readings`
   }
 
+  get csr(): string {
+    return this.#key.csr
+  }
+
   async listen(): Promise<void> {
     this.#server.listen(0, '127.0.0.1')
     await once(this.#server, 'listening')
   }
 
-  connect({ token, secret, console }: Parameters<DemoApplication['connect']>[0]): void {
+  async connect(credentials: Credentials): Promise<void> {
+    const { token, secret, certificate, root, console, mqtts } = credentials
     // Standard Webhooks: `whsec_` and the key in base64.
     this.#secret = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
     void this.#readEvents(new URL('/api/v1/events', console), token)
+    this.#mqtt = await readOverMqtt({
+      url: mqtts,
+      key: this.#key.key,
+      certificate,
+      root,
+      take: (reading) => this.#take(this.byMqtt, reading),
+    })
   }
 
   async until(ids: ReadonlySet<string>, milliseconds: number): Promise<void> {
     const late = AbortSignal.timeout(milliseconds)
     const lack = (): boolean =>
-      [this.byWebhook, this.byEvents].some((door) => {
+      [this.byWebhook, this.byEvents, this.byMqtt].some((door) => {
         const seen = new Set(door.map((reading) => reading.id))
         return [...ids].some((id) => !seen.has(id))
       })
@@ -83,6 +113,7 @@ class Application implements DemoApplication {
 
   async close(): Promise<void> {
     this.#stop.abort()
+    this.#mqtt?.end(true)
     this.#server.closeAllConnections()
     this.#server.close()
     await once(this.#server, 'close')
@@ -98,8 +129,7 @@ class Application implements DemoApplication {
     for (const tell of this.#news.splice(0)) tell()
   }
 
-  #take(door: ReceivedReading[], text: string): void {
-    const reading = readingOf(text)
+  #take(door: ReceivedReading[], reading: ReceivedReading | undefined): void {
     if (reading === undefined) return
     door.push(reading)
     if (door === this.byWebhook) this.onReading?.(reading)
@@ -112,7 +142,7 @@ class Application implements DemoApplication {
       this.unsigned++
       return 401
     }
-    this.#take(this.byWebhook, body.toString('utf8'))
+    this.#take(this.byWebhook, readingOf(body.toString('utf8')))
     return 204
   }
 
@@ -136,7 +166,7 @@ class Application implements DemoApplication {
       const request = get(url, { headers: { authorization: `Bearer ${token}` }, signal })
       const [response] = await once(request, 'response', { signal })
       for await (const line of createInterface({ input: response, signal })) {
-        if (line.startsWith('data:')) this.#take(this.byEvents, line.slice(5).trimStart())
+        if (line.startsWith('data:')) this.#take(this.byEvents, readingOf(line.slice(5)))
       }
     } catch {
       // A door that breaks is seen by what is missing from `byEvents`.

@@ -12,13 +12,23 @@ import {
   systemWorld,
   type World,
 } from '@countersign/device'
+import type { DemoRoad } from './cast.ts'
 import type { DeviceObservation } from './report.ts'
 
 export interface DemoDeviceOptions {
   readonly root: string
   readonly serial: string
   readonly product: string
+  readonly road: DemoRoad
   readonly topic: string
+}
+
+/** What a device needs to know of its server. */
+interface Invitation {
+  readonly server: string
+  readonly mqtts: string
+  readonly token: string
+  readonly anchor: string
 }
 
 /** On one machine an answer that is not there at once was held back by the gateway. */
@@ -32,6 +42,7 @@ const backoff = {
 export class DemoDevice {
   readonly serial: string
   readonly product: string
+  readonly road: DemoRoad
   readonly topic: string
   readonly #state: string
   readonly #events: DeviceEvent[] = []
@@ -46,9 +57,10 @@ export class DemoDevice {
   #eui64 = ''
   #connected = false
 
-  constructor({ root, serial, product, topic }: DemoDeviceOptions) {
+  constructor({ root, serial, product, road, topic }: DemoDeviceOptions) {
     this.serial = serial
     this.product = product
+    this.road = road
     this.topic = topic
     this.#state = join(root, `device-${serial}`)
     this.#queue = new SampleQueue(topic)
@@ -70,7 +82,7 @@ export class DemoDevice {
     return this.#events.filter((event) => event.event === 'refused').length
   }
 
-  async enroll(invitation: { server: string; token: string; anchor: string }): Promise<void> {
+  async enroll(invitation: Invitation): Promise<void> {
     const { eui64 } = await enroll({
       ...invitation,
       serial: this.serial,
@@ -84,6 +96,7 @@ export class DemoDevice {
   start(): void {
     this.#running = run({
       state: this.#state,
+      road: this.road,
       source: this.#queue,
       signal: this.#stop.signal,
       backoff,
@@ -146,7 +159,7 @@ export class DemoDevice {
       product: this.product,
       element: 'software',
       assurance: 0,
-      road: 'https',
+      road: this.road,
       offered: new Map(ids.slice(0, this.#allowed)),
       offeredAfter: new Set(ids.slice(this.#allowed).map(([id]) => id)),
       refused: this.refusals,

@@ -25,8 +25,11 @@ export interface DemoFolder {
 }
 
 export interface DemoServer {
-  /** `https://localhost:…` for devices, `http://localhost:…` for applications. */
+  /** `https://localhost:…` for devices. */
   readonly https: URL
+  /** `mqtts://localhost:…` for devices, and for applications with a certificate. */
+  readonly mqtts: URL
+  /** `http://localhost:…` for applications. */
   readonly console: URL
   readonly house: House
   close(): Promise<void>
@@ -73,6 +76,7 @@ export async function startServer({ dir, passphrase }: DemoFolder): Promise<Demo
     })
     return {
       https: new URL(listeners.https),
+      mqtts: new URL(listeners.mqtts),
       console: new URL(listeners.console),
       house,
       close: async () => {
@@ -99,7 +103,7 @@ function collectWords(child: ChildProcess): () => string {
 function ready(
   child: ChildProcess,
   words: () => string,
-): Promise<{ https: string; console: string }> {
+): Promise<{ https: string; mqtts: string; console: string }> {
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => {
       clearTimeout(timer)
@@ -111,11 +115,12 @@ function ready(
     if (child.stdout === null) return
     createInterface({ input: child.stdout }).once('line', (line) => {
       const listeners = parseRecord(JSON.stringify(parseRecord(line)?.['listeners'] ?? {}))
-      const { https, console } = listeners ?? {}
-      if (typeof https !== 'string' || typeof console !== 'string') return fail(line)
+      const { https, mqtts, console } = listeners ?? {}
+      if (typeof https !== 'string' || typeof mqtts !== 'string') return fail(line)
+      if (typeof console !== 'string') return fail(line)
       clearTimeout(timer)
       child.removeAllListeners('exit')
-      resolve({ https, console })
+      resolve({ https, mqtts, console })
     })
   })
 }

@@ -3,6 +3,7 @@
  * device of the report.
  */
 import { join } from 'node:path'
+import { connect, type TLSSocket } from 'node:tls'
 import { fromHex, pem } from '@countersign/core/codec'
 import {
   attributeOid,
@@ -18,9 +19,12 @@ import { isCountersignError } from '@countersign/core/errors'
 import { enroll, openConnection, parseTarget, systemWorld, type World } from '@countersign/device'
 import { elementSigner } from '@countersign/element/signer'
 import { openSoftwareElement } from '@countersign/element/software'
+import { MqttClient } from 'mqtt'
+import { type DemoRoad, demoRoads } from './cast.ts'
 
 export interface Address {
   readonly server: string
+  readonly mqtts: string
   readonly anchor: string
 }
 
@@ -39,9 +43,10 @@ export async function guessToken(root: string, address: Address): Promise<void> 
 }
 
 /** A message without a certificate. */
-export async function sendNameless(address: Address): Promise<void> {
-  const status = await sendAs(undefined, address)
-  if (status !== 401) throw new Error(`a message without a certificate was answered ${status}`)
+export async function sendNameless(road: DemoRoad, address: Address): Promise<void> {
+  const said = await knock[road](undefined, address)
+  if (said !== noCertificate[road])
+    throw new Error(`a message without a certificate was answered ${said} on ${road}`)
 }
 
 /** A certificate that claims to be one of ours, of a CA that nobody trusts. */
@@ -72,28 +77,79 @@ export async function impersonate(
     forger,
   )
   const context = await element.tlsContext(0, pem('CERTIFICATE', forged))
-  const status = await sendAs(context, address)
-  if (status !== 403) throw new Error(`a forged certificate was answered ${status}`)
+  for (const road of demoRoads) {
+    const said = await knock[road](context, address)
+    if (said !== notLetIn[road])
+      throw new Error(`a forged certificate was answered ${said} on ${road}`)
+  }
 }
 
-async function sendAs(
-  context: Parameters<typeof openConnection>[0]['context'],
-  { server, anchor }: Address,
-): Promise<number> {
-  const world: World = { ...systemWorld(), patience: { handshakeMs: 1500, answerMs: 1500 } }
+/** Statuses of HTTP; the reason code Not authorized (MQTT 5 §3.2.2.2). */
+const noCertificate: Readonly<Record<DemoRoad, number>> = { https: 401, mqtts: 0x87 }
+const notLetIn: Readonly<Record<DemoRoad, number>> = { https: 403, mqtts: 0x87 }
+
+type Context = Parameters<typeof openConnection>[0]['context']
+
+const knock: Readonly<Record<DemoRoad, (context: Context, address: Address) => Promise<number>>> = {
+  https: sendAs,
+  mqtts: connectAs,
+}
+
+async function sendAs(context: Context, { server, anchor }: Address): Promise<number> {
+  const patience = { handshakeMs: patienceMs, answerMs: patienceMs }
+  const world: World = { ...systemWorld(), patience }
   const target = parseTarget(server, anchor)
-  // The gateway breaks connections here too: an honest answer is waited for.
-  for (let attempt = 0; ; attempt++) {
+  return throughFaults(async () => {
     const connection = openConnection({ world, target, context })
     try {
       const body = Buffer.from('{"celsius":99}')
       return (await connection.ask({ method: 'POST', path: '/v1/messages/room', body })).status
-    } catch (error) {
-      if (attempt >= attemptsMax) throw error
     } finally {
       connection.close()
+    }
+  })
+}
+
+/** A stock client of MQTT; an intruder does not care who is at the other end. */
+function connectAs(context: Context, { mqtts }: Address): Promise<number> {
+  const { hostname: host, port } = new URL(mqtts)
+  const options = {
+    host,
+    port: Number(port),
+    servername: host,
+    ALPNProtocols: ['mqtt'],
+    rejectUnauthorized: false,
+    ...(context === undefined ? {} : { secureContext: context }),
+  }
+  return throughFaults(() => connackOf(() => connect(options)))
+}
+
+function connackOf(stream: () => TLSSocket): Promise<number> {
+  const client = new MqttClient(stream, {
+    protocolVersion: 5,
+    reconnectPeriod: 0,
+    connectTimeout: patienceMs,
+  })
+  return new Promise<number>((resolve, reject) => {
+    client.on('connect', () => resolve(0))
+    client.on('error', (error) => {
+      if ('code' in error && typeof error.code === 'number') resolve(error.code)
+      else reject(error)
+    })
+    client.on('close', () => reject(new Error('the connection ended without an answer')))
+  }).finally(() => client.end(true))
+}
+
+/** The gateways break connections here too: an honest answer is waited for. */
+async function throughFaults(attempt: () => Promise<number>): Promise<number> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (attempts > attemptsMax) throw error
     }
   }
 }
 
 const attemptsMax = 20
+const patienceMs = 1500

@@ -3,9 +3,9 @@
  * receives is told line by line.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DemoWorld } from './chapters.ts'
 import type { ReceivedReading } from './report.ts'
 import type { Story } from './story.ts'
+import type { DemoWorld } from './world.ts'
 
 const everyMs = 2000
 
@@ -17,10 +17,10 @@ export async function keepRunning(
 ): Promise<void> {
   const { application, devices, server, token } = world
   story.heading('The house stays open. Ctrl-C ends it and removes everything.')
-  story.say(`  console   ${server.console.origin}`)
   story.say(
-    `  events    curl -N -H "authorization: Bearer ${token}" ${server.console.origin}/api/v1/events\n`,
+    `  events    curl -N -H "authorization: Bearer ${token}" ${server.console.origin}/api/v1/events`,
   )
+  await tellPage(server, story, json)
   application.onReading = (reading) => tell(reading, story, json)
   const allowed = devices.filter((device) => device.observation().offeredAfter.size === 0)
   for (let count = 0; !stop.aborted; count++) {
@@ -29,6 +29,18 @@ export async function keepRunning(
     await sleep(everyMs, undefined, { signal: stop }).catch(() => undefined)
   }
   application.onReading = undefined
+}
+
+/** For people only: the link is a secret, and a report is kept. */
+async function tellPage(
+  { house }: DemoWorld['server'],
+  story: Story,
+  json: boolean,
+): Promise<void> {
+  if (json) return
+  const { url } = await house.call('console.link', {})
+  story.say(`  page      ${url}`)
+  story.say('            opens once, within ten minutes\n')
 }
 
 function tell(reading: ReceivedReading, story: Story, json: boolean): void {

@@ -58,7 +58,8 @@ export interface Observations {
   readonly seconds: number
   readonly devices: readonly DeviceObservation[]
   readonly received: readonly ReceivedReading[]
-  readonly gateway: GatewayObservation
+  /** By road. */
+  readonly gateways: Readonly<Record<string, GatewayObservation>>
   readonly revocations: readonly RevocationObservation[]
   readonly steps: readonly StepObservation[]
 }
@@ -76,7 +77,10 @@ export interface DemoReport {
     readonly received: number
     readonly refused: number
   }[]
-  readonly gateway: GatewayObservation
+  /** All of them together, and each by its road. */
+  readonly gateway: GatewayObservation & {
+    readonly roads: Readonly<Record<string, GatewayObservation>>
+  }
   readonly edhoc: Readonly<Record<string, readonly number[]>>
   readonly revocation: readonly {
     readonly id: string
@@ -104,7 +108,7 @@ export function makeReport(seen: Observations): DemoReport {
       received: new Set(readingsOf(seen, device).map((each) => each.id)).size,
       refused: device.refused,
     })),
-    gateway: seen.gateway,
+    gateway: { ...sumOf(Object.values(seen.gateways)), roads: seen.gateways },
     edhoc: {},
     revocation: seen.revocations.map(({ id, road, milliseconds, reason }) => ({
       id,
@@ -121,7 +125,6 @@ export function faults(seen: Observations): readonly string[] {
   const found: string[] = []
   if (seen.devices.length === 0) found.push('no device took part')
   if (seen.steps.length === 0) found.push('nothing was done')
-  if (seen.revocations.length === 0) found.push('nobody was revoked')
   for (const step of seen.steps) if (!step.ok) found.push(`step failed: ${step.name}`)
   for (const device of seen.devices) found.push(...deviceFaults(seen, device))
   const known = new Set(seen.devices.map((device) => device.id))
@@ -129,11 +132,35 @@ export function faults(seen: Observations): readonly string[] {
     if (!known.has(source)) found.push(`${id} came from ${source}, which never was allowed`)
   }
   for (const revocation of seen.revocations) found.push(...revocationFaults(seen, revocation))
-  const { frames, tampered, plaintext } = seen.gateway
-  if (frames === 0) found.push('nothing went through the gateway')
-  if (tampered === 0) found.push('the gateway tampered with nothing: its attacks prove nothing')
-  if (plaintext > 0) found.push(`the gateway could read ${plaintext} places`)
+  for (const road of new Set(seen.devices.map((device) => device.road))) {
+    found.push(...roadFaults(seen, road))
+  }
   return found
+}
+
+/** What is to be seen on each road that a device took. */
+function roadFaults({ gateways, revocations }: Observations, road: string): string[] {
+  const found: string[] = []
+  if (!revocations.some((each) => each.road === road)) found.push(`nobody was revoked on ${road}`)
+  const { frames, tampered, plaintext } = gateways[road] ?? nothing
+  const gateway = `the gateway of ${road}`
+  if (frames === 0) found.push(`nothing went through ${gateway}`)
+  if (tampered === 0) found.push(`${gateway} tampered with nothing: its attacks prove nothing`)
+  if (plaintext > 0) found.push(`${gateway} could read ${plaintext} places`)
+  return found
+}
+
+const nothing: GatewayObservation = { frames: 0, tampered: 0, plaintext: 0 }
+
+function sumOf(all: readonly GatewayObservation[]): GatewayObservation {
+  return all.reduce(
+    (sum, each) => ({
+      frames: sum.frames + each.frames,
+      tampered: sum.tampered + each.tampered,
+      plaintext: sum.plaintext + each.plaintext,
+    }),
+    nothing,
+  )
 }
 
 function deviceFaults(seen: Observations, device: DeviceObservation): string[] {
@@ -162,7 +189,7 @@ function deviceFaults(seen: Observations, device: DeviceObservation): string[] {
 }
 
 function revocationFaults(seen: Observations, revocation: RevocationObservation): string[] {
-  const { id, milliseconds, reason } = revocation
+  const { id, road, milliseconds, reason } = revocation
   const found: string[] = []
   if (milliseconds === undefined) found.push(`${id} kept its connection after its revocation`)
   else if (!(milliseconds <= revocationMsMax))
@@ -170,7 +197,7 @@ function revocationFaults(seen: Observations, revocation: RevocationObservation)
   if (reason === undefined || !/^ERR_[A-Z_]*(REVOKED|RETIRED)$/.test(reason)) {
     found.push(`the books do not say that ${id} was revoked`)
   }
-  const device = seen.devices.find((each) => each.id === id)
+  const device = seen.devices.find((each) => each.id === id && each.road === road)
   if (device === undefined || device.refused === 0) {
     found.push(`${id} was not refused after its revocation`)
   }

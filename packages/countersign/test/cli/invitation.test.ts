@@ -15,12 +15,19 @@ describe('an invitation from standard input', () => {
     assert.deepEqual(await readInvitation('-', Readable.from(bytes)), words)
   })
 
+  it('says where the server speaks mqtts, when it does', async () => {
+    const mqtts = 'mqtts://localhost:8883'
+    const text = JSON.stringify({ ...whole, mqtts })
+    assert.equal((await readInvitation('-', Readable.from([text]))).mqtts, mqtts)
+  })
+
   const bad: readonly [name: string, text: string][] = [
     ['cut off', '{"token":"the-token"'],
     ['a list', '["the-token"]'],
     ['null', 'null'],
     ['without an anchor', JSON.stringify({ ...whole, anchor: undefined })],
     ['with a token that is no text', JSON.stringify({ ...whole, token: ['the-token'] })],
+    ['with an mqtts that is no text', JSON.stringify({ ...whole, mqtts: 8883 })],
     ['endless', ' '.repeat(16 * 1024 + 1)],
   ]
   for (const [name, text] of bad) {

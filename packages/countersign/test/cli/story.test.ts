@@ -80,6 +80,24 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     }
   })
 
+  it('serve prints a link to the page for people only, and console prints another', async () => {
+    const printed = /http:\/\/localhost:\d+\/open\?code=[\w-]{43}/.exec(served().stderr())
+    const [first = ''] = printed ?? []
+    assert.equal(new URL(first).origin, url('console'))
+    assert.doesNotMatch(JSON.stringify(served().listeners), /code=/)
+    const logged = served()
+      .stderr()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+    assert.ok(logged.length > 0 && logged.every((line) => !line.includes('code=')))
+    const { url: second, expires } = await document(['console', ...folder])
+    assert.ok(Date.parse(String(expires)) > Date.now())
+    for (const link of [first, String(second)]) {
+      const statuses = [1, 2].map(async () => (await fetch(link, { redirect: 'manual' })).status)
+      assert.deepEqual(new Set(await Promise.all(statuses)), new Set([303, 403]))
+    }
+  })
+
   it('openssl and curl enrol and send; the device is listed as what it is', {
     skip: stock,
   }, async () => {
@@ -159,6 +177,77 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     assert.equal((await countersign(['device', 'renew', ...state])).code, 0)
   })
 
+  it('an operator commands a device, and sees what its program made of it', {
+    skip: posix,
+  }, async () => {
+    const program = file('program')
+    const script = '[ "$1" = greet ] && exec cat; echo "cannot $1" >&2; exit 1'
+    await writeFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    const command = (...words: string[]): string[] => ['device', 'command', ...words, ...folder]
+    const early = await countersign(command('SN-2', 'greet', '--wait', '1s', '--json'))
+    assert.deepEqual([early.code, JSON.parse(early.stdout).state], [1, 'queued'])
+
+    const state = ['--state', file('device')]
+    const device = start(['device', 'run', '--source', '-', '--commands', program, ...state])
+    const ran = outcome(device)
+    const greeted = await document(command('SN-2', 'greet', '{"who":"world"}', '--wait', '1m'))
+    const { id, name, data, state: end, actor, result } = greeted
+    assert.match(String(id), /^[0-9a-f]{32}$/)
+    assert.deepEqual(
+      { name, data, end, actor, result },
+      {
+        name: 'greet',
+        data: { who: 'world' },
+        end: 'answered',
+        actor: 'operator',
+        result: { who: 'world' },
+      },
+    )
+    const refused = await countersign(command('SN-2', 'dance', '--wait', '1m', '--json'))
+    const { reason } = JSON.parse(refused.stdout) as { reason: string }
+    assert.deepEqual([refused.code, reason], [1, 'cannot dance'])
+    device.kill('SIGINT')
+    const { code, stdout } = await ran
+    assert.equal(code, 0)
+    assert.match(stdout, /^commandRefused id=[0-9a-f]{32} reason=cannot dance$/m)
+
+    const listed = await list(['device', 'commands', 'SN-2', ...folder])
+    assert.deepEqual(
+      listed.map((row) => [row['name'], row['state']]),
+      [
+        ['dance', 'refused'],
+        ['greet', 'answered'],
+        ['greet', 'answered'],
+      ],
+    )
+    const shown = await countersign(['device', 'commands', 'SN-2', ...folder])
+    assert.match(shown.stdout, /dance +refused .* cannot dance +operator/)
+  })
+
+  it('a command that makes no sense is refused with its place and a hint', async () => {
+    const lines = [
+      ['SN-2', 'greet', '{"who":'],
+      ['SN-2', 'a/b'],
+      ['SN-2', 'greet', '--expires', '31d'],
+      ['SN-2', 'greet', '--wait', 'long'],
+      ['nobody', 'greet'],
+    ]
+    const outcomes = await Promise.all(
+      lines.map((line) => countersign(['device', 'command', ...line, '--json', ...folder])),
+    )
+    assert.deepEqual(
+      outcomes.map((each) => [each.code, failure(each).code]),
+      [
+        [2, 'ERR_USAGE'],
+        [2, 'ERR_COMMAND_NAME'],
+        [2, 'ERR_COMMAND_EXPIRY'],
+        [2, 'ERR_USAGE'],
+        [1, 'ERR_DEVICE_UNKNOWN'],
+      ],
+    )
+    for (const each of outcomes) assert.ok(failure(each).hint.length > 0)
+  })
+
   it('a device takes the invitation as it was printed, from a file or stdin, until it is withdrawn', async () => {
     const made = await document(['identity', 'invite', '--count', '3', ...folder])
     const id = String(made['id'])
@@ -169,6 +258,13 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
       return ['device', 'enroll', '--invitation', from, '--serial', serial, ...state, '--json']
     }
     await document(enroll(file('invitation.json'), 'INV-1'))
+    // It was told both roads.
+    const state = ['--state', file('device-INV-1')]
+    assert.equal(made['mqtts'], (await document(['device', 'show', ...state]))['mqtts'])
+    const sent = await document(['device', 'send', 'room', '21', '--road', 'mqtts', ...state])
+    assert.match(String(sent['id']), /^[0-9a-f]{16}-1$/)
+    const shown = await document(['identity', 'show', 'INV-1', ...folder])
+    assert.equal(shown['road'], 'mqtts')
     const piped = start(enroll('-', 'INV-2'))
     piped.stdin.end(printed)
     assert.equal((await outcome(piped)).code, 0)
@@ -316,6 +412,9 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     const wrong = ['--passphrase-file', await passphraseFile(base, 'not the right one')]
     const opened = await countersign(['application', 'add', 'y', '--json', ...folder, ...wrong])
     assert.deepEqual([opened.code, failure(opened).code], [1, 'ERR_PASSPHRASE'])
+    const page = await countersign(['console', '--json', ...folder])
+    assert.deepEqual([page.code, failure(page).code], [1, 'ERR_CONSOLE_CLOSED'])
+    assert.match(failure(page).hint, /countersign serve/)
     const none = await countersign(['application', 'add', 'y', '--json', ...folder])
     assert.equal(failure(none).code, 'ERR_PASSPHRASE_MISSING')
 

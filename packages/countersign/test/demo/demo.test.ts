@@ -29,22 +29,28 @@ test('the demo ends with one report that is ok, and leaves nothing behind', asyn
   assert.ok(Array.isArray(devices) && devices.length >= 4)
   for (const device of devices) {
     assert.match(device.id, /^urn:dev:mac:[0-9a-f]{16}$/)
-    assert.equal(device.road, 'https')
     assert.ok(device.sent > 0)
     assert.equal(device.received, device.sent)
   }
   assert.ok(new Set(devices.map((device) => device.product)).size >= 2)
   assert.ok(devices.some((device) => device.refused > 0))
-  assert.partialDeepStrictEqual(revocation, [{ road: 'https' }])
-  assert.ok(Array.isArray(revocation) && revocation.length > 0)
+  assert.deepEqual(new Set(devices.map((device) => device.road)), new Set(['https', 'mqtts']))
+  // One on each road.
+  assert.partialDeepStrictEqual(revocation, [{ road: 'https' }, { road: 'mqtts' }])
+  assert.ok(Array.isArray(revocation))
   for (const { milliseconds, reason } of revocation) {
     assert.ok(milliseconds <= 2000)
     assert.match(reason, /^ERR_(CERT|DEVICE)_REVOKED$/)
   }
   assert.ok(Array.isArray(steps) && steps.length > 10 && steps.every((step) => step.ok === true))
-  const { frames, tampered } = parseRecord(JSON.stringify(gateway)) ?? {}
-  assert.ok(Number(frames) > 50)
-  assert.ok(Number(tampered) > 0)
+  const { roads } = parseRecord(JSON.stringify(gateway)) ?? {}
+  for (const road of ['https', 'mqtts']) {
+    const { [road]: one } = parseRecord(JSON.stringify(roads)) ?? {}
+    const { frames, tampered, plaintext } = parseRecord(JSON.stringify(one)) ?? {}
+    assert.ok(Number(frames) > 50)
+    assert.ok(Number(tampered) > 0)
+    assert.equal(plaintext, 0)
+  }
   assert.ok(Number(seconds) > 0)
   assert.deepEqual(readdirSync(TMPDIR), [])
 })

@@ -26,7 +26,7 @@ const good: Observations = {
     },
   ],
   received: [reading(1), reading(2), reading(2)],
-  gateway: { frames: 90, tampered: 3, plaintext: 0 },
+  gateways: { https: { frames: 90, tampered: 3, plaintext: 0 } },
   revocations: [{ id, road: 'https', milliseconds: 12, reason: 'ERR_DEVICE_REVOKED' }],
   steps: [{ name: 'a step', ok: true, milliseconds: 5 }],
 }
@@ -50,7 +50,12 @@ test('a demo in which everything was seen is ok, and the report counts distinct 
         refused: 1,
       },
     ],
-    gateway: { frames: 90, tampered: 3, plaintext: 0 },
+    gateway: {
+      frames: 90,
+      tampered: 3,
+      plaintext: 0,
+      roads: { https: { frames: 90, tampered: 3, plaintext: 0 } },
+    },
     edhoc: {},
     revocation: [{ id, road: 'https', milliseconds: 12, reason: 'ERR_DEVICE_REVOKED' }],
     steps: [{ name: 'a step', ok: true, milliseconds: 5 }],
@@ -89,10 +94,64 @@ const bent: Readonly<Record<string, Partial<Observations>>> = {
     revocations: [{ id, road: 'https', milliseconds: 12, reason: 'ERR_CERT_EXPIRED' }],
   },
   'a revoked device that was never refused': { devices: [{ ...device, refused: 0 }] },
-  'readable text at the gateway': { gateway: { frames: 90, tampered: 3, plaintext: 1 } },
-  'a gateway that attacked nothing': { gateway: { frames: 90, tampered: 0, plaintext: 0 } },
-  'a gateway that carried nothing': { gateway: { frames: 0, tampered: 1, plaintext: 0 } },
+  'readable text at the gateway': {
+    gateways: { https: { frames: 90, tampered: 3, plaintext: 1 } },
+  },
+  'a gateway that attacked nothing': {
+    gateways: { https: { frames: 90, tampered: 0, plaintext: 0 } },
+  },
+  'a gateway that carried nothing': {
+    gateways: { https: { frames: 0, tampered: 1, plaintext: 0 } },
+  },
+  'a road whose gateway nobody saw': { gateways: {} },
+  'a revocation on another road than the device takes': {
+    revocations: [{ id, road: 'mqtts', milliseconds: 12, reason: 'ERR_DEVICE_REVOKED' }],
+  },
 }
+
+const other = 'urn:dev:mac:02005efffe000002'
+const otherReading = { ...reading(1), id: '02005efffe000002-1', source: other, road: 'mqtts' }
+/** A second device on a road of its own. */
+const both: Observations = {
+  ...good,
+  devices: [
+    device,
+    {
+      ...device,
+      id: other,
+      road: 'mqtts',
+      offered: new Map([[otherReading.id, otherReading.data]]),
+      offeredAfter: new Set(),
+    },
+  ],
+  received: [...good.received, otherReading],
+  gateways: { ...good.gateways, mqtts: { frames: 40, tampered: 2, plaintext: 0 } },
+  revocations: [
+    ...good.revocations,
+    { id: other, road: 'mqtts', milliseconds: 9, reason: 'ERR_CERT_REVOKED' },
+  ],
+}
+
+test('of several roads each has to show everything, and the gateways are added up', () => {
+  assert.deepEqual(faults(both), [])
+  assert.partialDeepStrictEqual(makeReport(both).gateway, {
+    frames: 130,
+    tampered: 5,
+    plaintext: 0,
+  })
+  const mqtts = { frames: 40, tampered: 2, plaintext: 0 }
+  for (const change of [
+    { revocations: good.revocations },
+    { gateways: good.gateways },
+    { gateways: { ...good.gateways, mqtts: { ...mqtts, frames: 0 } } },
+    { gateways: { ...good.gateways, mqtts: { ...mqtts, tampered: 0 } } },
+    { gateways: { ...good.gateways, mqtts: { ...mqtts, plaintext: 1 } } },
+  ]) {
+    const [fault, ...more] = faults({ ...both, ...change })
+    assert.match(fault ?? '', /mqtts/)
+    assert.ok(more.every((each) => each.includes('mqtts')))
+  }
+})
 
 for (const [what, change] of Object.entries(bent)) {
   test(`${what} is not ok`, () => {

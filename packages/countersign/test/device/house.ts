@@ -22,9 +22,13 @@ export interface TestHouse {
   /** `https://localhost:…`. */
   readonly https: string
   call<N extends OperationName>(operation: N, params: ParamsOf<N>): Promise<ResultOf<N>>
-  invite(count?: number): Promise<{ server: string; token: string; anchor: string }>
+  invite(count?: number): Promise<{ server: string; mqtts: string; token: string; anchor: string }>
   /** Data of every stored message, by its CloudEvents id. */
   messages(): Promise<ReadonlyMap<string, unknown>>
+  /** As when `serve` ends, `meanwhile` happens, and it is started again with the same doors. */
+  restart(meanwhile: () => Promise<void>): Promise<void>
+  /** The CloudEvents of this device's messages, in the order in which they were stored. */
+  events(id: string): Promise<readonly Readonly<Record<string, unknown>>[]>
   close(): Promise<void>
 }
 
@@ -36,18 +40,31 @@ export async function openTestHouse(): Promise<TestHouse> {
   const config = await readConfig(dir, {
     listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'console=127.0.0.1:0'],
   })
-  const services = await openHouse(dir, { passphrase, config })
-  const served = await serve(services)
+  let services = await openHouse(dir, { passphrase, config })
+  let served = await serve(services)
   let open = true
   const house: TestHouse = {
     root,
-    services,
+    get services() {
+      return services
+    },
     https: served.listeners['https'] ?? '',
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the operation of this name ran: its result has the type of the contract
     call: async (operation, params) => (await runOperation(services, operation, params)) as never,
     invite: (count = 1) =>
       house.call('identity.invite', { product: 'default', count, expiresAt: Date.now() + 600_000 }),
     messages: () => messagesOf(services),
+    restart: async (meanwhile) => {
+      const listen = Object.entries(served.listeners).map(([door, url]) => {
+        return `${door}=127.0.0.1:${new URL(url).port}`
+      })
+      await served.close()
+      await services.close()
+      await meanwhile()
+      services = await openHouse(dir, { passphrase, config: await readConfig(dir, { listen }) })
+      served = await serve(services)
+    },
+    events: (id) => eventsOf(services, id),
     close: async () => {
       if (!open) return
       open = false
@@ -67,4 +84,14 @@ async function messagesOf(services: Services): Promise<ReadonlyMap<string, unkno
     if (type === 'countersign.message') found.set(id, JSON.parse(body).data)
   }
   return found
+}
+
+async function eventsOf(
+  services: Services,
+  device: string,
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const rows = await services.store.scan('message', { limit: 100_000 })
+  return rows
+    .filter(({ type, source }) => type === 'countersign.message' && source === device)
+    .map(({ body }) => JSON.parse(body))
 }

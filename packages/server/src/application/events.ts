@@ -9,6 +9,8 @@
  *
  * A slow reader is not read for: the stream rests until the socket drains and is closed when that
  * takes too long.
+ *
+ * The console's page reads here too, through a `shape` of its own and without a cursor.
  */
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '@countersign/core/ports'
@@ -47,6 +49,11 @@ export class EventStreams {
 
   start(): void {
     this.#armHeartbeat()
+  }
+
+  /** Number of the newest message, as far as it is known. */
+  get head(): number {
+    return this.#parts.head()
   }
 
   /** Takes over the response, whose header is not sent yet. */
@@ -153,6 +160,7 @@ class EventStream {
     const { store, cursors, limits } = this.#parts
     while (this.#woken && !this.#response.destroyed) {
       this.#woken = false
+      this.#skipThePast()
       const page = await store.scan('message', { after: this.#position, limit: limits.pageMax })
       if (page.length > 0) this.#woken = true
       for (const text of this.#chunks(page)) {
@@ -166,11 +174,22 @@ class EventStream {
     }
   }
 
+  #skipThePast(): void {
+    const { behindMax } = this.#query
+    const head = this.#parts.head()
+    if (behindMax === undefined || head - this.#position <= behindMax) return
+    this.#position = head
+    // WHATWG HTML §9.2.6: an event without data is not dispatched.
+    this.#response.write('event: reset\ndata: {}\n\n')
+  }
+
   *#chunks(page: readonly MessageRow[]): Generator<string> {
     let text = ''
     for (const message of page) {
       if (!this.#wants(message)) continue
-      text += `id: ${message.seq}\ndata: ${oneLine(message.body)}\n\n`
+      const shown = this.#shown(message)
+      if (shown === undefined) continue
+      text += `id: ${message.seq}\n${shown}\n\n`
       if (text.length < writeLengthMax) continue
       yield text
       text = ''
@@ -181,6 +200,11 @@ class EventStream {
   #wants({ type, source }: MessageRow): boolean {
     const query = this.#query
     return (query.type ?? type) === type && (query.device ?? source) === source
+  }
+
+  #shown(message: MessageRow): string | undefined {
+    const { shape } = this.#query
+    return shape === undefined ? `data: ${oneLine(message.body)}` : shape(message)
   }
 
   /** Resolves when the socket takes more, or is gone. */

@@ -96,6 +96,8 @@ export class Outbox {
     return {
       head: () => this.#retention.head,
       after: async (after, limit) => {
+        // Notices have told of everything that was written: nothing needs to be asked.
+        if (after >= this.#retention.head) return []
         const page = await this.#tail.read(after, limit)
         this.#retention.grown(page.at(-1)?.seq ?? 0)
         return page

@@ -25,7 +25,6 @@ import type {
   ProductRow,
   Refusal,
   ReservationRequest,
-  Road,
   TokenRow,
 } from '../ports.ts'
 import { csrAttributes } from './estAttributes.ts'
@@ -50,7 +49,7 @@ export interface EnrolmentDesk {
   checkToken(token: string): Promise<TokenRow>
   product(name: string): Promise<ProductRow>
   /** Judges the state of device and certificate: throws for a suspended or revoked one. */
-  admit(peer: VerifiedPeer, road: Road): Promise<Admitted>
+  admitToRenew(peer: VerifiedPeer): Promise<Admitted>
   /**
    * What a maker's certificate entitles to: the device that it names, or a new one of the product
    * in its anchor's scope.
@@ -252,7 +251,7 @@ class Enrolment {
         'Connect with the certificate that is to be renewed; a first one comes by simpleenroll.',
       )
     }
-    const { device, certificate } = await this.#parts.desk.admit(peer, 'https')
+    const { device, certificate } = await this.#parts.desk.admitToRenew(peer)
     const asked = this.#read(request)
     requireSame(asked, device.serial, device.eui64)
     const product = await this.#products.of(device.product)

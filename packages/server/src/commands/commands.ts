@@ -89,14 +89,21 @@ export class Commands implements DeviceCommands {
     }
   }
 
-  /** Of one device, newest first, those before `before`. */
-  list(
+  /** Of one device, newest first, those before `before`. Throws ERR_DEVICE_UNKNOWN. */
+  async list(
     device: string,
     { limit, before }: { readonly limit: number; readonly before?: string | undefined },
   ): Promise<readonly CommandRow[]> {
     const from = before === undefined ? {} : { after: before }
     const { store } = this.#parts
-    return store.find('command', 'device', device, { limit, newestFirst: true, ...from })
+    const rows = await store.find('command', 'device', device, {
+      limit,
+      newestFirst: true,
+      ...from,
+    })
+    if (rows.length === 0 && (await store.get('device', device)) === undefined)
+      throw unknownDevice(device)
+    return rows
   }
 
   /** Another device's command is none of this one's. */
@@ -165,10 +172,7 @@ export class Commands implements DeviceCommands {
 
   async #requireDevice(id: string): Promise<DeviceRow> {
     const device = await this.#parts.store.get('device', id)
-    if (device === undefined) {
-      const hint = 'See "countersign identity list".'
-      throw misuse('ERR_DEVICE_UNKNOWN', `there is no device ${id}`, id, hint)
-    }
+    if (device === undefined) throw unknownDevice(id)
     if (this.#parts.downlinks(device.state) !== 'drop') return device
     throw misuse(
       device.state === 'retired' ? 'ERR_DEVICE_RETIRED' : 'ERR_DEVICE_REVOKED',
@@ -257,6 +261,11 @@ export class Commands implements DeviceCommands {
   #later(work: () => Promise<void>): void {
     this.#behind = this.#behind.then(work).catch(this.#parts.failed)
   }
+}
+
+function unknownDevice(id: string): CallerError {
+  const hint = 'See "countersign identity list".'
+  return misuse('ERR_DEVICE_UNKNOWN', `there is no device ${id}`, id, hint)
 }
 
 function dropped(state: DeviceState): Happening {

@@ -7,17 +7,21 @@ import { join } from 'node:path'
 import { Judge } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
-import { isLoopback, urlHost } from '../address.ts'
+import { isLoopback, literalHost, urlHost } from '../address.ts'
 import { Outbox } from '../application/outbox.ts'
 import type { Authority } from '../authority/authority.ts'
 import type { ServerCredential } from '../authority/serverLeaf.ts'
 import { ConsoleDoor } from '../console/consoleDoor.ts'
+import { PageDoor } from '../console/pageDoor.ts'
+import type { PageCode } from '../console/pageLinks.ts'
+import type { ConsoleLinkDocument } from '../control/contract.ts'
 import { openControl } from '../control/controlServer.ts'
 import { runOperation } from '../control/operations.ts'
 import { HttpsDoor } from '../frontend/httpsDoor.ts'
 import { MqttsDoor } from '../frontend/mqtt/mqttsDoor.ts'
 import type { Notices } from '../ports.ts'
 import { createNotices } from '../registry/notices.ts'
+import { remedyOf } from '../registry/remedies.ts'
 import { version } from '../version.ts'
 import { anchorOf, keepAnchors } from './anchors.ts'
 import { clockError, judgeClock, lastEvent } from './clockCheck.ts'
@@ -51,6 +55,7 @@ export async function serve(house: Services, options: ServeOptions = {}): Promis
   const closers: Closer[] = []
   const close = async (): Promise<void> => {
     house.setListeners({})
+    house.setConsoleLink(undefined)
     // The last opened closes first: the control socket, the doors, what stands behind them.
     for (const one of closers.splice(0).toReversed()) await one()
   }
@@ -151,24 +156,37 @@ async function openConsole(
   credential: ServerCredential,
   closers: Closer[],
 ): Promise<{ readonly door: ConsoleDoor; readonly url: string }> {
-  const { applications, timers, log, config } = house
+  const { applications, commands, clock, timers, log, config } = house
   const at = config.listen.console
   const secure = !isLoopback(at.host)
+  const page = secure ? undefined : openPage(house, outbox, closers)
   const door = new ConsoleDoor({
     applications,
     streams: outbox.streams,
+    commands,
+    clock,
     timers,
     log,
     hosts: config.hosts,
     health: () => ({ ok: true, version }),
-    ...(secure ? { tls: credential } : {}),
+    ...(page === undefined ? { tls: credential } : { page }),
   })
   const port = await door.open(at)
   closers.push(() => door.close(graceMs))
-  return {
-    door,
-    url: `${secure ? 'https' : 'http'}://${urlHost(at.host, house.config.hosts)}:${port}`,
-  }
+  const host = door.ownsLocalhost ? urlHost(at.host, config.hosts) : literalHost(at.host)
+  const url = `${secure ? 'https' : 'http'}://${host}:${port}`
+  if (page !== undefined) house.setConsoleLink(() => linkTo(url, page.link()))
+  return { door, url }
+}
+
+function openPage(house: Services, { streams }: Outbox, closers: Closer[]): PageDoor {
+  const page = new PageDoor({ ...house, remedyOf, streams, head: () => streams.head, version })
+  closers.push(() => page.close())
+  return page
+}
+
+function linkTo(url: string, { code, expiresAt }: PageCode): ConsoleLinkDocument {
+  return { url: `${url}/open?code=${code}`, expires: new Date(expiresAt).toISOString() }
 }
 
 /**

@@ -8,6 +8,7 @@ import type { WebhookTargets } from '../application/webhookTarget.ts'
 import type { Authority } from '../authority/authority.ts'
 import type { Commands } from '../commands/commands.ts'
 import type { Config } from '../config.ts'
+import type { ConsoleLinkDocument } from '../control/contract.ts'
 import type { Log, Notices, Sealer, Store, Timers } from '../ports.ts'
 import type { Registry } from '../registry/registry.ts'
 
@@ -37,6 +38,9 @@ export interface Services {
   /** Url of each open door; empty until `serve` has opened them. */
   readonly listeners: Readonly<Record<string, string>>
   setListeners(listeners: Readonly<Record<string, string>>): void
+  /** Makes a one-time link to the page; undefined while no page is open. */
+  readonly consoleLink: (() => ConsoleLinkDocument) | undefined
+  setConsoleLink(make: (() => ConsoleLinkDocument) | undefined): void
   /** What other processes read of the folder's owner. */
   announce(facts: Readonly<Record<string, string>>): void
   close(): Promise<void>

@@ -2,7 +2,7 @@
  * The console door: the API for people and applications of the operator, plain http on this
  * machine, TLS beyond it. Whoever reaches it from a browser comes by a name that is ours and from a
  * page that is ours: a foreign page must not use the browser as a way in (DNS rebinding, cross-site
- * requests). The page itself comes later; this is its API.
+ * requests). The page of the operator is in `pageDoor.ts`.
  */
 import { createServer as createHttpServer, type ServerOptions } from 'node:http'
 import {
@@ -11,19 +11,18 @@ import {
 } from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
 import { CallerError } from '@countersign/core/errors'
+import type { Clock } from '@countersign/core/ports'
 import { createAdaptorServer, type HttpBindings, type ServerType } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
 import { isLoopback } from '../address.ts'
 import { type ListenAddress, listen } from '../listen.ts'
-import type { ApplicationRow, EventsQuery, Log, Timers } from '../ports.ts'
-import { type Problem, problemBody, problemType } from '../problem.ts'
+import type { EventsQuery, Log, Timers } from '../ports.ts'
+import { type ApplicationDoor, answer, applicationOf, tokenRequired } from './answers.ts'
+import { holdOther, noOther, type OtherLoopback } from './bothLoopbacks.ts'
+import { addCommandsApi, type CommandsDoor } from './commandsApi.ts'
 import { parseEventsQuery } from './eventsQuery.ts'
-
-/** The application room, as this door sees it. */
-export interface ApplicationDoor {
-  authenticate(token: string): Promise<ApplicationRow | undefined>
-}
+import { noPage, type PageDoor } from './pageDoor.ts'
 
 export interface EventStreamsDoor {
   open(query: EventsQuery, response: HttpBindings['outgoing']): 'open' | 'tooMany'
@@ -37,12 +36,16 @@ export interface ConsoleTls {
 export interface ConsoleDoorParts {
   readonly applications: ApplicationDoor
   readonly streams: EventStreamsDoor
+  readonly commands: CommandsDoor
+  readonly clock: Clock
   readonly timers: Timers
   readonly log: Log
   /** Names by which this door is called, beside those of this machine. */
   readonly hosts: readonly string[]
   readonly health: () => Readonly<Record<string, unknown>>
   readonly tls?: ConsoleTls
+  /** Only where the door is open to this machine alone. */
+  readonly page?: PageDoor
 }
 
 /** People and applications, not devices: a door this size serves hundreds of them. */
@@ -58,6 +61,7 @@ export class ConsoleDoor {
   readonly #parts: ConsoleDoorParts
   readonly #hosts: ReadonlySet<string>
   readonly #server: ServerType
+  #other: OtherLoopback = noOther
   readonly #streaming: Set<HttpBindings['outgoing']> = new Set()
 
   constructor(parts: ConsoleDoorParts) {
@@ -77,7 +81,19 @@ export class ConsoleDoor {
           hint: 'Listen on 127.0.0.1, or turn TLS on for the console.',
         },
       )
-    return await listen(this.#server, 'console', at)
+    const port = await listen(this.#server, 'console', at)
+    this.#other = await holdOther(this.#server)
+    if (!this.#other.ours)
+      this.#parts.log.warn(
+        { port },
+        'another program has this port of localhost: call the console by its address',
+      )
+    return port
+  }
+
+  /** Whether `localhost` leads here and nowhere else. */
+  get ownsLocalhost(): boolean {
+    return this.#other.ours
   }
 
   /** A renewed leaf, where this door speaks TLS. */
@@ -86,19 +102,17 @@ export class ConsoleDoor {
   }
 
   /** Streams never end by themselves and are cut; a short answer may be finished. */
-  close(graceMs: number): Promise<void> {
+  async close(graceMs: number): Promise<void> {
     for (const stream of this.#streaming) stream.destroy()
-    return new Promise((resolve) => {
-      const server = this.#server
-      const late = this.#parts.timers.after(graceMs, () => {
-        if ('closeAllConnections' in server) server.closeAllConnections()
-      })
-      server.close(() => {
-        late.cancel()
-        resolve()
-      })
-      if ('closeIdleConnections' in server) server.closeIdleConnections()
+    const server = this.#server
+    const late = this.#parts.timers.after(graceMs, () => {
+      if ('closeAllConnections' in server) server.closeAllConnections()
     })
+    const closed = new Promise((resolve) => server.close(resolve))
+    const bothClosed = Promise.all([closed, this.#other.close()])
+    if ('closeIdleConnections' in server) server.closeIdleConnections()
+    await bothClosed
+    late.cancel()
   }
 
   #createServer(app: Hono<Env>): ServerType {
@@ -136,6 +150,9 @@ export class ConsoleDoor {
     })
     app.get('/api/v1/health', (context) => context.json(this.#parts.health()))
     app.get('/api/v1/events', (context) => this.#events(context))
+    addCommandsApi(app, this.#parts)
+    const { page } = this.#parts
+    app.route('/', page?.routes((visit, query) => this.#stream(visit, query)) ?? noPage())
     app.notFound(() => answer({ status: 404 }))
     app.onError((error) => {
       this.#parts.log.error({}, `the console door could not answer: ${String(error)}`)
@@ -160,18 +177,19 @@ export class ConsoleDoor {
   }
 
   async #events(context: Context<Env>): Promise<Response> {
-    // RFC 6750 §2.1. The scheme's name is case-insensitive (RFC 9110 §11.1).
-    const token = /^bearer +([\x21-\x7e]+)$/i.exec(context.req.header('authorization') ?? '')?.[1]
-    const application =
-      token === undefined ? undefined : await this.#parts.applications.authenticate(token)
-    if (application === undefined)
-      return answer({ status: 401, headers: { 'WWW-Authenticate': 'Bearer realm="countersign"' } })
+    const authorization = context.req.header('authorization')
+    const application = await applicationOf(authorization, this.#parts.applications)
+    if (application === undefined) return answer(tokenRequired)
     const query = parseEventsQuery(
       application,
       context.req.query(),
       context.req.header('last-event-id'),
     )
     if ('fault' in query) return answer({ status: 400, detail: query.fault })
+    return this.#stream(context, query)
+  }
+
+  #stream(context: Context<Env>, query: EventsQuery): Response {
     const { outgoing } = context.env
     if (outgoing.destroyed) return RESPONSE_ALREADY_SENT
     if (this.#parts.streams.open(query, outgoing) === 'open') {
@@ -193,13 +211,6 @@ function secured(options: ServerOptions, tls: ConsoleTls): TlsServerOptions {
 
 function tlsOptions(tls: ConsoleTls): SecureContextOptions {
   return { cert: tls.chainPem, key: tls.keyPem, minVersion: 'TLSv1.3' }
-}
-
-function answer(problem: Problem): Response {
-  return new Response(problemBody(problem), {
-    status: problem.status,
-    headers: { 'Content-Type': problemType, ...problem.headers },
-  })
 }
 
 /** Without the port, and an IPv6 literal without its brackets. */

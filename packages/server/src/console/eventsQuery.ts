@@ -20,8 +20,8 @@ export function parseEventsQuery(
   const { type, device } = query
   if (type !== undefined && !typePattern.test(type))
     return { fault: 'type is an event type, for instance countersign.message' }
-  const eui64 = device === undefined ? undefined : devicePattern.exec(device)?.[1]
-  if (device !== undefined && eui64 === undefined)
+  const id = device === undefined ? undefined : deviceIdOf(device)
+  if (device !== undefined && id === undefined)
     return { fault: 'device is an EUI-64 of 16 lower-case hex digits, or urn:dev:mac: and that' }
   // WHATWG HTML §9.2.5: an empty id means that there is none.
   if (lastEventId !== undefined && lastEventId !== '' && !idPattern.test(lastEventId))
@@ -31,6 +31,12 @@ export function parseEventsQuery(
     movesCursor: application.webhook === null,
     lastEventId: lastEventId === undefined || lastEventId === '' ? undefined : Number(lastEventId),
     type,
-    device: eui64 === undefined ? undefined : `urn:dev:mac:${eui64}`,
+    device: id,
   }
+}
+
+/** A device by its URN or its bare EUI-64; undefined: this is neither. */
+export function deviceIdOf(text: string): string | undefined {
+  const eui64 = devicePattern.exec(text)?.[1]
+  return eui64 === undefined ? undefined : `urn:dev:mac:${eui64}`
 }

@@ -6,7 +6,7 @@
  */
 import type { RevocationReason, Role } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
-import type { Assurance, DeviceState, Road } from '../ports.ts'
+import type { Assurance, CommandState, DeviceState, Road } from '../ports.ts'
 
 export { assurances, deviceStates, roads } from '../recordValues.ts'
 
@@ -58,7 +58,10 @@ export interface DeviceDetail extends DeviceDocument {
 
 export interface InviteDocument {
   readonly token: string
+  /** `https://…`, where the device enrols. */
   readonly server: string
+  /** `mqtts://…`, the other road of the same server. */
+  readonly mqtts: string
   readonly anchor: string
   readonly id: string
   readonly product: string
@@ -75,6 +78,29 @@ export interface InvitationDocument {
   readonly used: number
   readonly created: string
   readonly expires: string
+}
+
+/** A command to a device, and what came of it. */
+export interface CommandDocument {
+  readonly id: string
+  readonly device: string
+  readonly name: string
+  readonly data: unknown
+  readonly state: CommandState
+  /** Why it was refused or dropped. */
+  readonly reason: string | null
+  /** `operator`, `application:<id>`. */
+  readonly actor: string
+  readonly created: string
+  readonly expires: string
+  readonly delivered: string | null
+  readonly ended: string | null
+  /** Media type of the device's answer; null before there is one. */
+  readonly resultType: string | null
+  /** JSON as JSON, text as text. */
+  readonly result: unknown
+  /** An answer of any other type. */
+  readonly resultBase64: string | null
 }
 
 export interface ProductDocument {
@@ -184,6 +210,12 @@ export interface HouseDocument {
   readonly lastEvent: { readonly seq: number; readonly time: string } | null
 }
 
+/** Opens the page once. */
+export interface ConsoleLinkDocument {
+  readonly url: string
+  readonly expires: string
+}
+
 /** A log that fails is an error that names the entry. */
 export interface LogVerdict {
   readonly ok: true
@@ -199,6 +231,8 @@ export interface Operations {
     { readonly file: string },
     { readonly file: string; readonly bytes: number; readonly passphraseInside: boolean },
   ]
+  /** Asks the process that serves; nobody else has a page to open. */
+  'console.link': [Record<string, never>, ConsoleLinkDocument]
   'identity.invite': [
     {
       readonly product: string
@@ -232,6 +266,22 @@ export interface Operations {
   'identity.revoke': [{ readonly id: string; readonly reason: RevocationReason }, DeviceDocument]
   'identity.retire': [{ readonly id: string }, DeviceDocument]
   'identity.why': [{ readonly id: string }, Readonly<Record<string, unknown>>]
+  'command.send': [
+    {
+      readonly id: string
+      readonly name: string
+      /** JSON text. */
+      readonly data: string
+      readonly expiresAt: Milliseconds
+    },
+    CommandDocument,
+  ]
+  /** Newest first. */
+  'command.list': [
+    { readonly id: string; readonly before?: string | undefined; readonly limit: number },
+    readonly CommandDocument[],
+  ]
+  'command.show': [{ readonly id: string; readonly command: string }, CommandDocument]
   'product.add': [ProductParams, ProductDocument]
   'product.set': [ProductParams, ProductDocument]
   'product.list': [Record<string, never>, readonly ProductDocument[]]

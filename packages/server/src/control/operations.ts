@@ -6,6 +6,8 @@
 import { CallerError } from '@countersign/core/errors'
 import type { Services } from '../compose/services.ts'
 import type { OperationName } from './contract.ts'
+import { commandOperations } from './operations/commands.ts'
+import { consoleOperations } from './operations/console.ts'
 import { houseOperations } from './operations/house.ts'
 import { identityOperations } from './operations/identity.ts'
 import type { Operation, Table } from './operations/operation.ts'
@@ -14,7 +16,9 @@ import { anchorOperations, caOperations } from './operations/trust.ts'
 
 const operations: Table = {
   ...houseOperations,
+  ...consoleOperations,
   ...identityOperations,
+  ...commandOperations,
   ...productOperations,
   ...applicationOperations,
   ...caOperations,

@@ -1,6 +1,6 @@
 /**
  * Commands on the https road. `GET /v1/commands` is what waits for the device: at once, after a
- * wait, or as server-sent events (commandReaders.ts). `POST /v1/commands/<id>` says that the device
+ * wait, or as server-sent events (commandReader.ts). `POST /v1/commands/<id>` says that the device
  * has it (an empty body) or what came of it (the body is the result), and `…/<id>/refused` that it
  * will not do it. A device that first says that it has a command, and acts when that was answered
  * 204, acts on none that has expired or ended meanwhile.
@@ -15,7 +15,8 @@ import type { Admitted, CommandAnswer, CommandRow } from '../ports.ts'
 import { type Problem, sendProblem } from '../problem.ts'
 import { TokenBuckets } from '../rates.ts'
 import { readBody, refuseBody } from './body.ts'
-import { CommandReaders, type CommandReadersParts } from './commandReaders.ts'
+import type { CommandReadersParts } from './commandReader.ts'
+import { CommandReaders } from './commandReaders.ts'
 import type { HttpSession } from './httpSession.ts'
 
 const commandsPath = '/v1/commands'

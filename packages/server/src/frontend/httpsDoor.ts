@@ -17,13 +17,14 @@ import type { EstService, Store, Timers } from '../ports.ts'
 import { sendProblem } from '../problem.ts'
 import { answerMalformed, bareAnswer, certificateRequired, farewell } from './answers.ts'
 import { readBody, refuseBody } from './body.ts'
-import type { CommandsAtDoor } from './commandReaders.ts'
+import type { CommandsAtDoor } from './commandReader.ts'
 import { CommandRoad, isCommandsPath } from './commands.ts'
 import { Gate, type GateCounters, type ServerCredential, tlsOptions } from './gate.ts'
 import { HttpSession } from './httpSession.ts'
 import { Intake } from './intake.ts'
 import { type DoorLimits, doorLimits } from './limits.ts'
 import { Messages, messagesPath } from './messages.ts'
+import type { Standing } from './session.ts'
 import { SessionNews } from './sessionNews.ts'
 import { Sessions, type SessionsParts } from './sessions.ts'
 import { TicketKeys } from './ticketKeys.ts'
@@ -256,7 +257,7 @@ export class HttpsDoor {
   ): void {
     const operation = path.slice(estPath.length)
     const { standing } = session
-    if (standing.kind !== 'admitted' && !openEst.has(operation)) {
+    if (standing.kind !== 'admitted' && !openEst.has(operation) && !mayRenew(standing)) {
       if (standing.kind !== 'enrolling') return farewell(response, certificateRequired)
       this.#sessions.refused(session, standing.refusal)
       return farewell(response, { status: 403 })
@@ -334,4 +335,9 @@ export class HttpsDoor {
       })
     sendProblem(response, { status: 500 })
   }
+}
+
+/** An owner's device that may not send here: its certificate is renewed here all the same. */
+function mayRenew(standing: Standing): boolean {
+  return standing.kind === 'enrolling' && standing.peer.role === 'owner'
 }

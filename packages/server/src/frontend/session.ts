@@ -21,7 +21,10 @@ export type Standing =
       readonly peer: VerifiedPeer
       readonly admitted: AdmittedApplication
     }
-  /** A valid maker's certificate of no admitted device: it may enrol, nothing else. */
+  /**
+   * A valid maker's certificate of no admitted device: it may enrol, nothing else. Or a device whose
+   * messages take other roads: it may renew, nothing else.
+   */
   | { readonly kind: 'enrolling'; readonly peer: VerifiedPeer; readonly refusal: RefusalReason }
   | { readonly kind: 'refused'; readonly refusal: RefusalReason }
   /** We could not tell: the store failed. The peer may try again. */

@@ -245,10 +245,16 @@ export class Sessions<S extends Session> {
     } catch (error) {
       if (!(error instanceof PeerError)) return this.#unavailable(session, error)
       const reason = reasonOf(error)
-      const isCured = this.#rules.letsIn === 'enrolling' && curedByEnrolment.has(reason.code)
-      if (peer?.role === 'maker' && isCured) return { kind: 'enrolling', peer, refusal: reason }
+      if (peer !== undefined && this.#mayAskEst(peer, reason))
+        return { kind: 'enrolling', peer, refusal: reason }
       return { kind: 'refused', refusal: reason }
     }
+  }
+
+  /** EST is at this door: for whom it would help, and for devices that send by other roads only. */
+  #mayAskEst({ role }: VerifiedPeer, { code }: RefusalReason): boolean {
+    if (this.#rules.letsIn !== 'enrolling') return false
+    return code === 'ERR_ROAD_NOT_ALLOWED' || (role === 'maker' && curedByEnrolment.has(code))
   }
 
   async #lookUp(peer: VerifiedPeer): Promise<Standing> {
@@ -278,7 +284,7 @@ export class Sessions<S extends Session> {
     const peer = this.#judgeAs(chain, order)
     if (peer.role === 'maker') this.#known.set(peer.fingerprint, 'maker')
     if (peer.role === 'operator') this.#known.set(peer.fingerprint, 'application')
-    if (peer.path.length > 2) this.#chains.remember(peer.fingerprint, chain)
+    if (peer.above.length > 1) this.#chains.remember(peer.fingerprint, chain)
     return peer
   }
 
@@ -300,8 +306,9 @@ export class Sessions<S extends Session> {
   #settle(session: S, standing: Standing): void {
     const { clock, limits } = this.#parts
     // Before the session forgets which device it was, and once, however many rounds the verdict
-    // took.
-    if (standing.kind === 'refused') this.refused(session, standing.refusal)
+    // took. Who may only ask EST is told of when it asks for something else.
+    const isOut = standing.kind === 'enrolling' && session.holder !== undefined
+    if (standing.kind === 'refused' || isOut) this.refused(session, standing.refusal)
     const wasAdmitted = this.#leave(session)
     session.standing = standing
     switch (standing.kind) {
@@ -316,6 +323,7 @@ export class Sessions<S extends Session> {
         return this.#join(session, id, limits.connectionsPerApplicationMax)
       }
       case 'enrolling':
+        if (wasAdmitted) session.end('ended')
         session.deadline = Math.min(standing.peer.notAfter, clock.now() + limits.anonymousMsMax)
         return
       case 'anonymous':

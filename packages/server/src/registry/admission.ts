@@ -60,6 +60,17 @@ export class Admission {
     })
   }
 
+  /**
+   * For EST, which stays at the https door whatever roads the messages of a product take: judged like
+   * any handshake, and nothing is accepted by it.
+   */
+  async admitToRenew(peer: VerifiedPeer): Promise<Admitted> {
+    const known = await this.knownOf(peer)
+    const product = await this.cache.product(known.device.product)
+    this.judge(peer, undefined, known, product)
+    return admittedBy(peer, known, product)
+  }
+
   private async knownOf(peer: VerifiedPeer): Promise<Known> {
     const known = await this.cache.byFingerprint(peer.fingerprint)
     if (known !== undefined) return known
@@ -80,7 +91,7 @@ export class Admission {
 
   private judge(
     peer: VerifiedPeer,
-    road: Road,
+    road: Road | undefined,
     { certificate, device }: Known,
     product: ProductRow,
   ): void {
@@ -98,7 +109,7 @@ export class Admission {
         details,
         leafField('issuer'),
       )
-    if (!roadsOf(product).includes(road))
+    if (road !== undefined && !roadsOf(product).includes(road))
       throw refusal(
         'ERR_ROAD_NOT_ALLOWED',
         `product ${product.name} does not use ${road}`,

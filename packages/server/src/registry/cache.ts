@@ -4,6 +4,7 @@
  * An entry that was read while something changed is not kept.
  */
 import type { CertificateRow, DeviceRow, Notice, ProductRow } from '../ports.ts'
+import { Oldest } from '../recent.ts'
 import { type RegistryParts, refusal } from './context.ts'
 
 /**
@@ -23,6 +24,7 @@ export class RegistryCache {
   private readonly parts: RegistryParts
   private readonly products = new Map<string, ProductRow>()
   private readonly known = new Map<string, Known>()
+  private readonly oldest: Oldest<Known> = new Oldest(() => this.known.values())
   private readonly fingerprints = new Map<string, Set<string>>()
   private generation = 0
 
@@ -46,7 +48,10 @@ export class RegistryCache {
     const kept = this.known.get(fingerprint)
     if (kept !== undefined) return kept
     const { generation } = this
-    const [certificate] = await this.parts.store.find('certificate', 'fingerprint', fingerprint)
+    // Its bytes are the judge's affair: here they would only take room.
+    const [certificate] = await this.parts.store.find('certificate', 'fingerprint', fingerprint, {
+      withoutBlobs: true,
+    })
     if (certificate === undefined || certificate.device === null) return undefined
     const device = await this.parts.store.get('device', certificate.device)
     if (device === undefined) return undefined
@@ -65,8 +70,8 @@ export class RegistryCache {
   }
 
   private forgetOldest(): void {
-    const oldest = this.known.entries().next().value
-    if (oldest !== undefined) this.forgetDevice(oldest[1].device.id)
+    const oldest = this.oldest.next()
+    if (oldest !== undefined) this.forgetDevice(oldest.device.id)
   }
 
   private forgetDevice(id: string): void {

@@ -172,6 +172,11 @@ export class Registry implements Gatekeeper {
     return this.#admission.admit(peer, road)
   }
 
+  /** Throws PeerError<RegistryErrorCode>: like `admit`, but for the product's roads. */
+  admitToRenew(peer: VerifiedPeer): Promise<Admitted> {
+    return this.#admission.admitToRenew(peer)
+  }
+
   /** Throws PeerError<RegistryErrorCode>. As with `admit`: hold the session first. */
   admitApplication(peer: VerifiedPeer): Promise<AdmittedApplication> {
     return admitApplication(this.#parts, peer)

@@ -24,7 +24,17 @@ import { type Migration, migrations } from './migrations.ts'
 import { ChangeWriter } from './sqliteChange.ts'
 import { isFatal, storeError } from './sqliteErrors.ts'
 import { openDatabase } from './sqliteOpen.ts'
-import { equalsTest, getText, listText, Statements, type Values } from './sqliteStatements.ts'
+import {
+  countText,
+  equalsTest,
+  getText,
+  isUnique,
+  type Listing,
+  listText,
+  Statements,
+  uniqueText,
+  type Values,
+} from './sqliteStatements.ts'
 import { type DedupeBounds, dedupeDefault, newestMessage, trimSlice } from './sqliteTrim.ts'
 
 export interface SqliteOptions {
@@ -87,18 +97,38 @@ class SqliteStore implements Store {
       readonly limit?: number
       readonly after?: string | number
       readonly newestFirst?: boolean
+      readonly withoutBlobs?: boolean
     } = {},
   ): Promise<readonly Tables[T][]> {
-    const { limit = findLimitDefault, after, newestFirst = false } = options
+    const { limit = findLimitDefault, after, newestFirst = false, withoutBlobs = false } = options
+    if (after === undefined && limit > 0 && isUnique(table, column)) {
+      return this.guarded(() => {
+        const row = this.statements.one(uniqueText(table, column, withoutBlobs), [value])
+        return row === undefined ? [] : rowsOf(table, [row])
+      })
+    }
     const { test, values } = equalsTest(table, column, value)
-    return this.list(table, test, values, after, newestFirst, limit)
+    return this.list(table, test, values, { after, newestFirst, limit, withoutBlobs })
   }
 
   async scan<T extends TableName>(
     table: T,
     options: { readonly after?: string | number; readonly limit: number },
   ): Promise<readonly Tables[T][]> {
-    return this.list(table, '', [], options.after, false, options.limit)
+    return this.list(table, '', [], { ...options, newestFirst: false, withoutBlobs: false })
+  }
+
+  async count<T extends TableName>(
+    table: T,
+    column: Indexes[T],
+    value: string | number,
+    atMost: number,
+  ): Promise<number> {
+    const { test, values } = equalsTest(table, column, value)
+    return this.guarded(() => {
+      const row = this.statements.one(countText(table, test, atMost), values)
+      return Number(row?.['n'] ?? 0)
+    })
   }
 
   apply(change: Change): Promise<Applied> {
@@ -243,9 +273,10 @@ class SqliteStore implements Store {
     table: T,
     test: string,
     values: readonly (string | number)[],
-    after: string | number | undefined,
-    newestFirst: boolean,
-    limit: number,
+    {
+      after,
+      ...listing
+    }: Omit<Listing, 'tests' | 'after'> & { readonly after?: string | number | undefined },
   ): readonly Tables[T][] {
     return this.guarded(() => {
       const tests = test === '' ? [] : [test]
@@ -256,7 +287,7 @@ class SqliteStore implements Store {
         bound.push(this.trimmedSeq)
       }
       if (after !== undefined) bound.push(after)
-      const text = listText(table, { tests, after: after !== undefined, newestFirst, limit })
+      const text = listText(table, { ...listing, tests, after: after !== undefined })
       return rowsOf(table, this.statements.all(text, bound))
     })
   }

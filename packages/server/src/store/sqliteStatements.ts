@@ -113,15 +113,47 @@ export interface Listing {
   readonly after: boolean
   readonly newestFirst: boolean
   readonly limit: number
+  readonly withoutBlobs: boolean
 }
 
-export function listText(table: TableName, { tests, after, newestFirst, limit }: Listing): string {
+export function listText(table: TableName, listing: Listing): string {
+  const { tests, after, newestFirst, limit, withoutBlobs } = listing
   const { key } = schema[table]
   const all = after ? [...tests, `${key} ${newestFirst ? '<' : '>'} ?`] : tests
   const where = all.length === 0 ? '' : ` WHERE ${all.join(' AND ')}`
   // The limit stands in the text: bound, it takes part in planning, and SQLite would prepare the
   // statement anew at every call.
-  return `SELECT * FROM ${table}${where} ORDER BY ${key}${newestFirst ? ' DESC' : ''} LIMIT ${Math.trunc(limit)}`
+  return `SELECT ${selected(table, withoutBlobs)} FROM ${table}${where} ORDER BY ${key}${newestFirst ? ' DESC' : ''} LIMIT ${Math.trunc(limit)}`
+}
+
+/** No column of the row is named, so that the index alone answers. The limit as in `listText`. */
+export function countText(table: TableName, test: string, atMost: number): string {
+  return `SELECT count(*) AS n FROM (SELECT 1 FROM ${table} WHERE ${test} LIMIT ${Math.trunc(atMost)})`
+}
+
+/** Whether one row at most has a value of this column. */
+export function isUnique(table: TableName, name: string): boolean {
+  return schema[table].unique.some((columns) => columns.length === 1 && columns[0] === name)
+}
+
+const uniqueTexts = new Map<string, string>()
+
+export function uniqueText(table: TableName, name: string, withoutBlobs: boolean): string {
+  const key = `${table}.${name}${withoutBlobs ? '-' : ''}`
+  let text = uniqueTexts.get(key)
+  if (text === undefined) {
+    text = `SELECT ${selected(table, withoutBlobs)} FROM ${table} WHERE ${column(table, name)} = ?`
+    uniqueTexts.set(key, text)
+  }
+  return text
+}
+
+function selected(table: TableName, withoutBlobs: boolean): string {
+  if (!withoutBlobs) return '*'
+  const kinds = new Map<string, string>(Object.entries(schema[table].columns))
+  return columnsOf(table)
+    .map((name) => (kinds.get(name) === 'blob?' ? `NULL AS ${name}` : name))
+    .join(', ')
 }
 
 /**

@@ -8,7 +8,9 @@ import { Outbox } from '../../src/application/outbox.ts'
 import { WebhookTargets } from '../../src/application/webhookTarget.ts'
 import { Vault } from '../../src/authority/vault.ts'
 import { cloudEvent, jsonData } from '../../src/cloudEvent.ts'
+import { Commands } from '../../src/commands/commands.ts'
 import type { Notices, Store } from '../../src/ports.ts'
+import { downlinksIn } from '../../src/registry/lifecycle.ts'
 import { createNotices } from '../../src/registry/notices.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { KeptLog, ManualClock, ManualTimers, seededRandom } from '../support/world.ts'
@@ -26,6 +28,7 @@ export class ApplicationHouse {
   store!: Store
   applications!: Applications
   outbox!: Outbox
+  commands!: Commands
   #sent = 0
 
   private constructor(dir: string, vault: Vault, limits: Partial<ApplicationLimits>) {
@@ -63,11 +66,14 @@ export class ApplicationHouse {
     }
     this.applications = new Applications(common)
     this.outbox = new Outbox({ ...common, log })
+    const failed = (error: unknown): void => log.error({}, String(error))
+    this.commands = new Commands({ ...common, downlinks: downlinksIn, failed, limits: {} })
     await this.outbox.start()
   }
 
   async shut(): Promise<void> {
     await this.outbox.close()
+    await this.commands.close()
     await this.store.close()
   }
 

@@ -212,7 +212,8 @@ describe('serving a folder', () => {
 
   it('the console speaks plain http on loopback only: beyond, TLS with the server certificate', async (t) => {
     const config = mergeConfig({}, { listen: ['https=0', 'mqtts=0', 'console=0.0.0.0:0'] })
-    const served = await serve(await opened(t, await found(t), { config }))
+    const house = await opened(t, await found(t), { config })
+    const served = await serve(house)
     const { console = '' } = served.listeners
     assert.match(console, /^https:/)
     const { port } = new URL(console)
@@ -220,7 +221,12 @@ describe('serving a folder', () => {
     const socket = connect({ port: Number(port), host: '127.0.0.1', rejectUnauthorized: false })
     await once(socket, 'secureConnect')
     assert.equal(socket.getProtocol(), 'TLSv1.3')
-    socket.destroy()
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    let answer = ''
+    for await (const text of socket.setEncoding('utf8')) answer += text
+    // The page is for this machine.
+    assert.match(answer, /^HTTP\/1\.1 404 [^]*There is no page here/)
+    assert.equal(await codeOf(runOperation(house, 'console.link', {})), 'ERR_CONSOLE_NOT_LOCAL')
     await served.close()
   })
 

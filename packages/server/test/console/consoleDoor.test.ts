@@ -3,11 +3,13 @@ import { execFile } from 'node:child_process'
 import { connect } from 'node:net'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { ConsoleDoor } from '../../src/console/consoleDoor.ts'
+import { ConsoleDoor, type ConsoleDoorParts } from '../../src/console/consoleDoor.ts'
 import { ApplicationHouse, deviceId } from '../application/house.ts'
 import { EventReader } from './eventReader.ts'
 
 const run = promisify(execFile)
+
+const health = () => ({ status: 'ok' })
 
 describe('the console door', () => {
   let house: ApplicationHouse
@@ -28,10 +30,14 @@ describe('the console door', () => {
     await house.dispose()
   })
 
+  function parts(): ConsoleDoorParts {
+    const { applications, commands, outbox, clock, timers, log } = house
+    const streams = outbox.streams
+    return { applications, commands, streams, clock, timers, log, hosts: [], health }
+  }
+
   async function openDoor(): Promise<void> {
-    const { applications, outbox, timers, log } = house
-    const parts = { applications, streams: outbox.streams, timers, log, hosts: ['console.example'] }
-    door = new ConsoleDoor({ ...parts, health: () => ({ status: 'ok' }) })
+    door = new ConsoleDoor({ ...parts(), hosts: ['console.example'] })
     base = `http://127.0.0.1:${await door.open({ host: '127.0.0.1', port: 0 })}`
   }
 
@@ -216,33 +222,15 @@ describe('the console door', () => {
 
   for (const host of ['0.0.0.0', '::', '192.0.2.1', 'example.com'])
     it(`does not speak plain http on ${host}`, async () => {
-      const { applications, outbox, timers, log } = house
-      const parts = {
-        applications,
-        streams: outbox.streams,
-        timers,
-        log,
-        hosts: [],
-        health: () => ({}),
-      }
-      await assert.rejects(new ConsoleDoor(parts).open({ host, port: 0 }), {
+      await assert.rejects(new ConsoleDoor(parts()).open({ host, port: 0 }), {
         name: 'CallerError',
         code: 'ERR_CONSOLE_NEEDS_TLS',
       })
     })
 
   it('says which port is taken', async () => {
-    const { applications, outbox, timers, log } = house
-    const parts = {
-      applications,
-      streams: outbox.streams,
-      timers,
-      log,
-      hosts: [],
-      health: () => ({}),
-    }
     const port = Number(new URL(base).port)
-    await assert.rejects(new ConsoleDoor(parts).open({ host: '127.0.0.1', port }), {
+    await assert.rejects(new ConsoleDoor(parts()).open({ host: '127.0.0.1', port }), {
       name: 'AdapterError',
       code: 'ERR_PORT_TAKEN',
       where: `console on 127.0.0.1:${port}`,

@@ -9,6 +9,8 @@ const hour = 3_600_000
 const path = '/v1/commands'
 const unknown = '0123456789abcdef'.repeat(2)
 
+const bodyOf = (line: Line): string => line.text.slice(line.text.indexOf('\r\n\r\n') + 4)
+
 describe('commands over https', () => {
   let house: DoorHouse
   let device: TestDevice
@@ -57,8 +59,6 @@ describe('commands over https', () => {
     await armed
     return line
   }
-
-  const body = (line: Line): string => line.text.slice(line.text.indexOf('\r\n\r\n') + 4)
 
   it('are answered at once: none, or all that wait, as they were written', async () => {
     const none = await house.ask(path, device)
@@ -215,7 +215,10 @@ describe('commands over https', () => {
     const fresh = await house.device()
     const asked = [1, 2, 3].map(() => house.ask(path, fresh))
     const statuses = (await Promise.all(asked)).map(({ status }) => status)
-    assert.deepEqual(statuses.toSorted(), [200, 200, 429])
+    assert.deepEqual(
+      statuses.toSorted((a, b) => a - b),
+      [200, 200, 429],
+    )
   })
 
   it('a store that fails is 503, and a poll can be made again', async () => {
@@ -236,7 +239,7 @@ describe('commands over https', () => {
       const { id } = await queue('a')
       await line.received(id)
       assert.match(line.text, /^HTTP\/1\.1 200 OK/)
-      assert.match(body(line), /^\[\{"id":/)
+      assert.match(bodyOf(line), /^\[\{"id":/)
     })
 
     it('sees a command that was queued between its look and its rest', async () => {
@@ -250,7 +253,7 @@ describe('commands over https', () => {
       }
       const line = await poll(55)
       await line.received('"name":"a"')
-      assert.ok(body(line).includes(id))
+      assert.ok(bodyOf(line).includes(id))
     })
 
     it('is empty when its time is over, well before the bound of an answer', async () => {
@@ -317,7 +320,7 @@ describe('commands over https', () => {
       const c = await queue('c')
       await line.received(c.id)
       const expires = new Date(house.house.clock.now() + hour).toISOString()
-      const text = body(line).replace(/[0-9a-f]+\r\n|\r\n/g, (part) =>
+      const text = bodyOf(line).replace(/[0-9a-f]+\r\n|\r\n/g, (part) =>
         part === '\r\n' ? '' : part,
       )
       for (const [id, name, data] of [

@@ -187,7 +187,6 @@ describe('a body becomes event data', () => {
   })
 
   it('of an unnamed type is found out', () => {
-    const found = (bytes: string | Buffer): string => untypedPayload(Buffer.from(bytes)).kind
     assert.equal(found('{"celsius":21.5}'), 'json')
     assert.equal(found('21.5'), 'json')
     assert.equal(found('hot'), 'text')
@@ -196,6 +195,10 @@ describe('a body becomes event data', () => {
     assert.equal(found(Buffer.of(0xc3, 0x28)), 'binary')
   })
 })
+
+function found(bytes: string | Buffer): string {
+  return untypedPayload(Buffer.from(bytes)).kind
+}
 
 function nested(depth: number, inside = ''): string {
   return `${'['.repeat(depth)}${inside}${']'.repeat(depth)}`

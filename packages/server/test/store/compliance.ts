@@ -131,6 +131,22 @@ function lookUps(open: Open): void {
     )
   })
 
+  test('rows of a value are counted, up to a bound', async () => {
+    const { store } = await open()
+    await store.apply({
+      writes: [1, 2, 3, 4, 5].map((n) => ({
+        kind: 'insert' as const,
+        table: 'device' as const,
+        row: deviceRow(n, { state: n === 4 ? 'revoked' : 'active' }),
+      })),
+    })
+    const count = (state: string, atMost: number) => store.count('device', 'state', state, atMost)
+    assert.equal(await count('active', 100), 4)
+    assert.equal(await count('active', 3), 3)
+    assert.equal(await count('revoked', 100), 1)
+    assert.equal(await count('retired', 100), 0)
+  })
+
   test('a certificate is found by fingerprint, x5t, device and status', async () => {
     const { store } = await open()
     const one = certificateRow(0xabc, { status: 'revoked', revokedAt: testTime })
@@ -145,6 +161,18 @@ function lookUps(open: Open): void {
     for (const row of [one, two, three])
       assert.deepEqual(await store.find('certificate', 'status', row.status), [row])
     assert.deepEqual(await store.find('certificate', 'x5t', ''), [])
+  })
+
+  test('blobs that may be null are left out for whoever has no use for them', async () => {
+    const { store } = await open()
+    const row = certificateRow(1)
+    await store.apply({ writes: [{ kind: 'insert', table: 'certificate', row }] })
+    const slim = { ...row, der: null }
+    const found = async (column: 'fingerprint' | 'device', value: string): Promise<unknown> =>
+      await store.find('certificate', column, value, { withoutBlobs: true })
+    assert.deepEqual(await found('fingerprint', row.fingerprint ?? ''), [slim])
+    assert.deepEqual(await found('device', row.device ?? ''), [slim])
+    assert.deepEqual(await found('fingerprint', 'f'.repeat(64)), [])
   })
 }
 

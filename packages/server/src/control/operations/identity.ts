@@ -7,7 +7,7 @@ import type { DeviceState } from '../../ports.ts'
 import { deviceStates } from '../contract.ts'
 import { certificateDocument, deviceDocument, invitationDocument, rfc3339 } from './documents.ts'
 import { parameterError, revocationReason, type Table, text, time } from './operation.ts'
-import { deviceUrl, serverAnchor } from './serverFacts.ts'
+import { deviceUrls, serverAnchor } from './serverFacts.ts'
 
 /** Rows of one answer: what a line of the control socket holds with room to spare. */
 const listRowsMax = 1000
@@ -53,7 +53,7 @@ export const identityOperations: Table<Names> = {
       })
       return {
         token,
-        server: deviceUrl(house),
+        ...deviceUrls(house),
         anchor: await serverAnchor(house),
         id: tokenId,
         product,

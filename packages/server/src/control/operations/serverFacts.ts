@@ -5,12 +5,16 @@ import { urlHost } from '../../address.ts'
 import type { Services } from '../../compose/services.ts'
 import { sha256 } from './documents.ts'
 
-/** The https door as devices call it: the open one, or the one that `serve` would open. */
-export function deviceUrl({ listeners, config }: Services): string {
-  const open = listeners['https']
+/** The doors as devices call them: the open ones, or those that `serve` would open. */
+export function deviceUrls(house: Services): { readonly server: string; readonly mqtts: string } {
+  return { server: doorUrl(house, 'https'), mqtts: doorUrl(house, 'mqtts') }
+}
+
+function doorUrl({ listeners, config }: Services, door: 'https' | 'mqtts'): string {
+  const open = listeners[door]
   if (open !== undefined) return open
-  const { host, port } = config.listen.https
-  return `https://${urlHost(host, config.hosts)}:${port}`
+  const { host, port } = config.listen[door]
+  return `${door}://${urlHost(host, config.hosts)}:${port}`
 }
 
 /** SHA-256 of the SubjectPublicKeyInfo of the server issuing CA, hex. */

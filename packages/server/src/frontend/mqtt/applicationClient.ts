@@ -14,6 +14,7 @@ import type { ApplicationFeed, ApplicationRow, MessageRow, Timers } from '../../
 import type { Clients, LiveClient, MqttSession, Seat } from './clients.ts'
 import type { Client, MqttConnection } from './connection.ts'
 import { FilterSet } from './filters.ts'
+import type { Follower, Reader } from './follower.ts'
 import type { MqttLimits } from './limits.ts'
 import { dataAlone, type Load, topicsOf, wholeEvent } from './outgoing.ts'
 import { type ClientPacket, type MqttVersion, type PublishPacket, reason } from './packets.ts'
@@ -26,8 +27,7 @@ import { ack, pingresp, publish } from './write.ts'
 export interface ApplicationParts {
   readonly clients: Clients
   readonly feed: ApplicationFeed
-  /** Those that are in, to be woken when there are new messages. */
-  readonly readers: Set<ApplicationClient>
+  readonly follower: Follower
   readonly timers: Timers
   readonly limits: MqttLimits
   readonly refused: (connection: MqttConnection, error: PeerError) => void
@@ -42,18 +42,18 @@ export interface ApplicationTerms {
   readonly packetBytesMax: number
 }
 
-export class ApplicationClient implements Client, LiveClient {
+export class ApplicationClient implements Client, LiveClient, Reader {
   readonly #connection: MqttConnection
   readonly #session: MqttSession
   readonly #application: ApplicationRow
   readonly #terms: ApplicationTerms
   readonly #parts: ApplicationParts
-  readonly #filters: FilterSet = new FilterSet()
+  readonly filters: FilterSet = new FilterSet()
   readonly #subscriptions: Subscriptions
   /** Sent and not acknowledged: the message's number by packet identifier, in the order of sending. */
   readonly #unacknowledged: Map<number, number> = new Map()
-  /** The last message that was looked at. */
-  #position: number
+  /** The last message that was looked at; undefined: it follows, and stands where the follower does. */
+  #position: number | undefined
   /** A message whose data have been sent, and its event perhaps not. */
   #halfSent = -1
   #packetId = 0
@@ -75,13 +75,12 @@ export class ApplicationClient implements Client, LiveClient {
     this.#terms = terms
     this.#parts = parts
     this.#position = session.position ?? parts.feed.head()
-    this.#subscriptions = new Subscriptions(connection, session, this.#filters, {
+    this.#subscriptions = new Subscriptions(connection, session, this.filters, {
       ...parts,
       isAllowed: isApplicationFilter,
       own: applicationTopics,
       beside: () => ({ position: this.#acknowledgedThrough() }),
     })
-    parts.readers.add(this)
     this.wake()
   }
 
@@ -90,11 +89,14 @@ export class ApplicationClient implements Client, LiveClient {
       case 'puback':
         return this.#acknowledged(packet.packetId)
       case 'subscribe':
+        this.#stepOut()
         // What came while nothing was subscribed is not waited for.
-        if (this.#filters.size === 0) this.#position = this.#parts.feed.head()
+        if (this.filters.size === 0) this.#position = this.#parts.feed.head()
         return this.#subscriptions.subscribe(packet, () => this.wake())
       case 'unsubscribe':
-        return this.#subscriptions.unsubscribe(packet)
+        this.#stepOut()
+        this.#subscriptions.unsubscribe(packet)
+        return this.wake()
       case 'pingreq':
         return this.#connection.send(pingresp())
       case 'disconnect':
@@ -114,10 +116,21 @@ export class ApplicationClient implements Client, LiveClient {
     }
   }
 
-  /** There is something new, perhaps, or room for it. */
+  fellBehind(position: number): void {
+    this.#position = position
+    this.wake()
+  }
+
+  passed(): void {
+    this.#advanced()
+  }
+
+  /** There is room, or something behind which it is. */
   wake(): void {
     this.#isWoken = true
-    if (this.#isReading || this.#filters.size === 0) return
+    const { isEnding } = this.#connection
+    if (this.#position === undefined || isEnding) return
+    if (this.#isReading || this.filters.size === 0 || this.#follows()) return
     this.#isReading = true
     this.#read()
       .catch((error: unknown) => {
@@ -132,7 +145,7 @@ export class ApplicationClient implements Client, LiveClient {
   }
 
   gone(): void {
-    this.#parts.readers.delete(this)
+    this.#stepOut()
     this.#saving?.cancel()
     const expiry = this.#expiryMs === undefined ? {} : { expiryMs: this.#expiryMs }
     const last = { position: this.#acknowledgedThrough(), ...expiry }
@@ -142,23 +155,44 @@ export class ApplicationClient implements Client, LiveClient {
   }
 
   async takenOver(): Promise<void> {
+    this.#stepOut()
     this.#saving?.cancel()
     this.#connection.finish(reason.sessionTakenOver)
     await this.#parts.clients.save(this.#session, { position: this.#acknowledgedThrough() })
   }
 
+  /** At the end of the log it is handed what comes, and asks for nothing. */
+  #follows(): boolean {
+    const { follower, feed } = this.#parts
+    const at = this.#position
+    if (at === undefined) return true
+    if (at < feed.head() || !this.#mayRead || !follower.join(this, at)) return false
+    this.#position = undefined
+    return true
+  }
+
+  #stepOut(): void {
+    const { follower } = this.#parts
+    this.#position ??= follower.position
+    follower.leave(this)
+  }
+
+  get #at(): number {
+    return this.#position ?? this.#parts.follower.position
+  }
+
   async #read(): Promise<void> {
     const { feed, limits } = this.#parts
-    while (this.#isWoken && this.#mayRead) {
+    while (this.#isWoken && this.#mayRead && !this.#follows()) {
       this.#isWoken = false
       const room = this.#terms.sendMaximum - this.#unacknowledged.size
-      const from = this.#position
+      const from = this.#at
       const page = await feed.after(from, Math.min(limits.pageMax, room))
       if (page.length > 0) this.#isWoken = true
       // Subscribed anew meanwhile: it begins with what comes next.
       if (this.#position !== from) continue
       for (const row of page) {
-        if (!this.#offer(row)) break
+        if (!this.take(row)) break
         this.#position = row.seq
       }
       if (this.#position !== from) this.#advanced()
@@ -176,7 +210,7 @@ export class ApplicationClient implements Client, LiveClient {
    * False: the window of the client is full, or its socket, and what is left of the message goes
    * later. One that is read as data and as event takes two places.
    */
-  #offer(row: MessageRow): boolean {
+  take(row: MessageRow): boolean {
     const { data, event } = topicsOf(row)
     if (data !== undefined && this.#halfSent !== row.seq) {
       if (!this.#mayRead) return false
@@ -194,7 +228,7 @@ export class ApplicationClient implements Client, LiveClient {
     load: (row: MessageRow, version: MqttVersion) => Load,
   ): void {
     const { version } = this.#connection
-    const qos = this.#filters.qosOf(topic)
+    const qos = this.filters.qosOf(topic)
     if (qos === undefined || version === undefined) return
     const packetId = qos === 0 ? 0 : this.#nextId()
     const packet = publish({ version, topic, qos, dup: false, packetId, ...load(row, version) })
@@ -206,6 +240,7 @@ export class ApplicationClient implements Client, LiveClient {
 
   #acknowledged(packetId: number): void {
     if (!this.#unacknowledged.delete(packetId)) return
+    if (this.#position === undefined) return this.#parts.follower.stir()
     this.#advanced()
     this.wake()
   }
@@ -213,7 +248,7 @@ export class ApplicationClient implements Client, LiveClient {
   /** Every message up to this one has been acknowledged, or was not for this client. */
   #acknowledgedThrough(): number {
     const oldest = this.#unacknowledged.values().next()
-    return oldest.done === true ? this.#position : oldest.value - 1
+    return oldest.done === true ? this.#at : oldest.value - 1
   }
 
   #advanced(): void {

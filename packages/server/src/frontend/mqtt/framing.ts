@@ -16,6 +16,12 @@ const lengthBytesMax = 4
 /** The first buffer for a packet that is cut; it doubles from there. */
 const gatheredBytesMin = 64
 
+/** A list of links: an array would move all that wait, for each that is taken from its front. */
+interface Waiting {
+  readonly chunk: Buffer
+  next: Waiting | undefined
+}
+
 export class Framer {
   /**
    * Of a whole packet with its fixed header, which is how MQTT 5 §3.1.2.11.4 counts Maximum Packet
@@ -25,7 +31,8 @@ export class Framer {
   private chunk: Buffer | undefined
   private at = 0
   /** Chunks behind `chunk`, when there are any: who pushes need not have read all. */
-  private waiting: Buffer[] | undefined
+  private waiting: Waiting | undefined
+  private lastWaiting: Waiting | undefined
   private bytesPending = 0
 
   /** The fixed header being read; it may be cut at any byte. -1: its first byte has not come. */
@@ -51,9 +58,14 @@ export class Framer {
   push(chunk: Buffer): void {
     if (chunk.length === 0 || this.failure !== undefined) return
     this.bytesPending += chunk.length
-    if (this.chunk === undefined) this.chunk = chunk
-    else if (this.waiting === undefined) this.waiting = [chunk]
-    else this.waiting.push(chunk)
+    if (this.chunk === undefined) {
+      this.chunk = chunk
+      return
+    }
+    const link: Waiting = { chunk, next: undefined }
+    if (this.lastWaiting === undefined) this.waiting = link
+    else this.lastWaiting.next = link
+    this.lastWaiting = link
   }
 
   /** The next whole packet. A refusal is final: where the next packet begins is not known. */
@@ -69,9 +81,10 @@ export class Framer {
 
   /** Drops the chunk, which was read to its end. */
   private nextChunk(): Buffer | undefined {
-    this.chunk = this.waiting?.shift()
+    this.chunk = this.waiting?.chunk
     this.at = 0
-    if (this.waiting?.length === 0) this.waiting = undefined
+    this.waiting = this.waiting?.next
+    if (this.waiting === undefined) this.lastWaiting = undefined
     return this.chunk
   }
 
@@ -130,7 +143,7 @@ export class Framer {
       this.gathered = Buffer.allocUnsafeSlow(size)
       old?.copy(this.gathered, 0, 0, this.gatheredBytes)
     }
-    this.gathered?.set(chunk.subarray(start, end), this.gatheredBytes)
+    if (this.gathered !== undefined) chunk.copy(this.gathered, this.gatheredBytes, start, end)
     this.gatheredBytes = needed
   }
 
@@ -159,6 +172,7 @@ export class Framer {
     this.reset()
     this.chunk = undefined
     this.waiting = undefined
+    this.lastWaiting = undefined
     this.bytesPending = 0
     return this.failure
   }

@@ -20,10 +20,10 @@ import { Intake } from '../intake.ts'
 import { SessionNews } from '../sessionNews.ts'
 import { Sessions, type SessionsParts } from '../sessions.ts'
 import { TicketKeys } from '../ticketKeys.ts'
-import type { ApplicationClient } from './applicationClient.ts'
 import { Clients } from './clients.ts'
 import { type ConnectionParts, MqttConnection } from './connection.ts'
 import { Entrance, type EntranceParts } from './entrance.ts'
+import { Follower } from './follower.ts'
 import { type MqttLimits, mqttLimits } from './limits.ts'
 import { reason } from './packets.ts'
 import { Wills } from './wills.ts'
@@ -58,8 +58,7 @@ export class MqttsDoor {
   readonly #intake: Intake
   readonly #wills: Wills
   readonly #entrance: EntranceParts
-  /** Applications that are in. */
-  readonly #readers: Set<ApplicationClient> = new Set()
+  readonly #follower: Follower
   readonly #timers: Map<string, { cancel(): void }> = new Map()
   #stopListening: (() => void) | undefined
   #closing: Promise<void> | undefined
@@ -83,6 +82,11 @@ export class MqttsDoor {
       publish: (draft) => this.#publishWill(draft),
       dropped: ({ device }) =>
         parts.log.warn({ code: 'ERR_MESSAGE_RATE', device: device.id }, 'a will came too fast'),
+    })
+    this.#follower = new Follower({
+      ...parts,
+      passEveryMs: limits.positionSaveMs,
+      failed: (error) => this.#failed('messages could not be read', error),
     })
     this.#entrance = this.#entranceParts()
     const connectionParts = this.#connectionParts()
@@ -137,6 +141,7 @@ export class MqttsDoor {
     await closed
     late.cancel()
     for (const timer of this.#timers.values()) timer.cancel()
+    this.#follower.close()
     await this.#clients.settled()
     await this.#wills.close()
   }
@@ -177,7 +182,7 @@ export class MqttsDoor {
       ...common,
       random,
       isDevice: (id) => registry.isDevice(id),
-      application: { ...common, feed, readers: this.#readers },
+      application: { ...common, feed, follower: this.#follower },
       device: {
         ...common,
         commands,
@@ -205,7 +210,7 @@ export class MqttsDoor {
   }
 
   #noticed(notice: Notice): void {
-    if (notice.kind === 'messages') for (const reader of this.#readers) reader.wake()
+    if (notice.kind === 'messages') this.#follower.wake()
     if (notice.kind === 'commands') this.#wake(notice.device)
   }
 

@@ -101,11 +101,11 @@ function emptyTopic(reader: Reader, version: MqttVersion): PeerError<MqttErrorCo
     : reader.malformed('topic', 'is empty')
 }
 
+/** Tables 3-4 and 3-5 without 0x10, which only a server sends. */
 const publishReasons: ReadonlySet<number> = new Set([
-  // Tables 3-4 and 3-5 without 0x10, which only a server sends.
   0x00, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99,
 ])
-// Tables 3-6 and 3-7.
+/** Tables 3-6 and 3-7. */
 const releaseReasons: ReadonlySet<number> = new Set([0x00, 0x92])
 
 const ackReasons: Readonly<Record<AckPacket['type'], ReadonlySet<number>>> = {

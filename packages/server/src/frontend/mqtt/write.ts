@@ -6,8 +6,7 @@
  *
  * Leaves out RETAIN: nothing is retained here. AUTH: nobody is asked.
  */
-import type { AckPacket, MqttVersion, QoS } from './packets.ts'
-import { packetType } from './packets.ts'
+import { type AckPacket, type MqttVersion, packetType, type QoS } from './packets.ts'
 import { ByteWriter, textBytes, unencodable, varintBytes } from './writeBytes.ts'
 import {
   type ConnackProperties,

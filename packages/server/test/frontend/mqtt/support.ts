@@ -1,6 +1,7 @@
 /** What the codec's tests share: frames from hexadecimal text, refusals, seeds. */
 import assert from 'node:assert/strict'
 import { PeerError } from '@countersign/core/errors'
+import { packetBytes, type Sample } from '../../../../../fuzz/mqttPackets.ts'
 import { Framer } from '../../../src/frontend/mqtt/framing.ts'
 import type {
   ClientPacket,
@@ -14,12 +15,7 @@ import { parsePacket } from '../../../src/frontend/mqtt/parse.ts'
 export const seed: number = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 export const bytesMax = 256 * 1024
 
-/** Bytes of hexadecimal digits; spaces, and what stands behind `#` in a line, say nothing. */
-export function hex(text: string): Buffer {
-  const digits = text.replaceAll(/#.*$/gm, '').replaceAll(/\s/g, '')
-  assert.match(digits, /^([0-9a-f]{2})*$/i)
-  return Buffer.from(digits, 'hex')
-}
+export { hex } from '../../../../../fuzz/mqttPackets.ts'
 
 /** All the frames in these bytes, of which nothing may be left. */
 export function framesOf(bytes: Buffer): readonly Frame[] {
@@ -38,12 +34,14 @@ export function read(bytes: Buffer, version: MqttVersion | undefined): ClientPac
   return parsePacket(frame, version)
 }
 
-/** The body in the frame that belongs to it. */
+/** The body behind the fixed header that belongs to it. */
 export function packetOf(first: number, body: Buffer): Buffer {
-  const length: number[] = []
-  let left = body.length
-  for (; left > 127; left >>= 7) length.push((left & 127) | 128)
-  return Buffer.concat([Buffer.of(first, ...length, left), body])
+  return packetBytes({ first, body })
+}
+
+/** The sample with another body, parsed without framing. */
+export function parseBody({ first, version }: Sample, body: Buffer): ClientPacket {
+  return parsePacket({ type: first >> 4, flags: first & 0x0f, body }, version)
 }
 
 export function refuses(call: () => unknown, code: MqttErrorCode, where?: string): PeerError {

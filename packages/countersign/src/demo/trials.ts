@@ -1,0 +1,114 @@
+/** Those who are refused: intruders, and devices that were suspended or revoked. */
+import { expectInBooks } from './books.ts'
+import { cast, demoRoads } from './cast.ts'
+import type { Chapters } from './chapters.ts'
+import { DemoDevice } from './demoDevice.ts'
+import type { DemoFolder } from './demoHouse.ts'
+import { type Address, guessToken, impersonate, sendNameless } from './intruders.ts'
+import type { RevocationObservation } from './report.ts'
+import { type DemoWorld, patienceMs, reading, readingsEach } from './world.ts'
+
+export async function refuseIntruders(
+  { story }: Chapters,
+  world: DemoWorld,
+  { root }: DemoFolder,
+  address: Address,
+): Promise<void> {
+  const [victim] = world.devices
+  if (victim === undefined) return
+  await story.step('refused: an enrolment with a guessed token', () => guessToken(root, address))
+  await story.step('refused on both roads: a message without a certificate', async () => {
+    for (const road of demoRoads) await sendNameless(road, address)
+  })
+  await story.step("refused on both roads: another CA's certificate with a device's names", () =>
+    impersonate(root, address, victim),
+  )
+  await story.step('refused: a software key where the product asks for an isolated one', () =>
+    tryWeakKey(world, root, address),
+  )
+}
+
+/** Enrolment gives it a name; what it may do is another question. */
+async function tryWeakKey({ server }: DemoWorld, root: string, address: Address): Promise<void> {
+  const product = 'door-lock'
+  await server.house.call('product.add', { name: product, roads: ['https'], assuranceMin: 1 })
+  const expiresAt = Date.now() + 600_000
+  const invitation = await server.house.call('identity.invite', { product, count: 1, expiresAt })
+  const device = new DemoDevice({ serial: 'LK-0001', product, road: 'https', topic: 'lock', root })
+  await device.enroll({ ...invitation, ...address })
+  device.start()
+  const refused = device.next('refused', patienceMs)
+  device.push({ open: true })
+  await refused
+  await device.stop()
+  await expectInBooks(server, device, /^ERR_ASSURANCE_TOO_LOW$/)
+}
+
+export async function suspendAndResume({ story }: Chapters, world: DemoWorld): Promise<void> {
+  const [device] = fated(world, 'suspended')
+  if (device === undefined) return
+  const { house } = world.server
+  await story.step('suspended: cut off and refused', async () => {
+    const refused = device.next('refused', patienceMs)
+    await house.call('identity.suspend', { id: device.id, reason: 'in repair' })
+    device.push(reading(device, readingsEach))
+    await refused
+    await expectInBooks(world.server, device, /^ERR_DEVICE_SUSPENDED$/)
+  })
+  await story.step('resumed: what it kept meanwhile arrives', async () => {
+    await house.call('identity.resume', { id: device.id })
+    await device.delivered(patienceMs)
+  })
+}
+
+/** One on each road; what is seen of them goes to the report as it comes. */
+export async function revokeWhileConnected(chapters: Chapters, world: DemoWorld): Promise<void> {
+  for (const device of fated(world, 'revoked')) {
+    chapters.observed.revocations.push(await revoke(chapters, world, device))
+  }
+}
+
+async function revoke(
+  { story }: Chapters,
+  { server }: DemoWorld,
+  device: DemoDevice,
+): Promise<RevocationObservation> {
+  const { id, road } = device
+  const milliseconds = await story.step(
+    `revoked while connected on ${road}: the connection ends`,
+    async () => {
+      await ensureConnected(device)
+      const ended = device.next('disconnected', patienceMs)
+      device.endAllowance()
+      const started = performance.now()
+      await server.house.call('identity.revoke', { id, reason: 'keyCompromise' })
+      await ended
+      return Math.round(performance.now() - started)
+    },
+    (time) => `revoked while connected on ${road}: the connection ended after ${time} ms`,
+  )
+  const reason = await story.step(
+    `and its next attempt on ${road} is refused with its reason`,
+    async () => {
+      const refused = device.next('refused', patienceMs)
+      device.push(reading(device, readingsEach + 1))
+      await refused
+      return expectInBooks(server, device, /_REVOKED$/)
+    },
+    (code) => `and its next attempt on ${road} is refused: ${code}`,
+  )
+  return { id, road, milliseconds, reason }
+}
+
+function fated({ devices }: DemoWorld, fate: 'suspended' | 'revoked'): readonly DemoDevice[] {
+  const serials = cast.filter((each) => each.fate === fate).map(({ serial }) => serial)
+  return devices.filter(({ serial }) => serials.includes(serial))
+}
+
+/** A reading or two, until one leaves a connection behind that the gateway has not broken. */
+async function ensureConnected(device: DemoDevice): Promise<void> {
+  for (let attempts = 0; !device.connected && attempts < 20; attempts++) {
+    device.push(reading(device, readingsEach + 10 + attempts))
+    await device.delivered(patienceMs)
+  }
+}

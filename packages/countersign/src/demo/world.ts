@@ -1,0 +1,65 @@
+/** The stage: a house, hostile gateways before it, an application behind it, and the devices. */
+import { secretWord } from './books.ts'
+import { cast } from './cast.ts'
+import type { Chapters } from './chapters.ts'
+import { type DemoApplication, startApplication } from './demoApplication.ts'
+import { DemoDevice } from './demoDevice.ts'
+import { type DemoFolder, type DemoServer, startServer } from './demoHouse.ts'
+import { closeGateways, type Gateways, openGateways } from './gateways.ts'
+
+/** What stays open when the story is told. */
+export interface DemoWorld {
+  readonly server: DemoServer
+  readonly gateways: Gateways
+  readonly application: DemoApplication
+  readonly token: string
+  readonly devices: readonly DemoDevice[]
+}
+
+export const readingsEach = 12
+export const patienceMs = 20_000
+
+export async function openWorld(chapters: Chapters, folder: DemoFolder): Promise<DemoWorld> {
+  const { story, cleanups, seed } = chapters
+  const server = await story.step(
+    'doors open',
+    () => startServer(folder),
+    ({ https, mqtts, console }) =>
+      `doors open: https :${https.port}, mqtts :${mqtts.port}, applications ${console.origin}`,
+  )
+  cleanups.push(() => server.close())
+  const gateways = await story.step(
+    'a hostile gateway for each road, each in a process of its own',
+    () => openGateways(server, seed),
+    ({ https, mqtts }) =>
+      `hostile gateways, processes of their own: https (${https.pid}), mqtts (${mqtts.pid})`,
+  )
+  cleanups.push(() => closeGateways(gateways))
+  const application = await startApplication()
+  cleanups.push(() => application.close())
+  const token = await story.step('an application with webhook, events door and MQTT', () =>
+    admitApplication(server, application),
+  )
+  const devices = cast.map((each) => new DemoDevice({ ...each, root: folder.root }))
+  cleanups.push(async () => {
+    await Promise.all(devices.map((device) => device.stop()))
+  })
+  return { server, gateways, application, token, devices }
+}
+
+/** Answers with its bearer token. */
+async function admitApplication(
+  { house, console, mqtts }: DemoServer,
+  application: DemoApplication,
+): Promise<string> {
+  const { url: webhook, csr } = application
+  const added = await house.call('application.add', { name: 'desk', webhook, csr })
+  const { token, secret, certificate = '' } = added
+  const { pem: root } = await house.call('anchor.root', {})
+  await application.connect({ token, secret, certificate, root, console, mqtts })
+  return token
+}
+
+export function reading(device: DemoDevice, count: number): Readonly<Record<string, unknown>> {
+  return { value: 20 + count / 2, count, serial: device.serial, note: secretWord }
+}

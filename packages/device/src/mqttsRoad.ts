@@ -1,0 +1,120 @@
+/**
+ * Readings over mqtts: PUBLISH at QoS 1 below `devices/<eui64>/`, taken when the server acknowledges
+ * it. The number of a reading travels as a user property, so that it is the same event as over
+ * https. The connection stays; it is made anew when it has ended or the credential has changed.
+ */
+import { PeerError } from '@countersign/core/errors'
+import { describe } from './certificate.ts'
+import type { DeviceErrorCode } from './errors.ts'
+import { connectJudged, patienceOf, unreachable } from './judgedSocket.ts'
+import type { MqttConnection } from './mqttConnection.ts'
+import { judgeReason, type Said, success } from './mqttReasons.ts'
+import type { Problem } from './problem.ts'
+import { refusalOf } from './refusal.ts'
+import type { Outcome, Road, RoadParts } from './road.ts'
+import { requireEnrolled } from './state/folder.ts'
+import type { Credential } from './state/identity.ts'
+import type { Reading } from './state/outbox.ts'
+import type { ServerTarget } from './target.ts'
+import { isReserved, reservedWords } from './topic.ts'
+
+interface Open {
+  /** Of the credential under which it was opened. */
+  readonly certificates: string
+  readonly connection: MqttConnection
+}
+
+export class MqttsRoad implements Road {
+  readonly #parts: RoadParts
+  readonly #target: ServerTarget
+  #open: Open | undefined
+  #closing: AbortController = new AbortController()
+
+  constructor(parts: RoadParts, target: ServerTarget) {
+    this.#parts = parts
+    this.#target = target
+  }
+
+  async deliver(reading: Reading): Promise<Outcome> {
+    const { number, topic, contentType, data } = reading
+    // Kept for https and now on this road: the server would take it for an answer to a command.
+    if (isReserved(topic)) return { kind: 'rejected', problem: reserved }
+    const { current } = requireEnrolled(this.#parts.state.folder, this.#parts.state.identity)
+    const eui64 = this.#eui64(current)
+    const id = `${eui64}-${number}`
+    const entered = await this.#enter(current, eui64)
+    if ('packet' in entered) return judgeReason(entered, id)
+    const said = await entered.publish({
+      topic: `devices/${eui64}/${topic}`,
+      contentType,
+      data,
+      user: { 'countersign-number': String(number) },
+    })
+    return judgeReason(said, id)
+  }
+
+  refusal(problem: Problem): Error {
+    return refusalOf(this.#parts.state, this.#parts.world, problem)
+  }
+
+  close(): void {
+    this.#closing.abort()
+    this.#open?.connection.close()
+    this.#open = undefined
+  }
+
+  /** A connection that the server has let in, or what it said instead. */
+  async #enter(credential: Credential, clientId: string): Promise<MqttConnection | Said> {
+    const { certificates } = credential
+    const open = this.#open
+    if (open?.connection.isOpen === true && open.certificates === certificates)
+      return open.connection
+    this.close()
+    const connection = await this.#connect(credential, clientId)
+    this.#open = { certificates, connection }
+    // Subscribing to `devices/<eui64>/commands/#` belongs behind this answer.
+    const said = await connection.connected()
+    return said.code === success ? connection : said
+  }
+
+  async #connect({ slot, certificates }: Credential, clientId: string): Promise<MqttConnection> {
+    const { state, world, listener } = this.#parts
+    const target = this.#target
+    const closing = new AbortController()
+    this.#closing = closing
+    // The library takes a while to load; a device on another road does without it.
+    const { MqttConnection: Connection } = await import('./mqttConnection.ts')
+    const options = {
+      world,
+      target,
+      context: await state.element.tlsContext(slot, certificates),
+      onConnected: () => listener({ event: 'connected', server: target.url }),
+      onDisconnected: () => listener({ event: 'disconnected', server: target.url }),
+    }
+    const socket = await connectJudged(options, 'mqtt', closing.signal)
+    if (closing.signal.aborted || socket.destroyed) {
+      socket.destroy()
+      throw unreachable(target, undefined)
+    }
+    return new Connection(socket, { target, clientId, answerMs: patienceOf(world).answerMs })
+  }
+
+  #eui64({ certificates }: Credential): string {
+    const { eui64 } = describe(certificates)
+    if (eui64 !== '') return eui64
+    throw new PeerError<DeviceErrorCode>(
+      'ERR_CERT_MISMATCH',
+      'the certificate of this device names no EUI-64, and without one it has no topic',
+      {},
+      { hint: 'Use --road https, or enrol again at a server that gives an EUI-64.' },
+    )
+  }
+}
+
+/** As the server would say it: Topic Name invalid (MQTT 5 §2.4). */
+const reserved: Problem = {
+  status: 0x90,
+  code: undefined,
+  message: `over mqtts a topic does not begin with ${reservedWords}`,
+  hint: undefined,
+}

@@ -1,0 +1,74 @@
+/**
+ * A road by which readings go to the server. Enrolment and renewal know only https (EST); what is
+ * above a road (deliver.ts, run.ts, send.ts) does not see which one it is.
+ */
+import { CallerError } from '@countersign/core/errors'
+import type { DeviceErrorCode } from './errors.ts'
+import { HttpsRoad } from './httpsRoad.ts'
+import type { Link } from './link.ts'
+import { MqttsRoad } from './mqttsRoad.ts'
+import type { Problem } from './problem.ts'
+import { type DeviceState, requireEnrolled } from './state/folder.ts'
+import type { Reading } from './state/outbox.ts'
+import { parseTarget, type ServerTarget } from './target.ts'
+import type { Listener, World } from './world.ts'
+
+/** What became of a reading. */
+export type Outcome =
+  | { readonly kind: 'taken'; readonly id: string }
+  /** This reading will never be taken. */
+  | { readonly kind: 'rejected'; readonly problem: Problem }
+  /** This device is not let in. */
+  | { readonly kind: 'refused'; readonly problem: Problem }
+  | { readonly kind: 'later'; readonly problem: Problem; readonly afterMs: number | undefined }
+
+export interface Road {
+  /**
+   * One reading at a time; connects when it must. Throws AdapterError when the way is broken,
+   * PeerError when the server is not the right one.
+   */
+  deliver(reading: Reading): Promise<Outcome>
+  /** A refusal in words, with what the device itself can see of its certificate. */
+  refusal(problem: Problem): Error
+  /** Ends what is under way too; a road that is used again connects again. */
+  close(): void
+}
+
+export type RoadName = 'https' | 'mqtts'
+export const roadNames: readonly RoadName[] = ['https', 'mqtts']
+
+export interface RoadOptions {
+  /** https by default. */
+  readonly road?: RoadName
+  /** `mqtts://host:port`; by default what the invitation said. */
+  readonly mqtts?: string
+}
+
+export interface RoadParts {
+  readonly state: DeviceState
+  readonly world: World
+  readonly listener: Listener
+  /** The device's way to EST, which is the https road too. */
+  readonly link: Link
+}
+
+/** Connects nothing yet. The caller closes the road, and the link. */
+export function openRoad({ road, mqtts }: RoadOptions, parts: RoadParts): Road {
+  if (road !== 'mqtts') return new HttpsRoad(parts.link)
+  return new MqttsRoad(parts, mqttsTarget(parts.state, mqtts))
+}
+
+function mqttsTarget(state: DeviceState, given: string | undefined): ServerTarget {
+  const { identity } = requireEnrolled(state.folder, state.identity)
+  const url = given ?? identity.mqtts
+  if (url !== undefined) return parseTarget(url, identity.anchor, 'mqtts')
+  throw new CallerError<DeviceErrorCode>(
+    'ERR_NO_MQTTS',
+    'this device was not told where its server speaks mqtts',
+    {},
+    {
+      where: '--mqtts',
+      hint: 'Give --mqtts mqtts://HOST:PORT ("countersign identity invite --json" prints it), or --road https.',
+    },
+  )
+}
