@@ -40,8 +40,11 @@ describe('an application', () => {
   const position = async (): Promise<number | undefined> =>
     (await house.sessions()).find(({ holder }) => holder === application.id)?.position
   const cursor = async (): Promise<number> => {
-    house.timers.advance(1_000)
-    await house.rest()
+    // Asked how far it is, then told to the store: each once a second.
+    for (let n = 0; n < 3; n++) {
+      house.timers.advance(1_000)
+      await house.rest()
+    }
     return (await house.house.store.get('application', application.id))?.cursor ?? -1
   }
 
@@ -187,8 +190,10 @@ describe('an application', () => {
     await reader.next('publish')
     await reader.ping()
     const before = await position()
-    house.timers.advance(house.limits.positionSaveMs)
-    await house.until(async () => (await position()) !== before)
+    await house.until(async () => {
+      house.timers.advance(house.limits.positionSaveMs)
+      return (await position()) !== before
+    })
     await house.crash()
     const back = await house.enter(application, 'r', 5, kept)
     await takes(back, 3)

@@ -32,7 +32,8 @@ describe('keep alive', () => {
 
   it('of 0 allows any silence', async () => {
     const client = await house.enter(device, 'x', 4, { keepalive: 0 })
-    house.timers.advance(2 * 86_400_000)
+    house.house.clock.time += 2 * 86_400_000
+    house.sweep()
     await client.ping()
   })
 
