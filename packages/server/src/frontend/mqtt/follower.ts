@@ -125,7 +125,8 @@ export class Follower {
    */
   #failed(error: unknown): void {
     this.#parts.failed(error)
-    for (const reader of [...this.#following.keys()]) {
+    const readers = [...this.#following.keys()]
+    for (const reader of readers) {
       this.leave(reader)
       reader.fellBehind(this.#handedThrough)
     }

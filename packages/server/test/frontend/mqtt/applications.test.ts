@@ -6,6 +6,11 @@ import { MqttHouse, type TestApplication, topicOf } from './house.ts'
 
 const kept = { clean: false, properties: { sessionExpiryInterval: 3600 } } as const
 
+/** The next so many payloads, acknowledged. */
+async function takes(reader: MqttClient, ...numbers: number[]): Promise<void> {
+  for (const n of numbers) assert.equal(String((await reader.take()).payload), `${n}`)
+}
+
 describe('an application', () => {
   let house: MqttHouse
   let device: TestDevice
@@ -25,13 +30,9 @@ describe('an application', () => {
   const data = (): string => `devices/${device.row.eui64}/#`
   const write = (...numbers: number[]): Promise<void> =>
     numbers.reduce(
-      (before, n) => before.then(() => writer.deliver(topicOf(device, 'n'), `${n}`)),
+      (last, n) => last.then(() => writer.deliver(topicOf(device, 'n'), `${n}`)),
       Promise.resolve(),
     )
-  /** The next so many payloads, acknowledged. */
-  async function takes(reader: MqttClient, ...numbers: number[]): Promise<void> {
-    for (const n of numbers) assert.equal(String((await reader.take()).payload), `${n}`)
-  }
   async function hasNothingMore(reader: MqttClient): Promise<void> {
     await house.rest()
     await reader.ping()
@@ -189,10 +190,10 @@ describe('an application', () => {
     await takes(reader, 1, 2)
     await reader.next('publish')
     await reader.ping()
-    const before = await position()
+    const stood = await position()
     await house.until(async () => {
       house.timers.advance(house.limits.positionSaveMs)
-      return (await position()) !== before
+      return (await position()) !== stood
     })
     await house.crash()
     const back = await house.enter(application, 'r', 5, kept)
@@ -281,12 +282,12 @@ describe('an application', () => {
     const reader = await house.enter(application, 'r')
     await reader.subscribe(data())
     await write(1, 2)
-    const before = await cursor()
+    const stood = await cursor()
     await takes(reader, 1)
     const { messageId = 0 } = await reader.next('publish')
     await reader.ping()
     const first = (await house.messages(device))[0]?.seq ?? 0
-    assert.ok(before < first)
+    assert.ok(stood < first)
     assert.equal(await cursor(), first)
     reader.send({ cmd: 'puback', messageId })
     await reader.ping()
@@ -367,14 +368,10 @@ describe('an application', () => {
     const reader = await house.enter(application, 'r')
     await reader.subscribe(data())
     const { store } = house.house
-    const { scan } = store
-    t.after(() => {
-      store.scan = scan
-    })
-    store.scan = () => Promise.reject(new Error('the disk is gone'))
+    const scan = t.mock.method(store, 'scan', () => Promise.reject(new Error('the disk is gone')))
     await write(1)
     assert.equal(await reader.ended(), 0x89)
-    store.scan = scan
+    scan.mock.restore()
     await (await house.enter(application, 'r')).ping()
   })
 })

@@ -182,10 +182,10 @@ describe('a command', () => {
     await last.take()
     await becomes(command, 'delivered')
     await last.leave()
-    const after = await house.enter(device, 'x', 5, kept)
-    await after.ping()
+    const next = await house.enter(device, 'x', 5, kept)
+    await next.ping()
     await house.rest()
-    assert.deepEqual(after.unread, [])
+    assert.deepEqual(next.unread, [])
   })
 
   it('that is late is never sent', async () => {
@@ -267,14 +267,10 @@ describe('a command', () => {
     const command = await house.command(device, 'go')
     const { messageId = 0 } = await client.next('publish')
     const { store } = house.house
-    const { apply } = store
-    t.after(() => {
-      store.apply = apply
-    })
-    store.apply = () => Promise.reject(new Error('the disk is full'))
+    const apply = t.mock.method(store, 'apply', () => Promise.reject(new Error('the disk is full')))
     client.send({ cmd: 'puback', messageId })
     assert.equal(await client.ended(), 0x89)
-    store.apply = apply
+    apply.mock.restore()
     const next = await house.enter(device, 'x')
     await next.subscribe(filter())
     await next.take()

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { Server, type TLSSocket } from 'node:tls'
 import { type TestDevice, turn } from '../house.ts'
@@ -115,13 +116,13 @@ describe('a device that sends faster than its product allows', () => {
   it('and goes while it waits leaves no timer behind', async () => {
     const client = await house.enter(device, 'x')
     for (let n = 0; n < 6; n++) await client.deliver(topicOf(device, 'a'), `${n}`)
-    const before = house.timers.count
+    const armed = house.timers.count
     client.publish(topicOf(device, 'a'), 'late')
-    await house.until(() => house.timers.count > before)
+    await house.until(() => house.timers.count > armed)
     // Under a hold its end is not seen before the door looks: another connection takes its place.
     const next = await house.enter(device, 'x')
     await client.ended()
-    await house.until(() => house.timers.count === before)
+    await house.until(() => house.timers.count === armed)
     house.timers.advance(60_000)
     await next.ping()
     assert.equal((await house.messages(device)).length, 6)
@@ -137,19 +138,20 @@ describe('a door with as much in hand as it may have', () => {
       await house.device(),
       await house.device(),
       await house.device(),
-    ]
+    ] as const
     const clients = await Promise.all(devices.map((device) => house.enter(device, 'x')))
     const [first, gone, refused, last] = clients
     const held = new Held(house, storesMessage)
-    first?.publish(topicOf(devices[0] as TestDevice, 'a'), '"first"')
+    first?.publish(topicOf(devices[0], 'a'), '"first"')
     await held.atLeast(1)
     for (const [n, client] of clients.entries()) {
-      if (n === 0) continue
-      const topic = n === 2 ? 'devices/0123456789abcdef/a' : topicOf(devices[n] as TestDevice, 'a')
+      const device = devices[n]
+      if (n === 0 || device === undefined) continue
+      const topic = n === 2 ? 'devices/0123456789abcdef/a' : topicOf(device, 'a')
       client.publish(topic, '"x"')
       await house.rest()
     }
-    await house.enter(devices[1] as TestDevice, 'x')
+    await house.enter(devices[1], 'x')
     assert.equal(await gone?.ended(), 0x8e)
     held.end()
     await first?.next('puback')
@@ -161,12 +163,17 @@ describe('a door with as much in hand as it may have', () => {
 
 /** The door shows its sockets to nobody; the library's server has them. */
 const sockets: TLSSocket[] = []
-const { emit } = Server.prototype
+const emit: unknown = Reflect.get(Server.prototype, 'emit')
 Server.prototype.emit = function (this: Server, ...event: unknown[]): boolean {
   const [name, socket] = event
   if (name === 'secureConnection') sockets.push(socket as TLSSocket)
-  return Reflect.apply(emit, this, event)
-} as typeof emit
+  return Boolean(Reflect.apply(emit as () => boolean, this, event))
+} as Server['emit']
+
+/** Bytes of the door that one of its sockets has not handed on. */
+function unsent(): number {
+  return sockets.reduce((most, { writableLength }) => Math.max(most, writableLength), 0)
+}
 
 describe('a peer that does not read', () => {
   let house: MqttHouse
@@ -175,10 +182,6 @@ describe('a peer that does not read', () => {
     await house.house.registry.setProduct('default', { messagesPerMinute: 1_000_000 })
   })
   after(() => house.close())
-
-  /** Bytes of the door that one of its sockets has not handed on. */
-  const unsent = (): number =>
-    sockets.reduce((most, { writableLength }) => Math.max(most, writableLength), 0)
 
   for (const version of [4, 5] as const)
     it(`as an application is sent no more than the named bytes, and cut off in time, over version ${version}`, async () => {
@@ -249,12 +252,10 @@ describe('a peer that does not read', () => {
     await client.vanish()
 
     async function drained(): Promise<boolean> {
-      let isDrained = false
-      client.socket.once('drain', () => {
-        isDrained = true
-      })
-      for (let n = 0; n < 2_000 && !isDrained; n++) await turn()
-      return isDrained
+      const drain = once(client.socket, 'drain').then(() => true)
+      let wait: Promise<unknown> = Promise.resolve()
+      for (let n = 0; n < 2_000; n++) wait = wait.then(turn)
+      return await Promise.race([drain, wait.then(() => false)])
     }
   })
 })

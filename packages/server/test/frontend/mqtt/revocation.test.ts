@@ -166,9 +166,9 @@ describe('a connection', () => {
     assert.equal(clients.length, 300)
     const begun = performance.now()
     await house.house.registry.revoke(device.row.id, 'keyCompromise')
-    const ends = await Promise.all(clients.slice(0, 6).map((client) => client.ended()))
+    const said = await Promise.all(clients.slice(0, 6).map((client) => client.ended()))
     const took = performance.now() - begun
-    assert.deepEqual(ends, Array(6).fill(0x87))
+    assert.deepEqual(said, Array(6).fill(0x87))
     assert.ok(took < 2000, `${took} ms`)
     await Promise.all(clients.slice(6).map((client) => client.ping()))
     for (const client of clients) client.socket.destroy()
@@ -177,7 +177,7 @@ describe('a connection', () => {
   it('that is judged again waits with what it sends for the verdict', async () => {
     for (const verdict of ['stays', 'ends'] as const) {
       const client = await house.enter(device, 'x')
-      const before = (await house.messages(device)).length
+      const stored = (await house.messages(device)).length
       const gate = Promise.withResolvers<void>()
       judging = () => gate.promise
       if (verdict === 'stays') house.house.notices.tell({ kind: 'device', id: device.row.id })
@@ -185,7 +185,7 @@ describe('a connection', () => {
       client.publish(topicOf(device, 'a'), 'x')
       client.send({ cmd: 'pingreq' })
       await house.rest()
-      assert.equal((await house.messages(device)).length, before)
+      assert.equal((await house.messages(device)).length, stored)
       assert.deepEqual(client.unread, [])
       judging = undefined
       gate.resolve()
@@ -193,7 +193,7 @@ describe('a connection', () => {
         const came = new Set([(await client.any())?.cmd, (await client.any())?.cmd])
         assert.deepEqual(came, new Set(['puback', 'pingresp']))
       } else assert.equal(await client.ended(), 0x87)
-      assert.equal((await house.messages(device)).length, before + (verdict === 'stays' ? 1 : 0))
+      assert.equal((await house.messages(device)).length, stored + (verdict === 'stays' ? 1 : 0))
     }
   })
 

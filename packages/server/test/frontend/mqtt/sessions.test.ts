@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
-import type { MqttSessionRow } from '../../../src/ports.ts'
+import type { MqttSessionRow, Notices } from '../../../src/ports.ts'
 import { ManualClock, ManualTimers } from '../../support/world.ts'
 import type { TestDevice } from '../house.ts'
 import type { MqttClient } from './client.ts'
 import { Held, MqttHouse, storesMessage, topicOf } from './house.ts'
 
 const day = 86_400_000
+
+const kept = (
+  seconds: number,
+): { readonly clean: false; readonly properties: { readonly sessionExpiryInterval: number } } => ({
+  clean: false,
+  properties: { sessionExpiryInterval: seconds },
+})
 
 describe('a session', () => {
   let house: MqttHouse
@@ -19,10 +26,6 @@ describe('a session', () => {
   })
   after(() => house.close())
 
-  const kept = (seconds: number) => ({
-    clean: false,
-    properties: { sessionExpiryInterval: seconds },
-  })
   const commands = (): string => topicOf(device, 'commands/#')
   const of = async (holder: string): Promise<readonly MqttSessionRow[]> =>
     (await house.sessions()).filter((row) => row.holder === holder)
@@ -83,11 +86,11 @@ describe('a session', () => {
       const clean = await back(id, version, { clean: true })
       assert.equal(clean.isPresent, false)
       await clean.client.leave()
-      const after = await back(id, version, more)
-      assert.equal(after.isPresent, false)
+      const anew = await back(id, version, more)
+      assert.equal(anew.isPresent, false)
       await house.command(device, 'nobody')
-      await after.client.ping()
-      await after.client.leave()
+      await anew.client.ping()
+      await anew.client.leave()
     }
   })
 
@@ -172,10 +175,9 @@ describe('a session', () => {
     const { client } = await back('x', 5, kept(10))
     await client.leave()
     await left()
-    const mine = async (): Promise<number> => (await of(device.row.id)).length
-    assert.equal(await mine(), 1)
+    assert.equal((await of(device.row.id)).length, 1)
     house.timers.advance(3_600_000)
-    await house.until(async () => (await mine()) === 0)
+    await house.until(async () => (await of(device.row.id)).length === 0)
   })
 
   it('is one of few of its device: the one left longest ago makes room', async () => {
@@ -239,8 +241,17 @@ describe('a session', () => {
 describe('a door that closes', () => {
   it('acknowledges what it has taken, says that it goes, and leaves nothing behind', async (t) => {
     const timers = new ManualTimers(new ManualClock())
-    const house = await MqttHouse.create({ parts: { timers } })
+    const listeners = new Set<unknown>()
+    const notices: Notices = {
+      tell: () => undefined,
+      listen: (listener) => {
+        listeners.add(listener)
+        return () => void listeners.delete(listener)
+      },
+    }
+    const house = await MqttHouse.create({ parts: { timers, notices } })
     t.after(() => house.close())
+    assert.equal(listeners.size, 2)
     const [device, application] = [await house.device(), await house.application()]
     const { door } = house
     assert.equal(timers.count, 2)
@@ -265,6 +276,7 @@ describe('a door that closes', () => {
     await closing
     assert.equal((await house.messages(device)).length, 2)
     assert.equal(timers.count, 0)
+    assert.equal(listeners.size, 0)
     await door.close(1)
   })
 
