@@ -213,6 +213,29 @@ describe('a peer that does not read', () => {
       assert.ok(reader.unread.length < 300)
     })
 
+  it('is sent no more of what had waited for it either', async () => {
+    const [device, application] = [await house.device(), await house.application()]
+    const [writer, kept] = [
+      await house.enter(device, 'w'),
+      { clean: false, properties: { sessionExpiryInterval: 3600 } },
+    ]
+    const first = await house.enter(application, 'r', 5, kept)
+    await first.subscribe('devices/#', 0)
+    await first.leave()
+    const payload = Buffer.alloc(60_000, 'x')
+    for (let n = 0; n < 250; n++) await writer.deliver(topicOf(device, 'a'), payload)
+    const reader = await house.enter(application, 'r', 5, kept)
+    reader.socket.pause()
+    let most = 0
+    for (let n = 0; n < 300; n++) {
+      await turn()
+      most = Math.max(most, unsent())
+    }
+    assert.ok(most > house.limits.unsentBytesMax, `${most} bytes: it was not slow at all`)
+    assert.ok(most < house.limits.unsentBytesMax + 200_000, `${most} bytes`)
+    await reader.vanish()
+  })
+
   it('and reads again in time misses nothing', async () => {
     const [device, application] = [await house.device(), await house.application()]
     const [writer, reader] = [await house.enter(device, 'w'), await house.enter(application, 'r')]
