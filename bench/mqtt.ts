@@ -143,8 +143,11 @@ async function measureAll(targets: readonly Target[], who: Players): Promise<Rat
   return rates
 }
 
+function shown(rate: number | undefined): string {
+  return rate === undefined ? '' : whole(rate)
+}
+
 function reportOf(inMemory: Rates, onDisk: Rates, note: string): Report {
-  const shown = (rate: number | undefined): string => (rate === undefined ? '' : whole(rate))
   return {
     tables: [
       {

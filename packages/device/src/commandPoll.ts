@@ -32,8 +32,24 @@ export class CommandPoll implements CommandWay {
     this.#waitSeconds = Math.max(1, Math.min(waitSecondsMax, Math.floor(answerMs / 2000)))
   }
 
-  /** One poll, and what came of it run and told. Throws what stopped it. */
-  async round(): Promise<void> {
+  /** Polls until it is stopped; `rest` waits after each failure, and throws what is not to pass. */
+  async obey(rest: (error: unknown, failures: number) => Promise<void>): Promise<void> {
+    let failures = 0
+    try {
+      while (!this.#stopped) {
+        try {
+          await this.#round()
+          failures = 0
+        } catch (error) {
+          if (!this.#stopped) await rest(error, failures++)
+        }
+      }
+    } finally {
+      this.#link.close()
+    }
+  }
+
+  async #round(): Promise<void> {
     await this.#desk.flush(this)
     for (const text of await this.#poll()) {
       if (this.#stopped) return
@@ -45,10 +61,6 @@ export class CommandPoll implements CommandWay {
   stop(): void {
     this.#stopped = true
     if (this.#isPolling) this.#link.close()
-  }
-
-  close(): void {
-    this.#link.close()
   }
 
   async delivered(id: string): Promise<boolean> {
@@ -71,10 +83,7 @@ export class CommandPoll implements CommandWay {
   #answer(id: string, outcome: CommandOutcome): Promise<Answer> {
     if ('refused' in outcome)
       return this.#say(`${id}/refused`, 'text/plain; charset=utf-8', Buffer.from(outcome.refused))
-    const { contentType, body } = outcome
-    if (body.length > 0) return this.#say(id, contentType, body)
-    // An empty body would say that the device has it and no more.
-    return this.#say(id, 'application/json', Buffer.from('null'))
+    return this.#say(id, outcome.contentType, outcome.body)
   }
 
   async #poll(): Promise<readonly string[]> {

@@ -28,3 +28,4 @@ export type DeviceErrorCode =
   | 'ERR_READING_REFUSED'
   | 'ERR_CERT_MISMATCH'
   | 'ERR_COMMAND_FORMAT'
+  | 'ERR_MQTT_PROTOCOL'

@@ -8,6 +8,7 @@ import type { Link } from './link.ts'
 import { type Problem, readProblem, retryAfterMs } from './problem.ts'
 import type { Outcome, Road } from './road.ts'
 import type { Reading } from './state/outbox.ts'
+import { fired } from './world.ts'
 
 export class HttpsRoad implements Road {
   readonly #link: Pick<Link, 'ask' | 'refusal' | 'close'>
@@ -25,6 +26,10 @@ export class HttpsRoad implements Road {
       body: data,
     })
     return judgeAnswer(answer)
+  }
+
+  attend(signal: AbortSignal): Promise<void> {
+    return fired(signal)
   }
 
   refusal(problem: Problem): Error {

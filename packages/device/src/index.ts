@@ -21,6 +21,7 @@ export {
   type CommandOutcome,
   type CommandWay,
 } from './portable/commandDesk.ts'
+export type { CommandMemory } from './portable/commandMemory.ts'
 export { type RenewOptions, renew } from './renew.ts'
 export { type RoadName, type RoadOptions, roadNames } from './road.ts'
 export { type RunOptions, type RunSummary, run } from './run.ts'

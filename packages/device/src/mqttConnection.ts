@@ -1,33 +1,40 @@
 /**
- * MQTT 5 on one socket that the judge has accepted: CONNECT, one PUBLISH at a time, and whatever the
- * server says of them. The client library speaks; its own connecting, reconnecting, queues and logs
+ * MQTT 5 on one socket that the judge has accepted: CONNECT, SUBSCRIBE, one PUBLISH at a time, and
+ * whatever the server says of them. The client library speaks; its own connecting, reconnecting, queues and logs
  * are off, because who connects, when, and to whom is this package's to decide.
  */
 import type { Duplex } from 'node:stream'
-import { InvariantError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { type IPublishPacket, MqttClient } from 'mqtt'
 import { timeout, unreachable } from './judgedSocket.ts'
-import { type Said, success } from './mqttReasons.ts'
+import { type Arrival, arrivalsMax, takeArrivals } from './mqttArrivals.ts'
+import { type Said, success, unspecified } from './mqttReasons.ts'
 import type { ServerTarget } from './target.ts'
+import { fired } from './world.ts'
 
 export interface MqttConnectionOptions {
   readonly target: ServerTarget
   readonly clientId: string
-  /** How long the server may take for CONNACK, and for each PUBACK. */
+  /** How long the server may take for CONNACK, and for each PUBACK and SUBACK. */
   readonly answerMs: Milliseconds
+  /** Hears what the server publishes to what was subscribed to. */
+  readonly arrived?: (arrival: Arrival) => void
 }
 
 export interface Publication {
   readonly topic: string
   readonly contentType: string
   readonly data: Uint8Array
-  readonly user: Readonly<Record<string, string>>
+  /** User properties; not empty, which the library takes and never sends. */
+  readonly user?: Readonly<Record<string, string>>
 }
 
 /** NATs forget a silent connection after some minutes; a ping has two bytes. */
 const keepAliveSeconds = 60
-/** A command of 64 KiB with its topic and properties (MQTT 5 §3.1.2.11.4). */
+/**
+ * What the server may send (MQTT 5 §3.1.2.11.4) and, with this library, what we can: a reading or a
+ * result of 64 KiB with its topic and properties. It takes more than that and never sends it.
+ */
 const packetBytesMax = 72 * 1024
 /** The library looks at the size of a packet when it has all of it: this much is kept, no more. */
 const unreadBytesMax = 256 * 1024
@@ -40,10 +47,12 @@ export class MqttConnection {
   readonly #client: MqttClient
   readonly #socket: Duplex
   readonly #options: MqttConnectionOptions
-  /** Who waits for the server's word; there is at most one. */
+  /** Who waits for the server's word; there is at most one, so that it is about nothing else. */
   #settle: Settle | undefined
+  #turn: Promise<unknown> = Promise.resolve()
   /** Why there is no connection any more. */
   #end: Said | Error | undefined
+  readonly #ending: AbortController = new AbortController()
   #unreadBytes = 0
 
   /** Says CONNECT at once. */
@@ -60,11 +69,23 @@ export class MqttConnection {
       resubscribe: false,
       // Ours ends first.
       connectTimeout: 2 * options.answerMs,
-      properties: { maximumPacketSize: packetBytesMax },
+      properties: {
+        maximumPacketSize: packetBytesMax,
+        ...(options.arrived === undefined ? {} : { receiveMaximum: arrivalsMax }),
+      },
       // DEBUG=mqttjs* would print readings. What DEBUG asks of the codec is out of our reach.
       log: () => undefined,
     })
     this.#listen()
+    const { arrived } = options
+    if (arrived === undefined) return
+    takeArrivals({
+      client: this.#client,
+      socket,
+      isOpen: () => this.isOpen,
+      arrived,
+      broken: (why) => this.abandon(why),
+    })
   }
 
   get isOpen(): boolean {
@@ -78,7 +99,8 @@ export class MqttConnection {
 
   /** Resolves with PUBACK, or with the DISCONNECT that came instead. Throws like `connected`. */
   publish({ topic, contentType, data, user }: Publication): Promise<Said> {
-    const properties: IPublishPacket['properties'] = { contentType, userProperties: { ...user } }
+    const properties: IPublishPacket['properties'] =
+      user === undefined ? { contentType } : { contentType, userProperties: { ...user } }
     return this.#word('PUBACK', (settle) => {
       this.#client.publish(topic, Buffer.from(data), { qos: 1, properties }, (error) => {
         const code = error === undefined || error === null ? success : reasonOf(error)
@@ -86,6 +108,31 @@ export class MqttConnection {
         if (code !== undefined) settle({ packet: 'puback', code })
       })
     })
+  }
+
+  /** At QoS 1 and no other. Resolves with SUBACK, or with the DISCONNECT that came instead. */
+  subscribe(filter: string): Promise<Said> {
+    return this.#word('SUBACK', (settle) => {
+      this.#client.subscribe(filter, { qos: 1 }, (_, __, packet) => {
+        const [code] = packet?.granted ?? []
+        // Without a code the connection has ended, and its end says why.
+        if (typeof code !== 'number') return
+        settle({ packet: 'suback', code: code === 1 ? success : Math.max(code, unspecified) })
+      })
+    })
+  }
+
+  /** Resolves with the server's word that ended the connection; undefined: the signal was first. */
+  async ended(signal: AbortSignal): Promise<Said | undefined> {
+    await fired(AbortSignal.any([signal, this.#ending.signal]))
+    if (signal.aborted) return undefined
+    if (this.#end instanceof Error) throw this.#end
+    return this.#end
+  }
+
+  /** Ends it at once, for this reason. */
+  abandon(why: Said | Error): void {
+    this.#over(why)
   }
 
   /** Takes leave; who waits hears that the connection ended. */
@@ -121,9 +168,14 @@ export class MqttConnection {
   }
 
   #word(name: string, ask: (settle: Settle) => void): Promise<Said> {
+    const mine = this.#turn.then(() => this.#hear(name, ask))
+    this.#turn = mine.catch(() => undefined)
+    return mine
+  }
+
+  #hear(name: string, ask: (settle: Settle) => void): Promise<Said> {
     const { target, answerMs } = this.#options
     return new Promise((resolve, reject) => {
-      if (this.#settle !== undefined) throw new InvariantError('ERR_ROAD_BUSY', 'one at a time')
       const timer = setTimeout(() => this.#over(timeout(target, name, answerMs)), answerMs)
       const settle: Settle = (result) => {
         if (this.#settle !== settle) return
@@ -134,7 +186,8 @@ export class MqttConnection {
       }
       this.#settle = settle
       if (this.#end === undefined) ask(settle)
-      else settle(this.#end)
+      else if (this.#end instanceof Error) settle(this.#end)
+      else settle({ packet: 'ended', code: this.#end.code })
     })
   }
 
@@ -142,6 +195,7 @@ export class MqttConnection {
   #over(why: Said | Error, isForced = true): void {
     if (this.#end !== undefined) return
     this.#end = why
+    this.#ending.abort()
     this.#settle?.(why)
     this.#client.end(isForced)
   }

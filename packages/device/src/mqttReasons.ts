@@ -8,11 +8,16 @@ import type { Outcome } from './road.ts'
 
 /** What the server said, and with which packet. */
 export interface Said {
-  readonly packet: 'connack' | 'puback' | 'disconnect'
+  /** `ended`: it had ended the connection before it could be asked. */
+  readonly packet: 'connack' | 'suback' | 'puback' | 'disconnect' | 'ended'
   readonly code: number
 }
 
 export const success = 0x00
+export const unspecified = 0x80
+/** Of a message that is for nobody here, and of one that cannot be read (§3.4.2.1). */
+export const topicInvalid = 0x90
+export const payloadInvalid = 0x99
 
 /** Below it a code is no failure (§2.4). */
 const failureMin = 0x80
@@ -68,10 +73,19 @@ export function judgeReason({ packet, code }: Said, id: string): Outcome {
   if (isTaken) return { kind: 'taken', id }
   const problem = problemOf(code)
   if (refusals.has(code)) return { kind: 'refused', problem }
-  // CONNACK comes before the server has seen the reading.
-  if (rejections.has(code) && packet !== 'connack') return { kind: 'rejected', problem }
+  // Any other word comes before the server has seen the reading.
+  const isAbout = packet === 'puback' || packet === 'disconnect'
+  if (rejections.has(code) && isAbout) return { kind: 'rejected', problem }
   // An end without a fault (0x00 in DISCONNECT), and whatever a later server may say, passes.
   return { kind: 'later', problem, afterMs: undefined }
+}
+
+/** The same for a connection that ended, or that brings no commands. */
+export function judgeEnd({ code }: Said): {
+  readonly isRefusal: boolean
+  readonly problem: Problem
+} {
+  return { isRefusal: refusals.has(code), problem: problemOf(code) }
 }
 
 function problemOf(code: number): Problem {

@@ -1,27 +1,32 @@
 /**
  * Readings over mqtts: PUBLISH at QoS 1 below `devices/<eui64>/`, taken when the server acknowledges
  * it. The number of a reading travels as a user property, so that it is the same event as over
- * https. The connection stays; it is made anew when it has ended or the credential has changed.
+ * https. The connection stays; it is made anew when it has ended or the credential has changed. A
+ * device that takes commands gets them on it, and keeps it while there is nothing to send.
  */
 import { PeerError } from '@countersign/core/errors'
 import { describe } from './certificate.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import { connectJudged, patienceOf, unreachable } from './judgedSocket.ts'
 import type { MqttConnection } from './mqttConnection.ts'
-import { judgeReason, type Said, success } from './mqttReasons.ts'
+import { judgeEnd, judgeReason, type Said, success } from './mqttReasons.ts'
 import type { Problem } from './problem.ts'
 import { refusalOf } from './refusal.ts'
+import { Later } from './retry.ts'
 import type { Outcome, Road, RoadParts } from './road.ts'
 import { requireEnrolled } from './state/folder.ts'
 import type { Credential } from './state/identity.ts'
 import type { Reading } from './state/outbox.ts'
 import type { ServerTarget } from './target.ts'
 import { isReserved, reservedWords } from './topic.ts'
+import { fired } from './world.ts'
 
 interface Open {
   /** Of the credential under which it was opened. */
   readonly certificates: string
   readonly connection: MqttConnection
+  /** Why no commands come on it. Readings go all the same. */
+  uncommanded?: Said
 }
 
 export class MqttsRoad implements Road {
@@ -44,13 +49,25 @@ export class MqttsRoad implements Road {
     const id = `${eui64}-${number}`
     const entered = await this.#enter(current, eui64)
     if ('packet' in entered) return judgeReason(entered, id)
-    const said = await entered.publish({
+    const said = await entered.connection.publish({
       topic: `devices/${eui64}/${topic}`,
       contentType,
       data,
       user: { 'countersign-number': String(number) },
     })
     return judgeReason(said, id)
+  }
+
+  async attend(signal: AbortSignal): Promise<void> {
+    if (this.#parts.commands === undefined) return fired(signal)
+    const { current } = requireEnrolled(this.#parts.state.folder, this.#parts.state.identity)
+    const entered = await this.#enter(current, this.#eui64(current))
+    const said = 'packet' in entered ? entered : await endOf(entered, signal)
+    if (said === undefined) return
+    this.close()
+    const { isRefusal, problem } = judgeEnd(said)
+    if (isRefusal) throw this.refusal(problem)
+    throw new Later('commands do not come', problem, undefined, 'The connection is made again.')
   }
 
   refusal(problem: Problem): Error {
@@ -64,21 +81,28 @@ export class MqttsRoad implements Road {
   }
 
   /** A connection that the server has let in, or what it said instead. */
-  async #enter(credential: Credential, clientId: string): Promise<MqttConnection | Said> {
+  async #enter(credential: Credential, eui64: string): Promise<Open | Said> {
     const { certificates } = credential
-    const open = this.#open
-    if (open?.connection.isOpen === true && open.certificates === certificates)
-      return open.connection
+    const before = this.#open
+    if (before?.connection.isOpen === true && before.certificates === certificates) return before
     this.close()
-    const connection = await this.#connect(credential, clientId)
-    this.#open = { certificates, connection }
-    // Subscribing to `devices/<eui64>/commands/#` belongs behind this answer.
+    const connection = await this.#connect(credential, eui64)
+    const open: Open = { certificates, connection }
+    this.#open = open
     const said = await connection.connected()
-    return said.code === success ? connection : said
+    if (said.code !== success) return said
+    // Before the first reading: many of them would hold up the commands.
+    const subscribed = await this.#parts.commands?.begin({
+      connection,
+      eui64,
+      target: this.#target,
+    })
+    if (subscribed !== undefined && subscribed.code !== success) open.uncommanded = subscribed
+    return open
   }
 
   async #connect({ slot, certificates }: Credential, clientId: string): Promise<MqttConnection> {
-    const { state, world, listener } = this.#parts
+    const { state, world, listener, commands } = this.#parts
     const target = this.#target
     const closing = new AbortController()
     this.#closing = closing
@@ -96,7 +120,12 @@ export class MqttsRoad implements Road {
       socket.destroy()
       throw unreachable(target, undefined)
     }
-    return new Connection(socket, { target, clientId, answerMs: patienceOf(world).answerMs })
+    return new Connection(socket, {
+      target,
+      clientId,
+      answerMs: patienceOf(world).answerMs,
+      ...(commands === undefined ? {} : { arrived: (arrival) => commands.arrived(arrival) }),
+    })
   }
 
   #eui64({ certificates }: Credential): string {
@@ -109,6 +138,14 @@ export class MqttsRoad implements Road {
       { hint: 'Use --road https, or enrol again at a server that gives an EUI-64.' },
     )
   }
+}
+
+/** What ended the connection, or why it is of no use to wait on it. */
+async function endOf(
+  { connection, uncommanded }: Open,
+  signal: AbortSignal,
+): Promise<Said | undefined> {
+  return uncommanded ?? connection.ended(signal)
 }
 
 /** As the server would say it: Topic Name invalid (MQTT 5 §2.4). */

@@ -2,7 +2,7 @@
  * Which failures pass by themselves, and how long one command goes on trying. `device run` has a
  * patience of its own, without end: see run.ts.
  */
-import { AdapterError } from '@countersign/core/errors'
+import { AdapterError, type AnyCountersignError, PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { backoffMs, brokenBackoff } from './backoff.ts'
 import type { DeviceErrorCode } from './errors.ts'
@@ -33,6 +33,14 @@ export function isTransient(error: unknown): error is AdapterError {
   if (!(error instanceof AdapterError)) return false
   const codes = ['ERR_SERVER_UNREACHABLE', 'ERR_SERVER_TIMEOUT', 'ERR_SERVER_ANSWER']
   return codes.includes(error.code)
+}
+
+/**
+ * Failures of the way and of the other end are worth another attempt, a wrong server too: somebody
+ * may stand in between for a while. Our own mistakes and the disk's are not.
+ */
+export function isOutside(error: unknown): error is AnyCountersignError {
+  return error instanceof PeerError || isTransient(error)
 }
 
 export interface Persistence {

@@ -6,6 +6,7 @@ import { CallerError } from '@countersign/core/errors'
 import type { DeviceErrorCode } from './errors.ts'
 import { HttpsRoad } from './httpsRoad.ts'
 import type { Link } from './link.ts'
+import type { MqttCommands } from './mqttCommands.ts'
 import { MqttsRoad } from './mqttsRoad.ts'
 import type { Problem } from './problem.ts'
 import { type DeviceState, requireEnrolled } from './state/folder.ts'
@@ -28,6 +29,11 @@ export interface Road {
    * PeerError when the server is not the right one.
    */
   deliver(reading: Reading): Promise<Outcome>
+  /**
+   * While there is nothing to send. A road that brings commands connects when it must, and throws
+   * what ended the connection; any other waits. Resolves when the signal fires.
+   */
+  attend(signal: AbortSignal): Promise<void>
   /** A refusal in words, with what the device itself can see of its certificate. */
   refusal(problem: Problem): Error
   /** Ends what is under way too; a road that is used again connects again. */
@@ -50,6 +56,8 @@ export interface RoadParts {
   readonly listener: Listener
   /** The device's way to EST, which is the https road too. */
   readonly link: Link
+  /** Of a device that takes them on its mqtts road. */
+  readonly commands?: MqttCommands | undefined
 }
 
 /** Connects nothing yet. The caller closes the road, and the link. */

@@ -1,19 +1,21 @@
 /**
  * `device run`: takes readings from a source, keeps each until the server has stored it, comes back
  * after every kind of failure, and renews its certificate in time. Taking and delivering are two
- * loops that meet at the outbox only; a third, when it is wanted, asks for commands.
+ * loops that meet at the outbox only. Commands, when they are wanted, are asked for by a third (https)
+ * or come on the connection of the readings (mqtts), which the second then keeps.
  */
-import { type AnyCountersignError, PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { type BackoffLimits, backoffMs, brokenBackoff, refusedBackoff } from './backoff.ts'
 import { renewalDue } from './certificate.ts'
-import { CommandPoll } from './commandPoll.ts'
+import type { CommandPoll } from './commandPoll.ts'
+import { openCommands } from './commands.ts'
 import { systemWorld } from './compose.ts'
 import { drain } from './deliver.ts'
 import { Link } from './link.ts'
-import { CommandDesk, type CommandHandler } from './portable/commandDesk.ts'
+import { MqttCommands } from './mqttCommands.ts'
+import type { CommandHandler } from './portable/commandDesk.ts'
 import { renewOver } from './renew.ts'
-import { isTransient, Later } from './retry.ts'
+import { isOutside, Later } from './retry.ts'
 import { openRoad, type Road, type RoadOptions } from './road.ts'
 import type { Source } from './source.ts'
 import { type DeviceState, openState, requireEnrolled } from './state/folder.ts'
@@ -26,7 +28,10 @@ export interface RunOptions extends RoadOptions {
   readonly source: Source
   /** The source's own topic by default. */
   readonly topic?: string
-  /** Does what commands ask for, one at a time. Without it the device asks for none. */
+  /**
+   * Does what commands ask for, one at a time. Without it the device asks for none; with it a device
+   * on mqtts keeps its connection while there is nothing to send.
+   */
   readonly onCommand?: CommandHandler
   /** Stops the run; what waits stays in the outbox. */
   readonly signal?: AbortSignal
@@ -63,7 +68,8 @@ export async function run(options: RunOptions): Promise<RunSummary> {
   })
   try {
     requireEnrolled(state.folder, state.identity)
-    return await new Runner(options, world, state, topic).run()
+    const commands = await openCommands(options, state, world)
+    return await new Runner(options, world, state, topic, commands).run()
   } finally {
     await state.close()
   }
@@ -77,32 +83,33 @@ class Runner {
   /** To EST, whatever road the readings take. */
   readonly #link: Link
   readonly #road: Road
-  readonly #commands: CommandPoll | undefined
+  readonly #commands: CommandPoll | MqttCommands | undefined
   readonly #stop: AbortController = new AbortController()
   readonly #counts = { sent: 0, rejected: 0, dropped: 0 }
   #sourceEnded = false
   #renewalNotBefore = 0
+  /** Of delivering, one after the other. */
+  #failures = 0
   /** Ends the present rest: there is something to send, or nothing more will come. */
   #wake: AbortController = new AbortController()
 
-  constructor(options: RunOptions, world: World, state: DeviceState, topic: string) {
+  constructor(
+    options: RunOptions,
+    world: World,
+    state: DeviceState,
+    topic: string,
+    commands: CommandPoll | MqttCommands | undefined,
+  ) {
     this.#options = options
     this.#world = world
     this.#state = state
     this.#topic = topic
     const listener: Listener = (event) => this.#tell(event)
     this.#link = new Link(state, world, listener)
-    this.#road = openRoad(options, { state, world, listener, link: this.#link })
-    this.#commands = this.#commandsFor(options.onCommand)
-  }
-
-  #commandsFor(handle: CommandHandler | undefined): CommandPoll | undefined {
-    if (handle === undefined) return undefined
-    const { clock, patience } = this.#world
-    const desk = new CommandDesk({ clock, handle, listener: (event) => this.#tell(event) })
-    // That this second connection comes and goes is no news.
-    const link = new Link(this.#state, this.#world, () => undefined)
-    return new CommandPoll(link, desk, patience?.answerMs)
+    this.#commands = commands
+    const parts = { state, world, listener, link: this.#link }
+    const onRoad = commands instanceof MqttCommands ? { commands } : {}
+    this.#road = openRoad(options, { ...parts, ...onRoad })
   }
 
   async run(): Promise<RunSummary> {
@@ -131,10 +138,11 @@ class Runner {
 
   #end(): void {
     this.#stop.abort()
-    this.#road.close()
     this.#link.close()
     this.#commands?.stop()
     this.#wake.abort()
+    // What came of the command in hand goes by the road: `#obey` closes it then.
+    if (!(this.#commands instanceof MqttCommands)) this.#road.close()
   }
 
   async #take(): Promise<void> {
@@ -153,43 +161,50 @@ class Runner {
   }
 
   async #deliver(): Promise<void> {
-    let failures = 0
+    const { outbox } = this.#state
     while (!this.#stop.signal.aborted) {
       try {
         await this.#renewWhenDue()
-        await drain(this.#road, this.#state.outbox, (event) => this.#tell(event), this.#stop.signal)
-        failures = 0
-        if (this.#sourceEnded && this.#state.outbox.size === 0) return
+        const isIdle = outbox.size === 0
+        await drain(this.#road, outbox, (event) => this.#tell(event), this.#stop.signal)
+        // That there was nothing to send is no success.
+        if (!isIdle) this.#failures = 0
+        if (this.#sourceEnded && outbox.size === 0) return
         await this.#rest(renewalLookMs)
       } catch (error) {
         if (this.#stop.signal.aborted) return
-        await this.#afterFailure(error, failures++)
+        await this.#afterFailure(error, this.#failures++)
       }
     }
   }
 
   async #obey(): Promise<void> {
-    const commands = this.#commands
-    if (commands === undefined) return
-    let failures = 0
     try {
-      while (!this.#stop.signal.aborted) {
-        try {
-          await commands.round()
-          failures = 0
-        } catch (error) {
-          if (this.#stop.signal.aborted) return
-          await this.#afterFailure(error, failures++)
-        }
-      }
+      await this.#commands?.obey((error, failures) => this.#afterFailure(error, failures))
     } finally {
-      commands.close()
+      if (this.#commands instanceof MqttCommands) this.#road.close()
     }
   }
 
-  /** Waits until there is work. A wake that came before this call counts. */
+  /**
+   * Waits until there is work. A wake that came before this call counts. Throws what broke a road
+   * that is kept open meanwhile.
+   */
   async #rest(milliseconds: Milliseconds): Promise<void> {
-    await this.#world.wait(milliseconds, this.#wake.signal)
+    const broken = new AbortController()
+    const rested = new AbortController()
+    const waiting = AbortSignal.any([this.#wake.signal, broken.signal])
+    void this.#world.wait(milliseconds, waiting).then(() => rested.abort())
+    const began = this.#world.clock.now()
+    try {
+      await this.#road.attend(rested.signal)
+    } catch (error) {
+      // One that is cut off at once, again and again, waits longer and longer.
+      if (this.#world.clock.now() - began >= brokenBackoff.maxMs) this.#failures = 0
+      throw error
+    } finally {
+      broken.abort()
+    }
     this.#wake = new AbortController()
     if (this.#sourceEnded || this.#stop.signal.aborted) this.#wake.abort()
   }
@@ -232,12 +247,4 @@ class Runner {
     if (event.event === 'dropped') this.#counts.dropped += event.numbers.length
     this.#options.listener?.(event)
   }
-}
-
-/**
- * Failures of the way and of the other end are worth another attempt, a wrong server too: somebody
- * may stand in between for a while. Our own mistakes and the disk's are not.
- */
-function isOutside(error: unknown): error is AnyCountersignError {
-  return error instanceof PeerError || isTransient(error)
 }

@@ -59,3 +59,11 @@ export type DeviceEvent =
   | CommandEvent
 
 export type Listener = (event: DeviceEvent) => void
+
+/** Resolves when the signal fires, or has. */
+export function fired(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -190,6 +190,17 @@ describe('the desk of commands', () => {
     assert.deepEqual(ran, ['abcd'])
   })
 
+  it('says again that it has a command when the answer was lost, and runs it then', async () => {
+    const { desk: taking, way, ran } = desk()
+    way.broken = 1
+    await assert.rejects(taking.take(text(), way), /the way broke/)
+    way.broken = 1
+    await assert.rejects(taking.flush(way), /the way broke/)
+    await taking.flush(way)
+    await taking.flush(way)
+    assert.deepEqual([ran, way.said], [['abcd'], ['delivered abcd', 'answered abcd']])
+  })
+
   it('keeps an outcome until the server has it, and does not run the command again', async () => {
     const { desk: taking, way, ran } = desk()
     way.broken = 2
@@ -234,6 +245,15 @@ describe('the desk of commands', () => {
       assert.deepEqual(way.outcomes, [{ refused }])
       assert.deepEqual(events.at(-1), { event: 'commandRefused', id, reason: refused })
     })
+
+  it('says null of a handler that has nothing to say', async () => {
+    const { desk: taking, way } = desk(async () => ({ contentType: 'x/y', body: Buffer.alloc(0) }))
+    await taking.take(text(), way)
+    const [outcome] = way.outcomes
+    assert.ok(outcome !== undefined && 'body' in outcome)
+    assert.equal(Buffer.from(outcome.body).toString(), 'null')
+    assert.equal(outcome.contentType, 'application/json')
+  })
 
   it('remembers a bounded number of commands', async () => {
     const { desk: taking, way, ran } = desk()

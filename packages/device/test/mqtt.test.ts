@@ -1,62 +1,14 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type Duplex, duplexPair } from 'node:stream'
 import { test } from 'node:test'
-import { generate, type Packet, parser } from 'mqtt-packet'
-import { MqttConnection, type Publication } from '../src/mqttConnection.ts'
-import { judgeReason } from '../src/mqttReasons.ts'
-import { parseTarget } from '../src/target.ts'
+import type { Publication } from '../src/mqttConnection.ts'
+import { judgeReason, type Said } from '../src/mqttReasons.ts'
+import { clientId, connack, meet, meetInside, target } from './mqttScene.ts'
 
-const target = parseTarget('mqtts://localhost', 'ab'.repeat(32), 'mqtts')
-const clientId = '02005efffe000001'
 const reading: Publication = {
   topic: `devices/${clientId}/room`,
   contentType: 'application/json',
   data: Buffer.from('{"celsius":21}'),
   user: { 'countersign-number': '7' },
-}
-const connack: Packet = { cmd: 'connack', sessionPresent: false, reasonCode: 0 }
-
-interface Scene {
-  readonly connection: MqttConnection
-  readonly ours: Duplex
-  /** The server's end. */
-  readonly socket: Duplex
-  /** The next packet of the device. */
-  readonly next: () => Promise<Packet>
-  readonly say: (packet: Packet) => void
-}
-
-/** A device's connection, and a server of which the test says every word. */
-function meet(answerMs = 10_000): Scene {
-  const [ours, socket] = duplexPair()
-  const read = parser({ protocolVersion: 5 })
-  const packets: Packet[] = []
-  read.on('packet', (packet) => {
-    packets.push(packet)
-    socket.emit('packet')
-  })
-  socket.on('data', (chunk: Buffer) => read.parse(chunk))
-  return {
-    connection: new MqttConnection(ours, { target, clientId, answerMs }),
-    ours,
-    socket,
-    async next() {
-      if (packets.length === 0) await once(socket, 'packet')
-      return packets.shift() ?? assert.fail('no packet')
-    },
-    say: (packet) => void socket.write(generate(packet, { protocolVersion: 5 })),
-  }
-}
-
-/** A device that has been let in. */
-async function meetInside(): Promise<Scene> {
-  const scene = meet()
-  const connected = scene.connection.connected()
-  await scene.next()
-  scene.say(connack)
-  assert.deepEqual(await connected, { packet: 'connack', code: 0 })
-  return scene
 }
 
 test('a device says CONNECT of MQTT 5 with a clean start, and publishes at QoS 1', async () => {
@@ -120,7 +72,16 @@ test('a DISCONNECT ends the connection: who waits hears its reason', async () =>
   assert.deepEqual(await said, { packet: 'disconnect', code: 0x87 })
   assert.equal(connection.isOpen, false)
   // And so does who comes later.
-  assert.deepEqual(await connection.publish(reading), { packet: 'disconnect', code: 0x87 })
+  assert.deepEqual(await connection.publish(reading), { packet: 'ended', code: 0x87 })
+})
+
+test('of two that wait, a DISCONNECT speaks of the one that was sent', async () => {
+  const { connection, next, say } = await meetInside()
+  const words = [connection.publish(reading), connection.publish(reading)]
+  await next()
+  say({ cmd: 'disconnect', reasonCode: 0x99 })
+  const outcomes = (await Promise.all(words)).map((said) => judgeReason(said, 'id').kind)
+  assert.deepEqual(outcomes, ['rejected', 'later'])
 })
 
 test('a connection that breaks, and one whose answer does not come, is no answer', async () => {
@@ -158,35 +119,38 @@ test('a packet without end is not kept', async () => {
   assert.equal(connection.isOpen, false)
 })
 
-const kinds: readonly [packet: 'connack' | 'puback' | 'disconnect', code: number, kind: string][] =
-  [
-    ['puback', 0x00, 'taken'],
-    ['puback', 0x10, 'taken'],
-    ['puback', 0x90, 'rejected'],
-    ['puback', 0x95, 'rejected'],
-    ['puback', 0x99, 'rejected'],
-    ['puback', 0x87, 'refused'],
-    ['puback', 0x97, 'later'],
-    ['puback', 0x89, 'later'],
-    ['puback', 0x80, 'later'],
-    ['connack', 0x87, 'refused'],
-    ['connack', 0x8a, 'refused'],
-    ['connack', 0x88, 'later'],
-    ['connack', 0x95, 'later'],
-    ['disconnect', 0x00, 'later'],
-    ['disconnect', 0x87, 'refused'],
-    ['disconnect', 0x8b, 'later'],
-    ['disconnect', 0x8e, 'later'],
-    ['disconnect', 0x95, 'rejected'],
-    ['disconnect', 0x97, 'later'],
-  ]
+const kinds: readonly [packet: Said['packet'], code: number, kind: string][] = [
+  ['puback', 0x00, 'taken'],
+  ['puback', 0x10, 'taken'],
+  ['puback', 0x90, 'rejected'],
+  ['puback', 0x95, 'rejected'],
+  ['puback', 0x99, 'rejected'],
+  ['puback', 0x87, 'refused'],
+  ['puback', 0x97, 'later'],
+  ['puback', 0x89, 'later'],
+  ['puback', 0x80, 'later'],
+  ['connack', 0x87, 'refused'],
+  ['connack', 0x8a, 'refused'],
+  ['connack', 0x88, 'later'],
+  ['connack', 0x95, 'later'],
+  ['disconnect', 0x00, 'later'],
+  ['disconnect', 0x87, 'refused'],
+  ['disconnect', 0x8b, 'later'],
+  ['disconnect', 0x8e, 'later'],
+  ['disconnect', 0x95, 'rejected'],
+  ['disconnect', 0x97, 'later'],
+  ['ended', 0x95, 'later'],
+  ['ended', 0x87, 'refused'],
+  ['suback', 0x87, 'refused'],
+  ['suback', 0x99, 'later'],
+]
 
 test('every reason code of every packet has one meaning', () => {
   for (const [packet, code, kind] of kinds) {
     const outcome = judgeReason({ packet, code }, 'id')
     assert.equal(outcome.kind, kind, `${packet} 0x${code.toString(16)}`)
   }
-  for (const packet of ['connack', 'puback', 'disconnect'] as const) {
+  for (const packet of ['connack', 'suback', 'puback', 'disconnect', 'ended'] as const) {
     for (let code = 0; code <= 0xff; code++) {
       const outcome = judgeReason({ packet, code }, 'id')
       // Only an acknowledgement takes a reading away from the outbox as delivered.

@@ -24,7 +24,7 @@ const mqtts: OptionSpec = {
 const roadOptions: readonly OptionSpec[] = [
   {
     flags: '--road <road>',
-    text: 'how readings go; enrolment and renewal are https',
+    text: 'how readings go and commands come; enrolment and renewal are https',
     choices: ['https', 'mqtts'],
     default: 'https',
   },
@@ -80,12 +80,12 @@ export function addDevice(program: Command, terminal: Terminal): void {
       ...roadOptions,
       {
         flags: '--commands <program>',
-        text: 'asks over https for commands and runs this program for each: its name is the argument, its data on stdin',
+        text: 'takes commands on the road of the readings and runs this program for each: its name is the argument, its data on stdin',
       },
       state,
     ],
     notes:
-      'What the program for commands prints is the result; an exit code other than 0 refuses, and the last line on stderr says why.\nIt has 60 seconds and prints at most 64 KiB. With --json each event of the run is one document on one line.',
+      'What the program for commands prints is the result; an exit code other than 0 refuses, and the last line on stderr says why.\nIt has 60 seconds and prints at most 64 KiB. Over mqtts the connection is then kept while there is nothing to send.\nWith --json each event of the run is one document on one line.',
     run,
   })
   addCommand(device, terminal, {

@@ -1,5 +1,4 @@
 /** `countersign serve`: opens the doors and stays until it is told to stop. */
-import { fstatSync } from 'node:fs'
 import type { Services } from '@countersign/server'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
@@ -57,20 +56,14 @@ async function serve(line: Line): Promise<void> {
 }
 
 /**
- * For people only. Where standard error is the journal (systemd.exec(5), $JOURNAL_STREAM) it would
- * be a secret in a log: there, `countersign console` is the way.
+ * For people only: in a file, a pipe or the journal it would be a secret in a log. There,
+ * `countersign console` is the way.
  */
 function sayLink({ consoleLink }: Services, terminal: Terminal): void {
-  if (consoleLink === undefined || terminal.json || isJournal()) return
+  if (consoleLink === undefined || terminal.json || !process.stderr.isTTY) return
   const { url } = consoleLink()
   terminal.words(`\nThe page, by a link that opens once, within ten minutes:\n  ${url}`)
   terminal.words('Another link: countersign console\n')
-}
-
-/** A terminal opened by a desktop may have inherited the variable: the file decides. */
-function isJournal(): boolean {
-  const { dev, ino } = fstatSync(process.stderr.fd)
-  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}`
 }
 
 /**

@@ -13,6 +13,8 @@ import type { DemoWorld } from './world.ts'
 const patienceMs = 20_000
 /** Known to the ends only: what a gateway must not be able to read. */
 export const secretWord = 'only-the-ends-may-read-this'
+/** The same, in commands and their answers. */
+export const commandWord = 'for-this-device-only'
 
 /**
  * The operator's view: newest refusal of this device with such a code. It is written behind the
@@ -80,7 +82,8 @@ export async function searchRecording(
   tokens: readonly string[],
 ): Promise<number> {
   const relay = gateways[road]
-  const secrets = [secretWord, 'countersign-number', '/v1/messages', 'devices/', ...tokens]
+  const protocol = ['countersign-number', '/v1/messages', '/v1/commands', 'devices/']
+  const secrets = [secretWord, commandWord, ...protocol, ...tokens]
   for (const device of devices) secrets.push(device.serial, device.topic, device.eui64)
   const visible = await relay.search([Buffer.from('localhost')])
   if (visible.found === 0 || !visible.complete) throw new Error('the recording is not whole')

@@ -9,12 +9,14 @@ interface Cast {
   readonly topic: string
   /** What happens to it when all have sent. */
   readonly fate?: 'suspended' | 'revoked'
+  /** It takes commands; one on each road does. */
+  readonly isCommanded?: boolean
 }
 
 const room = { product: 'thermostat', road: 'https', topic: 'room/temperature' } as const
 
 export const cast: readonly Cast[] = [
-  { serial: 'TH-0001', ...room },
+  { serial: 'TH-0001', ...room, isCommanded: true },
   { serial: 'TH-0002', ...room, fate: 'revoked' },
   {
     serial: 'WM-0001',
@@ -22,6 +24,7 @@ export const cast: readonly Cast[] = [
     road: 'mqtts',
     topic: 'meter/litres',
     fate: 'suspended',
+    isCommanded: true,
   },
   { serial: 'PU-0001', product: 'pump', road: 'mqtts', topic: 'pump/pressure', fate: 'revoked' },
 ]

@@ -1,13 +1,14 @@
 /**
- * The chapters of the demo, in order: doors and gateways, enrolment, sending, intruders, suspension,
- * revocation, the books.
+ * The chapters of the demo, in order: doors and gateways, enrolment, sending, commands, intruders,
+ * suspension, revocation, the books.
  */
 import { compareDoors, searchRecording, verifyLog } from './books.ts'
 import { cast, type DemoRoad, demoRoads } from './cast.ts'
+import { commandDevices } from './commanding.ts'
 import type { DemoFolder } from './demoHouse.ts'
 import { observe } from './gateways.ts'
 import { type Address, sendNameless } from './intruders.ts'
-import type { Observations, RevocationObservation } from './report.ts'
+import type { CommandObservation, Observations, RevocationObservation } from './report.ts'
 import type { Story } from './story.ts'
 import { refuseIntruders, revokeWhileConnected, suspendAndResume } from './trials.ts'
 import { type DemoWorld, openWorld, patienceMs, reading, readingsEach } from './world.ts'
@@ -24,6 +25,7 @@ export interface Chapters {
     world: DemoWorld | undefined
     readonly plaintext: Partial<Record<DemoRoad, number>>
     readonly revocations: RevocationObservation[]
+    readonly commands: CommandObservation[]
   }
 }
 
@@ -37,6 +39,7 @@ export async function tellStory(chapters: Chapters, folder: DemoFolder): Promise
   observed.world = world
   const { address, tokens } = await enrolAll(chapters, world)
   await sendAll(chapters, world, address)
+  await commandDevices(chapters, world)
   await refuseIntruders(chapters, world, folder, address)
   await suspendAndResume(chapters, world)
   await revokeWhileConnected(chapters, world)
@@ -58,13 +61,14 @@ export async function tellStory(chapters: Chapters, folder: DemoFolder): Promise
 
 /** What was seen until now. */
 export async function observations({ story, started, observed }: Chapters): Promise<Observations> {
-  const { world, plaintext, revocations } = observed
+  const { world, plaintext, revocations, commands } = observed
   return {
     seconds: (performance.now() - started) / 1000,
     devices: world?.devices.map((device) => device.observation()) ?? [],
     received: world?.application.byWebhook ?? [],
     gateways: await observe(world?.gateways, plaintext),
     revocations,
+    commands,
     steps: story.steps,
   }
 }

@@ -1,7 +1,7 @@
 /**
  * `countersign demo`: the whole story on this machine. A house is founded, devices enrol and send
  * through a gateway that is a process of its own and attacks what it carries, an application
- * receives, and a revocation is seen to bite.
+ * receives and commands, and a revocation is seen to bite.
  */
 import { isCountersignError } from '@countersign/core/errors'
 import { type Chapters, observations, tellStory } from './chapters.ts'
@@ -33,7 +33,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   process.on('SIGTERM', interrupted)
   const started = performance.now()
   const cleanups: (() => Promise<void>)[] = []
-  const observed = { world: undefined, plaintext: {}, revocations: [] }
+  const observed = { world: undefined, plaintext: {}, revocations: [], commands: [] }
   const chapters: Chapters = { story, seed, started, cleanups, observed }
   try {
     story.heading('countersign: one provable identity for every device')

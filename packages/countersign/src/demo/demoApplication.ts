@@ -13,6 +13,14 @@ import type { MqttClient } from 'mqtt'
 import { type ApplicationKey, makeKey, readOverMqtt } from './mqttReader.ts'
 import type { ReceivedReading } from './report.ts'
 
+/** How a command ended, as the webhook told it. */
+export interface CommandEnd {
+  readonly id: string
+  readonly state: string
+  /** JSON of what the device answered. */
+  readonly result: string
+}
+
 export interface DemoApplication {
   /** Where the webhook listens. */
   readonly url: string
@@ -30,6 +38,8 @@ export interface DemoApplication {
   onReading: ((reading: ReceivedReading) => void) | undefined
   /** Resolves when all doors have told every one of these ids, or after `milliseconds`. */
   until(ids: ReadonlySet<string>, milliseconds: number): Promise<void>
+  /** Resolves when the webhook was told how this command ended. */
+  ended(command: string, milliseconds: number): Promise<CommandEnd>
   close(): Promise<void>
 }
 
@@ -53,6 +63,7 @@ class Application implements DemoApplication {
   readonly byWebhook: ReceivedReading[] = []
   readonly byEvents: ReceivedReading[] = []
   readonly byMqtt: ReceivedReading[] = []
+  readonly #ends: Map<string, CommandEnd> = new Map()
   unsigned = 0
   onReading: ((reading: ReceivedReading) => void) | undefined
   readonly #server: Server = createServer((request, response) => {
@@ -111,6 +122,17 @@ class Application implements DemoApplication {
     while (!late.aborted && lack()) await this.#nextNews()
   }
 
+  async ended(command: string, milliseconds: number): Promise<CommandEnd> {
+    const late = AbortSignal.timeout(milliseconds)
+    late.addEventListener('abort', () => this.#tellNews(), { once: true })
+    while (!late.aborted) {
+      const end = this.#ends.get(command)
+      if (end !== undefined) return end
+      await this.#nextNews()
+    }
+    throw new Error(`no end of command ${command} within ${milliseconds} ms`)
+  }
+
   async close(): Promise<void> {
     this.#stop.abort()
     this.#mqtt?.end(true)
@@ -142,7 +164,12 @@ class Application implements DemoApplication {
       this.unsigned++
       return 401
     }
-    this.#take(this.byWebhook, readingOf(body.toString('utf8')))
+    const text = body.toString('utf8')
+    this.#take(this.byWebhook, readingOf(text))
+    const end = endOf(text)
+    if (end === undefined) return 204
+    this.#ends.set(end.id, end)
+    this.#tellNews()
     return 204
   }
 
@@ -191,4 +218,12 @@ function readingOf(text: string): ReceivedReading | undefined {
     road,
     assurance: Number(assurance),
   }
+}
+
+function endOf(text: string): CommandEnd | undefined {
+  const event = parseRecord(text)
+  const { type, data } = event ?? {}
+  const end = /^countersign\.command\.(?:answered|refused|expired)$/.test(String(type))
+  if (!end || !isRecord(data) || typeof data['id'] !== 'string') return undefined
+  return { id: data['id'], state: String(data['state']), result: JSON.stringify(data['result']) }
 }

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import {
+  type CommandHandler,
   type DeviceEvent,
   enroll,
   run,
@@ -21,6 +22,7 @@ export interface DemoDeviceOptions {
   readonly product: string
   readonly road: DemoRoad
   readonly topic: string
+  readonly isCommanded?: boolean
 }
 
 /** What a device needs to know of its server. */
@@ -44,12 +46,15 @@ export class DemoDevice {
   readonly product: string
   readonly road: DemoRoad
   readonly topic: string
+  readonly isCommanded: boolean
   readonly #state: string
   readonly #events: DeviceEvent[] = []
   readonly #queue: SampleQueue
   readonly #stop: AbortController = new AbortController()
   /** Data of every reading pushed, in order; a reading's number is not known before it is kept. */
   readonly #pushed: string[] = []
+  /** Of commands that it ran, by their ids: JSON. */
+  readonly #answers: { readonly id: string; readonly answer: string }[] = []
   /** So many of them were pushed while the device was allowed. */
   #allowed = Number.POSITIVE_INFINITY
   #watchers: ((event: DeviceEvent) => void)[] = []
@@ -57,11 +62,13 @@ export class DemoDevice {
   #eui64 = ''
   #connected = false
 
-  constructor({ root, serial, product, road, topic }: DemoDeviceOptions) {
+  constructor({ root, isCommanded, ...about }: DemoDeviceOptions) {
+    const { serial, product, road, topic } = about
     this.serial = serial
     this.product = product
     this.road = road
     this.topic = topic
+    this.isCommanded = isCommanded ?? false
     this.#state = join(root, `device-${serial}`)
     this.#queue = new SampleQueue(topic)
   }
@@ -102,6 +109,7 @@ export class DemoDevice {
       backoff,
       world,
       listener: (event) => this.#heard(event),
+      ...(this.isCommanded ? { onCommand: this.#obey } : {}),
     })
     // Thrown again by `stop`, which every path awaits.
     this.#running.catch(() => undefined)
@@ -111,6 +119,16 @@ export class DemoDevice {
     const text = JSON.stringify(reading)
     this.#pushed.push(text)
     this.#queue.push({ contentType: 'application/json', data: Buffer.from(text) })
+  }
+
+  /** JSON of its answer each time that it ran this command; a refusal by itself is one too. */
+  didOf(command: string): readonly string[] {
+    const refusals = this.#events
+      .filter((event) => event.event === 'commandRefused')
+      .filter(({ id }) => id === command)
+      .map(({ reason }) => JSON.stringify(reason))
+    const answers = this.#answers.filter(({ id }) => id === command).map(({ answer }) => answer)
+    return [...answers, ...refusals]
   }
 
   /** What is pushed from now on is offered by a device that is no longer allowed. */
@@ -168,6 +186,12 @@ export class DemoDevice {
 
   get #sent(): number {
     return this.#events.filter((event) => event.event === 'sent').length
+  }
+
+  readonly #obey: CommandHandler = async ({ id, text }) => {
+    const answer = `{"heard":${text}}`
+    this.#answers.push({ id, answer })
+    return { contentType: 'application/json', body: Buffer.from(answer) }
   }
 
   #heard(event: DeviceEvent): void {

@@ -20,6 +20,8 @@ export async function keepRunning(
   story.say(
     `  events    curl -N -H "authorization: Bearer ${token}" ${server.console.origin}/api/v1/events`,
   )
+  const [first] = devices.filter((device) => device.isCommanded)
+  if (first !== undefined) tellCommand(world, first.id, story)
   await tellPage(server, story, json)
   application.onReading = (reading) => tell(reading, story, json)
   const allowed = devices.filter((device) => device.observation().offeredAfter.size === 0)
@@ -41,6 +43,13 @@ async function tellPage(
   const { url } = await house.call('console.link', {})
   story.say(`  page      ${url}`)
   story.say('            opens once, within ten minutes\n')
+}
+
+function tellCommand({ server, token }: DemoWorld, id: string, story: Story): void {
+  const post = `-H "authorization: Bearer ${token}" -H content-type:application/json`
+  story.say(
+    `  command   curl ${post} -d '{"name":"repeat","data":1}' ${server.console.origin}/api/v1/devices/${id}/commands`,
+  )
 }
 
 function tell(reading: ReceivedReading, story: Story, json: boolean): void {

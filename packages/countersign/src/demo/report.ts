@@ -48,6 +48,20 @@ export interface RevocationObservation {
   readonly reason: string | undefined
 }
 
+/** A command of the application to a device. */
+export interface CommandObservation {
+  /** Id of the device. */
+  readonly device: string
+  readonly road: string
+  /** How it had to end. */
+  readonly wanted: 'answered' | 'expired'
+  /** How it ended, as the application was told, and the JSON of its result. */
+  readonly state: string
+  readonly result: string
+  /** JSON of what the device answered, each time that the command came to it. */
+  readonly did: readonly string[]
+}
+
 export interface StepObservation {
   readonly name: string
   readonly ok: boolean
@@ -61,6 +75,7 @@ export interface Observations {
   /** By road. */
   readonly gateways: Readonly<Record<string, GatewayObservation>>
   readonly revocations: readonly RevocationObservation[]
+  readonly commands: readonly CommandObservation[]
   readonly steps: readonly StepObservation[]
 }
 
@@ -132,6 +147,7 @@ export function faults(seen: Observations): readonly string[] {
     if (!known.has(source)) found.push(`${id} came from ${source}, which never was allowed`)
   }
   for (const revocation of seen.revocations) found.push(...revocationFaults(seen, revocation))
+  for (const command of seen.commands) found.push(...commandFaults(command))
   for (const road of new Set(seen.devices.map((device) => device.road))) {
     found.push(...roadFaults(seen, road))
   }
@@ -139,8 +155,10 @@ export function faults(seen: Observations): readonly string[] {
 }
 
 /** What is to be seen on each road that a device took. */
-function roadFaults({ gateways, revocations }: Observations, road: string): string[] {
+function roadFaults({ gateways, revocations, commands }: Observations, road: string): string[] {
   const found: string[] = []
+  const isAnswered = commands.some((each) => each.road === road && each.wanted === 'answered')
+  if (!isAnswered) found.push(`nobody was commanded on ${road}`)
   if (!revocations.some((each) => each.road === road)) found.push(`nobody was revoked on ${road}`)
   const { frames, tampered, plaintext } = gateways[road] ?? nothing
   const gateway = `the gateway of ${road}`
@@ -201,6 +219,17 @@ function revocationFaults(seen: Observations, revocation: RevocationObservation)
   if (device === undefined || device.refused === 0) {
     found.push(`${id} was not refused after its revocation`)
   }
+  return found
+}
+
+export function commandFaults(command: CommandObservation): readonly string[] {
+  const { device, wanted, state, result, did } = command
+  const found: string[] = []
+  if (state !== wanted) found.push(`a command to ${device} ended ${state} and not ${wanted}`)
+  const runs = wanted === 'answered' ? 1 : 0
+  if (did.length !== runs) found.push(`${device} took a command ${did.length} times, not ${runs}`)
+  if (runs === 1 && did.at(-1) !== result)
+    found.push(`the answer of ${device} to a command was told as another`)
   return found
 }
 

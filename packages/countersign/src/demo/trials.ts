@@ -2,6 +2,7 @@
 import { expectInBooks } from './books.ts'
 import { cast, demoRoads } from './cast.ts'
 import type { Chapters } from './chapters.ts'
+import { commandTooLate } from './commanding.ts'
 import { DemoDevice } from './demoDevice.ts'
 import type { DemoFolder } from './demoHouse.ts'
 import { type Address, guessToken, impersonate, sendNameless } from './intruders.ts'
@@ -44,7 +45,8 @@ async function tryWeakKey({ server }: DemoWorld, root: string, address: Address)
   await expectInBooks(server, device, /^ERR_ASSURANCE_TOO_LOW$/)
 }
 
-export async function suspendAndResume({ story }: Chapters, world: DemoWorld): Promise<void> {
+export async function suspendAndResume(chapters: Chapters, world: DemoWorld): Promise<void> {
+  const { story } = chapters
   const [device] = fated(world, 'suspended')
   if (device === undefined) return
   const { house } = world.server
@@ -55,10 +57,12 @@ export async function suspendAndResume({ story }: Chapters, world: DemoWorld): P
     await refused
     await expectInBooks(world.server, device, /^ERR_DEVICE_SUSPENDED$/)
   })
+  const seeExpired = await commandTooLate(chapters, world, device)
   await story.step('resumed: what it kept meanwhile arrives', async () => {
     await house.call('identity.resume', { id: device.id })
     await device.delivered(patienceMs)
   })
+  await seeExpired()
 }
 
 /** One on each road; what is seen of them goes to the report as it comes. */

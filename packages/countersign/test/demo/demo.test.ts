@@ -43,6 +43,9 @@ test('the demo ends with one report that is ok, and leaves nothing behind', asyn
     assert.match(reason, /^ERR_(CERT|DEVICE)_REVOKED$/)
   }
   assert.ok(Array.isArray(steps) && steps.length > 10 && steps.every((step) => step.ok === true))
+  for (const road of ['https', 'mqtts'])
+    assert.ok(steps.some(({ name }) => name === `a command to a device on ${road} is answered`))
+  assert.ok(steps.some(({ name }) => name.endsWith('expired, and never came')))
   const { roads } = parseRecord(JSON.stringify(gateway)) ?? {}
   for (const road of ['https', 'mqtts']) {
     const { [road]: one } = parseRecord(JSON.stringify(roads)) ?? {}

@@ -28,8 +28,14 @@ const good: Observations = {
   received: [reading(1), reading(2), reading(2)],
   gateways: { https: { frames: 90, tampered: 3, plaintext: 0 } },
   revocations: [{ id, road: 'https', milliseconds: 12, reason: 'ERR_DEVICE_REVOKED' }],
+  commands: [
+    { device: id, road: 'https', wanted: 'answered', state: 'answered', result: '1', did: ['1'] },
+    { device: id, road: 'https', wanted: 'expired', state: 'expired', result: 'null', did: [] },
+  ],
   steps: [{ name: 'a step', ok: true, milliseconds: 5 }],
 }
+const [answered, expired] = good.commands
+assert.ok(answered && expired)
 const [device] = good.devices
 assert.ok(device)
 
@@ -78,6 +84,15 @@ const bent: Readonly<Record<string, Partial<Observations>>> = {
   'an assurance nobody proved': { received: [reading(1), reading(2, { assurance: 3 })] },
   'a step that failed': { steps: [...good.steps, { name: 'x', ok: false, milliseconds: 1 }] },
   'no steps': { steps: [] },
+  'no command': { commands: [] },
+  'a command that was not answered': { commands: [{ ...answered, state: 'delivered' }] },
+  'an answer that nobody gave': { commands: [{ ...answered, did: [] }] },
+  'another answer than the device gave': { commands: [{ ...answered, result: '2' }] },
+  'a command that ran twice': { commands: [{ ...answered, did: ['1', '1'] }] },
+  'a command that was late and came': { commands: [answered, { ...expired, did: ['1'] }] },
+  'a command that was late and answered': {
+    commands: [answered, { ...expired, state: 'answered' }],
+  },
   'no devices': { devices: [], received: [] },
   'a device that offered nothing': { devices: [{ ...device, offered: new Map() }], received: [] },
   'no revocation': { revocations: [] },
@@ -130,6 +145,7 @@ const both: Observations = {
     ...good.revocations,
     { id: other, road: 'mqtts', milliseconds: 9, reason: 'ERR_CERT_REVOKED' },
   ],
+  commands: [...good.commands, { ...answered, device: other, road: 'mqtts' }],
 }
 
 test('of several roads each has to show everything, and the gateways are added up', () => {
@@ -142,6 +158,7 @@ test('of several roads each has to show everything, and the gateways are added u
   const mqtts = { frames: 40, tampered: 2, plaintext: 0 }
   for (const change of [
     { revocations: good.revocations },
+    { commands: good.commands },
     { gateways: good.gateways },
     { gateways: { ...good.gateways, mqtts: { ...mqtts, frames: 0 } } },
     { gateways: { ...good.gateways, mqtts: { ...mqtts, tampered: 0 } } },

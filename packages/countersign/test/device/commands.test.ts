@@ -1,95 +1,15 @@
 /** Commands end to end in one process: operator, server, device over https. */
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { after, test } from 'node:test'
-import {
-  type CommandHandler,
-  type DeviceEvent,
-  enroll,
-  lineSource,
-  type RunSummary,
-  run,
-  systemWorld,
-  type World,
-} from '@countersign/device'
+import { test } from 'node:test'
+import { systemWorld, type World } from '@countersign/device'
 import type { CommandDocument } from '@countersign/server/control'
+import { Commanded, hour, json } from './commanded.ts'
 import { openTestHouse } from './house.ts'
 
 const house = await openTestHouse()
-const soon = { broken: { firstMs: 5, maxMs: 20 }, refused: { firstMs: 5, maxMs: 20 } }
-const hour = 3_600_000
-let states = 0
-
-class Device {
-  readonly id: string
-  readonly events: DeviceEvent[] = []
-  readonly #state: string
-  #stop = new AbortController()
-  #running: Promise<RunSummary> | undefined
-  #watchers: { readonly holds: (event: DeviceEvent) => boolean; readonly seen: () => void }[] = []
-
-  private constructor(id: string, state: string) {
-    this.id = id
-    this.#state = state
-  }
-
-  static async enrolled(serial: string): Promise<Device> {
-    const state = join(house.root, `commanded-${states++}`)
-    const { id } = await enroll({ ...(await house.invite()), serial, state })
-    const device = new Device(id, state)
-    after(() => device.stop())
-    return device
-  }
-
-  start(onCommand?: CommandHandler, world: World = systemWorld()): void {
-    this.#stop = new AbortController()
-    this.#running = run({
-      state: this.#state,
-      source: lineSource(new Readable({ read: () => undefined })),
-      signal: this.#stop.signal,
-      backoff: soon,
-      world,
-      listener: (event) => {
-        this.events.push(event)
-        for (const { holds, seen } of this.#watchers) if (holds(event)) seen()
-      },
-      ...(onCommand === undefined ? {} : { onCommand }),
-    })
-  }
-
-  /** Resolves when such an event has been heard. */
-  heard(name: DeviceEvent['event'], of?: string): Promise<void> {
-    const holds = (event: DeviceEvent): boolean =>
-      event.event === name && (of === undefined || ('id' in event && event.id === of))
-    if (this.events.some(holds)) return Promise.resolve()
-    return new Promise((seen) => this.#watchers.push({ holds, seen }))
-  }
-
-  command(name: string, data = 'null', expiresInMs = hour): Promise<CommandDocument> {
-    const expiresAt = Date.now() + expiresInMs
-    return house.call('command.send', { id: this.id, name, data, expiresAt })
-  }
-
-  show(command: string): Promise<CommandDocument> {
-    return house.call('command.show', { id: this.id, command })
-  }
-
-  async stop(): Promise<RunSummary | undefined> {
-    this.#stop.abort()
-    const summary = await this.#running
-    this.#running = undefined
-    return summary
-  }
-}
-
-const json = (value: unknown) => ({
-  contentType: 'application/json',
-  body: Buffer.from(JSON.stringify(value)),
-})
 
 test('a device does what it is told, in order, and the operator sees what came of it', async () => {
-  const device = await Device.enrolled('C-1')
+  const device = await Commanded.enrolled(house, 'C-1')
   // Queued before the device has ever come: it waits.
   const early = await device.command('early')
   const ran: unknown[] = []
@@ -127,7 +47,7 @@ test('a device does what it is told, in order, and the operator sees what came o
 })
 
 test('a device that does not ask gets none; one that is told to stop ends at once', async () => {
-  const device = await Device.enrolled('C-2')
+  const device = await Commanded.enrolled(house, 'C-2')
   const { id } = await device.command('x')
   device.start()
   await device.stop()
@@ -141,7 +61,7 @@ test('a device that does not ask gets none; one that is told to stop ends at onc
 })
 
 test('a suspended device is not commanded; what was queued meanwhile comes when it is resumed', async () => {
-  const device = await Device.enrolled('C-3')
+  const device = await Commanded.enrolled(house, 'C-3')
   device.start(async () => json(1))
   const first = await device.command('a')
   await device.heard('commandAnswered', first.id)
@@ -155,7 +75,7 @@ test('a suspended device is not commanded; what was queued meanwhile comes when 
 })
 
 test('a revoked device takes no commands, and those that wait are refused', async () => {
-  const device = await Device.enrolled('C-4')
+  const device = await Commanded.enrolled(house, 'C-4')
   const { id } = await device.command('a')
   await house.call('identity.revoke', { id: device.id, reason: 'keyCompromise' })
   await assert.rejects(device.command('b'), { code: 'ERR_DEVICE_REVOKED', hint: /final/ })
@@ -165,9 +85,9 @@ test('a revoked device takes no commands, and those that wait are refused', asyn
 })
 
 test('a device whose clock says that it is late refuses', async () => {
-  const device = await Device.enrolled('C-5')
+  const device = await Commanded.enrolled(house, 'C-5')
   const world: World = { ...systemWorld(), clock: { now: () => Date.now() + 2 * hour } }
-  device.start(() => assert.fail('a late command was run'), world)
+  device.start(() => assert.fail('a late command was run'), { world })
   const { id } = await device.command('a')
   await device.heard('commandRefused', id)
   const { state, reason } = await device.show(id)
@@ -177,7 +97,7 @@ test('a device whose clock says that it is late refuses', async () => {
 })
 
 test('operators are told what is wrong with a command', async () => {
-  const device = await Device.enrolled('C-6')
+  const device = await Commanded.enrolled(house, 'C-6')
   for (const [work, code] of [
     [device.command('a/b'), 'ERR_COMMAND_NAME'],
     [device.command('a', '{'), 'ERR_COMMAND_DATA'],

@@ -1,14 +1,17 @@
 /**
  * Where commands of any road are taken: each is run at most once, in time, and its outcome told.
  *
- * A command is run only after the server has heard that this device has it: a server that knows so
- * gives it to nobody again, also after a crash of the device in between, and one whose command has
- * ended meanwhile says no. What is given twice all the same is known by its id. A command that was
- * withheld on the way is late by the device's own clock and refused.
+ * A command is run after this device has told the server that it has it. Where the server answers
+ * that word (https), one that knows so gives it to nobody again, and one whose command has ended
+ * meanwhile says no; where it does not (the PUBACK of MQTT), the word may be lost. What is given
+ * twice is known by its id, which is remembered before the command is begun. A command that was
+ * withheld on the way is late by the device's own clock, looked at last, and refused.
  */
+import { utf8 } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
 import { type Command, parseCommand } from './command.ts'
+import { type CommandMemory, RecentCommands } from './commandMemory.ts'
 
 /** What came of a command: a result, or why the device will not do it. */
 export type CommandOutcome =
@@ -19,7 +22,7 @@ export type CommandHandler = (command: Command) => Promise<CommandOutcome>
 
 /** A road, as commands see it. Both throw when the way is broken: it is tried again. */
 export interface CommandWay {
-  /** Says that this device has it. False: it has ended meanwhile and must not be run. */
+  /** Says that this device has it. False: it must not be run, now or at all. */
   delivered(id: string): Promise<boolean>
   /** Undefined: the server has it, or wants none any more; else why it does not take this one. */
   answered(id: string, outcome: CommandOutcome): Promise<string | undefined>
@@ -29,30 +32,39 @@ export type CommandEvent =
   | { readonly event: 'command'; readonly id: string; readonly name: string }
   | { readonly event: 'commandAnswered'; readonly id: string }
   | { readonly event: 'commandRefused'; readonly id: string; readonly reason: string }
+  /** What cannot be read, and has no id to refuse it by. */
+  | { readonly event: 'commandUnreadable'; readonly reason: string }
 
 export interface CommandDeskParts {
   readonly clock: Clock
   readonly handle: CommandHandler
   readonly listener: (event: CommandEvent) => void
+  /** By default one that lives as long as the desk. */
+  readonly memory?: CommandMemory
 }
 
-/** Four times what may wait for one device. */
-const rememberedMax = 256
 /** Like a message: the server takes no more. */
 export const commandResultBytesMax: number = 64 * 1024
 /** One line of a terminal. */
 const reasonLengthMax = 256
+/** An empty result on every road: over https no body would say that the device has it, no more. */
+const nothing: CommandOutcome = { contentType: 'application/json', body: utf8('null') }
 
 export class CommandDesk {
   readonly #parts: CommandDeskParts
-  /** The oldest first. */
-  readonly #known: Set<string> = new Set()
+  readonly #memory: CommandMemory
+  /**
+   * Of which the server may have been told, or not: the answer was lost, and who was told gives it
+   * no more. A round ends with such a loss and the next begins here, so that these are few.
+   */
+  readonly #unsettled: Map<string, string> = new Map()
   /** Outcomes that the server does not have yet. */
   readonly #untold: Map<string, CommandOutcome> = new Map()
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(parts: CommandDeskParts) {
     this.#parts = parts
+    this.#memory = parts.memory ?? new RecentCommands()
   }
 
   /**
@@ -63,9 +75,10 @@ export class CommandDesk {
     return this.#inTurn(() => this.#take(text, way))
   }
 
-  /** Tells what did not get through before. */
+  /** Says again what did not get through before: that it has a command, what came of one. */
   flush(way: CommandWay): Promise<void> {
     return this.#inTurn(async () => {
+      for (const text of this.#unsettled.values()) await this.#take(text, way)
       for (const [id, outcome] of this.#untold) await this.#tell(id, outcome, way)
     })
   }
@@ -73,14 +86,17 @@ export class CommandDesk {
   async #take(text: string, way: CommandWay): Promise<void> {
     const command = readable(text)
     const { id } = command
-    const isKnown = this.#known.has(id)
-    if (!(await way.delivered(id))) return
+    const isKnown = this.#memory.has(id)
+    this.#unsettled.set(id, text)
+    const isMine = await way.delivered(id)
+    this.#unsettled.delete(id)
+    if (!isMine) return
     if (isKnown) {
       const outcome = this.#untold.get(id)
       if (outcome !== undefined) await this.#tell(id, outcome, way)
       return
     }
-    this.#remember(id)
+    await this.#memory.add(id)
     const outcome = 'refused' in command ? refused(command.refused) : await this.#outcomeOf(command)
     this.#untold.set(id, outcome)
     await this.#tell(id, outcome, way)
@@ -99,6 +115,7 @@ export class CommandDesk {
       const outcome = await handle(command)
       if ('refused' in outcome) return refused(outcome.refused)
       const { length } = outcome.body
+      if (length === 0) return nothing
       if (length <= commandResultBytesMax) return outcome
       return refused(`its result of ${length} bytes is more than ${commandResultBytesMax}`)
     } catch (error) {
@@ -117,15 +134,6 @@ export class CommandDesk {
     this.#untold.delete(id)
     if ('refused' in outcome) listener({ event: 'commandRefused', id, reason: outcome.refused })
     else listener({ event: 'commandAnswered', id })
-  }
-
-  #remember(id: string): void {
-    this.#known.add(id)
-    if (this.#known.size <= rememberedMax) return
-    for (const oldest of this.#known) {
-      this.#known.delete(oldest)
-      return
-    }
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {

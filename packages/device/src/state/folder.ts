@@ -1,5 +1,6 @@
 /**
- * The state folder of a device (mode 0700): identity, element, counter of readings, outbox, lock.
+ * The state folder of a device (mode 0700): identity, element, counter of readings, outbox, commands
+ * begun, lock.
  * Whoever holds a `DeviceState` holds the lock; `show` reads without it.
  */
 import { chmod, readdir, stat } from 'node:fs/promises'
@@ -20,6 +21,7 @@ export interface StateFiles {
   readonly identity: string
   readonly counter: string
   readonly outbox: string
+  readonly begun: string
 }
 
 export function stateFiles(folder: string): StateFiles {
@@ -27,6 +29,7 @@ export function stateFiles(folder: string): StateFiles {
     identity: join(folder, 'identity.json'),
     counter: join(folder, 'counter.json'),
     outbox: join(folder, 'outbox.jsonl'),
+    begun: join(folder, 'commands.json'),
   }
 }
 

@@ -48,6 +48,10 @@ export class Cursors {
     this.#dirty.delete(application)
   }
 
+  get applications(): readonly string[] {
+    return [...this.#cursors.keys()]
+  }
+
   /** The message that every application has had; undefined without applications. */
   lowest(): number | undefined {
     let lowest: number | undefined

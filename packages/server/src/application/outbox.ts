@@ -25,7 +25,7 @@ import { Webhook } from './webhook.ts'
 import type { WebhookTargets } from './webhookTarget.ts'
 
 export interface OutboxParts {
-  readonly store: Pick<Store, 'get' | 'scan' | 'apply' | 'trimMessages'>
+  readonly store: Pick<Store, 'get' | 'find' | 'scan' | 'apply' | 'trimMessages'>
   readonly notices: Notices
   readonly clock: Clock
   readonly timers: Timers

@@ -1,7 +1,7 @@
 /**
- * How long messages stay: until every application has had them, and at least for the time named in
- * the limits, so that an events door can go back. A bound on their number protects the disk; what
- * it drops is written into the audit log.
+ * How long messages stay: until every application has had them, and every MQTT session of one that
+ * is kept; and at least for the time named in the limits, so that an events door can go back. A
+ * bound on their number protects the disk; what it drops is written into the audit log.
  */
 import type { Clock } from '@countersign/core/ports'
 import type { Log, Store } from '../ports.ts'
@@ -9,7 +9,7 @@ import type { Cursors } from './cursors.ts'
 import type { ApplicationLimits } from './limits.ts'
 
 export interface RetentionParts {
-  readonly store: Pick<Store, 'scan' | 'apply' | 'trimMessages'>
+  readonly store: Pick<Store, 'scan' | 'find' | 'apply' | 'trimMessages'>
   readonly cursors: Cursors
   readonly clock: Clock
   readonly log: Log
@@ -53,13 +53,28 @@ export class Retention {
     await this.findHead()
     const oldest = (await store.scan('message', { limit: 1 })).at(0)?.seq
     if (oldest === undefined) return
-    const had = Math.min(cursors.lowest() ?? this.#head, this.#head)
+    const read = Math.min(cursors.lowest() ?? this.#head, this.#head)
+    const had = Math.min(read, ...(await this.#sessionPositions()))
     const past = await this.#lastOlderThan(this.#parts.clock.now() - limits.keptMs, oldest, had)
     const overflow = this.#head - limits.messagesMax
     if (overflow > had && overflow >= oldest)
       await this.#tellDropped(Math.max(oldest, had + 1), overflow)
     const through = Math.max(past, overflow)
     if (through >= oldest) await store.trimMessages(through)
+  }
+
+  /** How far the kept MQTT sessions of applications have read: each goes on where it stands. */
+  async #sessionPositions(): Promise<readonly number[]> {
+    const { store, cursors, clock } = this.#parts
+    const now = clock.now()
+    const found = await Promise.all(
+      cursors.applications.map((id) => store.find('mqttSession', 'holder', id)),
+    )
+    return found
+      .flat()
+      .filter(({ leftAt, expiryMs }) => leftAt === null || now < leftAt + expiryMs)
+      .map(({ position }) => position)
+      .filter((position) => position >= 0)
   }
 
   /**

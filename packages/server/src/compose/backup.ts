@@ -10,6 +10,7 @@ import type { EventDraft } from '../ports.ts'
 import { backupFolder } from '../store/backup.ts'
 import { restoreFolder } from '../store/restore.ts'
 import { devPassphraseFile } from './layout.ts'
+import { forgetWhatMovedOn } from './restored.ts'
 import type { Services } from './services.ts'
 
 export interface BackedUp {
@@ -42,7 +43,9 @@ export async function restoreHouse(file: string, dir: string): Promise<Restored>
   const time = new Date(madeAt).toISOString()
   const house = await openHouse(path, { passphrase: refuseToAsk })
   try {
-    await house.store.apply({ events: [audit(house, 'house.restored', { madeAt: time })] })
+    const { commands, sessions } = await forgetWhatMovedOn(house.store, house.clock.now())
+    const data = { madeAt: time, commandsEnded: commands, sessionsForgotten: sessions }
+    await house.store.apply({ events: [audit(house, 'house.restored', data)] })
   } finally {
     await house.close()
   }
@@ -52,7 +55,7 @@ export async function restoreHouse(file: string, dir: string): Promise<Restored>
 function audit(
   { clock }: Services,
   type: string,
-  data: Readonly<Record<string, string>>,
+  data: Readonly<Record<string, string | number>>,
 ): EventDraft {
   const entry = { time: clock.now(), type, subject: 'house', actor: 'operator' }
   return { ...entry, data: JSON.stringify(data) }

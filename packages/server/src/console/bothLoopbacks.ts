@@ -4,6 +4,7 @@
  * are meant for this door. So the door holds that address too.
  */
 import { createServer, type Server } from 'node:net'
+import { isLoopback } from '../address.ts'
 
 export interface OtherLoopback {
   /** False: somebody else has it, and `localhost` is not ours to be called by. */
@@ -22,9 +23,11 @@ const others: ReadonlyMap<string, string> = new Map([
 /** Connections to the other address are the door's, as if they had come to its own. */
 export function holdOther(door: Server): Promise<OtherLoopback> {
   const bound = door.address()
-  const host = typeof bound === 'object' ? others.get(bound?.address ?? '') : undefined
-  if (host === undefined || typeof bound !== 'object' || bound === null)
-    return Promise.resolve(noOther)
+  if (typeof bound !== 'object' || bound === null) return Promise.resolve(noOther)
+  const host = others.get(bound.address)
+  // At another loopback address (127.0.0.2) `localhost` leads elsewhere; beyond loopback the door is
+  // not called by it.
+  if (host === undefined) return Promise.resolve({ ...noOther, ours: !isLoopback(bound.address) })
   const options = { allowHalfOpen: true, noDelay: true }
   const other = createServer(options, (socket) => door.emit('connection', socket))
   other.maxConnections = door.maxConnections

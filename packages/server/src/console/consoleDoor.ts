@@ -59,7 +59,7 @@ type Env = { Bindings: HttpBindings }
 
 export class ConsoleDoor {
   readonly #parts: ConsoleDoorParts
-  readonly #hosts: ReadonlySet<string>
+  readonly #hosts: Set<string>
   readonly #server: ServerType
   #other: OtherLoopback = noOther
   readonly #streaming: Set<HttpBindings['outgoing']> = new Set()
@@ -81,6 +81,7 @@ export class ConsoleDoor {
           hint: 'Listen on 127.0.0.1, or turn TLS on for the console.',
         },
       )
+    this.#hosts.add(at.host.toLowerCase())
     const port = await listen(this.#server, 'console', at)
     this.#other = await holdOther(this.#server)
     if (!this.#other.ours)

@@ -51,16 +51,19 @@ export class PageLinks {
     return { code, expiresAt }
   }
 
-  /** A right code is used up by this. */
+  /**
+   * A right code is used up by this, and opens however many wrong ones came before it: whoever may
+   * reach this door, every user of the machine, must not be able to shut it.
+   */
   redeem(code: string): Redeemed {
-    if (this.#attempts.take('', attempts) > 0) return 'tooMany'
     const now = this.#clock.now()
     const live = this.#links.filter(({ expiresAt }) => expiresAt > now)
     const given = hashOf(code)
     // All of them are compared, so that the time says nothing about which one came near.
     const matches = live.map(({ hash }) => timingSafeEqual(hash, given))
     this.#links = live.filter((_link, at) => matches[at] !== true)
-    return matches.includes(true) ? 'right' : 'wrong'
+    if (matches.includes(true)) return 'right'
+    return this.#attempts.take('', attempts) > 0 ? 'tooMany' : 'wrong'
   }
 }
 

@@ -225,7 +225,8 @@ export class Sessions<S extends Session> {
     for (let round = 0; round < roundsMax; round++) {
       const generation = this.#generation
       const standing = await this.#judge(session)
-      if (session.socket.destroyed) break
+      // One that is ending must not come back and push another out.
+      if (session.socket.destroyed || session.isEnding) break
       if (generation !== this.#generation) continue
       this.#settle(session, standing)
       return this.#rules.settled?.(session)

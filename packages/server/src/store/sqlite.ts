@@ -281,13 +281,17 @@ class SqliteStore implements Store {
     return this.guarded(() => {
       const tests = test === '' ? [] : [test]
       const bound = [...values]
-      // A trimmed message stays as an id that stops duplicates, and is never seen.
-      if (table === 'message') {
+      let from = after
+      // A trimmed message stays as an id that stops duplicates, and is never seen. Of two lower bounds
+      // SQLite walks from the one and tests the other at each row: it gets the higher one only.
+      if (table === 'message' && listing.newestFirst) {
         tests.push('seq > ?')
         bound.push(this.trimmedSeq)
+      } else if (table === 'message') {
+        from = Math.max(this.trimmedSeq, Number(after ?? 0))
       }
-      if (after !== undefined) bound.push(after)
-      const text = listText(table, { ...listing, tests, after: after !== undefined })
+      if (from !== undefined) bound.push(from)
+      const text = listText(table, { ...listing, tests, after: from !== undefined })
       return rowsOf(table, this.statements.all(text, bound))
     })
   }

@@ -2,7 +2,7 @@
  * Opens a database file: made if there is none, upgraded if it is older (a copy is kept beside),
  * refused if it is newer, somebody else's, or its ledger tells another history than ours.
  */
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { AdapterError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
@@ -120,8 +120,15 @@ function keepCopy(db: DatabaseSync, copy: string): void {
   // A copy that is there was made before an upgrade that did not finish: it is the older and better
   // one.
   if (existsSync(copy)) return
-  closeSync(openSync(copy, 'wx', 0o600))
-  db.prepare('VACUUM INTO ?').run(copy)
+  // Under another name until it is whole: half a copy must not count as one.
+  const part = `${copy}.part`
+  rmSync(part, { force: true })
+  closeSync(openSync(part, 'wx', 0o600))
+  db.prepare('VACUUM INTO ?').run(part)
+  const made = openSync(part, 'r+')
+  fsyncSync(made)
+  closeSync(made)
+  renameSync(part, copy)
 }
 
 function pragma(db: DatabaseSync, name: string): number {

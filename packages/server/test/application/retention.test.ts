@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { Cursors } from '../../src/application/cursors.ts'
 import { applicationLimits } from '../../src/application/limits.ts'
 import { Retention } from '../../src/application/retention.ts'
+import type { MqttSessionRow } from '../../src/ports.ts'
 import { ApplicationHouse } from './house.ts'
 
 describe('messages are kept', () => {
@@ -46,6 +47,31 @@ describe('messages are kept', () => {
     house.clock.time += limits.keptMs + 1
     await retention.run()
     assert.deepEqual(await kept(), [2, 3])
+  })
+
+  it('for an MQTT session that is kept and has not had them, until it has expired', async () => {
+    cursors.load('app', 0)
+    await house.send(3)
+    cursors.advance('app', 3)
+    const expiryMs = 3 * limits.keptMs
+    const row: MqttSessionRow = {
+      id: 'app desk',
+      holder: 'app',
+      clientId: 'desk',
+      subscriptions: '[["devices/#",1]]',
+      received: '[]',
+      position: 1,
+      expiryMs,
+      leftAt: house.clock.time,
+      createdAt: 0,
+    }
+    await house.store.apply({ writes: [{ kind: 'insert', table: 'mqttSession', row }] })
+    house.clock.time += limits.keptMs + 1
+    await retention.run()
+    assert.deepEqual(await kept(), [2, 3])
+    house.clock.time += expiryMs
+    await retention.run()
+    assert.deepEqual(await kept(), [])
   })
 
   it('until there are too many: the oldest go, and the audit log says so', async () => {

@@ -259,7 +259,7 @@ describe('doctor', () => {
     await createFolder(dir, { hosts: [], passphrase, demo: false, cost })
     await writeFile(
       join(dir, 'config.json'),
-      '{"listen":{"https":"127.0.0.1:0","console":"127.0.0.1:0"}}',
+      '{"listen":{"https":"127.0.0.1:0","mqtts":"127.0.0.1:0","console":"127.0.0.1:0"}}',
     )
   })
   after(() => rm(path, { recursive: true, force: true }))

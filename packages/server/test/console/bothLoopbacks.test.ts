@@ -51,6 +51,12 @@ describe('both addresses of localhost', { skip }, () => {
     assert.equal((await holdOther(door)).ours, false)
   })
 
+  it('a door on another address of this machine is not called localhost', async (t) => {
+    const door = createServer()
+    await listening(t, door, { host: '127.0.0.2', port: 0 })
+    assert.equal((await holdOther(door)).ours, false)
+  })
+
   it('a door elsewhere has no other address', async (t) => {
     const door = createServer()
     await listening(t, door, { host: '0.0.0.0', port: 0 })
