@@ -15,13 +15,13 @@ const untilMsMax = 20_000
 const revocationMsMax = 2_000
 
 function missingPeer(): string | undefined {
-  for (const program of ['bash', 'openssl', 'curl'])
+  for (const program of ['bash', 'openssl', 'curl', 'mosquitto_pub', 'mosquitto_sub'])
     if (spawnSync('which', [program]).status !== 0) return `${program} is not installed`
   return undefined
 }
 
 interface Ready {
-  readonly listeners: { readonly console: string; readonly https: string }
+  readonly listeners: { readonly console: string; readonly https: string; readonly mqtts: string }
 }
 
 /** The page names the default ports; here the doors take free ones. */
@@ -69,13 +69,14 @@ test('the walk-through of docs/start.md does what it says', { skip }, async (t) 
   })
 
   const hookPort = await freePort()
-  let ports = { console: '8443', https: '8444' }
+  let ports = { console: '8443', https: '8444', mqtts: '8883' }
   const localised = (script: string): string =>
     script
       .replaceAll('npx --no-install countersign', 'countersign')
       .replaceAll('8088', String(hookPort))
       .replaceAll('localhost:8443', `localhost:${ports.console}`)
       .replaceAll('localhost:8444', `localhost:${ports.https}`)
+      .replaceAll('localhost:8883', `localhost:${ports.mqtts}`)
 
   const perform = async (block: Block): Promise<string> => {
     const script = localised(block.script)
@@ -87,6 +88,7 @@ test('the walk-through of docs/start.md does what it says', { skip }, async (t) 
         ports = {
           console: new URL(ready.listeners.console).port,
           https: new URL(ready.listeners.https).port,
+          mqtts: new URL(ready.listeners.mqtts).port,
         }
         return ''
       }

@@ -20,7 +20,7 @@ import { dataAlone, type Load, topicsOf, wholeEvent } from './outgoing.ts'
 import { type ClientPacket, type MqttVersion, type PublishPacket, reason } from './packets.ts'
 import { refusal } from './refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
-import { isApplicationFilter } from './topics.ts'
+import { applicationTopics, isApplicationFilter } from './topics.ts'
 import { changedExpiry } from './wire.ts'
 import { ack, pingresp, publish } from './write.ts'
 
@@ -78,7 +78,7 @@ export class ApplicationClient implements Client, LiveClient, Reader {
     this.#subscriptions = new Subscriptions(connection, session, this.filters, {
       ...parts,
       isAllowed: isApplicationFilter,
-      own: 'devices/+/',
+      own: applicationTopics,
       beside: () => ({ position: this.#acknowledgedThrough() }),
     })
     this.wake()

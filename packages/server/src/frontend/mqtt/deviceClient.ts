@@ -20,7 +20,7 @@ import { type ClientPacket, type DisconnectPacket, type PublishPacket, reason } 
 import { Received } from './received.ts'
 import { refusal } from './refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
-import { destinationOf, isOwnFilter } from './topics.ts'
+import { destinationOf, isOwnFilter, ownTopics } from './topics.ts'
 import type { Will, Wills } from './wills.ts'
 import { changedExpiry, endsConnection, reasonFor } from './wire.ts'
 import { ack, pingresp } from './write.ts'
@@ -88,7 +88,7 @@ export class DeviceClient implements Client, LiveClient {
     this.#subscriptions = new Subscriptions(connection, session, filters, {
       ...parts,
       isAllowed: (filter) => isOwnFilter(filter, device.eui64),
-      own: `devices/${device.eui64}/`,
+      own: ownTopics(device.eui64),
     })
     this.#courier = new Courier(connection, device, filters, {
       ...parts,

@@ -40,7 +40,10 @@ export class Follower {
   /** Ahead of this turn: they have read by themselves what it is about to read. */
   readonly #ahead: Set<Reader> = new Set()
   #position = 0
+  /** Everyone who follows has been offered everything up to here. */
+  #handedThrough = 0
   #isScheduled = false
+  #isClosed = false
   #passing: { cancel(): void } | undefined
 
   constructor(parts: FollowerParts) {
@@ -58,14 +61,15 @@ export class Follower {
     this.#isScheduled = true
     setImmediate(() => {
       this.#turn()
-        .catch(this.#parts.failed)
+        .catch((error: unknown) => this.#failed(error))
         .finally(() => this.#turned())
     })
   }
 
   /** Of a reader that has read to the end. False: it is woken when it may try again. */
   join(reader: Reader, position: number): boolean {
-    if (this.#following.size === 0 && !this.#isScheduled) this.#position = position
+    if (this.#following.size === 0 && !this.#isScheduled)
+      this.#position = this.#handedThrough = position
     if (position !== this.#position) {
       this.#ahead.add(reader)
       return false
@@ -91,6 +95,7 @@ export class Follower {
 
   /** Something was taken or acknowledged: soon everyone is asked how far he is. */
   stir(): void {
+    if (this.#isClosed) return
     this.#passing ??= this.#parts.timers.after(this.#parts.passEveryMs, () => {
       this.#passing = undefined
       for (const reader of this.#following.keys()) reader.passed()
@@ -98,6 +103,7 @@ export class Follower {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#passing?.cancel()
   }
 
@@ -106,9 +112,24 @@ export class Follower {
     for (const row of rows) {
       const before = this.#position
       this.#position = row.seq
+      this.#handedThrough = before
       this.#hand(row, before)
+      this.#handedThrough = row.seq
     }
     if (rows.length > 0) this.stir()
+  }
+
+  /**
+   * Whoever follows reads by himself, and ends his connection if he cannot: tried again here, it
+   * would be tried in every turn.
+   */
+  #failed(error: unknown): void {
+    this.#parts.failed(error)
+    const readers = [...this.#following.keys()]
+    for (const reader of readers) {
+      this.leave(reader)
+      reader.fellBehind(this.#handedThrough)
+    }
   }
 
   #turned(): void {

@@ -25,7 +25,7 @@ export interface SubscriptionsParts {
   readonly isAllowed: (filter: string) => boolean
   /** What else must be durable when SUBACK says that it is subscribed. */
   readonly beside?: () => Partial<MqttSessionRow>
-  /** What this client may use: stands in the hint to the operator. */
+  /** What this client may subscribe to: the hint to the operator. */
   readonly own: string
   readonly refused: (connection: MqttConnection, error: PeerError) => void
   readonly failed: (what: string, error: unknown) => void

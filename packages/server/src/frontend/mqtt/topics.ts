@@ -29,10 +29,10 @@ export function resultTopic(eui64: string, command: string): string {
 /** Throws PeerError<TopicErrorCode>. */
 export function destinationOf(topic: string, eui64: string): Destination {
   const prefix = `devices/${eui64}/`
-  if (!topic.startsWith(prefix)) throw foreign(topic, 'publish', prefix)
+  if (!topic.startsWith(prefix)) throw foreign(topic, 'publish', ownTopics(eui64))
   const rest = topic.slice(prefix.length)
   const segments = rest.split('/')
-  if (segments[0] === 'commands') throw foreign(topic, 'publish', prefix)
+  if (segments[0] === 'commands') throw foreign(topic, 'publish', ownTopics(eui64))
   if (segments[0] === 'results') return resultOf(topic, segments)
   if (rest.length > topicBytesMax) throw malformed(`is longer than ${topicBytesMax} bytes`)
   if (segments.length > topicSegmentsMax)
@@ -62,19 +62,22 @@ export function isApplicationFilter(filter: string): boolean {
   return filter === '#' || /^(?:devices|events|\+)(?:\/|$)/.test(filter)
 }
 
-export function foreignFilter(filter: string, own: string): PeerError<TopicErrorCode> {
-  return foreign(filter, 'subscribe', own)
+/** `hint`: what this client may subscribe to. */
+export function foreignFilter(filter: string, hint: string): PeerError<TopicErrorCode> {
+  return foreign(filter, 'subscribe', hint)
 }
 
-function foreign(topic: string, verb: string, own: string): PeerError<TopicErrorCode> {
+/** The hint for a device. */
+export function ownTopics(eui64: string): string {
+  return `It may use devices/${eui64}/<topic>, and read devices/${eui64}/commands/#.`
+}
+
+export const applicationTopics: string = 'It may read devices/… and events/….'
+
+function foreign(topic: string, verb: string, hint: string): PeerError<TopicErrorCode> {
   const where = `${verb}: ${shown(topic)}`
-  const hint = `It may use ${own}<topic>, and read ${own}commands/#.`
-  return new PeerError(
-    'ERR_TOPIC_FOREIGN',
-    `this topic is not the device's to ${verb}`,
-    {},
-    { where, hint },
-  )
+  const message = `this topic is not the client's to ${verb}`
+  return new PeerError('ERR_TOPIC_FOREIGN', message, {}, { where, hint })
 }
 
 function malformed(what: string): PeerError<TopicErrorCode> {

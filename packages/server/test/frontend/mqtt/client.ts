@@ -183,7 +183,7 @@ export class MqttClient {
     assert.deepEqual(more, [])
     if (last === undefined) return undefined
     assert.equal(last.cmd, 'disconnect', JSON.stringify(last))
-    return (last as IDisconnectPacket).reasonCode
+    return last.reasonCode
   }
 
   /** The end of a refused CONNECT: CONNACK with this code, and nothing more. */

@@ -103,6 +103,21 @@ describe('a client id', () => {
   })
 })
 
+/** True: it came in; false: it was ended before. */
+async function stay(client: MqttClient, more: object): Promise<boolean> {
+  client.send({
+    cmd: 'connect',
+    protocolId: 'MQTT',
+    protocolVersion: 5,
+    clean: true,
+    keepalive: 0,
+    clientId: 'storm',
+    ...more,
+  })
+  const first = await client.any()
+  return first?.cmd === 'connack' && first.reasonCode === 0
+}
+
 describe('a client that comes under an id that is connected', () => {
   let house: MqttHouse
   let device: TestDevice
@@ -151,7 +166,7 @@ describe('a client that comes under an id that is connected', () => {
       const [living, ...more2] = clients.filter(({ isOpen }) => isOpen)
       assert.ok(living)
       assert.deepEqual(more2, [])
-      assert.equal(await ways[clients.indexOf(living)], true)
+      assert.equal(ways[clients.indexOf(living)], true)
       await living.deliver(topicOf(device, 'storm'), 'x')
       const rows = (await house.sessions()).filter(({ clientId }) => clientId === 'storm')
       assert.deepEqual(
@@ -165,21 +180,6 @@ describe('a client that comes under an id that is connected', () => {
       await next.leave()
     }
   })
-
-  /** True: it came in; false: it was ended before. */
-  async function stay(client: MqttClient, more: object): Promise<boolean> {
-    client.send({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: 5,
-      clean: true,
-      keepalive: 0,
-      clientId: 'storm',
-      ...more,
-    })
-    const first = await client.any()
-    return first?.cmd === 'connack' && first.reasonCode === 0
-  }
 
   it('and is gone before it was in leaves the seat empty', async () => {
     const held = new Held(house)

@@ -24,7 +24,9 @@ describe('the mqtts door lets in', () => {
       await house.client(who, version).refusedWith(notAuthorized[version])
       const news = (await house.refusals()).slice(from)
       // A connection before it that is still open is cut off, which is a refusal too.
-      const said = new Set(news.map((refusal) => `${refusal['code']} ${refusal['road']}`))
+      const said = new Set(
+        news.map((refusal) => `${String(refusal['code'])} ${String(refusal['road'])}`),
+      )
       assert.deepEqual([...said], [`${code} mqtts`])
     }
   }
@@ -136,7 +138,7 @@ describe('the mqtts door lets in', () => {
 
   it('no certificate of another role', async () => {
     const { chainPem, keyPem } = await house.house.authority.serverCredential()
-    await refused({ cert: chainPem, key: keyPem.toString() }, 'ERR_CHAIN_ROLE')
+    await refused({ cert: chainPem, key: keyPem }, 'ERR_CHAIN_ROLE')
     const { key, signer } = newKey()
     const name = [{ type: attributeOid.commonName, value: 'somebody' }]
     const csr = await requestFor('somebody', signer, [], name)

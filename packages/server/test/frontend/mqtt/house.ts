@@ -113,12 +113,8 @@ export class MqttHouse {
   async closeDoor(door: MqttsDoor = this.door): Promise<void> {
     this.gate = undefined
     const closing = door.close(1000)
-    let isOver = false
-    void closing.then(() => {
-      isOver = true
-    })
     // Who does not read its last word is cut off by the sweep.
-    for (let n = 0; !isOver && n < 20; n++) await turn()
+    await Promise.race([closing, this.rest()])
     this.timers.advance(1000)
     await closing
   }

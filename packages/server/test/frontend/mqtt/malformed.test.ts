@@ -272,21 +272,22 @@ describe('bytes that are too many', () => {
 
 /** How much more the process holds while this goes on, at most; client and server are one process. */
 async function growth(work: () => Promise<void>): Promise<number> {
-  const held = (): number => {
-    const { external, arrayBuffers } = process.memoryUsage()
-    return Math.max(external, arrayBuffers)
-  }
-  const before = held()
-  let most = before
+  const first = bytesHeld()
+  let most = first
   const watch = setInterval(() => {
-    most = Math.max(most, held())
+    most = Math.max(most, bytesHeld())
   }, 5)
   try {
     await work()
   } finally {
     clearInterval(watch)
   }
-  return Math.max(most, held()) - before
+  return Math.max(most, bytesHeld()) - first
+}
+
+function bytesHeld(): number {
+  const { external, arrayBuffers } = process.memoryUsage()
+  return Math.max(external, arrayBuffers)
 }
 
 describe('a CONNECT', () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { Server, type TLSSocket } from 'node:tls'
 import { type TestDevice, turn } from '../house.ts'
@@ -32,7 +33,8 @@ describe('keep alive', () => {
 
   it('of 0 allows any silence', async () => {
     const client = await house.enter(device, 'x', 4, { keepalive: 0 })
-    house.timers.advance(2 * 86_400_000)
+    house.house.clock.time += 2 * 86_400_000
+    house.sweep()
     await client.ping()
   })
 
@@ -114,13 +116,13 @@ describe('a device that sends faster than its product allows', () => {
   it('and goes while it waits leaves no timer behind', async () => {
     const client = await house.enter(device, 'x')
     for (let n = 0; n < 6; n++) await client.deliver(topicOf(device, 'a'), `${n}`)
-    const before = house.timers.count
+    const armed = house.timers.count
     client.publish(topicOf(device, 'a'), 'late')
-    await house.until(() => house.timers.count > before)
+    await house.until(() => house.timers.count > armed)
     // Under a hold its end is not seen before the door looks: another connection takes its place.
     const next = await house.enter(device, 'x')
     await client.ended()
-    await house.until(() => house.timers.count === before)
+    await house.until(() => house.timers.count === armed)
     house.timers.advance(60_000)
     await next.ping()
     assert.equal((await house.messages(device)).length, 6)
@@ -136,19 +138,20 @@ describe('a door with as much in hand as it may have', () => {
       await house.device(),
       await house.device(),
       await house.device(),
-    ]
+    ] as const
     const clients = await Promise.all(devices.map((device) => house.enter(device, 'x')))
     const [first, gone, refused, last] = clients
     const held = new Held(house, storesMessage)
-    first?.publish(topicOf(devices[0] as TestDevice, 'a'), '"first"')
+    first?.publish(topicOf(devices[0], 'a'), '"first"')
     await held.atLeast(1)
     for (const [n, client] of clients.entries()) {
-      if (n === 0) continue
-      const topic = n === 2 ? 'devices/0123456789abcdef/a' : topicOf(devices[n] as TestDevice, 'a')
+      const device = devices[n]
+      if (n === 0 || device === undefined) continue
+      const topic = n === 2 ? 'devices/0123456789abcdef/a' : topicOf(device, 'a')
       client.publish(topic, '"x"')
       await house.rest()
     }
-    await house.enter(devices[1] as TestDevice, 'x')
+    await house.enter(devices[1], 'x')
     assert.equal(await gone?.ended(), 0x8e)
     held.end()
     await first?.next('puback')
@@ -160,12 +163,17 @@ describe('a door with as much in hand as it may have', () => {
 
 /** The door shows its sockets to nobody; the library's server has them. */
 const sockets: TLSSocket[] = []
-const { emit } = Server.prototype
+const emit: unknown = Reflect.get(Server.prototype, 'emit')
 Server.prototype.emit = function (this: Server, ...event: unknown[]): boolean {
   const [name, socket] = event
   if (name === 'secureConnection') sockets.push(socket as TLSSocket)
-  return Reflect.apply(emit, this, event)
-} as typeof emit
+  return Boolean(Reflect.apply(emit as () => boolean, this, event))
+} as Server['emit']
+
+/** Bytes of the door that one of its sockets has not handed on. */
+function unsent(): number {
+  return sockets.reduce((most, { writableLength }) => Math.max(most, writableLength), 0)
+}
 
 describe('a peer that does not read', () => {
   let house: MqttHouse
@@ -174,10 +182,6 @@ describe('a peer that does not read', () => {
     await house.house.registry.setProduct('default', { messagesPerMinute: 1_000_000 })
   })
   after(() => house.close())
-
-  /** Bytes of the door that one of its sockets has not handed on. */
-  const unsent = (): number =>
-    sockets.reduce((most, { writableLength }) => Math.max(most, writableLength), 0)
 
   for (const version of [4, 5] as const)
     it(`as an application is sent no more than the named bytes, and cut off in time, over version ${version}`, async () => {
@@ -208,6 +212,29 @@ describe('a peer that does not read', () => {
       await reader.closed
       assert.ok(reader.unread.length < 300)
     })
+
+  it('is sent no more of what had waited for it either', async () => {
+    const [device, application] = [await house.device(), await house.application()]
+    const [writer, kept] = [
+      await house.enter(device, 'w'),
+      { clean: false, properties: { sessionExpiryInterval: 3600 } },
+    ]
+    const first = await house.enter(application, 'r', 5, kept)
+    await first.subscribe('devices/#', 0)
+    await first.leave()
+    const payload = Buffer.alloc(60_000, 'x')
+    for (let n = 0; n < 250; n++) await writer.deliver(topicOf(device, 'a'), payload)
+    const reader = await house.enter(application, 'r', 5, kept)
+    reader.socket.pause()
+    let most = 0
+    for (let n = 0; n < 300; n++) {
+      await turn()
+      most = Math.max(most, unsent())
+    }
+    assert.ok(most > house.limits.unsentBytesMax, `${most} bytes: it was not slow at all`)
+    assert.ok(most < house.limits.unsentBytesMax + 200_000, `${most} bytes`)
+    await reader.vanish()
+  })
 
   it('and reads again in time misses nothing', async () => {
     const [device, application] = [await house.device(), await house.application()]
@@ -248,12 +275,10 @@ describe('a peer that does not read', () => {
     await client.vanish()
 
     async function drained(): Promise<boolean> {
-      let isDrained = false
-      client.socket.once('drain', () => {
-        isDrained = true
-      })
-      for (let n = 0; n < 2_000 && !isDrained; n++) await turn()
-      return isDrained
+      const drain = once(client.socket, 'drain').then(() => true)
+      let wait: Promise<unknown> = Promise.resolve()
+      for (let n = 0; n < 2_000; n++) wait = wait.then(turn)
+      return await Promise.race([drain, wait.then(() => false)])
     }
   })
 })

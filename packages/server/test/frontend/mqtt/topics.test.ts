@@ -242,9 +242,12 @@ describe('a topic', () => {
     assert.equal(await said('{', { contentType: 'application/json' }), 0x99)
     assert.equal(await said('x', { contentType: 'nonsense' }), 0x99)
     assert.equal(await said(Buffer.of(0xff), { payloadFormatIndicator: true }), 0x99)
-    const number = (value: string): object => ({ userProperties: { 'countersign-number': value } })
     for (const value of ['', '-1', '007', '1.5', '99999999999999999'])
       assert.equal(await said('x', number(value)), 0x99, value)
     assert.equal(await said('x', number('9999999999999999')), 0)
   })
 })
+
+function number(value: string): object {
+  return { userProperties: { 'countersign-number': value } }
+}
