@@ -15,7 +15,10 @@ export function addApplication(program: Command, terminal: Terminal): void {
     folder: true,
     options: [
       { flags: '--webhook <url>', text: 'where each event is posted, signed' },
-      { flags: '--csr <file>', text: 'PKCS#10 request for an application certificate' },
+      {
+        flags: '--csr <file>',
+        text: 'PKCS#10 request for its certificate, with which it reads mqtts',
+      },
     ],
     run: add,
   })

@@ -34,7 +34,7 @@ export function addProduct(program: Command, terminal: Terminal): void {
   const product = program.command('product').description('Kinds of devices and their policy.')
   addCommand(product, terminal, {
     usage: 'add <name>',
-    summary: 'Add a product; what is not said is as in the product "default".',
+    summary: 'Add a product; what is not said is as "default" was when the house was made.',
     example: 'product add thermometer --validity-days 365 --serial-pattern "TH-*"',
     folder: true,
     options: policy,

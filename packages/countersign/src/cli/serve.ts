@@ -23,7 +23,7 @@ export function addServe(program: Command, terminal: Terminal): void {
       { flags: '--accept-clock', text: 'serve although the clock is far behind the last event' },
     ],
     notes:
-      'Prints {"event":"ready","listeners":{…}} on stdout when all doors are open, and on stderr a one-time link\nto the page (not under --json). Stops on SIGINT or SIGTERM after what is in flight; a second signal does not wait.',
+      'Prints {"event":"ready","listeners":{…}} on stdout when all doors are open, and on a terminal a one-time\nlink to the page. Stops on SIGINT or SIGTERM after what is in flight; a second signal does not wait.',
     run: serve,
   })
 }
