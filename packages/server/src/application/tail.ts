@@ -38,6 +38,8 @@ export class Tail {
       }))
       kept = this.#kept(position, limit)
     }
+    // Ahead of what is kept: nobody has read for a while, and one page did not come so far.
+    if (kept?.length === 0 && this.#end < position) kept = undefined
     // Behind what is kept; what was read meanwhile may have pushed it there.
     return kept ?? (await this.#store.scan('message', { after: position, limit }))
   }
@@ -47,6 +49,10 @@ export class Tail {
     this.#rows = []
     this.#length = 0
     this.#after = head
+  }
+
+  get #end(): number {
+    return this.#rows.at(-1)?.seq ?? this.#after
   }
 
   #kept(position: number, limit: number): readonly MessageRow[] | undefined {
@@ -67,8 +73,7 @@ export class Tail {
   }
 
   async #readOn(): Promise<void> {
-    const last = this.#rows.at(-1)?.seq ?? this.#after
-    const page = await this.#store.scan('message', { after: last, limit: pageMax })
+    const page = await this.#store.scan('message', { after: this.#end, limit: pageMax })
     for (const row of page) this.#length += row.body.length
     this.#rows.push(...page)
     this.#drop()

@@ -82,6 +82,7 @@ export class Sessions<S extends Session> {
   /** By device or application, in the order in which they were admitted. */
   readonly #byHolder: Map<string, Set<S>> = new Map()
   readonly #stopListening: () => void
+  #emptied: (() => void) | undefined
   /**
    * Counts notices that could change a verdict: a judgement that began before one is made again.
    */
@@ -120,6 +121,7 @@ export class Sessions<S extends Session> {
     socket.once('close', () => {
       this.#leave(session)
       this.#bySocket.delete(socket)
+      if (this.size === 0) this.#emptied?.()
     })
     if (session.chain === undefined) session.deadline = clock.now() + limits.anonymousMsMax
     else this.#judgeAgain(session)
@@ -175,6 +177,12 @@ export class Sessions<S extends Session> {
     } catch {
       return undefined
     }
+  }
+
+  /** Resolves when nobody is connected: a server has closed some turns before its TLS sockets have. */
+  empty(): Promise<void> {
+    if (this.size === 0) return Promise.resolve()
+    return new Promise((resolve) => void (this.#emptied = resolve))
   }
 
   close(): void {

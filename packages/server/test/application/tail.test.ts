@@ -83,6 +83,15 @@ describe('the tail of the log', () => {
     assert.deepEqual(seqs(await tail.read(99, 3)), [100])
   })
 
+  it('knows what comes after a reader that is far ahead of it', async () => {
+    const log = new Log()
+    const tail = new Tail(log)
+    tail.follow(0)
+    for (let seq = 1; seq <= 1_000; seq++) log.add(seq)
+    assert.deepEqual(seqs(await tail.read(998, 10)), [999, 1_000])
+    assert.deepEqual(await tail.read(1_000, 10), [])
+  })
+
   it('shows a message that was written while another reader was reading', async () => {
     const log = new Log()
     const tail = new Tail(log)

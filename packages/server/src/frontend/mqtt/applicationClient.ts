@@ -187,10 +187,14 @@ export class ApplicationClient implements Client, LiveClient, Reader {
       this.#isWoken = false
       const room = this.#terms.sendMaximum - this.#unacknowledged.size
       const from = this.#at
+      const head = feed.head()
       const page = await feed.after(from, Math.min(limits.pageMax, room))
-      if (page.length > 0) this.#isWoken = true
+      // Forgotten by the house: there is nothing between here and the end, and no message will say so.
+      const isGone = page.length === 0 && from < head
+      if (page.length > 0 || isGone) this.#isWoken = true
       // Subscribed anew meanwhile: it begins with what comes next.
       if (this.#position !== from) continue
+      if (isGone) this.#position = head
       for (const row of page) {
         if (!this.take(row)) break
         this.#position = row.seq

@@ -109,9 +109,12 @@ export class DeviceClient implements Client, LiveClient {
         return this.#courier.acknowledged(packet.packetId, packet.reason)
       case 'pubrel':
         return this.#release(packet.packetId)
+      // Of a kept session each is a write, and counts like a message.
       case 'subscribe':
+        if (this.#waitsForPace(packet)) return
         return this.#subscriptions.subscribe(packet, () => this.#courier.wake())
       case 'unsubscribe':
+        if (this.#waitsForPace(packet)) return
         return this.#subscriptions.unsubscribe(packet)
       case 'pingreq':
         return this.#connection.send(pingresp())
@@ -156,7 +159,7 @@ export class DeviceClient implements Client, LiveClient {
       if (known !== undefined) return this.#acks.now(known)
       this.#received.requireRoom()
     }
-    if (this.#waitsForRoom(packet) || this.#waitsForPace(packet, standing.admitted)) return
+    if (this.#waitsForRoom(packet) || this.#waitsForPace(packet)) return
     try {
       this.#accept(packet, standing.admitted)
     } catch (error) {
@@ -261,8 +264,12 @@ export class DeviceClient implements Client, LiveClient {
    * Faster than its product allows, a device is read more slowly: MQTT 3.1.1 has no word for "later",
    * and a refused message would be a lost one.
    */
-  #waitsForPace(packet: PublishPacket, admitted: Admitted): boolean {
+  #waitsForPace(packet: ClientPacket): boolean {
     const { intake, limits, timers } = this.#parts
+    const { standing } = this.#connection
+    // The pump hands nothing over while the device is judged again.
+    if (standing.kind !== 'admitted') return true
+    const { admitted } = standing
     const wait = intake.wait(admitted)
     if (wait === 0) return false
     if (wait > limits.paceMsMax) throw tooFast(admitted)
@@ -273,7 +280,7 @@ export class DeviceClient implements Client, LiveClient {
   }
 
   /** The packet that waited comes first. */
-  #resume(packet: PublishPacket): void {
+  #resume(packet: ClientPacket): void {
     this.#giveUp = undefined
     this.#connection.retry(packet)
     this.#connection.release()

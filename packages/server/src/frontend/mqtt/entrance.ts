@@ -175,7 +175,7 @@ export class Entrance implements Client {
       throw refusal('ERR_TOPIC', 'a will is a message, not an answer', 'will topic')
     const incoming = incomingOf(will)
     const { intake, limits } = this.#parts.device
-    if (will.payload.length > limits.messageBytesMax)
+    if (will.payload.length > limits.willBytesMax)
       throw refusal('ERR_MESSAGE_SIZE', 'the will is longer than a message may be', 'will')
     // It outlives the packet that it was read from.
     const topic = destination.topic

@@ -108,7 +108,11 @@ export class Follower {
   }
 
   async #turn(): Promise<void> {
-    const rows = await this.#parts.feed.after(this.#position, pageMax)
+    const { feed } = this.#parts
+    const head = feed.head()
+    const rows = await feed.after(this.#position, pageMax)
+    // Forgotten by the house before it was read: there is nothing up to the end.
+    if (rows.length === 0 && this.#position < head) this.#position = this.#handedThrough = head
     for (const row of rows) {
       const before = this.#position
       this.#position = row.seq

@@ -35,6 +35,8 @@ export interface MqttLimits extends GateLimits, SessionLimits, IntakeLimits {
    * wait for longer than this is disconnected.
    */
   readonly paceMsMax: number
+  /** A will is held as long as its connection lives: all of them must fit into memory. */
+  readonly willBytesMax: number
   /** Wills that wait for their delay, in the whole door; beyond it they are published at once. */
   readonly delayedWillsMax: number
   /** Rows read from the store at once for one application. */
@@ -61,6 +63,7 @@ export const mqttLimits: MqttLimits = {
   sessionsPerHolderMax: 8,
   sessionExpiryMsMax: 7 * dayMs,
   paceMsMax: 30_000,
+  willBytesMax: 4_096,
   delayedWillsMax: 10_000,
   pageMax: 64,
   positionSaveMs: 1_000,

@@ -139,6 +139,7 @@ export class MqttsDoor {
     this.#stopListening?.()
     this.#sessions.close()
     await closed
+    await this.#sessions.empty()
     late.cancel()
     for (const timer of this.#timers.values()) timer.cancel()
     this.#follower.close()

@@ -44,6 +44,7 @@ export class Subscriptions {
   readonly #session: MqttSession
   readonly #filters: FilterSet
   readonly #parts: SubscriptionsParts
+  #written: string
 
   constructor(
     connection: MqttConnection,
@@ -56,6 +57,7 @@ export class Subscriptions {
     this.#filters = filters
     this.#parts = parts
     for (const { filter, qos } of session.subscriptions) filters.set(filter, qos)
+    this.#written = subscriptionsText(filters.entries())
   }
 
   /** `done` when they count. */
@@ -104,9 +106,14 @@ export class Subscriptions {
   #save(answer: Buffer, done: () => void): void {
     const { clients, failed, beside } = this.#parts
     const subscriptions = subscriptionsText(this.#filters.entries())
+    // What is written already need not be written again.
+    const isNew = subscriptions !== this.#written
+    this.#written = subscriptions
     this.#connection.hold()
-    clients
-      .save(this.#session, { ...beside?.(), subscriptions })
+    const saved = isNew
+      ? clients.save(this.#session, { ...beside?.(), subscriptions })
+      : Promise.resolve()
+    saved
       .then(
         () => {
           this.#connection.send(answer)

@@ -173,6 +173,27 @@ describe('an application', () => {
     await hasNothingMore(third)
   })
 
+  it('goes on behind what the house has forgotten', async () => {
+    const reader = await house.enter(application, 'r', 5, kept)
+    await reader.subscribe(data())
+    await reader.leave()
+    const { store, notices } = house.house
+    const messages = Array.from({ length: 5 }, (_, n) => ({
+      id: `forgotten-${n}`,
+      source: device.row.id,
+      type: 'countersign.session.opened',
+      time: 0,
+      body: '{}',
+    }))
+    const throughSeq = (await store.apply({ messages })).messageSeqs.at(-1) ?? 0
+    notices.tell({ kind: 'messages', throughSeq })
+    await store.trimMessages(throughSeq)
+    const back = await house.enter(application, 'r', 5, kept)
+    await write(7)
+    await takes(back, 7)
+    await hasNothingMore(back)
+  })
+
   it('that was subscribed and has had nothing yet misses nothing by a crash', async () => {
     const reader = await house.enter(application, 'r', 5, kept)
     await reader.subscribe(data())

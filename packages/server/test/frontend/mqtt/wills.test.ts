@@ -213,9 +213,10 @@ describe('a will', () => {
     assert.deepEqual(fields, { code: 'ERR_MESSAGE_RATE', device: device.row.id })
   })
 
-  it('may be as long as CONNECT can say', async () => {
-    // Binary Data: MQTT 5 §1.5.6.
-    const payload = Buffer.alloc(65_535, 'x')
+  it('may be so long, and no longer: all of them are held in memory', async () => {
+    const tooLong = { ...will(), payload: Buffer.alloc(house.limits.willBytesMax + 1, 'x') }
+    await house.client(device, 5).refusedWith(0x97, 'x', { will: tooLong })
+    const payload = Buffer.alloc(house.limits.willBytesMax, 'x')
     for (const version of [4, 5] as const) {
       const client = await house.enter(device, 'x', version, { will: { ...will(), payload } })
       await client.vanish()
