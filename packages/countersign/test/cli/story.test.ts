@@ -219,6 +219,15 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     assert.match(shown.stdout, /dance +refused .* cannot dance +operator/)
   })
 
+  it('a command that nobody fetched is expired when its time is over, not when the sweep comes', async () => {
+    const line = ['device', 'command', 'SN-2', 'late', '--expires', '1s', '--wait', '1m']
+    const begun = performance.now()
+    const { code, stdout } = await countersign([...line, '--json', ...folder])
+    const { state, ended, expires } = JSON.parse(stdout) as Record<string, unknown>
+    assert.deepEqual([code, state, ended], [1, 'expired', expires])
+    assert.ok(performance.now() - begun < 10_000)
+  })
+
   it('a command that makes no sense is refused with its place and a hint', async () => {
     const lines = [
       ['SN-2', 'greet', '{"who":'],
