@@ -198,6 +198,14 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
         result: { who: 'world' },
       },
     )
+    // No double holds these numbers.
+    const exact = '{"x":1e400,"k":12345678901234567890}'
+    const echoed = await countersign(command('SN-2', 'greet', exact, '--wait', '1m', '--json'))
+    assert.ok(echoed.stdout.includes(`"data":${exact}`), echoed.stdout)
+    assert.ok(echoed.stdout.includes(`"result":${exact}`), echoed.stdout)
+    const told = await countersign(command('SN-2', 'greet', exact, '--wait', '1m'))
+    assert.ok(told.stdout.includes(`\ndata: ${exact}\n`), told.stdout)
+    assert.ok(told.stdout.includes(`\nresult: ${exact}\n`), told.stdout)
     const refused = await countersign(command('SN-2', 'dance', '--wait', '1m', '--json'))
     const { reason } = JSON.parse(refused.stdout) as { reason: string }
     assert.deepEqual([refused.code, reason], [1, 'cannot dance'])
@@ -211,6 +219,8 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
       listed.map((row) => [row['name'], row['state']]),
       [
         ['dance', 'refused'],
+        ['greet', 'answered'],
+        ['greet', 'answered'],
         ['greet', 'answered'],
         ['greet', 'answered'],
       ],
