@@ -32,7 +32,7 @@ describe('the way into the page', () => {
     assert.match(page.body, /<script type="module" src="\/page\/app.js">/)
     const again = await open(code)
     assert.equal(again.status, 403)
-    assert.match(again.body, /countersign console/)
+    assert.match(again.body, /countersign console.*--dir FOLDER/s)
     assert.equal(again.headers['set-cookie'], undefined)
   })
 
