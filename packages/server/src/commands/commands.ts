@@ -188,7 +188,7 @@ export class Commands implements DeviceCommands {
       device.state === 'retired' ? 'ERR_DEVICE_RETIRED' : 'ERR_DEVICE_REVOKED',
       `the device is ${device.state}: it takes no commands any more`,
       id,
-      'This is final: a device that comes back enrols as a new one, and is commanded as that.',
+      'This is final: a device that comes back enrols as a new one, with a new serial number, and is commanded as that.',
     )
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { remedyOf } from '../../src/registry/remedies.ts'
 import {
   day,
   enrol,
@@ -376,6 +377,27 @@ describe('enrolment', () => {
       seen.add(device?.eui64 ?? '')
     }
     assert.equal(seen.size, 200)
+  })
+
+  test('a serial number and an address are never given again, and the remedies do not promise it', async () => {
+    await house.registry.addProduct('meter', {})
+    const { device: revoked } = await enrol(house, { serial: 'A-1' })
+    const { device: retired } = await enrol(house, { serial: 'A-2' })
+    await house.registry.revoke(revoked.id, 'keyCompromise')
+    await house.registry.retire(retired.id)
+    for (const { serial, eui64 } of [revoked, retired]) {
+      const again = { serial, key: `another of ${serial}` }
+      await assert.rejects(reserve(again), { code: 'ERR_SERIAL_USED', hint: /never given again/ })
+      await assert.rejects(reserve({ ...again, serial: `${serial}b`, eui64 }), {
+        code: 'ERR_EUI64_USED',
+        hint: /never given again/,
+      })
+      // As the remedies say.
+      await enrol(house, { ...again, product: 'meter' })
+      await enrol(house, { serial: `${serial}c` })
+    }
+    for (const code of ['REVOKED', 'RETIRED'])
+      assert.match(remedyOf(`ERR_DEVICE_${code}`), /new serial number or in another product/)
   })
 
   test('one key is one device, one element is one device', async () => {
