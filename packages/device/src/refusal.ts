@@ -8,12 +8,12 @@ import { type DeviceState, requireEnrolled } from './state/folder.ts'
 import type { World } from './world.ts'
 
 const refusalHint =
-  'On the server "countersign identity why" says why: a suspended device can be resumed there, a revoked one enrols again with a new invitation and an empty state folder.'
+  'On the server "countersign identity why" says why: a suspended device can be resumed there, a revoked one enrols as a new one, with a new invitation, a new serial number and an empty state folder.'
 
 function datesHint(now: Milliseconds, notAfter: Milliseconds): string {
   const clock = `the clock of this machine says ${new Date(now).toISOString()}`
   const end = `Its certificate is valid until ${new Date(notAfter).toISOString()}, and ${clock}`
-  return `${end}: set the clock if that is wrong; an expired device enrols again with a new invitation and an empty state folder.`
+  return `${end}: set the clock if that is wrong; an expired device enrols as a new one, with a new invitation, a new serial number and an empty state folder.`
 }
 
 export function refusalOf(

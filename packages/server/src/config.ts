@@ -150,7 +150,7 @@ function schemaFault(error: z.ZodError, path: string): CallerError {
       'ERR_CONFIG',
       `unknown key "${key}"`,
       {},
-      { where: path, hint: `Known keys: ${knownKeys.join(', ')}.` },
+      { where: path, hint: nestedHint(issue.keys[0]) ?? `Known keys: ${knownKeys.join(', ')}.` },
     )
   }
   return new CallerError(
@@ -162,6 +162,13 @@ function schemaFault(error: z.ZodError, path: string): CallerError {
       hint: 'See docs/operator/README.md for every key, or remove it to take the default.',
     },
   )
+}
+
+/** For a key that was written as its path is told. */
+function nestedHint(key: string | undefined): string | undefined {
+  const [outer, inner] = key?.split('.') ?? []
+  if (key === undefined || inner === undefined || !knownKeys.includes(key)) return undefined
+  return `"${outer}" is an object of its own: "${outer}": {"${inner}": …}.`
 }
 
 const knownKeys: readonly string[] = [

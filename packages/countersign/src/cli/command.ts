@@ -156,8 +156,14 @@ export class Line {
 
   /** Absolute path of the data folder. */
   get dir(): string {
-    return resolve(this.optional('dir') ?? (process.env['COUNTERSIGN_DIR'] || './countersign-data'))
+    const given = this.optional('dir') ?? (process.env['COUNTERSIGN_DIR'] || undefined)
+    return given === undefined ? defaultDir() : resolve(given)
   }
+}
+
+/** Where nothing else is said. */
+export function defaultDir(): string {
+  return resolve('./countersign-data')
 }
 
 export function oneOf<T extends string>(value: string, known: readonly T[], where: string): T {

@@ -1,6 +1,6 @@
 /** `countersign console`: a link that opens the page of the running `serve` once. */
 import type { Command } from 'commander'
-import { addCommand } from './command.ts'
+import { addCommand, defaultDir } from './command.ts'
 import { ask } from './house.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -18,4 +18,11 @@ export function addConsole(program: Command, terminal: Terminal): void {
       terminal.words(`Opens once, until ${link.expires}.`)
     },
   })
+}
+
+/** What to type for another link to the page of this folder. */
+export function consoleLine(dir: string): string {
+  if (dir === defaultDir()) return 'countersign console'
+  const isPlain = /^[\w@%+=:,./-]+$/.test(dir)
+  return `countersign console --dir ${isPlain ? dir : `'${dir.replaceAll("'", "'\\''")}'`}`
 }

@@ -3,8 +3,9 @@
  * server's side of a device, so they work on a data folder.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { jsonMembers } from '@countersign/core/codec'
 import { CallerError } from '@countersign/core/errors'
-import type { CommandDocument } from '@countersign/server/control'
+import type { WrittenCommand } from '@countersign/server/control'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
 import { ask } from './house.ts'
@@ -50,52 +51,65 @@ async function send(line: Line): Promise<void> {
   const wait = line.optional('wait')
   const waitMs = wait === undefined ? undefined : parseDuration(wait, '--wait')
   const queued = await ask(line, 'command.send', { id, name: line.argument(1), data, expiresAt })
-  if (waitMs === undefined) {
-    terminal.data(queued, () => outline(queued))
-    return
-  }
+  if (waitMs === undefined) return say(terminal, queued)
   const last = await terminal.during('waiting for the device', outcome(line, queued, waitMs))
-  terminal.data(last, () => outline(last))
+  say(terminal, last)
   if (last.state === 'answered') return
   terminal.exitCode = 1
   if (!ended.has(last.state))
     terminal.words(`No answer within ${wait}: the command is ${last.state}. See: device commands`)
 }
 
+/** As it was written: printed from what was parsed, long numbers would not be the device's. */
+function say(terminal: Terminal, { text, ...document }: WrittenCommand): void {
+  if (terminal.json) return terminal.text(text)
+  const written = jsonMembers(text)
+  const { data, result } = document
+  terminal.text(
+    outline({
+      ...document,
+      data: data === null ? null : written?.get('data'),
+      result: result === null || typeof result === 'string' ? result : written?.get('result'),
+    }),
+  )
+}
+
 /** The command when it has ended, or as it is when the time is over. */
 async function outcome(
   line: Line,
-  { id, device }: CommandDocument,
+  { id, device }: WrittenCommand,
   waitMs: number,
-): Promise<CommandDocument> {
+): Promise<WrittenCommand> {
   const until = performance.now() + waitMs
   for (;;) {
     const now = await ask(line, 'command.show', { id: device, command: id })
     const left = until - performance.now()
     if (ended.has(now.state) || left <= 0) return now
-    await sleep(Math.min(lookMs, left))
+    const untilOver = Date.parse(now.expires) - Date.now()
+    // Its end is looked at when it comes; a server whose clock is behind says so a little later.
+    await sleep(Math.min(lookMs, left, untilOver > 0 ? untilOver : lookMs))
   }
 }
 
 async function list(line: Line): Promise<void> {
   const rows = await ask(line, 'command.list', { id: line.argument(0), limit: listRows })
-  line.terminal.data(rows, () =>
-    rows.length === 0
-      ? ''
-      : table(
-          ['command', 'name', 'state', 'created', 'expires', 'reason', 'by'],
-          rows.map((row) => [
-            row.id,
-            row.name,
-            row.state,
-            row.created,
-            row.expires,
-            row.reason,
-            row.actor,
-          ]),
-        ),
-  )
-  if (rows.length === 0) line.terminal.words('No commands were queued for this device.')
+  if (line.terminal.json) return line.terminal.text(`[${rows.map(({ text }) => text).join(',')}]`)
+  if (rows.length > 0)
+    return line.terminal.text(
+      table(
+        ['command', 'name', 'state', 'created', 'expires', 'reason', 'by'],
+        rows.map((row) => [
+          row.id,
+          row.name,
+          row.state,
+          row.created,
+          row.expires,
+          row.reason,
+          row.actor,
+        ]),
+      ),
+    )
+  line.terminal.words('No commands were queued for this device.')
 }
 
 function requireJson(data: string): void {

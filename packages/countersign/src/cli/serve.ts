@@ -2,6 +2,7 @@
 import type { Services } from '@countersign/server'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
+import { consoleLine } from './console.ts'
 import { passphraseFor } from './passphrase.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -59,11 +60,11 @@ async function serve(line: Line): Promise<void> {
  * For people only: in a file, a pipe or the journal it would be a secret in a log. There,
  * `countersign console` is the way.
  */
-function sayLink({ consoleLink }: Services, terminal: Terminal): void {
+function sayLink({ consoleLink, dir }: Services, terminal: Terminal): void {
   if (consoleLink === undefined || terminal.json || !process.stderr.isTTY) return
   const { url } = consoleLink()
   terminal.words(`\nThe page, by a link that opens once, within ten minutes:\n  ${url}`)
-  terminal.words('Another link: countersign console\n')
+  terminal.words(`Another link: ${consoleLine(dir)}\n`)
 }
 
 /**

@@ -198,6 +198,14 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
         result: { who: 'world' },
       },
     )
+    // No double holds these numbers.
+    const exact = '{"x":1e400,"k":12345678901234567890}'
+    const echoed = await countersign(command('SN-2', 'greet', exact, '--wait', '1m', '--json'))
+    assert.ok(echoed.stdout.includes(`"data":${exact}`), echoed.stdout)
+    assert.ok(echoed.stdout.includes(`"result":${exact}`), echoed.stdout)
+    const told = await countersign(command('SN-2', 'greet', exact, '--wait', '1m'))
+    assert.ok(told.stdout.includes(`\ndata: ${exact}\n`), told.stdout)
+    assert.ok(told.stdout.includes(`\nresult: ${exact}\n`), told.stdout)
     const refused = await countersign(command('SN-2', 'dance', '--wait', '1m', '--json'))
     const { reason } = JSON.parse(refused.stdout) as { reason: string }
     assert.deepEqual([refused.code, reason], [1, 'cannot dance'])
@@ -213,10 +221,21 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
         ['dance', 'refused'],
         ['greet', 'answered'],
         ['greet', 'answered'],
+        ['greet', 'answered'],
+        ['greet', 'answered'],
       ],
     )
     const shown = await countersign(['device', 'commands', 'SN-2', ...folder])
     assert.match(shown.stdout, /dance +refused .* cannot dance +operator/)
+  })
+
+  it('a command that nobody fetched is expired when its time is over, not when the sweep comes', async () => {
+    const line = ['device', 'command', 'SN-2', 'late', '--expires', '1s', '--wait', '1m']
+    const begun = performance.now()
+    const { code, stdout } = await countersign([...line, '--json', ...folder])
+    const { state, ended, expires } = JSON.parse(stdout) as Record<string, unknown>
+    assert.deepEqual([code, state, ended], [1, 'expired', expires])
+    assert.ok(performance.now() - begun < 10_000)
   })
 
   it('a command that makes no sense is refused with its place and a hint', async () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { resolve } from 'node:path'
 import { describe, it } from 'node:test'
 import type { Command } from 'commander'
+import { consoleLine } from '../../src/cli/console.ts'
 import { createProgram } from '../../src/cli/program.ts'
 import { Terminal } from '../../src/cli/terminal.ts'
 import { countersign } from './bin.ts'
@@ -128,5 +130,13 @@ describe('the line', () => {
       assert.match(String(error['code']), /^ERR_/)
       assert.equal(typeof error['hint'], 'string')
     }
+  })
+})
+
+describe('the line for another link to the page', () => {
+  it('names the data folder that is not the default, as a shell takes it', () => {
+    assert.equal(consoleLine(resolve('countersign-data')), 'countersign console')
+    assert.equal(consoleLine('/srv/house-1'), 'countersign console --dir /srv/house-1')
+    assert.equal(consoleLine("/srv/Ann's data"), "countersign console --dir '/srv/Ann'\\''s data'")
   })
 })

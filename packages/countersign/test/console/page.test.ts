@@ -29,6 +29,10 @@ test('the page in a real browser', { skip }, async (t) => {
     await enroll({ ...(await house.invite()), serial, state: folder(serial) })
   }
   const live = () => page.waitForSelector('#connection[data-is=live]')
+  const countIn = async (item: ReturnType<typeof page.locator>): Promise<number> => {
+    const text = (await item.locator('.head .dim').textContent()) ?? ''
+    return Number(/^(\d+) times/.exec(text)?.[1] ?? 1)
+  }
   const quiet = (): void => assert.deepEqual(watched.complaints.splice(0), [])
 
   await t.test('opens by a one-time link, and says what to do while there is nothing', async () => {
@@ -74,6 +78,22 @@ test('the page in a real browser', { skip }, async (t) => {
     await refusal.getByText('countersign identity resume').waitFor()
     await refusal.getByRole('button', { name: 'SN-1' }).waitFor()
     assert.match((await page.locator('#announced').textContent()) ?? '', /Turned away: SN-1/)
+    const before = await countIn(refusal)
+    await assert.rejects(say('SN-1', '{"celsius":99}'))
+    await refusal.getByText(/times, last/).waitFor()
+    await page.waitForFunction(
+      (count) =>
+        Number.parseInt(document.querySelector('#refused .head .dim')?.textContent ?? '', 10) >
+        count,
+      before,
+    )
+    assert.equal(await refusal.count(), 1)
+    // Told by the snapshot as by the stream.
+    const counted = await countIn(refusal)
+    await page.reload()
+    await live()
+    await refusal.waitFor()
+    assert.deepEqual([await refusal.count(), await countIn(refusal)], [1, counted])
     quiet()
   })
 

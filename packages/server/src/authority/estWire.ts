@@ -172,7 +172,8 @@ const statuses: Readonly<Record<string, number>> = {
   ERR_EUI64_USED: 409,
   ERR_ELEMENT_USED: 409,
   ERR_EUI64_INVALID: 400,
-  ERR_EUI64_EXHAUSTED: 503,
+  // Until an operator gives the product a new block: to come again soon is of no use.
+  ERR_EUI64_EXHAUSTED: 403,
   ERR_RESERVATION_VOID: 503,
   ERR_STORE_FULL: 503,
   ERR_CONFLICT: 503,

@@ -103,14 +103,13 @@ export class Commands implements DeviceCommands {
     })
     if (rows.length === 0 && (await store.get('device', device)) === undefined)
       throw unknownDevice(device)
-    return rows
+    return rows.map((row) => this.#asOfNow(row))
   }
 
   /** Another device's command is none of this one's. */
   async show(device: string, id: string): Promise<CommandRow | undefined> {
-    if (!commandId.test(id)) return undefined
-    const row = await this.#parts.store.get('command', id)
-    return row?.device === device ? row : undefined
+    const row = await this.#read(device, id)
+    return row === undefined ? undefined : this.#asOfNow(row)
   }
 
   async waiting(device: string, limit: number): Promise<readonly CommandRow[]> {
@@ -125,14 +124,14 @@ export class Commands implements DeviceCommands {
   }
 
   async delivered(device: string, id: string): Promise<boolean> {
-    const row = await this.show(device, id)
+    const row = await this.#read(device, id)
     if (row === undefined) return false
     await this.#happened(row, { kind: 'delivered' })
     return true
   }
 
   async answered(device: string, id: string, answer: CommandAnswer): Promise<boolean> {
-    const row = await this.show(device, id)
+    const row = await this.#read(device, id)
     if (row === undefined) return false
     const became = await this.#happened(row, { kind: 'answer', answer })
     return became?.state === answer.state
@@ -147,6 +146,17 @@ export class Commands implements DeviceCommands {
   async close(): Promise<void> {
     this.#stopListening()
     await this.#behind
+  }
+
+  async #read(device: string, id: string): Promise<CommandRow | undefined> {
+    if (!commandId.test(id)) return undefined
+    const row = await this.#parts.store.get('command', id)
+    return row?.device === device ? row : undefined
+  }
+
+  /** Who looks before the sweep has come by sees what it will find. */
+  #asOfNow(row: CommandRow): CommandRow {
+    return after(row, { kind: 'overdue' }, this.#parts.clock.now()) ?? row
   }
 
   async #queue(wish: CommandWish): Promise<CommandRow> {
@@ -178,7 +188,7 @@ export class Commands implements DeviceCommands {
       device.state === 'retired' ? 'ERR_DEVICE_RETIRED' : 'ERR_DEVICE_REVOKED',
       `the device is ${device.state}: it takes no commands any more`,
       id,
-      'This is final: a device that comes back enrols as a new one, and is commanded as that.',
+      'This is final: a device that comes back enrols as a new one, with a new serial number, and is commanded as that.',
     )
   }
 

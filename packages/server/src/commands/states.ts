@@ -42,7 +42,8 @@ export function after(
   if (row.state === 'delivered')
     return happening.kind === 'answer' ? answered(row, happening.answer, now) : undefined
   if (happening.kind === 'dropped') return ended(row, 'refused', now, happening.reason)
-  if (isOver(row, now)) return ended(row, 'expired', now, null)
+  // Not `now`: whoever looks, or marks it, and however late, sees the same end.
+  if (isOver(row, now)) return ended(row, 'expired', row.expiresAt, null)
   switch (happening.kind) {
     case 'delivered':
       return { ...row, state: 'delivered', waiting: null, deliveredAt: now }

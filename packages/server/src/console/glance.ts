@@ -30,6 +30,11 @@ export interface RefusalGlance {
   readonly remedy: string
 }
 
+/** The newest of one device, or of one address, with one code; and how many there were. */
+export interface RefusalGroup extends RefusalGlance {
+  readonly count: number
+}
+
 /** A device came, or its state changed. */
 export interface DeviceGlance {
   readonly event: 'device' | 'seen'
@@ -91,6 +96,21 @@ export function refusalOf(row: EventRow, remedyOf: RemedyOf): RefusalGlance | un
   if (row.type !== 'refused') return undefined
   const time = new Date(row.time).toISOString()
   return refusalGlance(row.subject, time, factsOf(row.data), remedyOf)
+}
+
+/** Whoever tries again and again is one group, and the newest comes first. */
+export function grouped(
+  groups: readonly RefusalGroup[],
+  refusal: RefusalGlance,
+): readonly RefusalGroup[] {
+  const before = groups.find((group) => isSameGroup(group, refusal))
+  const others = groups.filter((group) => group !== before)
+  return [{ ...refusal, count: (before?.count ?? 0) + 1 }, ...others]
+}
+
+function isSameGroup(a: RefusalGlance, b: RefusalGlance): boolean {
+  if (a.code !== b.code || a.device !== b.device) return false
+  return a.device !== null || a.address === b.address
 }
 
 function messageGlance(device: string, time: string, event: StoredEvent): MessageGlance {

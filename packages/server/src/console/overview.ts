@@ -11,7 +11,7 @@ import { isCountersignError } from '@countersign/core/errors'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
 import type { DeviceRow, DeviceState, Store } from '../ports.ts'
 import { deviceStates } from '../recordValues.ts'
-import type { MessageGlance, RefusalGlance, RemedyOf } from './glance.ts'
+import type { MessageGlance, RefusalGroup, RemedyOf } from './glance.ts'
 import { RecentNews } from './recentNews.ts'
 
 /** The registry, as the page sees it. */
@@ -43,7 +43,7 @@ export interface Snapshot {
   /** A count of this much means: this many or more. */
   readonly countMax: number
   readonly messages: readonly MessageGlance[]
-  readonly refusals: readonly RefusalGlance[]
+  readonly refusals: readonly RefusalGroup[]
 }
 
 export interface PageDevice {

@@ -82,6 +82,7 @@ export function plainPage(reason: PlainReason): Response {
 <h1>${title}</h1>
 <p>${words}</p>
 <pre><code>countersign console</code></pre>
+<p>With <code>--dir FOLDER</code> where the server has another data folder than the usual one.</p>
 </main>
 </body>
 </html>

@@ -9,7 +9,8 @@ import {
   type Glance,
   glanceAt,
   type MessageGlance,
-  type RefusalGlance,
+  grouped,
+  type RefusalGroup,
   type RemedyOf,
   refusalOf,
 } from './glance.ts'
@@ -38,7 +39,7 @@ export class RecentNews {
   readonly #last: Recent<MessageGlance> = new Recent(devicesMax)
   readonly #glances: Recent<{ readonly glance: Glance | undefined }> = new Recent(glancesMax)
   #feed: readonly MessageGlance[] = []
-  #refusals: readonly RefusalGlance[] = []
+  #refusals: readonly RefusalGroup[] = []
 
   constructor({ store, head, remedyOf }: RecentNewsParts) {
     this.#remedyOf = remedyOf
@@ -56,7 +57,8 @@ export class RecentNews {
       backMax: entriesBackMax,
       take: (row) => {
         const refusal = refusalOf(row, remedyOf)
-        if (refusal !== undefined) this.#refusals = [refusal, ...this.#refusals].slice(0, shownMax)
+        if (refusal !== undefined)
+          this.#refusals = grouped(this.#refusals, refusal).slice(0, shownMax)
       },
     })
   }
@@ -68,7 +70,7 @@ export class RecentNews {
   }
 
   /** The newest first. */
-  async refusals(): Promise<readonly RefusalGlance[]> {
+  async refusals(): Promise<readonly RefusalGroup[]> {
     await this.#entries.catchUp()
     return this.#refusals
   }

@@ -103,6 +103,11 @@ export interface CommandDocument {
   readonly resultBase64: string | null
 }
 
+/** Parsed, and as JSON text: `data` and `result` have lost what a double cannot hold. */
+export interface WrittenCommand extends CommandDocument {
+  readonly text: string
+}
+
 export interface ProductDocument {
   readonly name: string
   readonly credential: 'factory' | 'owner' | 'either'
@@ -274,14 +279,14 @@ export interface Operations {
       readonly data: string
       readonly expiresAt: Milliseconds
     },
-    CommandDocument,
+    WrittenCommand,
   ]
   /** Newest first. */
   'command.list': [
     { readonly id: string; readonly before?: string | undefined; readonly limit: number },
-    readonly CommandDocument[],
+    readonly WrittenCommand[],
   ]
-  'command.show': [{ readonly id: string; readonly command: string }, CommandDocument]
+  'command.show': [{ readonly id: string; readonly command: string }, WrittenCommand]
   'product.add': [ProductParams, ProductDocument]
   'product.set': [ProductParams, ProductDocument]
   'product.list': [Record<string, never>, readonly ProductDocument[]]

@@ -1,12 +1,15 @@
 /**
  * EUI-64 addresses of a product's block. Taken from the store in runs and handed out from memory,
- * so that many enrolments at once do not wait for one counter; a crash forgets at most one run of
- * the 2^24 addresses of a block. The store's key still decides who has an address.
+ * so that many enrolments at once do not wait for one counter. A run ends early where little is
+ * left, and what is left of it goes back when the house closes: only a crash forgets a part, a
+ * sixteenth of the block at most. The store's key still decides who has an address.
  */
 import type { ProductRow } from '../ports.ts'
-import { type RegistryParts, refusal, untilSettled } from './context.ts'
+import { conflictOf, type RegistryParts, refusal, untilSettled } from './context.ts'
 
-const runLength = 64n
+const runLengthMax = 64n
+/** A run is no larger than this part of what is left. */
+const runPart = 16n
 /**
  * 2^24 addresses: enough for a product line, and 2^38 such blocks in the local space make a clash
  * of two houses unlikely.
@@ -15,18 +18,21 @@ const blockBits = 24n
 
 interface Run {
   next: bigint
-  end: bigint
+  readonly end: bigint
+  /** How many changes of products there had been when its row was read. */
+  readonly readAt: number
 }
 
 export class Addresses {
   private readonly parts: RegistryParts
   private readonly runs = new Map<string, Run>()
   private readonly fetching = new Map<string, Promise<void>>()
+  private changes = 0
 
   constructor(parts: RegistryParts) {
     this.parts = parts
     parts.notices.listen((notice) => {
-      if (notice.kind === 'product') this.runs.delete(notice.name)
+      if (notice.kind === 'product') this.changes++
     })
   }
 
@@ -37,7 +43,8 @@ export class Addresses {
   async next(product: string): Promise<string> {
     for (;;) {
       const run = this.runs.get(product)
-      if (run !== undefined && run.next < run.end) return euiText(run.next++)
+      if (run !== undefined && run.next < run.end && run.readAt === this.changes)
+        return euiText(run.next++)
       await this.fetchOnce(product)
     }
   }
@@ -46,6 +53,24 @@ export class Addresses {
     for (;;) {
       const eui64 = await this.next(product)
       if ((await this.parts.store.get('device', deviceId(eui64))) === undefined) return eui64
+    }
+  }
+
+  /** Gives back what nobody was given. Where somebody has taken more since, it stays forgotten. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.fetching.values())
+    const runs = [...this.runs]
+    this.runs.clear()
+    for (const [product, run] of runs) await this.giveBack(product, run)
+  }
+
+  private async giveBack(product: string, run: Run): Promise<void> {
+    const row = await this.parts.store.get('product', product)
+    if (row === undefined || run.next >= run.end || !isNewestOf(run, row)) return
+    try {
+      await this.advance(row, run.next)
+    } catch (error) {
+      if (conflictOf(error) === undefined) throw error
     }
   }
 
@@ -60,29 +85,47 @@ export class Addresses {
   }
 
   private async fetchRun(product: string): Promise<void> {
+    const readAt = this.changes
     const row = await this.parts.store.get('product', product)
     if (row === undefined) throw refusal('ERR_PRODUCT_UNKNOWN', `there is no product ${product}`)
+    // The product has changed, and its block may be the same.
+    const run = this.runs.get(product)
+    if (run !== undefined && run.next < run.end && isNewestOf(run, row))
+      return void this.runs.set(product, { ...run, readAt })
+    this.runs.delete(product)
     const next = euiNumber(row.euiNext)
-    const last = euiNumber(row.euiLast)
-    if (next > last)
+    const left = euiNumber(row.euiLast) + 1n - next
+    if (left <= 0n)
       throw refusal('ERR_EUI64_EXHAUSTED', `the block of product ${product} is used up`, {
         product,
         euiLast: row.euiLast,
       })
-    const end = next + runLength > last + 1n ? last + 1n : next + runLength
-    await this.parts.store.apply({
-      conditions: [
-        {
-          kind: 'equals',
-          table: 'product',
-          key: product,
-          where: { euiNext: row.euiNext, euiLast: row.euiLast },
-        },
-      ],
-      writes: [{ kind: 'update', table: 'product', key: product, set: { euiNext: euiText(end) } }],
-    })
-    this.runs.set(product, { next, end })
+    const part = left / runPart
+    const end = next + (part > runLengthMax ? runLengthMax : part > 1n ? part : 1n)
+    await this.advance(row, end)
+    this.runs.set(product, { next, end, readAt })
   }
+
+  /** Holds only while the block is as it was read. */
+  private async advance(
+    { name, euiFirst, euiLast, euiNext }: ProductRow,
+    next: bigint,
+  ): Promise<void> {
+    const where = { euiFirst, euiLast, euiNext }
+    await this.parts.store.apply({
+      conditions: [{ kind: 'equals', table: 'product', key: name, where }],
+      writes: [{ kind: 'update', table: 'product', key: name, set: { euiNext: euiText(next) } }],
+    })
+  }
+}
+
+/** Nothing was taken after this run, and all of it lies in the block. */
+function isNewestOf(run: Run, row: ProductRow): boolean {
+  return (
+    euiNumber(row.euiNext) === run.end &&
+    run.next >= euiNumber(row.euiFirst) &&
+    run.end <= euiNumber(row.euiLast) + 1n
+  )
 }
 
 export function deviceId(eui64: string): string {

@@ -150,6 +150,11 @@ export function stateRefusal(device: DeviceRow): PeerError<RegistryErrorCode> | 
   )
 }
 
+/** Whether a device is turned away with this code for its state alone. */
+export function isStateRefusal(code: string): boolean {
+  return Object.values(refusedStates).some((refused) => refused === code)
+}
+
 /**
  * Throws for a device that may get no certificate. One that is only reserved may: that is how it
  * comes to be.

@@ -86,16 +86,17 @@ export class Refusals {
     const device = refusal.device ?? (await this.deviceOf(fingerprint))
     const subject = device ?? fingerprint ?? address
     const data = { code, message, where: clip(where), road, address, fingerprint }
-    const events = [
-      auditEvent(this.parts, 'refused', subject, device === undefined ? 'system' : 'device', data),
-    ]
+    const actor = device === undefined ? 'system' : 'device'
+    const event = auditEvent(this.parts, 'refused', subject, actor, data)
+    const events = [event]
     if (dropped > 0) events.push(this.droppedEvent(dropped, since))
     const draft = cloudEvent(
       {
         id: randomHex(this.parts, 16),
         source: device ?? houseSource,
         type: 'countersign.refused',
-        time: this.parts.clock.now(),
+        // Who reads both logs sees that it is the same.
+        time: event.time,
         road,
         credential: fingerprint?.slice(0, 16),
       },

@@ -49,6 +49,7 @@ export class Registry implements Gatekeeper {
   readonly #parts: RegistryParts
   readonly #background: Background
   readonly #products: Products
+  readonly #addresses: Addresses
   readonly #invitations: Invitations
   readonly #reservations: Reservations
   readonly #issuing: Issuing
@@ -60,15 +61,15 @@ export class Registry implements Gatekeeper {
 
   constructor(parts: RegistryParts) {
     const cache = new RegistryCache(parts)
-    const addresses = new Addresses(parts)
     this.#parts = parts
     this.#background = new Background(parts.failed)
     this.#products = new Products(parts)
+    this.#addresses = new Addresses(parts)
     this.#invitations = new Invitations(parts, this.#products)
     this.#reservations = new Reservations({
       parts,
       invitations: this.#invitations,
-      addresses,
+      addresses: this.#addresses,
       cache,
     })
     this.#issuing = new Issuing(parts)
@@ -90,11 +91,15 @@ export class Registry implements Gatekeeper {
     return this.#background.settled()
   }
 
-  /** Before the store is closed: tells the log what it has only counted until now. */
+  /**
+   * Before the store is closed: tells the log what it has only counted until now, and gives back
+   * addresses that nobody was given.
+   */
   async close(): Promise<void> {
     // What is still being looked up may be dropped and counted.
     await this.#background.settled()
     this.#refusals.flush()
+    this.#background.run(() => this.#addresses.close())
     await this.#background.settled()
   }
 

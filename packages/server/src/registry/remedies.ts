@@ -9,27 +9,34 @@ const remedies: Readonly<Record<RegistryErrorCode | RoadErrorCode | ChainErrorCo
   ERR_DEVICE_UNKNOWN: 'Enrol the device: "countersign identity invite" makes a token for it.',
   ERR_DEVICE_SUSPENDED:
     'Let it in again with "countersign identity resume", if the reason is gone.',
-  ERR_DEVICE_REVOKED: 'Revocation is final: a repaired device enrols as a new one, with a new key.',
-  ERR_DEVICE_RETIRED: 'Retirement is final: a device that comes back enrols as a new one.',
+  ERR_DEVICE_REVOKED:
+    'Revocation is final: a repaired device enrols as a new one, with a new key, and with a new serial number or in another product.',
+  ERR_DEVICE_RETIRED:
+    'Retirement is final: a device that comes back enrols as a new one, with a new key, and with a new serial number or in another product.',
   ERR_DEVICE_STATE: 'Finish its enrolment first, or ask "countersign identity why".',
   ERR_DEVICE_EXISTS:
     'Renew the certificate of the device that exists instead of enrolling it again.',
   ERR_CERT_UNKNOWN:
     'It was issued after the backup this folder comes from, or by another house: enrol the device again.',
-  ERR_CERT_REVOKED: 'Enrol the device with a new key; a revoked certificate never comes back.',
-  ERR_CERT_SUPERSEDED: 'The device has a newer certificate: it must use that one, or enrol again.',
+  ERR_CERT_REVOKED:
+    'It never comes back: the device enrols again with its factory certificate, or as a new one, with a new key and a new serial number.',
+  ERR_CERT_SUPERSEDED:
+    'The device has a newer certificate: it must use that one, or enrol again with its factory certificate.',
   ERR_APPLICATION_GONE:
     'The application was removed: add it again with "countersign application add".',
   ERR_CA_ACTIVE: 'Let another one take over first with "countersign ca rollover".',
   ERR_KEY_USED: 'Make a new key pair: one key belongs to one device.',
-  ERR_ELEMENT_USED: 'This secure element belongs to another device; retire that one first.',
+  ERR_ELEMENT_USED:
+    'This secure element belongs to another device, also after that one was retired: use another element.',
   ERR_RESERVATION_VOID:
     'Too much time passed between request and signature: send the request again.',
-  ERR_EUI64_USED: 'Leave the EUI-64 out to get a free one, or retire the device that has it.',
+  ERR_EUI64_USED:
+    'Leave the EUI-64 out to get a free one: an address is never given again, also after its device was retired.',
   ERR_EUI64_INVALID: 'Give 16 hexadecimal digits of an individual address, not a group address.',
   ERR_EUI64_EXHAUSTED: 'Give the product a new block with "countersign product set".',
   ERR_EUI64_OUTSIDE_BLOCK: "Leave the EUI-64 out, or extend the product's block.",
-  ERR_SERIAL_USED: 'Use the serial number printed on the device, or retire the device that has it.',
+  ERR_SERIAL_USED:
+    'Use the serial number printed on the device: one that a device has had in this product is never given again, also after it was retired.',
   ERR_SERIAL_PATTERN:
     'Correct the serial number, or the pattern of the product with "countersign product set".',
   ERR_TOKEN_UNKNOWN: 'Check that the whole token was given, and to the server that made it.',
@@ -45,7 +52,8 @@ const remedies: Readonly<Record<RegistryErrorCode | RoadErrorCode | ChainErrorCo
   ERR_ASSURANCE_TOO_LOW:
     "Use a device with a better secure element, or lower the product's demand.",
   ERR_CERT_MALFORMED: 'The device must send the certificate exactly as it was issued.',
-  ERR_CERT_EXPIRED: 'Enrol the device again; let it renew before its certificate ends.',
+  ERR_CERT_EXPIRED:
+    'The device enrols again with its factory certificate, or as a new one, with a new key and a new serial number; let it renew before its certificate ends.',
   ERR_CERT_NOT_YET_VALID: 'Check the clock of this server.',
   ERR_CHAIN_EXPIRED: 'Renew the certificate that is named; check the clock of this server.',
   ERR_CHAIN_UNKNOWN_ISSUER:

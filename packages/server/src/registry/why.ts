@@ -4,7 +4,7 @@
  */
 import type { CertificateRow, DeviceRow, EventRow } from '../ports.ts'
 import type { RegistryParts } from './context.ts'
-import { stateRefusal } from './lifecycle.ts'
+import { isStateRefusal, stateRefusal } from './lifecycle.ts'
 import type { LookUp } from './lookUp.ts'
 import { remedyOf } from './remedies.ts'
 
@@ -65,7 +65,7 @@ export async function explain(parts: RegistryParts, lookUp: LookUp, text: string
       reason,
       lastSeen: lastSeen === null ? null : time(lastSeen),
     },
-    ...verdictOf(device, certificates, refusals[0], parts.clock.now()),
+    ...verdictOf(device, certificates, standing(events, lastSeen ?? 0), parts.clock.now()),
     history: events
       .filter(({ type }) => type !== 'refused')
       .slice(0, shownMax)
@@ -135,12 +135,33 @@ function verdictOf(
     return { verdict: 'It has no live certificate.', next: remedyOf('ERR_CERT_REVOKED') }
   if (live.every(({ notAfter }) => notAfter < now))
     return { verdict: 'Its certificate has expired.', next: remedyOf('ERR_CERT_EXPIRED') }
-  const since = device.lastSeen ?? 0
-  if (refusal !== undefined && Date.parse(refusal.time) > since)
+  if (refusal !== undefined)
     return { verdict: `It was turned away last: ${refusal.message}.`, next: refusal.remedy }
   return device.lastSeen === null
     ? { verdict: 'It is enrolled and has not come yet.', next: 'Let it connect.' }
     : { verdict: 'It is let in.', next: 'Nothing is to be done.' }
+}
+
+/**
+ * The newest refusal that nothing has made good since. Last seen is written once a minute at most,
+ * so what let the device in counts as well; and what its state was says nothing of one that may
+ * come in now.
+ */
+function standing(
+  events: readonly EventRow[],
+  lastSeen: number,
+): Why['refusals'][number] | undefined {
+  const letIn = events.findIndex(letsIn)
+  return events
+    .slice(0, letIn < 0 ? events.length : letIn)
+    .filter(({ type, time: at }) => type === 'refused' && at > lastSeen)
+    .map(refusalOf)
+    .find(({ code }) => !isStateRefusal(code))
+}
+
+function letsIn({ type, data }: EventRow): boolean {
+  if (type === 'device.active' || type === 'certificate.confirmed') return true
+  return type.startsWith('device.') && dataOf(data).get('move') === 'resume'
 }
 
 function historyOf({ time: at, type, actor, data }: EventRow): Why['history'][number] {
@@ -155,8 +176,7 @@ function inWords(name: string, value: unknown): unknown {
 }
 
 function refusalOf(row: EventRow): Why['refusals'][number] {
-  const parsed: unknown = JSON.parse(row.data)
-  const data = new Map<string, unknown>(Object.entries(parsed ?? {}))
+  const data = dataOf(row.data)
   const text = (name: string): string => textOf(data.get(name))
   const code = text('code')
   return {
@@ -168,6 +188,11 @@ function refusalOf(row: EventRow): Why['refusals'][number] {
     address: text('address'),
     remedy: remedyOf(code),
   }
+}
+
+function dataOf(json: string): ReadonlyMap<string, unknown> {
+  const parsed: unknown = JSON.parse(json)
+  return new Map<string, unknown>(Object.entries(parsed ?? {}))
 }
 
 function textOf(value: unknown): string {

@@ -322,6 +322,23 @@ describe('simpleenroll by a token', () => {
     const events = await house.store.scan('event', { after: Math.max(0, seq - 20), limit: 20 })
     assert.ok(events.some((event) => event.data.includes('ERR_TOKEN_UNKNOWN')))
   })
+
+  it('says for good that the addresses of a product are used up, and of which', async () => {
+    const eui64 = '0200000000000001'
+    await house.registry.addProduct('one', { euiFirst: eui64, euiLast: eui64 })
+    const asked = async (): ReturnType<typeof ask> => {
+      const token = await invite(house, { product: 'one' })
+      return await ask(house, 'simpleenroll', {
+        token,
+        csr: await requestFor(newSerial(), newKey().signer),
+      })
+    }
+    assert.equal((await asked()).status, 200)
+    const answer = await asked()
+    assert.equal(refusal(answer), '403 ERR_EUI64_EXHAUSTED')
+    assert.match(String(answer.body), /product one is used up/)
+    assert.equal(answer.headers['retry-after'], undefined)
+  })
 })
 
 const requestLabel = 'CERTIFICATE REQUEST'

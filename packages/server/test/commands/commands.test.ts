@@ -249,6 +249,26 @@ describe('a command withheld past its expiry', () => {
     assert.deepEqual([log[1]?.type, log[1]?.actor], ['command.expired', 'system'])
   })
 
+  it('is shown as expired before it is marked, and looks the same afterwards', async () => {
+    const { id } = await house.queue('a')
+    const { id: had } = await house.queue('b')
+    await house.commands.delivered(one, had)
+    house.clock.time += hour - 1
+    assert.equal((await house.commands.show(one, id))?.state, 'queued')
+    const over = house.clock.now() + 1
+    house.clock.time += 5_000
+    const shown = await house.commands.show(one, id)
+    assert.deepEqual([shown?.state, shown?.waiting, shown?.endedAt], ['expired', null, over])
+    const list = await house.commands.list(one, { limit: 10 })
+    assert.deepEqual(
+      list.map(({ state }) => state),
+      ['delivered', 'expired'],
+    )
+    assert.equal(await house.state(id), 'queued')
+    await house.sweep()
+    assert.deepEqual(await house.store.get('command', id), shown)
+  })
+
   it('is not given out when its time ends while the store is being read', async () => {
     await house.queue('a')
     const slow = house.another({

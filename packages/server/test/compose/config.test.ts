@@ -29,6 +29,14 @@ describe('config.json', () => {
     assert.match(refusal('{"crlbase":"http://x/crl"}').message, /"crlbase"/)
   })
 
+  it('a path that was written as one key is told to be an object', () => {
+    const error = refusal('{"listen.mqtts":"127.0.0.1:8883"}')
+    assert.match(error.message, /unknown key "listen\.mqtts"/)
+    assert.equal(error.hint, '"listen" is an object of its own: "listen": {"mqtts": …}.')
+    assert.match(refusal('{"listen.mqttz":"1"}').hint ?? '', /^Known keys: /)
+    assert.match(refusal('{"listen":{"listen.mqtts":"1"}}').hint ?? '', /listen/)
+  })
+
   it('a value of the wrong kind is refused by its path', () => {
     assert.match(refusal('{"listen":{"https":"nowhere"}}').message, /listen\.https.*port/)
     assert.match(refusal('{"logLevel":"loud"}').message, /logLevel/)

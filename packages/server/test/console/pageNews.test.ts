@@ -99,9 +99,34 @@ describe('what the page is told', () => {
     assert.equal(other.status, 404)
   })
 
+  it('whoever is turned away again and again is told once, with a count', async () => {
+    const [row] = await house.addDevices(1, () => ({ state: 'suspended' }))
+    const device = row?.id ?? ''
+    await house.refuse({ code: 'ERR_TOKEN_UNKNOWN' })
+    for (let n = 1; n <= 3; n++) await house.refuse({ device, message: `attempt ${n}` })
+    await house.refuse()
+    await house.refuse({ device, message: 'attempt 4' })
+    const { refusals } = await house.document('/page/snapshot', cookie)
+    assert.deepEqual(
+      facts(refusals).map((group) => [group['device'], group['code'], group['count']]),
+      [
+        [device, 'ERR_DEVICE_SUSPENDED', 4],
+        [null, 'ERR_DEVICE_SUSPENDED', 1],
+        [null, 'ERR_TOKEN_UNKNOWN', 1],
+      ],
+    )
+    assert.partialDeepStrictEqual(facts(refusals)[0], {
+      message: 'attempt 4',
+      remedy: 'Let it in again with "countersign identity resume", if the reason is gone.',
+    })
+  })
+
   it('the newest of everything is there, bounded, the newest first', async () => {
     for (let n = 1; n <= 70; n++) await say(jsonData({ n }))
-    for (let n = 1; n <= 5; n++) await house.refuse({ message: `attempt ${n}` })
+    for (let n = 1; n <= 5; n++) {
+      const code = `ERR_${n}`
+      await house.refuse({ code, message: `attempt ${n}` })
+    }
     const { messages, refusals, seq } = await house.document('/page/snapshot', cookie)
     assert.equal(seq, 75)
     assert.deepEqual(
@@ -117,7 +142,7 @@ describe('what the page is told', () => {
       address: '192.0.2.9',
       road: 'https',
       where: 'device: state',
-      remedy: 'Let it in again with "countersign identity resume", if the reason is gone.',
+      count: 1,
     })
     await say(jsonData({ n: 71 }))
     const next = await house.document('/page/snapshot', cookie)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import { remedyOf } from '../../src/registry/remedies.ts'
 import {
   day,
   enrol,
@@ -306,6 +307,64 @@ describe('enrolment', () => {
     assert.equal(device.eui64, '0200000000000002')
   })
 
+  test('a block of 16 addresses is 16 devices, whatever restarts and changes come between', async () => {
+    const block = { euiFirst: '0200000000000010', euiLast: '020000000000001f' }
+    await house.registry.addProduct('small', block)
+    const t = await token(99, { product: 'small' })
+    let { registry } = house
+    const seen: string[] = []
+    const take = async (): Promise<void> => {
+      const of = { serial: `S-${seen.length}`, product: 'small', token: t }
+      seen.push((await registry.reserve(newDeviceRequest(house, of))).device?.eui64 ?? '')
+    }
+    for (let n = 0; n < 16; n++) {
+      if (n % 3 === 0) await registry.setProduct('small', { renewalDays: 10 + n })
+      await take()
+      if (n % 4 !== 0) continue
+      await registry.close()
+      registry = await house.restart()
+    }
+    const first = BigInt(`0x${block.euiFirst}`)
+    assert.deepEqual(
+      seen.map((eui64) => Number(BigInt(`0x${eui64}`) - first)),
+      Array.from({ length: 16 }, (_, n) => n),
+    )
+    await assert.rejects(take(), { code: 'ERR_EUI64_EXHAUSTED', message: /small/ })
+  })
+
+  test('what is left of a run goes on after a change, and back when the house closes', async () => {
+    const euiNext = async (): Promise<bigint> =>
+      BigInt(`0x${(await house.registry.product('default')).euiNext}`)
+    const first = await euiNext()
+    const t = await token(99)
+    const take = async (serial: string): Promise<bigint> => {
+      const { device } = await enrol(house, { serial, token: t })
+      return BigInt(`0x${device.eui64}`) - first
+    }
+    assert.equal(await take('A'), 0n)
+    assert.equal(await euiNext(), first + 64n)
+    await house.registry.setProduct('default', { renewalDays: 20 })
+    assert.equal(await take('B'), 1n)
+    assert.equal(await euiNext(), first + 64n)
+    await house.registry.close()
+    assert.equal(await euiNext(), first + 2n)
+  })
+
+  test('nothing goes back into a block that was moved away, or from which more was taken', async () => {
+    const t = await token(99)
+    const other = await house.restart()
+    const of = (serial: string) => newDeviceRequest(house, { serial, token: t })
+    await house.registry.reserve(of('A'))
+    await other.reserve(of('B'))
+    await house.registry.close()
+    const { euiNext, euiFirst } = await house.registry.product('default')
+    assert.equal(BigInt(`0x${euiNext}`) - BigInt(`0x${euiFirst}`), 128n)
+    const moved = { euiFirst: '0200000000000000', euiLast: '02000000000fffff' }
+    await other.setProduct('default', moved)
+    await other.close()
+    assert.equal((await house.registry.product('default')).euiNext, moved.euiFirst)
+  })
+
   test('addresses go on after a restart and none is handed out twice', async () => {
     const t = await token(300)
     const seen = new Set<string>()
@@ -318,6 +377,27 @@ describe('enrolment', () => {
       seen.add(device?.eui64 ?? '')
     }
     assert.equal(seen.size, 200)
+  })
+
+  test('a serial number and an address are never given again, and the remedies do not promise it', async () => {
+    await house.registry.addProduct('meter', {})
+    const { device: revoked } = await enrol(house, { serial: 'A-1' })
+    const { device: retired } = await enrol(house, { serial: 'A-2' })
+    await house.registry.revoke(revoked.id, 'keyCompromise')
+    await house.registry.retire(retired.id)
+    for (const { serial, eui64 } of [revoked, retired]) {
+      const again = { serial, key: `another of ${serial}` }
+      await assert.rejects(reserve(again), { code: 'ERR_SERIAL_USED', hint: /never given again/ })
+      await assert.rejects(reserve({ ...again, serial: `${serial}b`, eui64 }), {
+        code: 'ERR_EUI64_USED',
+        hint: /never given again/,
+      })
+      // As the remedies say.
+      await enrol(house, { ...again, product: 'meter' })
+      await enrol(house, { serial: `${serial}c` })
+    }
+    for (const code of ['REVOKED', 'RETIRED'])
+      assert.match(remedyOf(`ERR_DEVICE_${code}`), /new serial number or in another product/)
   })
 
   test('one key is one device, one element is one device', async () => {

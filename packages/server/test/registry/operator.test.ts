@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import type { Refusal } from '../../src/ports.ts'
 import { createNotices } from '../../src/registry/notices.ts'
 import { remedyOf } from '../../src/registry/remedies.ts'
-import { day, enrol, type House, openHouse, peerOf, start } from './house.ts'
+import { day, enrol, type House, openHouse, peerOf, renew, start } from './house.ts'
 
 let house: House
 beforeEach(async () => {
@@ -174,6 +174,35 @@ describe('why', () => {
         remedy: remedyOf('ERR_CERT_EXPIRED'),
       },
     ])
+  })
+
+  test('a refusal that was made good within the minute of its last admission', async () => {
+    const { device, certificate } = await enrol(house, { serial: 'A-1' })
+    const peer = peerOf(certificate)
+    await house.registry.admit(peer, 'https')
+    const away = async (code: string): Promise<void> => {
+      house.now += 1_000
+      house.registry.refused(refusal({ device: device.id, code, message: `it hears ${code}` }))
+      await house.registry.settled()
+    }
+    const verdict = async (): Promise<string> => (await house.registry.why('A-1')).verdict
+    await house.registry.suspend(device.id, 'lost')
+    await away('ERR_DEVICE_SUSPENDED')
+    house.now += 1_000
+    await house.registry.resume(device.id)
+    assert.equal(await verdict(), 'It is let in.')
+    await house.registry.admit(peer, 'https')
+    assert.equal(await verdict(), 'It is let in.')
+    // Told late, by a handshake that began before.
+    await away('ERR_DEVICE_SUSPENDED')
+    assert.equal(await verdict(), 'It is let in.')
+    await away('ERR_CERT_SUPERSEDED')
+    assert.equal(await verdict(), 'It was turned away last: it hears ERR_CERT_SUPERSEDED.')
+    house.now += 1_000
+    const renewed = await renew(house, device.id, 'new key', 'renewal')
+    assert.equal(await verdict(), 'It was turned away last: it hears ERR_CERT_SUPERSEDED.')
+    await house.registry.admit(peerOf(renewed), 'https')
+    assert.equal(await verdict(), 'It is let in.')
   })
 
   test('an expired and a missing certificate', async () => {

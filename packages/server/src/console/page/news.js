@@ -5,17 +5,21 @@ import { byId, el, foreign, link, nameOf, show, time } from './text.js'
 /**
  * @typedef {{ device: string, time: string, topic: string, road: string, data: string }} Message
  * @typedef {{ device: string | null, time: string, code: string, message: string,
- *   where: string | null, road: string, address: string, remedy: string }} Refusal
+ *   where: string | null, road: string, address: string, remedy: string, count?: number }} Refusal
  */
 
 export const messagesMax = 100
 export const refusalsMax = 50
 
-/** What the list of refusals has: a snapshot and the stream after it may tell the same. */
-const told = new Set()
+/**
+ * Who was turned away, with which code: how often, and the time of the snapshot's newest, which the
+ * stream after it may tell again. The one that was longest not heard of is first.
+ * @type {Map<string, { count: number, until: string, item: HTMLElement }>}
+ */
+const groups = new Map()
 
 export function clearNews() {
-  told.clear()
+  groups.clear()
   for (const id of ['feed', 'refused']) byId(id).replaceChildren()
 }
 
@@ -27,13 +31,27 @@ export function addMessages(messages, fresh = true) {
 
 /** @param {Refusal[]} refusals the newest first */
 export function addRefusals(refusals, fresh = true) {
-  const news = refusals.filter((refusal) => !told.has(keyOf(refusal)))
-  for (const refusal of news) told.add(keyOf(refusal))
-  const items = news.map((refusal) => marked(refusalItem(refusal), fresh))
-  prepend('refused', 'no-refusals', items, refusalsMax)
+  const news = refusals.filter(
+    (refusal) => refusal.time > (groups.get(keyOf(refusal))?.until ?? ''),
+  )
+  for (const refusal of news.toReversed()) addRefusal(refusal, fresh)
+  for (const key of groups.keys()) if (groups.size > refusalsMax) groups.delete(key)
   const [newest] = news
   if (fresh && newest !== undefined) announce(newest, news.length)
-  for (const key of told) if (told.size > 4 * refusalsMax) told.delete(key)
+}
+
+/** @param {Refusal} refusal @param {boolean} fresh */
+function addRefusal(refusal, fresh) {
+  const key = keyOf(refusal)
+  const before = groups.get(key)
+  const count = (before?.count ?? 0) + (refusal.count ?? 1)
+  const item = marked(refusalItem({ ...refusal, count }), fresh)
+  const focused = before?.item.contains(document.activeElement) === true
+  before?.item.remove()
+  groups.delete(key)
+  groups.set(key, { count, until: fresh ? (before?.until ?? '') : refusal.time, item })
+  prepend('refused', 'no-refusals', [item], refusalsMax)
+  if (focused) item.querySelector('button')?.focus({ preventScroll: true })
 }
 
 /** For those who listen: one sentence, however many there are. @param {Refusal} refusal @param {number} count */
@@ -44,8 +62,8 @@ function announce({ device, message }, count) {
 }
 
 /** @param {Refusal} refusal */
-function keyOf({ time: at, code, device, address, message }) {
-  return [at, code, device, address, message].join(' ')
+function keyOf({ code, device, address }) {
+  return `${code} ${device ?? address}`
 }
 
 /** @param {Refusal} refusal */
@@ -56,12 +74,14 @@ function refusalItem(refusal) {
   return el('li', {}, ...refusalLines(refusal, from))
 }
 
-/** @param {Pick<Refusal, 'time' | 'code' | 'message' | 'where' | 'remedy'>} refusal @param {HTMLElement[]} between */
-export function refusalLines({ time: at, code, message, where, remedy }, ...between) {
+/** @param {Pick<Refusal, 'time' | 'code' | 'message' | 'where' | 'remedy' | 'count'>} refusal @param {HTMLElement[]} between */
+export function refusalLines({ time: at, code, message, where, remedy, count = 1 }, ...between) {
   const place =
     where === null || where === '' ? '' : el('span', { class: 'dim' }, ' at ', foreign(where))
+  const often = count > 1 ? `${count} times, last ` : ''
+  const when = el('span', { class: 'dim' }, often, time(at))
   return [
-    el('p', { class: 'head' }, el('span', { class: 'code' }, code), time(at)),
+    el('p', { class: 'head' }, el('span', { class: 'code' }, code), when),
     el('p', {}, foreign(message), place),
     ...between,
     remedyLine(remedy),

@@ -3,7 +3,7 @@ import { CallerError } from '@countersign/core/errors'
 import { z } from 'zod'
 import { commandDataBytesMax, commandDocument, commandId } from '../../commandDocument.ts'
 import type { CommandRow } from '../../ports.ts'
-import type { CommandDocument } from '../contract.ts'
+import type { CommandDocument, WrittenCommand } from '../contract.ts'
 import { type Table, text, time } from './operation.ts'
 
 /** Rows of one answer, each with its data and result. */
@@ -50,7 +50,8 @@ export const commandOperations: Table<'command.send' | 'command.list' | 'command
   },
 }
 
-function documentOf(row: CommandRow): CommandDocument {
-  const document: CommandDocument = JSON.parse(commandDocument(row))
-  return document
+function documentOf(row: CommandRow): WrittenCommand {
+  const written = commandDocument(row)
+  const document: CommandDocument = JSON.parse(written)
+  return { ...document, text: written }
 }

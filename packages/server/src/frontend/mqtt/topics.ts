@@ -48,7 +48,10 @@ export function destinationOf(topic: string, eui64: string): Destination {
 function resultOf(topic: string, [, id = '', verb, ...more]: readonly string[]): Destination {
   const isKnown = verb === undefined || verb === 'refused'
   if (!commandId.test(id) || !isKnown || more.length > 0)
-    throw malformed(`names no command: ${shown(topic)}`)
+    throw malformed(
+      `names no command: ${shown(topic)}`,
+      "A result goes to devices/<eui64>/results/<the command's id>, or to …/refused below it.",
+    )
   return { kind: 'result', command: id, refused: verb === 'refused' }
 }
 
@@ -80,13 +83,11 @@ function foreign(topic: string, verb: string, hint: string): PeerError<TopicErro
   return new PeerError('ERR_TOPIC_FOREIGN', message, {}, { where, hint })
 }
 
-function malformed(what: string): PeerError<TopicErrorCode> {
-  return new PeerError(
-    'ERR_TOPIC',
-    `the topic ${what}`,
-    {},
-    { where: 'topic', hint: 'For instance devices/<eui64>/boiler/temperature.' },
-  )
+function malformed(
+  what: string,
+  hint = 'For instance devices/<eui64>/boiler/temperature.',
+): PeerError<TopicErrorCode> {
+  return new PeerError('ERR_TOPIC', `the topic ${what}`, {}, { where: 'topic', hint })
 }
 
 /** It ends in logs: the length of a topic is the peer's. */

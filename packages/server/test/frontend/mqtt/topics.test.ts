@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
+import { PeerError } from '@countersign/core/errors'
+import { destinationOf } from '../../../src/frontend/mqtt/topics.ts'
 import { topicBytesMax } from '../../../src/frontend/topic.ts'
 import type { TestDevice } from '../house.ts'
 import { MqttHouse, topicOf } from './house.ts'
@@ -73,6 +75,19 @@ describe('a topic', () => {
     )
   })
 
+  it('of a result that names no command is told how one is written', () => {
+    const eui64 = '0200000000000001'
+    const hints = ['results/x', 'a//b'].map((rest) => {
+      try {
+        return destinationOf(`devices/${eui64}/${rest}`, eui64)
+      } catch (error) {
+        return error instanceof PeerError && error.code === 'ERR_TOPIC' ? error.hint : error
+      }
+    })
+    assert.match(String(hints[0]), /results\/<the command's id>.*refused/)
+    assert.match(String(hints[1]), /^For instance /)
+  })
+
   it('that is not the device’s, or no topic, is refused under MQTT 5 and the connection stays', async () => {
     const client = await house.enter(device, 'x')
     for (const [topics, code] of [
@@ -88,6 +103,19 @@ describe('a topic', () => {
         }
     await client.deliver(own('@/still'), 'x')
     assert.deepEqual(await house.said(device), [['still', 'x']])
+  })
+
+  it('of a result that names no command is told how one is written', () => {
+    const eui64 = '0200000000000001'
+    const hints = ['results/x', 'a//b'].map((rest) => {
+      try {
+        return destinationOf(`devices/${eui64}/${rest}`, eui64)
+      } catch (error) {
+        return error instanceof PeerError && error.code === 'ERR_TOPIC' ? error.hint : error
+      }
+    })
+    assert.match(String(hints[0]), /results\/<the command's id>.*refused/)
+    assert.match(String(hints[1]), /^For instance /)
   })
 
   it('that is not the device’s, or no topic, ends the connection at QoS 0, and under 3.1.1', async () => {
