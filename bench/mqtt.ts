@@ -137,7 +137,7 @@ async function measureAll(targets: readonly Target[], who: Players): Promise<Rat
     // The bare one knows pairs only.
     const able = targets.filter(({ name }) => shape.subscribers === 'each' || name !== names.bare)
     const cases = able.map((target) => caseOf(target, shape, who))
-    const figures = await measured(cases, { rounds: 3, milliseconds: 3000 })
+    const figures = await measured(cases, { rounds: 5, milliseconds: 3000 })
     rates.set(shape, new Map(figures.map(({ name, perCpuSecond }) => [name, perCpuSecond])))
   }
   return rates
