@@ -143,8 +143,8 @@ export function outline(value: unknown, indent = ''): string {
     .filter(([, item]) => !isEmpty(item))
     .map(([name, item]) =>
       typeof item === 'object'
-        ? `${indent}${name}:\n${outline(item, `${indent}  `)}`
-        : `${indent}${name}: ${plain(String(item))}`,
+        ? `${indent}${plain(name)}:\n${outline(item, `${indent}  `)}`
+        : `${indent}${plain(name)}: ${plain(String(item))}`,
     )
     .join('\n')
 }

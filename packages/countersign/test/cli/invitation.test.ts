@@ -41,6 +41,13 @@ describe('an invitation from standard input', () => {
   }
 })
 
+it('an outline shows no control characters, in names neither', () => {
+  assert.equal(
+    outline({ 'a\u001b[2J': { 'b\u009b': 'c\u202e' } }),
+    'a\ufffd[2J:\n  b\ufffd: c\ufffd',
+  )
+})
+
 it('an outline has no heading with nothing below it', () => {
   assert.equal(outline({ a: [], b: {}, c: { d: 1 }, e: null }), 'c:\n  d: 1')
 })
