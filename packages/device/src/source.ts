@@ -7,6 +7,7 @@ import { freemem, hostname, loadavg, totalmem, uptime } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { isJson } from '@countersign/core/codec'
 import { CallerError } from '@countersign/core/errors'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
 import { errorCode } from '@countersign/element/shapes'
@@ -146,15 +147,6 @@ async function readSample(path: string): Promise<Sample> {
         cause: error,
       },
     )
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
   }
 }
 

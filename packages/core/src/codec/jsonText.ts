@@ -3,6 +3,15 @@
  * them again would change long numbers. No recursion: the sender's depth is never ours.
  */
 
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Whether text that is JSON is nested deeper. */
 export function isNestedTooDeep(text: string, depthMax: number): boolean {
   // Every level costs two characters: most texts are too short to be looked at.

@@ -1,5 +1,5 @@
 /** What somebody wants of a device, checked before anything is written. */
-import { isNestedTooDeep } from '@countersign/core/codec'
+import { isJson, isNestedTooDeep } from '@countersign/core/codec'
 import { CallerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { commandDataBytesMax, commandName } from '../commandDocument.ts'
@@ -64,15 +64,6 @@ function requireJson(data: string): void {
   if (fault === undefined) return
   const hint = 'Data is JSON: {"seconds":5}, 21.5, "on" or null.'
   throw misuse('ERR_COMMAND_DATA', `the data ${fault}`, 'data', hint)
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }
 
 export function misuse(
