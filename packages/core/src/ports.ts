@@ -56,6 +56,75 @@ export interface Crypto {
   verify(key: PublicKey, scheme: SignatureScheme, data: Uint8Array, signature: Uint8Array): boolean
 }
 
+export type AeadName = 'aes-128-gcm' | 'aes-256-gcm' | 'chacha20-poly1305' | 'aes-128-ccm-8'
+
+/** Groups of TLS 1.3 by their registered names (RFC 8446 §4.2.7, draft-ietf-tls-ecdhe-mlkem). */
+export type GroupName = 'x25519' | 'secp256r1' | 'X25519MLKEM768'
+
+/**
+ * Key material inside the provider: a handle without a face. Only the provider that made it can use
+ * it.
+ */
+export interface SecretKey {
+  /** Bytes. */
+  readonly length: number
+}
+
+/** A hash that goes on: of a transcript that is asked for more than once. */
+export interface Hasher {
+  update(data: Uint8Array): void
+  /** Of everything so far; more may follow. */
+  digest(): Uint8Array
+}
+
+/** A key pair for one agreement: made for it, used once, gone with it. */
+export interface EphemeralKey {
+  readonly group: GroupName
+  /** The client's share as it travels (RFC 8446 §4.2.8.2; the hybrid: ML-KEM first). */
+  readonly share: Uint8Array
+  /**
+   * The shared secret with the server's share. Throws PeerError ERR_KEY_SHARE for a wrong length, a
+   * point off its curve, a secret of zeros (RFC 7748 §6.1).
+   */
+  agree(peerShare: Uint8Array): SecretKey
+}
+
+export type ChannelCryptoErrorCode = 'ERR_KEY_SHARE' | 'ERR_AEAD_OPEN'
+
+/** What a secured channel needs beside hashes and signatures. Symmetric keys are handles. */
+export interface ChannelCrypto extends Crypto {
+  /** What this provider has; a policy can only choose among these. */
+  readonly aeads: readonly AeadName[]
+  readonly groups: readonly GroupName[]
+  hasher(name: HashName): Hasher
+  /** Copies the bytes; the caller wipes its own. */
+  importSecret(bytes: Uint8Array): SecretKey
+  /** For what leaves the channel by design: an IV, an exporter's output, a ticket's key at rest. */
+  exportSecret(key: SecretKey): Uint8Array
+  /** RFC 5869 §2.2. */
+  hkdfExtract(hash: HashName, salt: SecretKey, inputKey: SecretKey): SecretKey
+  /** RFC 5869 §2.3. */
+  hkdfExpand(hash: HashName, key: SecretKey, info: Uint8Array, length: number): SecretKey
+  hmac(hash: HashName, key: SecretKey, data: Uint8Array): Uint8Array
+  generateEphemeral(group: GroupName): EphemeralKey
+  /** Ciphertext with its tag behind it (RFC 5116 §5). */
+  seal(
+    aead: AeadName,
+    key: SecretKey,
+    nonce: Uint8Array,
+    aad: Uint8Array,
+    plaintext: Uint8Array,
+  ): Uint8Array
+  /** Throws PeerError ERR_AEAD_OPEN when the tag does not fit, or there is no room for one. */
+  open(
+    aead: AeadName,
+    key: SecretKey,
+    nonce: Uint8Array,
+    aad: Uint8Array,
+    ciphertext: Uint8Array,
+  ): Uint8Array
+}
+
 /**
  * A private key that signs and is never seen: a software key, a token, a secure element.
  * Asynchronous because it lives elsewhere. `sign` takes the whole message (not a digest) and
