@@ -1,0 +1,41 @@
+/** Signatures over the handshake (RFC 8446 §4.4.3): what is signed, and the server's one checked. */
+import { concat, utf8 } from '../codec/index.ts'
+import type { Spki } from '../credential/index.ts'
+import type { Crypto } from '../ports.ts'
+import { signatureSchemes } from './registry.ts'
+import type { CertificateVerifyMessage } from './serverMessages.ts'
+import { tlsError } from './tlsError.ts'
+
+/** 64 spaces, so that no signature of an older protocol can pass for one of these. */
+const prefix = utf8(' '.repeat(64))
+
+export function signedContent(side: 'client' | 'server', transcriptHash: Uint8Array): Uint8Array {
+  const context = utf8(`TLS 1.3, ${side} CertificateVerify`)
+  return concat(prefix, context, Uint8Array.of(0), transcriptHash)
+}
+
+/** Throws unless the key of the judged certificate signed this handshake. */
+export function verifyServerSignature(
+  crypto: Crypto,
+  { der, algorithm }: Spki,
+  { scheme: number, signature }: CertificateVerifyMessage,
+  transcriptHash: Uint8Array,
+): void {
+  const row = signatureSchemes.find(({ id, inHandshake }) => id === number && inHandshake)
+  // One that was not offered, or PKCS#1 v1.5, which TLS 1.3 keeps out of handshakes.
+  if (row === undefined) throw illegal(`signature scheme ${number.toString(16).padStart(4, '0')}`)
+  if (algorithm === undefined) {
+    throw tlsError('ERR_TLS_SERVER_KEY', "the server's key is of an algorithm that is not known")
+  }
+  if (!row.fits(algorithm)) throw illegal('a signature scheme that its key cannot have made')
+  const key = crypto.importPublicKey(der, algorithm)
+  if (crypto.verify(key, row.scheme, signedContent('server', transcriptHash), signature)) return
+  throw tlsError(
+    'ERR_TLS_SIGNATURE',
+    'the server showed a certificate and does not hold its key: the signature does not verify',
+  )
+}
+
+function illegal(what: string): Error {
+  return tlsError('ERR_TLS_ILLEGAL_PARAMETER', `the server signs with ${what}`)
+}

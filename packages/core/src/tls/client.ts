@@ -1,0 +1,314 @@
+/**
+ * A TLS 1.3 client (RFC 8446) over any byte stream. It has no stream of its own: bytes that arrive
+ * go into `receive`; bytes to send, and everything that happens, come out of the `Outlet`. The key
+ * of the client's certificate may be anywhere that a `Signer` reaches.
+ *
+ * Leaves out: 0-RTT, authentication after the handshake, renegotiation, older versions.
+ */
+import { concat } from '../codec/index.ts'
+import { dnsName, ipAddress, type VerifiedPeer } from '../credential/index.ts'
+import type { GroupName } from '../ports.ts'
+import { alertFor, type AlertName, alertNumbers, alertReceived } from './alerts.ts'
+import { encodeKeyUpdate, requireCredential } from './clientAnswer.ts'
+import { handshake, type HandshakeWire } from './handshake.ts'
+import { Inbound } from './inbound.ts'
+import { exportKeyingMaterial } from './keySchedule.ts'
+import { postHandshakeMessagesMax, waitingBytesWanted } from './limits.ts'
+import type { HandshakeMessage } from './messageReader.ts'
+import type { Established, HandshakeOptions } from './negotiation.ts'
+import { type PolicyOptions, policyOf } from './policy.ts'
+import { RecordWriter } from './recordWriter.ts'
+import { contentType, handshakeType, type SuiteName } from './registry.ts'
+import type { ResumableSession } from './resumable.ts'
+import { parseKeyUpdate, parseNewSessionTicket } from './serverMessages.ts'
+import { resumableFrom } from './ticket.ts'
+import { canceled, tlsError, useError } from './tlsError.ts'
+
+export interface ClientOptions
+  extends Pick<HandshakeOptions, 'crypto' | 'random' | 'clock' | 'trust'>,
+    Partial<Pick<HandshakeOptions, 'credential' | 'session'>> {
+  /** The name that is asked for (SNI); an address, or undefined, asks for none. */
+  readonly host?: string | undefined
+  readonly policy?: PolicyOptions
+}
+
+/** What a handshake came to. */
+export interface Secured {
+  readonly peer: VerifiedPeer
+  readonly suite: SuiteName
+  readonly group: GroupName
+  readonly alpn: string | undefined
+  readonly isResumed: boolean
+  /** The server asked who we are, and was told. */
+  readonly isAuthenticated: boolean
+}
+
+/** Hears everything that a client has to say, in order. */
+export interface Outlet {
+  /** Bytes for the server. */
+  send(bytes: Uint8Array): void
+  /** The handshake is over; `write` may be used. */
+  secured(secured: Secured): void
+  /** Application data. */
+  data(bytes: Uint8Array): void
+  /** A ticket has come. Each is for one use. */
+  resumable(session: ResumableSession): void
+  /** The server sends no more (close_notify). */
+  ended(): void
+  /** The connection is over; the server was told what it has to know. Comes once at most. */
+  failed(error: unknown): void
+}
+
+type Phase = 'new' | 'handshake' | 'open' | 'over'
+
+interface Waiter {
+  readonly resolve: (message: HandshakeMessage) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * @example
+ * const client = new TlsClient({ crypto, random, clock, trust, host, credential }, outlet)
+ * client.start()
+ * socket.on('data', (bytes) => client.receive(bytes))
+ */
+export class TlsClient {
+  readonly #options: HandshakeOptions
+  readonly #outlet: Outlet
+  readonly #inbound: Inbound
+  readonly #writer: RecordWriter = new RecordWriter()
+  #phase: Phase = 'new'
+  #waiter: Waiter | undefined
+  #established: Established | undefined
+  #changedCipherSpec: boolean
+  #hasEnded = false
+  #peerHasEnded = false
+  /** Tickets and key updates since the last application data. */
+  #postHandshake = 0
+
+  /** Throws CallerError for a policy or a credential that cannot work. */
+  constructor(options: ClientOptions, outlet: Outlet) {
+    const { crypto, random, clock, trust, credential, session } = options
+    const policy = policyOf(crypto, options.policy)
+    const serverName = serverNameOf(options.host)
+    this.#options = { crypto, random, clock, trust, policy, serverName, credential, session }
+    requireCredential(this.#options)
+    this.#outlet = outlet
+    this.#inbound = new Inbound(policy.recordContentMax)
+    this.#changedCipherSpec = !policy.compatibility
+  }
+
+  /** False: whoever feeds this client holds further bytes back until `receive` has brought it on. */
+  get isHungry(): boolean {
+    return this.#inbound.waiting < waitingBytesWanted
+  }
+
+  /** Sends the first flight. */
+  start(): void {
+    if (this.#phase !== 'new') throw misuse('a client starts once')
+    this.#phase = 'handshake'
+    const wire: HandshakeWire = {
+      message: () => this.#message(),
+      send: (...messages) => this.#send(contentType.handshake, concat(...messages)),
+      changeCipherSpec: () => this.#changeCipherSpec(),
+      readWith: (protection) => this.#inbound.protect(protection),
+      writeWith: (protection) => this.#writer.protect(protection),
+      limitTo: (contentMax) => this.#writer.limitTo(contentMax),
+    }
+    handshake(this.#options, wire).then(
+      (established) => this.#open(established),
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  /** Bytes of the server, in pieces of any size; the client keeps them. Throws nothing. */
+  receive(bytes: Uint8Array): void {
+    // RFC 8446 §6.1: what comes behind a farewell is ignored.
+    if (this.#phase === 'over' || this.#peerHasEnded) return
+    this.#guarded(() => {
+      this.#inbound.push(bytes)
+      this.#pump()
+    })
+  }
+
+  /** Throws CallerError before `secured` and after `end`. */
+  write(data: Uint8Array): void {
+    if (this.#phase !== 'open' || this.#hasEnded) throw misuse('it is not open for writing')
+    this.#refreshKeys()
+    this.#send(contentType.applicationData, data)
+  }
+
+  /** Says that no more data will come (close_notify). The server's may go on. */
+  end(): void {
+    if (this.#phase !== 'open' || this.#hasEnded) return
+    this.#alert('close_notify')
+    this.#hasEnded = true
+    if (this.#peerHasEnded) this.#phase = 'over'
+  }
+
+  /** The stream below has ended. Without a farewell before it, somebody may have cut it. */
+  endOfStream(): void {
+    if (this.#peerHasEnded) return
+    this.#fail(tlsError('ERR_TLS_TRUNCATED', 'the connection ended without a farewell'))
+  }
+
+  /** Ends it at once for a reason of this side, which is what `failed` hears. */
+  abort(reason: unknown = canceled()): void {
+    this.#fail(reason)
+  }
+
+  /**
+   * Keying material for the layer above (RFC 8446 §7.5): same label and context, same bytes on both
+   * sides.
+   */
+  exporter(label: string, context: Uint8Array, length: number): Uint8Array {
+    if (this.#established === undefined) throw misuse('nothing to export before the handshake')
+    const { suite, exporter } = this.#established
+    return exportKeyingMaterial(this.#options.crypto, suite, exporter, label, context, length)
+  }
+
+  /** New keys in our direction (RFC 8446 §4.6.3); in the server's too when `both`. */
+  updateKeys(both = false): void {
+    if (this.#phase !== 'open' || this.#hasEnded) throw misuse('it is not open for writing')
+    this.#send(contentType.handshake, encodeKeyUpdate(both))
+    this.#writer.update()
+  }
+
+  #message(): Promise<HandshakeMessage> {
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject }
+      this.#guarded(() => this.#pump())
+    })
+  }
+
+  /** Brings on whoever waits: the handshake takes one message at a time, the open phase all. */
+  #pump(): void {
+    if (this.#phase === 'handshake') this.#pumpHandshake()
+    while (this.#phase === 'open' && !this.#peerHasEnded) {
+      const incoming = this.#inbound.next()
+      if (incoming === undefined) return
+      if (incoming.kind === 'message') this.#postHandshakeMessage(incoming.message)
+      else if (incoming.kind === 'data') this.#data(incoming.content)
+      else this.#peerEnd()
+    }
+  }
+
+  #pumpHandshake(): void {
+    const waiter = this.#waiter
+    if (waiter === undefined) return
+    const incoming = this.#inbound.next()
+    if (incoming === undefined) return
+    if (incoming.kind === 'close') throw alertReceived(alertNumbers.close_notify)
+    if (incoming.kind === 'data') {
+      throw tlsError('ERR_TLS_UNEXPECTED_MESSAGE', 'application data within the handshake')
+    }
+    this.#waiter = undefined
+    waiter.resolve(incoming.message)
+  }
+
+  #open(established: Established): void {
+    // It was ended while the element signed.
+    if (this.#phase !== 'handshake') return
+    this.#phase = 'open'
+    this.#established = established
+    this.#inbound.endOfHandshake()
+    const { peer, suite, group, alpn, isResumed, isAuthenticated } = established
+    this.#guarded(() => {
+      this.#outlet.secured({ peer, suite: suite.name, group, alpn, isResumed, isAuthenticated })
+      this.#pump()
+    })
+  }
+
+  #data(content: Uint8Array): void {
+    this.#postHandshake = 0
+    this.#outlet.data(content)
+  }
+
+  #peerEnd(): void {
+    this.#peerHasEnded = true
+    if (this.#hasEnded) this.#phase = 'over'
+    this.#outlet.ended()
+  }
+
+  #postHandshakeMessage({ type, body }: HandshakeMessage): void {
+    this.#postHandshake++
+    if (this.#postHandshake > postHandshakeMessagesMax) {
+      throw tlsError('ERR_TLS_FLOOD', `more than ${postHandshakeMessagesMax} messages without data`)
+    }
+    if (type === handshakeType.newSessionTicket) this.#ticket(body)
+    else if (type === handshakeType.keyUpdate) this.#keyUpdate(body)
+    else {
+      throw tlsError(
+        'ERR_TLS_UNEXPECTED_MESSAGE',
+        `a message of type ${type} on an open connection`,
+      )
+    }
+  }
+
+  #ticket(body: Uint8Array): void {
+    const ticket = parseNewSessionTicket(body)
+    if (this.#established === undefined || !this.#options.policy.resumption) return
+    const session = resumableFrom(ticket, this.#established, this.#options)
+    if (session !== undefined) this.#outlet.resumable(session)
+  }
+
+  #keyUpdate(body: Uint8Array): void {
+    const wantsOurs = parseKeyUpdate(body)
+    this.#inbound.update()
+    if (wantsOurs && !this.#hasEnded) this.updateKeys()
+  }
+
+  #refreshKeys(): void {
+    if (this.#writer.isWornOut) this.updateKeys()
+  }
+
+  #changeCipherSpec(): void {
+    if (this.#changedCipherSpec) return
+    this.#changedCipherSpec = true
+    this.#send(contentType.changeCipherSpec, Uint8Array.of(1))
+  }
+
+  #send(type: number, content: Uint8Array): void {
+    // A signature may come when it is too late.
+    if (this.#phase !== 'over') this.#outlet.send(this.#writer.write(type, content))
+  }
+
+  #alert(name: AlertName): void {
+    const level = name === 'close_notify' || name === 'user_canceled' ? 1 : 2
+    this.#send(contentType.alert, Uint8Array.of(level, alertNumbers[name]))
+  }
+
+  #guarded(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** The peer learns the minimum, the outlet the reason. */
+  #fail(error: unknown): void {
+    if (this.#phase === 'over') return
+    const alert = alertFor(error)
+    if (alert !== undefined && this.#phase !== 'new' && !this.#hasEnded) {
+      this.#alert(alert)
+      // RFC 8446 §6.1: user_canceled is followed by the farewell.
+      if (alert === 'user_canceled') this.#alert('close_notify')
+    }
+    this.#phase = 'over'
+    this.#waiter = undefined
+    this.#outlet.failed(error)
+  }
+}
+
+/** RFC 6066 §3: DNS names only, without the dot at the end. */
+function serverNameOf(host: string | undefined): string | undefined {
+  if (host === undefined || ipAddress(host) !== undefined) return undefined
+  const name = host.endsWith('.') ? host.slice(0, -1) : host
+  if (dnsName(name) !== undefined) return name
+  throw useError('ERR_TLS_POLICY', 'the host is no DNS name and no address', 'Mend the host.')
+}
+
+function misuse(what: string): Error {
+  return useError('ERR_TLS_STATE', what, 'Wait for `secured`, and write before `end`.')
+}

@@ -1,0 +1,52 @@
+/** What goes out, as records (RFC 8446 §5.1), none longer than the peer takes (RFC 8449). */
+import { concat } from '../codec/index.ts'
+import { plaintextBytesMax, recordsPerKeyMax } from './limits.ts'
+import { type RecordProtection, recordHeader } from './recordProtection.ts'
+import { contentType } from './registry.ts'
+
+const tls10 = 0x0301
+
+export class RecordWriter {
+  #protection: RecordProtection | undefined
+  /** Of content, without the type that encryption puts behind it. */
+  #contentMax: number = plaintextBytesMax
+  #isFirst = true
+
+  /** The key has done its work (RFC 8446 §5.5): time for a KeyUpdate. */
+  get isWornOut(): boolean {
+    return (this.#protection?.count ?? 0) >= recordsPerKeyMax
+  }
+
+  protect(protection: RecordProtection): void {
+    this.#protection = protection
+  }
+
+  /** Our own KeyUpdate has gone out. */
+  update(): void {
+    this.#protection = this.#protection?.next()
+  }
+
+  limitTo(contentMax: number): void {
+    this.#contentMax = contentMax
+  }
+
+  /** As many records as it takes; none for no bytes. */
+  write(type: number, content: Uint8Array): Uint8Array {
+    if (content.length <= this.#contentMax) return this.#record(type, content)
+    const records: Uint8Array[] = []
+    for (let at = 0; at < content.length; at += this.#contentMax) {
+      records.push(this.#record(type, content.subarray(at, at + this.#contentMax)))
+    }
+    return concat(...records)
+  }
+
+  #record(type: number, content: Uint8Array): Uint8Array {
+    if (this.#protection !== undefined && type !== contentType.changeCipherSpec) {
+      return this.#protection.seal(type, content)
+    }
+    // RFC 8446 §5.1: the first ClientHello may say 0x0301, for servers that are older than the rule.
+    const version = this.#isFirst && type === contentType.handshake ? tls10 : undefined
+    this.#isFirst = false
+    return concat(recordHeader(type, content.length, version), content)
+  }
+}

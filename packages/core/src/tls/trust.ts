@@ -1,0 +1,86 @@
+/**
+ * Is this the server? The one judge says it, of what the handshake showed: path, role, explicit
+ * serverAuth, the name (RFC 9525), a stapled OCSP response where there is one. An anchor is known
+ * beforehand, or is that CA of the handshake whose key was pinned.
+ */
+import { hex } from '../codec/index.ts'
+import {
+  type Certificate,
+  ipAddress,
+  Judge,
+  parseCertificate,
+  type VerifiedPeer,
+} from '../credential/index.ts'
+import { PeerError } from '../errors.ts'
+import type { Clock, Crypto } from '../ports.ts'
+
+export type TrustErrorCode = 'ERR_ANCHOR_MISMATCH'
+
+/** What a server showed: DER, leaf first; and the OCSP response beside the leaf. */
+export interface PresentedChain {
+  readonly chain: readonly Uint8Array[]
+  readonly staple: Uint8Array | undefined
+}
+
+/** Returns the proof, or throws the reason. Asked in each handshake, resumed ones too. */
+export type ServerTrust = (presented: PresentedChain) => VerifiedPeer
+
+/** A server of this name below the judge's anchors of role `server`. */
+export function trustAnchors(judge: Judge, host: string): ServerTrust {
+  const kind = ipAddress(host) === undefined ? 'DNS' : 'IP'
+  const expectation = {
+    role: 'server',
+    purpose: 'serverAuth',
+    name: { kind, value: host },
+  } as const
+  return ({ chain: [leaf, ...others] }) => judge.judge(leaf ?? none, others, expectation)
+}
+
+export interface Pin {
+  readonly crypto: Crypto
+  readonly clock: Clock
+  readonly host: string
+  /** SHA-256 of the SubjectPublicKeyInfo of the server's issuing CA, lower-case hex. */
+  readonly anchor: string
+}
+
+/**
+ * A server of this name below the CA whose key was pinned, which the server sends with its leaf.
+ *
+ * @example
+ * trustPinned({ crypto: nodeCrypto, clock, host: 'gate.example', anchor: invitation.anchor })
+ */
+export function trustPinned(pin: Pin): ServerTrust {
+  let known: { readonly anchor: Certificate; readonly trust: ServerTrust } | undefined
+  return (presented) => {
+    const anchor = pinned(presented, pin)
+    // A CA that got a new certificate for its key is the same anchor in other bytes.
+    if (known === undefined || hex(known.anchor.der) !== hex(anchor.der)) {
+      known = { anchor, trust: trustAnchors(judgeUnder(anchor, pin), pin.host) }
+    }
+    return known.trust(presented)
+  }
+}
+
+function judgeUnder(certificate: Certificate, { crypto, clock }: Pin): Judge {
+  const anchor = { role: 'server', certificate, origin: 'house', scope: {} } as const
+  return new Judge({ crypto, clock, anchors: [anchor] })
+}
+
+function pinned({ chain }: PresentedChain, { crypto, anchor, host }: Pin): Certificate {
+  for (const der of chain.slice(1)) {
+    const ca = parseCertificate(der)
+    if (hex(crypto.hash('sha256', ca.spki.der)) === anchor) return ca
+  }
+  throw new PeerError<TrustErrorCode>(
+    'ERR_ANCHOR_MISMATCH',
+    'the server is not the one of the anchor; nothing was sent to it',
+    { chainLength: chain.length },
+    {
+      where: host,
+      hint: 'Compare the anchor with the invitation of the right server; if it is right, somebody stands in between.',
+    },
+  )
+}
+
+const none = new Uint8Array()
