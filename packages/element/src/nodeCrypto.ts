@@ -1,8 +1,9 @@
 /**
- * The crypto port on node:crypto. All calls are synchronous: a verification is too short to be
- * worth a trip through the thread pool. A public key is imported once and kept as a KeyObject in
- * its handle, because an import costs as much as two signatures. Floors of policy (which hashes,
- * how long an RSA modulus) are the judge's; here a key is only what its algorithm says and sound.
+ * The crypto ports on node:crypto: hashes and signatures here, what a secured channel needs in the
+ * files beside it. All calls are synchronous: a verification is too short to be worth a trip
+ * through the thread pool. A public key is imported once and kept as a KeyObject in its handle,
+ * because an import costs as much as two signatures. Floors of policy (which hashes, how long an RSA
+ * modulus) are the judge's; here a key is only what its algorithm says and sound.
  */
 import {
   constants,
@@ -15,13 +16,17 @@ import {
 import { pem } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
 import type {
-  Crypto,
+  ChannelCrypto,
   HashName,
   KeyAlgorithm,
   PublicKey,
   Random,
   SignatureScheme,
 } from '@countersign/core/ports'
+import { aeadNames, open, seal } from './nodeAead.ts'
+import { generateEphemeral, nodeGroups } from './nodeGroups.ts'
+import { hasher } from './nodeHasher.ts'
+import { exportSecret, hkdfExpand, hkdfExtract, hmac, importSecret } from './nodeSecrets.ts'
 
 export type NodeCryptoErrorCode = 'ERR_KEY_INVALID'
 
@@ -60,7 +65,21 @@ class NodePublicKey implements PublicKey {
   }
 }
 
-export const nodeCrypto: Crypto = {
+export const nodeCrypto: ChannelCrypto = {
+  aeads: aeadNames,
+  get groups() {
+    return nodeGroups()
+  },
+  hasher,
+  importSecret,
+  exportSecret,
+  hkdfExtract,
+  hkdfExpand,
+  hmac,
+  generateEphemeral,
+  seal,
+  open,
+
   hash(name: HashName, data: Uint8Array): Uint8Array {
     return digest(name, data, 'buffer')
   },

@@ -1,0 +1,139 @@
+/**
+ * The AEADs of TLS 1.3 on node:crypto (RFC 5116, RFC 6655 for CCM with a short tag, RFC 8439). The
+ * sealed form is ciphertext with the tag behind it. What Node gives back is used as it is: opening
+ * copies nothing, sealing copies once, to put the tag behind.
+ */
+import {
+  type CipherCCM,
+  type CipherChaCha20Poly1305,
+  type CipherGCM,
+  createCipheriv,
+  createDecipheriv,
+  type DecipherCCM,
+  type DecipherChaCha20Poly1305,
+  type DecipherGCM,
+  type KeyObject,
+} from 'node:crypto'
+import { CallerError, PeerError } from '@countersign/core/errors'
+import type { AeadName, ChannelCryptoErrorCode, SecretKey } from '@countersign/core/ports'
+import { keyOf } from './nodeSecrets.ts'
+
+export type NodeAeadErrorCode = 'ERR_AEAD_KEY' | 'ERR_AEAD_NONCE'
+
+interface Aead {
+  readonly keyLength: number
+  readonly nonceLength: number
+  readonly tagLength: number
+  cipher(key: KeyObject, nonce: Uint8Array): CipherGCM | CipherCCM | CipherChaCha20Poly1305
+  decipher(key: KeyObject, nonce: Uint8Array): DecipherGCM | DecipherCCM | DecipherChaCha20Poly1305
+}
+
+const fullTag = { authTagLength: 16 } as const
+const shortTag = { authTagLength: 8 } as const
+
+const aeads: Readonly<Record<AeadName, Aead>> = {
+  'aes-128-gcm': {
+    keyLength: 16,
+    nonceLength: 12,
+    tagLength: 16,
+    cipher: (key, nonce) => createCipheriv('aes-128-gcm', key, nonce, fullTag),
+    decipher: (key, nonce) => createDecipheriv('aes-128-gcm', key, nonce, fullTag),
+  },
+  'aes-256-gcm': {
+    keyLength: 32,
+    nonceLength: 12,
+    tagLength: 16,
+    cipher: (key, nonce) => createCipheriv('aes-256-gcm', key, nonce, fullTag),
+    decipher: (key, nonce) => createDecipheriv('aes-256-gcm', key, nonce, fullTag),
+  },
+  'chacha20-poly1305': {
+    keyLength: 32,
+    nonceLength: 12,
+    tagLength: 16,
+    cipher: (key, nonce) => createCipheriv('chacha20-poly1305', key, nonce, fullTag),
+    decipher: (key, nonce) => createDecipheriv('chacha20-poly1305', key, nonce, fullTag),
+  },
+  'aes-128-ccm-8': {
+    keyLength: 16,
+    nonceLength: 12,
+    tagLength: 8,
+    cipher: (key, nonce) => createCipheriv('aes-128-ccm', key, nonce, shortTag),
+    decipher: (key, nonce) => createDecipheriv('aes-128-ccm', key, nonce, shortTag),
+  },
+}
+
+export const aeadNames: readonly AeadName[] = [
+  'aes-128-gcm',
+  'aes-256-gcm',
+  'chacha20-poly1305',
+  'aes-128-ccm-8',
+]
+
+export function seal(
+  name: AeadName,
+  key: SecretKey,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array {
+  const aead = aeads[name]
+  const cipher = aead.cipher(fittingKey(name, key, nonce), nonce)
+  // CCM (RFC 3610 §2.2) begins with the length of the message; the others do not ask.
+  cipher.setAAD(aad, { plaintextLength: plaintext.length })
+  const ciphertext = cipher.update(plaintext)
+  // Ends the message: these are modes without padding, nothing comes out here.
+  cipher.final()
+  return Buffer.concat([ciphertext, cipher.getAuthTag()], ciphertext.length + aead.tagLength)
+}
+
+export function open(
+  name: AeadName,
+  key: SecretKey,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  ciphertext: Uint8Array,
+): Uint8Array {
+  const aead = aeads[name]
+  const keyObject = fittingKey(name, key, nonce)
+  const length = ciphertext.length - aead.tagLength
+  if (length < 0) throw unopened(name)
+  try {
+    const decipher = aead.decipher(keyObject, nonce)
+    decipher.setAuthTag(ciphertext.subarray(length))
+    decipher.setAAD(aad, { plaintextLength: length })
+    const plaintext = decipher.update(ciphertext.subarray(0, length))
+    // Throws when the tag does not fit: before that, nobody has seen the plaintext.
+    decipher.final()
+    return plaintext
+  } catch (cause) {
+    throw unopened(name, cause)
+  }
+}
+
+function fittingKey(name: AeadName, key: SecretKey, nonce: Uint8Array): KeyObject {
+  const { keyLength, nonceLength } = aeads[name]
+  const keyObject = keyOf(key)
+  if (key.length !== keyLength) throw misused('ERR_AEAD_KEY', name, 'key', keyLength, key.length)
+  if (nonce.length === nonceLength) return keyObject
+  throw misused('ERR_AEAD_NONCE', name, 'nonce', nonceLength, nonce.length)
+}
+
+function misused(
+  code: NodeAeadErrorCode,
+  name: AeadName,
+  what: string,
+  expected: number,
+  found: number,
+): CallerError<NodeAeadErrorCode> {
+  const details = { aead: name, expected, found }
+  return new CallerError(code, `the ${what} of ${name} has ${expected} bytes`, details)
+}
+
+function unopened(name: AeadName, cause?: unknown): PeerError<ChannelCryptoErrorCode> {
+  return new PeerError(
+    'ERR_AEAD_OPEN',
+    'a protected message cannot be opened: its tag does not fit',
+    { aead: name },
+    { cause },
+  )
+}
