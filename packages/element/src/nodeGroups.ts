@@ -1,10 +1,17 @@
 /**
  * Key agreement of TLS 1.3 on node:crypto: x25519, secp256r1 (RFC 8446 §4.2.8.2, §7.4.2) and the
  * hybrid X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem), each for the client's end. Measured on Node 24:
- * a share leaves as JWK and comes in as PEM, because Node does both in a third of the time that DER
- * takes, and `createECDH` needs half as much again as `diffieHellman` with two KeyObjects.
+ * a share leaves as JWK and comes in as PEM, because DER takes Node three times as long both ways;
+ * and the secret of P-256 takes a third longer with `createECDH` than with `diffieHellman`, the
+ * import included.
  */
-import crypto, { createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto'
+import crypto, {
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
+  type KeyPairKeyObjectResult,
+} from 'node:crypto'
 import { pem } from '@countersign/core/codec'
 import { CallerError, PeerError } from '@countersign/core/errors'
 import type {
@@ -76,6 +83,20 @@ export function generateEphemeral(group: GroupName): EphemeralKey {
   return new NodeEphemeralKey(group, generators[group]())
 }
 
+/** The same with a key pair that is there already, as vectors bring it. */
+export function ephemeralFrom(
+  group: 'x25519' | 'secp256r1',
+  keys: KeyPairKeyObjectResult,
+): EphemeralKey {
+  return new NodeEphemeralKey(group, group === 'x25519' ? x25519(keys) : secp256r1(keys))
+}
+
+const generators: Readonly<Record<GroupName, () => KeyPair>> = {
+  X25519MLKEM768: hybrid,
+  x25519: () => x25519(generateKeyPairSync('x25519')),
+  secp256r1: () => secp256r1(generateKeyPairSync('ec', { namedCurve: 'P-256' })),
+}
+
 let known: readonly GroupName[] | undefined
 
 /** The hybrid is there from the Node on that has ML-KEM; asked once, and only when it matters. */
@@ -92,12 +113,6 @@ function hasHybrid(): boolean {
   }
 }
 
-const generators: Readonly<Record<GroupName, () => KeyPair>> = {
-  X25519MLKEM768: hybrid,
-  x25519,
-  secp256r1,
-}
-
 /** SubjectPublicKeyInfo of X25519 up to its 32 bytes (RFC 8410 §4). */
 const x25519Spki: Uint8Array = Buffer.from('302a300506032b656e032100', 'hex')
 
@@ -107,8 +122,7 @@ const p256Spki: Uint8Array = Buffer.from(
   'hex',
 )
 
-function x25519(): KeyPair {
-  const { publicKey, privateKey } = generateKeyPairSync('x25519')
+function x25519({ publicKey, privateKey }: KeyPairKeyObjectResult): KeyPair {
   return {
     share: Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'),
     peerLength: 32,
@@ -117,8 +131,7 @@ function x25519(): KeyPair {
   }
 }
 
-function secp256r1(): KeyPair {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+function secp256r1({ publicKey, privateKey }: KeyPairKeyObjectResult): KeyPair {
   const { x = '', y = '' } = publicKey.export({ format: 'jwk' })
   return {
     share: Buffer.concat([
@@ -146,7 +159,7 @@ const hybridShareLength: number = kemKeyLength + 32
 /** draft-ietf-tls-ecdhe-mlkem §4: in shares and secret, ML-KEM comes first. */
 function hybrid(): KeyPair {
   const { publicKey, privateKey } = generateKeyPairSync('ml-kem-768')
-  const classic = x25519()
+  const classic = x25519(generateKeyPairSync('x25519'))
   return {
     share: Buffer.concat([publicKey.export({ format: 'raw-public' }), classic.share]),
     peerLength: kemCiphertextLength + classic.peerLength,
@@ -164,7 +177,7 @@ function hybrid(): KeyPair {
 }
 
 /** OpenSSL refuses a point that is not on its curve here. */
-function importPoint(prefix: Uint8Array, point: Uint8Array): ReturnType<typeof createPublicKey> {
+function importPoint(prefix: Uint8Array, point: Uint8Array): KeyObject {
   return createPublicKey(pem('PUBLIC KEY', Buffer.concat([prefix, point])))
 }
 

@@ -1,25 +1,11 @@
 /** Wycheproof (C2SP): signatures that broken verifiers take, through the crypto port of Node. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parseSpki } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
 import type { SignatureScheme } from '@countersign/core/ports'
 import { nodeCrypto } from '../src/nodeCrypto.ts'
-
-interface Wycheproof {
-  readonly numberOfTests: number
-  readonly testGroups: readonly {
-    readonly publicKeyDer: string
-    readonly tests: readonly {
-      readonly tcId: number
-      readonly comment: string
-      readonly msg: string
-      readonly sig: string
-      readonly result: 'valid' | 'invalid' | 'acceptable'
-    }[]
-  }[]
-}
+import { bytes, type SignatureGroup, wycheproof } from './vectors.ts'
 
 const files: readonly [string, SignatureScheme][] = [
   ['ecdsa_secp256r1_sha256_p1363_test.json', { kind: 'ecdsa', hash: 'sha256', encoding: 'p1363' }],
@@ -28,7 +14,7 @@ const files: readonly [string, SignatureScheme][] = [
 
 for (const [file, scheme] of files) {
   test(`every signature of ${file} is judged as Wycheproof says`, () => {
-    const vectors = vectorFile(file)
+    const vectors = wycheproof<SignatureGroup>(file)
     let judged = 0
     for (const group of vectors.testGroups) {
       const { der, algorithm } = parseSpki(bytes(group.publicKeyDer))
@@ -90,23 +76,13 @@ test('an Ed25519 key of small order is refused in each of its encodings', () => 
 })
 
 function p256(): ReturnType<typeof nodeCrypto.importPublicKey> {
-  const vectors = vectorFile('ecdsa_secp256r1_sha256_p1363_test.json')
+  const vectors = wycheproof<SignatureGroup>('ecdsa_secp256r1_sha256_p1363_test.json')
   const spki = bytes(vectors.testGroups[0]?.publicKeyDer ?? '')
   return nodeCrypto.importPublicKey(spki, { kind: 'ec', curve: 'P-256' })
 }
 
-function vectorFile(name: string): Wycheproof {
-  const path = new URL(`../../../vectors/wycheproof/${name}`, import.meta.url)
-  const vectors: Wycheproof = JSON.parse(readFileSync(path, 'utf8'))
-  return vectors
-}
-
 function refusesKey(act: () => unknown): void {
   assert.throws(act, (error) => error instanceof PeerError && error.code === 'ERR_KEY_INVALID')
-}
-
-function bytes(text: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(text, 'hex'))
 }
 
 /** The two y with d·y⁴ + 2·y² − 1 = 0 that double to a point with y = 0: points of order 8. */

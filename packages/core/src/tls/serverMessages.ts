@@ -116,7 +116,8 @@ export function parseCertificate(body: Uint8Array, asked: ReadonlySet<number>): 
     const extensions = readExtensions(list, { message: 'Certificate', here, asked })
     // A staple for a CA is allowed and says nothing that we judge by.
     if (chain.length === 0) staple = stapleIn(extensions)
-    chain.push(der)
+    // Kept as long as the connection: out of the record that it came in.
+    chain.push(new Uint8Array(der))
   }
   if (chain.length === 0) {
     throw tlsError('ERR_TLS_NO_CERTIFICATE', 'the server shows no certificate')

@@ -15,8 +15,8 @@ export function resumableFrom(
 ): ResumableSession | undefined {
   if (lifetimeSeconds === 0) return undefined
   return {
-    // Out of the buffer it came in, which need not live as long.
-    ticket: ticket.slice(),
+    // Out of the record it came in, which need not live as long.
+    ticket: new Uint8Array(ticket),
     psk: ticketKey(crypto, suite, resumption, nonce),
     suite: suite.name,
     ageAdd,
