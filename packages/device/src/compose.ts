@@ -7,13 +7,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { openSoftwareElement } from '@countersign/element/software'
 import { parseElementUrl } from '@countersign/element/url'
+import { opensslTls } from './opensslTls.ts'
+import { ownTls } from './ownTls.ts'
+import type { TlsName } from './tlsWay.ts'
 import type { World } from './world.ts'
 
-export function systemWorld(): World {
+export function systemWorld(tls: TlsName = 'own'): World {
   return {
     clock: { now: () => Date.now() },
     random: randomBytes,
     crypto: nodeCrypto,
+    tls: tls === 'own' ? ownTls() : opensslTls,
     async wait(milliseconds, signal) {
       try {
         await sleep(milliseconds, undefined, signal === undefined ? {} : { signal })

@@ -1,14 +1,8 @@
 /** HTTP/1.1 with the server, on sockets that the judge has accepted: see judgedSocket.ts. */
 import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { isCountersignError } from '@countersign/core/errors'
-import {
-  connectJudged,
-  type JudgedOptions,
-  patienceOf,
-  timeout,
-  unreachable,
-} from './judgedSocket.ts'
+import { patienceOf, timeout, unreachable, wayBroken } from './failures.ts'
+import { connectJudged, type JudgedOptions } from './judgedSocket.ts'
 import type { ServerTarget } from './target.ts'
 
 export interface Answer {
@@ -112,7 +106,7 @@ function ask(
     const settle = (): void => clearTimeout(timer)
     outgoing.once('error', (error) => {
       settle()
-      reject(isCountersignError(error) ? error : unreachable(target, error))
+      reject(wayBroken(target, error))
     })
     outgoing.once('response', (incoming) => {
       collect(incoming, target).finally(settle).then(resolve, reject)

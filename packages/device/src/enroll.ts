@@ -128,7 +128,7 @@ async function attempt(
 ): Promise<string> {
   const { identity } = state
   if (identity === undefined) throw noToken()
-  const connection = openConnection({ world, target, context: undefined })
+  const connection = openConnection({ world, target, credential: undefined })
   const stop = (): void => connection.close()
   signal?.addEventListener('abort', stop, { once: true })
   try {

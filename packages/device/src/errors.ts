@@ -17,6 +17,7 @@ export type DeviceErrorCode =
   | 'ERR_READING_TOO_LARGE'
   | 'ERR_SOURCE'
   | 'ERR_COMMAND_PROGRAM'
+  | 'ERR_TLS_ELEMENT'
   // The other end.
   | 'ERR_SERVER_UNREACHABLE'
   | 'ERR_SERVER_TIMEOUT'

@@ -37,4 +37,6 @@ export {
   textSample,
 } from './source.ts'
 export { parseTarget, type ServerTarget } from './target.ts'
+export { connectTls, TlsStream, type TlsStreamOptions } from './tls.ts'
+export { type DeviceCredential, type TlsName, tlsNames, type TlsWay } from './tlsWay.ts'
 export type { DeviceEvent, Listener, Patience, World } from './world.ts'

@@ -2,60 +2,21 @@
  * Is this the server of the anchor? Path (RFC 5280 §6), role, explicit serverAuth and name (RFC
  * 9525) through the one judge; the anchor is that CA of the handshake whose key is pinned.
  */
-import { createHash } from 'node:crypto'
-import { isIP } from 'node:net'
-import type { TLSSocket } from 'node:tls'
-import { Judge, parseCertificate } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
-import type { DeviceErrorCode } from './errors.ts'
+import { type ServerTrust, trustPinned } from '@countersign/core/tls'
 import type { ServerTarget } from './target.ts'
 import type { World } from './world.ts'
 
-/** Leaf, issuing CA, root and one to spare. */
-const chainLengthMax = 4
-
-/** Throws when the other end of the handshake is not the server of the anchor. */
-export function judgeServer(socket: TLSSocket, target: ServerTarget, world: World): void {
-  const chain = peerChain(socket)
-  const [leaf, ...issuers] = chain
-  const pinned = issuers
-    .map((der) => parseCertificate(der))
-    .find((ca) => createHash('sha256').update(ca.spki.der).digest('hex') === target.anchor)
-  if (leaf === undefined || pinned === undefined) {
-    throw new PeerError<DeviceErrorCode>(
-      'ERR_ANCHOR_MISMATCH',
-      'the server is not the one of the anchor; nothing was sent to it',
-      { chainLength: chain.length },
-      {
-        where: target.url,
-        hint: 'Compare the anchor with "countersign identity invite" of the right server; if it is right, somebody stands in between.',
-      },
-    )
+/** Returns the proof, or throws the reason with what a device can do about it. */
+export function trustOf({ host, anchor }: ServerTarget, world: World): ServerTrust {
+  const trust = trustPinned({ crypto: world.crypto, clock: world.clock, host, anchor })
+  return (presented) => {
+    try {
+      return trust(presented)
+    } catch (error) {
+      throw withClockHint(error, world)
+    }
   }
-  const judge = new Judge({
-    crypto: world.crypto,
-    clock: world.clock,
-    anchors: [{ role: 'server', certificate: pinned, origin: 'house', scope: {} }],
-  })
-  try {
-    judge.judge(leaf, issuers, {
-      role: 'server',
-      purpose: 'serverAuth',
-      name: { kind: isIP(target.host) === 0 ? 'DNS' : 'IP', value: target.host },
-    })
-  } catch (error) {
-    throw withClockHint(error, world)
-  }
-}
-
-function peerChain(socket: TLSSocket): readonly Uint8Array[] {
-  const chain: Uint8Array[] = []
-  let certificate = socket.getPeerX509Certificate()
-  while (certificate !== undefined && chain.length < chainLengthMax) {
-    chain.push(certificate.raw)
-    certificate = certificate.issuerCertificate
-  }
-  return chain
 }
 
 /** A wrong clock looks like a wrong certificate: say which it may be. */

@@ -42,7 +42,7 @@ export class Link {
     return openConnection({
       world: this.#world,
       target,
-      context: await this.#state.element.tlsContext(slot, certificates),
+      credential: { element: this.#state.element, slot, certificates },
       onConnected: () => this.#listener({ event: 'connected', server: target.url }),
       onDisconnected: () => this.#listener({ event: 'disconnected', server: target.url }),
     })

@@ -10,7 +10,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { InvariantError, PeerError } from '@countersign/core/errors'
-import { unreachable } from './judgedSocket.ts'
+import { unreachable } from './failures.ts'
 import type { Arrival } from './mqttArrivals.ts'
 import type { MqttConnection, Publication } from './mqttConnection.ts'
 import { judgeReason, payloadInvalid, type Said, success, topicInvalid } from './mqttReasons.ts'

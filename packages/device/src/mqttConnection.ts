@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream'
 import type { Milliseconds } from '@countersign/core/ports'
 import { type IPublishPacket, MqttClient } from 'mqtt'
-import { timeout, unreachable } from './judgedSocket.ts'
+import { timeout, unreachable } from './failures.ts'
 import { type Arrival, arrivalsMax, takeArrivals } from './mqttArrivals.ts'
 import { type Said, success, unspecified } from './mqttReasons.ts'
 import type { ServerTarget } from './target.ts'

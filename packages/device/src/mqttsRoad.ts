@@ -7,7 +7,8 @@
 import { PeerError } from '@countersign/core/errors'
 import { describe } from './certificate.ts'
 import type { DeviceErrorCode } from './errors.ts'
-import { connectJudged, patienceOf, unreachable } from './judgedSocket.ts'
+import { patienceOf, unreachable } from './failures.ts'
+import { connectJudged } from './judgedSocket.ts'
 import type { MqttConnection } from './mqttConnection.ts'
 import { judgeEnd, judgeReason, type Said, success } from './mqttReasons.ts'
 import type { Problem } from './problem.ts'
@@ -111,7 +112,7 @@ export class MqttsRoad implements Road {
     const options = {
       world,
       target,
-      context: await state.element.tlsContext(slot, certificates),
+      credential: { element: state.element, slot, certificates },
       onConnected: () => listener({ event: 'connected', server: target.url }),
       onDisconnected: () => listener({ event: 'disconnected', server: target.url }),
     }

@@ -31,7 +31,13 @@ export class Later extends AdapterError<DeviceErrorCode> {
 /** A broken way or a server that asks to come again; everything else would only repeat. */
 export function isTransient(error: unknown): error is AdapterError {
   if (!(error instanceof AdapterError)) return false
-  const codes = ['ERR_SERVER_UNREACHABLE', 'ERR_SERVER_TIMEOUT', 'ERR_SERVER_ANSWER']
+  // An element that did not sign may be busy.
+  const codes = [
+    'ERR_SERVER_UNREACHABLE',
+    'ERR_SERVER_TIMEOUT',
+    'ERR_SERVER_ANSWER',
+    'ERR_TLS_SIGNER',
+  ]
   return codes.includes(error.code)
 }
 

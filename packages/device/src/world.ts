@@ -2,20 +2,23 @@
  * What a device takes from the world, so that tests and the demo can hold it in their hand.
  * `compose.ts` names the real ones.
  */
-import type { Clock, Crypto, Milliseconds, Random } from '@countersign/core/ports'
-import type { SoftwareElement } from '@countersign/element/software'
+import type { ChannelCrypto, Clock, Milliseconds, Random } from '@countersign/core/ports'
+import type { SecureElement } from '@countersign/element/ports'
 import type { CommandEvent } from './portable/commandDesk.ts'
+import type { TlsWay } from './tlsWay.ts'
 
 export interface World {
   readonly clock: Clock
   readonly random: Random
-  readonly crypto: Crypto
+  readonly crypto: ChannelCrypto
+  /** Whose TLS is spoken. */
+  readonly tls: TlsWay
   /** How long an answer may take; sensible for slow links when absent. */
   readonly patience?: Patience
   /** Resolves after that time, or at once when the signal fires. Never rejects. */
   wait(milliseconds: Milliseconds, signal?: AbortSignal): Promise<void>
   /** Opens the element that this URL names; files are inside `folder`. */
-  openElement(url: string, folder: string): Promise<SoftwareElement>
+  openElement(url: string, folder: string): Promise<SecureElement>
 }
 
 export interface Patience {

@@ -183,7 +183,7 @@ function open(
   return openConnection({
     world: clock === undefined ? world : { ...world, clock },
     target: parseTarget(`https://${host}:${port}`, anchor),
-    context: undefined,
+    credential: undefined,
   })
 }
 

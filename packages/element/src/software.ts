@@ -31,6 +31,11 @@ export interface SoftwareElement extends SecureElement {
   tlsContext(slot: number, certificatesPem: string): Promise<SecureContext>
 }
 
+/** Node's own TLS can speak with its keys. */
+export function isSoftware(element: SecureElement): element is SoftwareElement {
+  return element instanceof FileElement
+}
+
 /** Two keys while a renewal is under way, two to spare. */
 const slotCount = 4
 const formatVersion = 1

@@ -17,6 +17,14 @@ const state: OptionSpec = {
   default: './countersign-device',
 }
 
+/** Whose TLS is spoken; what a connection is, is the same. */
+const tls: OptionSpec = {
+  flags: '--tls <tls>',
+  text: "own: the element signs and keeps its key; openssl: Node's own TLS, software elements only",
+  choices: ['own', 'openssl'],
+  default: 'own',
+}
+
 const mqtts: OptionSpec = {
   flags: '--mqtts <url>',
   text: 'where the server speaks mqtts (default: as the invitation said)',
@@ -52,6 +60,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
       { flags: '--serial <serial>', text: 'what the maker printed on the device', required: true },
       { flags: '--eui64 <eui64>', text: 'its EUI-64 (default: the server gives one)' },
       { flags: '--element <url>', text: 'secure element that keeps the key', default: 'software:' },
+      tls,
       state,
     ],
     notes:
@@ -62,7 +71,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
     usage: 'send <topic> <data>',
     summary: 'Send one reading; it is kept until the server has it.',
     example: `device send room/temperature '{"celsius":21.5}'`,
-    options: [...roadOptions, state],
+    options: [...roadOptions, tls, state],
     run: send,
   })
   addCommand(device, terminal, {
@@ -82,6 +91,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
         flags: '--commands <program>',
         text: 'takes commands on the road of the readings and runs this program for each: its name is the argument, its data on stdin',
       },
+      tls,
       state,
     ],
     notes:
@@ -93,10 +103,11 @@ export function addDevice(program: Command, terminal: Terminal): void {
     summary:
       'Get a new certificate for a new key now; the old one stays until the new one has worked.',
     example: 'device renew',
-    options: [state],
+    options: [tls, state],
     run: async (line) => {
-      const { renew } = await import('@countersign/device')
-      const renewed = await line.terminal.during('renewing', renew({ state: stateOf(line) }))
+      const { renew, systemWorld, tlsNames } = await import('@countersign/device')
+      const world = systemWorld(line.choice('tls', tlsNames))
+      const renewed = await line.terminal.during('renewing', renew({ state: stateOf(line), world }))
       line.terminal.data(renewed, () => outline(renewed))
     },
   })
@@ -126,7 +137,7 @@ function stateOf(line: Line): string {
 }
 
 async function enroll(line: Line): Promise<void> {
-  const { enroll: enrollDevice } = await import('@countersign/device')
+  const { enroll: enrollDevice, systemWorld, tlsNames } = await import('@countersign/device')
   const eui64 = line.optional('eui64')
   const file = line.optional('invitation')
   const invitation = file === undefined ? {} : await readInvitation(file, line.terminal.stdin)
@@ -142,6 +153,7 @@ async function enroll(line: Line): Promise<void> {
       serial: line.text('serial'),
       element: line.text('element'),
       state: stateOf(line),
+      world: systemWorld(line.choice('tls', tlsNames)),
       listener: (event) => sayTrouble(line.terminal, event),
       ...(eui64 === undefined ? {} : { eui64 }),
       ...(mqttsUrl === undefined ? {} : { mqtts: mqttsUrl }),
@@ -151,7 +163,8 @@ async function enroll(line: Line): Promise<void> {
 }
 
 async function send(line: Line): Promise<void> {
-  const { roadNames, send: sendReading, textSample } = await import('@countersign/device')
+  const device = await import('@countersign/device')
+  const { roadNames, send: sendReading, textSample } = device
   const sent = await line.terminal.during(
     'sending',
     sendReading({
@@ -159,6 +172,7 @@ async function send(line: Line): Promise<void> {
       topic: line.argument(0),
       sample: textSample(line.argument(1)),
       ...roadOf(line, roadNames),
+      world: device.systemWorld(line.choice('tls', device.tlsNames)),
       listener: (event) => sayTrouble(line.terminal, event),
     }),
   )
@@ -169,7 +183,7 @@ async function run(line: Line): Promise<void> {
   const device = await import('@countersign/device')
   const { terminal } = line
   const every = parseDuration(line.text('every'), '--every')
-  const world = device.systemWorld()
+  const world = device.systemWorld(line.choice('tls', device.tlsNames))
   const name = line.text('source')
   const source =
     name === 'host'

@@ -16,9 +16,16 @@ import {
   purposes,
 } from '@countersign/core/credential'
 import { isCountersignError } from '@countersign/core/errors'
-import { enroll, openConnection, parseTarget, systemWorld, type World } from '@countersign/device'
+import {
+  type DeviceCredential,
+  enroll,
+  openConnection,
+  parseTarget,
+  systemWorld,
+  type World,
+} from '@countersign/device'
 import { elementSigner } from '@countersign/element/signer'
-import { openSoftwareElement } from '@countersign/element/software'
+import { openSoftwareElement, type SoftwareElement } from '@countersign/element/software'
 import { MqttClient } from 'mqtt'
 import { type DemoRoad, demoRoads } from './cast.ts'
 
@@ -76,9 +83,9 @@ export async function impersonate(
     },
     forger,
   )
-  const context = await element.tlsContext(0, pem('CERTIFICATE', forged))
+  const impostor = { element, slot: 0, certificates: pem('CERTIFICATE', forged) }
   for (const road of demoRoads) {
-    const said = await knock[road](context, address)
+    const said = await knock[road](impostor, address)
     if (said !== notLetIn[road])
       throw new Error(`a forged certificate was answered ${said} on ${road}`)
   }
@@ -88,19 +95,20 @@ export async function impersonate(
 const noCertificate: Readonly<Record<DemoRoad, number>> = { https: 401, mqtts: 0x87 }
 const notLetIn: Readonly<Record<DemoRoad, number>> = { https: 403, mqtts: 0x87 }
 
-type Context = Parameters<typeof openConnection>[0]['context']
+/** A key of its own and the certificates that it shows. */
+type Face = (DeviceCredential & { readonly element: SoftwareElement }) | undefined
 
-const knock: Readonly<Record<DemoRoad, (context: Context, address: Address) => Promise<number>>> = {
+const knock: Readonly<Record<DemoRoad, (face: Face, address: Address) => Promise<number>>> = {
   https: sendAs,
   mqtts: connectAs,
 }
 
-async function sendAs(context: Context, { server, anchor }: Address): Promise<number> {
+async function sendAs(credential: Face, { server, anchor }: Address): Promise<number> {
   const patience = { handshakeMs: patienceMs, answerMs: patienceMs }
   const world: World = { ...systemWorld(), patience }
   const target = parseTarget(server, anchor)
   return throughFaults(async () => {
-    const connection = openConnection({ world, target, context })
+    const connection = openConnection({ world, target, credential })
     try {
       const body = Buffer.from('{"celsius":99}')
       return (await connection.ask({ method: 'POST', path: '/v1/messages/room', body })).status
@@ -111,7 +119,7 @@ async function sendAs(context: Context, { server, anchor }: Address): Promise<nu
 }
 
 /** A stock client of MQTT; an intruder does not care who is at the other end. */
-function connectAs(context: Context, { mqtts }: Address): Promise<number> {
+async function connectAs(face: Face, { mqtts }: Address): Promise<number> {
   const { hostname: host, port } = new URL(mqtts)
   const options = {
     host,
@@ -119,7 +127,9 @@ function connectAs(context: Context, { mqtts }: Address): Promise<number> {
     servername: host,
     ALPNProtocols: ['mqtt'],
     rejectUnauthorized: false,
-    ...(context === undefined ? {} : { secureContext: context }),
+    ...(face === undefined
+      ? {}
+      : { secureContext: await face.element.tlsContext(face.slot, face.certificates) }),
   }
   return throughFaults(() => connackOf(() => connect(options)))
 }

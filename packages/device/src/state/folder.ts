@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { CallerError } from '@countersign/core/errors'
 import { makeFolders } from '@countersign/element/durable'
 import { errorCode } from '@countersign/element/shapes'
-import type { SoftwareElement } from '@countersign/element/software'
+import type { SecureElement } from '@countersign/element/ports'
 import { softwareUrl } from '@countersign/element/url'
 import type { DeviceErrorCode } from '../errors.ts'
 import type { World } from '../world.ts'
@@ -35,7 +35,7 @@ export function stateFiles(folder: string): StateFiles {
 
 export interface DeviceState {
   readonly folder: string
-  readonly element: SoftwareElement
+  readonly element: SecureElement
   readonly counter: Counter
   readonly outbox: Outbox
   /** undefined before the first enrolment. */

@@ -1,0 +1,53 @@
+/** A way to the server that is broken or too slow, in words. */
+import { AdapterError, isCountersignError } from '@countersign/core/errors'
+import { errorCode } from '@countersign/element/shapes'
+import type { DeviceErrorCode } from './errors.ts'
+import type { ServerTarget } from './target.ts'
+import type { Patience, World } from './world.ts'
+
+/** Both with room for a slow element and a slow link. */
+const patience: Patience = { handshakeMs: 10_000, answerMs: 30_000 }
+
+export function patienceOf(world: World): Patience {
+  return world.patience ?? patience
+}
+
+/** Codes that say: the way is broken, whoever broke it. Verdicts on the server have others. */
+const wayCodes = /^ERR_(TLS_(?!SIGNER|CREDENTIAL|POLICY)|KEY_SHARE|SERVER_UNREACHABLE)/
+
+/** An error of the stream: the judge's and the element's words stay, all else is a broken way. */
+export function wayBroken(target: ServerTarget, error: unknown): Error {
+  const stays = isCountersignError(error) && !wayCodes.test(error.code)
+  return stays ? error : unreachable(target, error)
+}
+
+export function unreachable(target: ServerTarget, cause: unknown): AdapterError<DeviceErrorCode> {
+  const code = errorCode(cause) ?? 'closed'
+  const said = isCountersignError(cause) ? `: ${cause.message}` : ''
+  return new AdapterError(
+    'ERR_SERVER_UNREACHABLE',
+    `the connection to the server failed (${code})${said}`,
+    { reason: code },
+    {
+      where: target.url,
+      hint: 'Check that "countersign serve" runs there and that host and port are right.',
+      cause,
+    },
+  )
+}
+
+export function timeout(
+  target: ServerTarget,
+  what: string,
+  ms: number,
+): AdapterError<DeviceErrorCode> {
+  return new AdapterError(
+    'ERR_SERVER_TIMEOUT',
+    `${what} did not come within ${ms / 1000} seconds`,
+    {},
+    {
+      where: target.url,
+      hint: 'Check the network between; the server may be overloaded, or something else answers there.',
+    },
+  )
+}

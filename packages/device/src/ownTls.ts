@@ -1,0 +1,68 @@
+/**
+ * The device's own TLS: core's client, with the element as its signer. The server is judged before
+ * anything of the device is shown, and again when a session is resumed.
+ */
+import { connect } from 'node:net'
+import { parsePem } from '@countersign/core/codec'
+import type { ClientCredential } from '@countersign/core/tls'
+import { errorCode } from '@countersign/element/shapes'
+import { elementSigner } from '@countersign/element/signer'
+import { patienceOf, timeout, wayBroken } from './failures.ts'
+import { trustOf } from './judgeServer.ts'
+import { Sessions } from './sessions.ts'
+import { connectTls, type TlsStream } from './tls.ts'
+import type { DeviceCredential, TlsRequest, TlsWay } from './tlsWay.ts'
+
+/** With a memory of its own: what connects through it again resumes where the server lets it. */
+export function ownTls(): TlsWay {
+  const sessions = new Sessions()
+  return (request) => connectOwn(request, sessions)
+}
+
+async function connectOwn(request: TlsRequest, sessions: Sessions): Promise<TlsStream> {
+  const { target, world, protocol, closing } = request
+  const partner = sessions.of(request)
+  partner.trust ??= trustOf(target, world)
+  const credential = await clientCredential(request.credential)
+  // Half open: our farewell goes out after the server's.
+  const socket = connect({ host: target.host, port: target.port, allowHalfOpen: true })
+  const stop = (): void => void socket.destroy()
+  closing.addEventListener('abort', stop, { once: true })
+  if (closing.aborted) stop()
+  try {
+    return await connectTls(socket, {
+      crypto: world.crypto,
+      random: world.random,
+      clock: world.clock,
+      trust: partner.trust,
+      host: target.host,
+      policy: { alpn: [protocol] },
+      credential,
+      session: partner.take(),
+      handshakeMs: patienceOf(world).handshakeMs,
+      wait: (milliseconds, signal) => world.wait(milliseconds, signal),
+      onSession: (session) => partner.add(session),
+    })
+  } catch (error) {
+    throw wayError(error, request)
+  } finally {
+    closing.removeEventListener('abort', stop)
+  }
+}
+
+async function clientCredential(
+  credential: DeviceCredential | undefined,
+): Promise<ClientCredential | undefined> {
+  if (credential === undefined) return undefined
+  const { element, slot, certificates } = credential
+  const chain = parsePem(certificates).map(({ der }) => der)
+  return { chain, signer: await elementSigner(element, slot) }
+}
+
+/** A verdict on the server stays what it is, the element's word too; a broken way is tried again. */
+function wayError(error: unknown, { target, world }: TlsRequest): unknown {
+  if (errorCode(error) === 'ERR_SERVER_TIMEOUT') {
+    return timeout(target, 'the handshake', patienceOf(world).handshakeMs)
+  }
+  return wayBroken(target, error)
+}
