@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Milliseconds } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { openSoftwareElement } from '@countersign/element/software'
 import { parseElementUrl } from '@countersign/element/url'
@@ -18,15 +19,18 @@ export function systemWorld(tls: TlsName = 'own'): World {
     random: randomBytes,
     crypto: nodeCrypto,
     tls: tls === 'own' ? ownTls() : opensslTls,
-    async wait(milliseconds, signal) {
-      try {
-        await sleep(milliseconds, undefined, signal === undefined ? {} : { signal })
-      } catch {
-        // The signal fired: that is what the caller waited for.
-      }
-    },
+    wait: elapse,
+    limit: elapse,
     openElement(url, folder) {
       return openSoftwareElement(join(folder, parseElementUrl(url).file))
     },
+  }
+}
+
+async function elapse(milliseconds: Milliseconds, signal?: AbortSignal): Promise<void> {
+  try {
+    await sleep(milliseconds, undefined, signal === undefined ? {} : { signal })
+  } catch {
+    // The signal fired: that is what the caller waited for.
   }
 }

@@ -4,19 +4,34 @@
  */
 import { PeerError } from '@countersign/core/errors'
 import { type ServerTrust, trustPinned } from '@countersign/core/tls'
+import type { DeviceErrorCode } from './errors.ts'
 import type { ServerTarget } from './target.ts'
 import type { World } from './world.ts'
 
 /** Returns the proof, or throws the reason with what a device can do about it. */
-export function trustOf({ host, anchor }: ServerTarget, world: World): ServerTrust {
+export function trustOf({ url, host, anchor }: ServerTarget, world: World): ServerTrust {
   const trust = trustPinned({ crypto: world.crypto, clock: world.clock, host, anchor })
   return (presented) => {
     try {
       return trust(presented)
     } catch (error) {
-      throw withClockHint(error, world)
+      throw withAdvice(error, url, world)
     }
   }
+}
+
+/** What core cannot know: where the server was looked for, what command tells the anchor, the clock. */
+function withAdvice(error: unknown, url: string, world: World): unknown {
+  if (!(error instanceof PeerError) || error.code !== 'ERR_ANCHOR_MISMATCH') {
+    return withClockHint(error, world)
+  }
+  const hint =
+    'Compare the anchor with "countersign identity invite" of the right server; if it is right, somebody stands in between.'
+  return new PeerError<DeviceErrorCode>('ERR_ANCHOR_MISMATCH', error.message, error.details, {
+    where: url,
+    hint,
+    cause: error,
+  })
 }
 
 /** A wrong clock looks like a wrong certificate: say which it may be. */

@@ -40,7 +40,7 @@ async function connectOwn(request: TlsRequest, sessions: Sessions): Promise<TlsS
       credential,
       session: partner.take(),
       handshakeMs: patienceOf(world).handshakeMs,
-      wait: (milliseconds, signal) => world.wait(milliseconds, signal),
+      limit: (milliseconds, signal) => world.limit(milliseconds, signal),
       onSession: (session) => partner.add(session),
     })
   } catch (error) {

@@ -21,7 +21,7 @@ export interface TlsStreamOptions extends ClientOptions {
   /** From the first byte to the last of the handshake, the element's work included. */
   readonly handshakeMs: Milliseconds
   /** Resolves after that time, or at once when the signal fires. */
-  wait(milliseconds: Milliseconds, signal: AbortSignal): Promise<void>
+  limit(milliseconds: Milliseconds, signal: AbortSignal): Promise<void>
   /** A ticket has come; each is for one use. */
   readonly onSession?: (session: ResumableSession) => void
   /** Go on writing after the server's farewell. Default: false, as sockets do. */
@@ -37,7 +37,7 @@ const farewellMs = 1_000
  * The stream takes `below` over and ends with it.
  *
  * @example
- * const stream = await connectTls(connect(8444, host), { crypto, random, clock, trust, host, credential, handshakeMs: 10_000, wait })
+ * const stream = await connectTls(connect(8444, host), { crypto, random, clock, trust, host, credential, handshakeMs: 10_000, limit })
  */
 export function connectTls(below: Duplex, options: TlsStreamOptions): Promise<TlsStream> {
   return new Promise((resolve, reject) => {
@@ -129,8 +129,8 @@ export class TlsStream extends Duplex {
     // Without a reason it was the caller: the server hears that nothing went wrong with it.
     if (error === null) this.#client.end()
     this.#client.abort()
-    void this.#leave()
-    done(error)
+    // Closed is what this stream is when the one below is.
+    void this.#leave().then(() => done(error))
   }
 
   // What Node's HTTP agent asks of a socket that it keeps.
@@ -206,7 +206,7 @@ export class TlsStream extends Duplex {
 
   async #watchHandshake(): Promise<void> {
     const { handshakeMs } = this.#options
-    await this.#options.wait(handshakeMs, this.#handshake.signal)
+    await this.#options.limit(handshakeMs, this.#handshake.signal)
     if (!this.#handshake.signal.aborted) this.#client.abort(handshakeTimeout(handshakeMs))
   }
 
@@ -215,7 +215,7 @@ export class TlsStream extends Duplex {
     const gone = new AbortController()
     this.#below.once('close', () => gone.abort())
     this.#below.end(() => gone.abort())
-    if (!this.#below.destroyed) await this.#options.wait(farewellMs, gone.signal)
+    if (!this.#below.destroyed) await this.#options.limit(farewellMs, gone.signal)
     this.#below.destroy()
   }
 }

@@ -15,8 +15,10 @@ export interface World {
   readonly tls: TlsWay
   /** How long an answer may take; sensible for slow links when absent. */
   readonly patience?: Patience
-  /** Resolves after that time, or at once when the signal fires. Never rejects. */
+  /** A rest: resolves after that time, or at once when the signal fires. Never rejects. */
   wait(milliseconds: Milliseconds, signal?: AbortSignal): Promise<void>
+  /** A limit to what may take too long. Resolves as `wait` does. */
+  limit(milliseconds: Milliseconds, signal: AbortSignal): Promise<void>
   /** Opens the element that this URL names; files are inside `folder`. */
   openElement(url: string, folder: string): Promise<SecureElement>
 }
