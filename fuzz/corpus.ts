@@ -1,20 +1,41 @@
 /**
- * What the fuzzers start from: certificates and CRLs of the vectors, and requests and messages made
- * from them.
+ * What the fuzzers start from: certificates and CRLs of the vectors, and requests, messages and
+ * responses made from them.
  */
 import { readFileSync } from 'node:fs'
-import { der, fromHex, parsePem } from '@countersign/core/codec'
+import { der, equalBytes, fromHex, parsePem } from '@countersign/core/codec'
 import {
   attributeOid,
+  type Certificate,
+  createCertificate,
   createCertificateList,
   createCertificateRequest,
+  encodeAuthorityKeyId,
   encodeCertsOnly,
   encodeCrlNumber,
+  encodeExtension,
+  encodeExtKeyUsage,
+  encodeKeyUsage,
   encodeName,
   hardwareModuleName,
   macAddressName,
+  ocspOid,
+  parseCertificate,
 } from '@countersign/core/credential'
 import type { Signer } from '@countersign/core/ports'
+import {
+  type AnswerShape,
+  answer,
+  byKey,
+  byName,
+  certId,
+  good,
+  ocspResponse,
+  type ResponseShape,
+  refusal,
+  revoked,
+  unknown,
+} from './ocspResponses.ts'
 
 interface Limbo {
   readonly testcases: readonly {
@@ -92,6 +113,69 @@ export async function lists(): Promise<readonly Uint8Array[]> {
     noise,
   )
   return [...appendixCases(true), ...ders(limbo.testcases.flatMap(({ crls }) => crls ?? [])), made]
+}
+
+/** A leaf of the vectors with its issuer, for responses that are about somebody. */
+export function leafAndIssuer(): readonly [Certificate, Certificate] {
+  for (const { trusted_certs, peer_certificate } of limbo.testcases) {
+    const [issuer, leaf] = ders([...trusted_certs.slice(0, 1), peer_certificate])
+    if (issuer === undefined || leaf === undefined) continue
+    const pair = [parseCertificate(leaf), parseCertificate(issuer)] as const
+    if (equalBytes(pair[0].issuer.der, pair[1].subject.der)) return pair
+  }
+  throw new Error('no leaf in the vectors is directly under its anchor')
+}
+
+/** Within the dates of the answers below. */
+export const answeredAt: number = 1_750_000_000_000
+
+/** OCSP responses about that leaf: by name and by key, of each status, with all that is optional. */
+export async function ocspResponses(): Promise<readonly Uint8Array[]> {
+  const [leaf, issuer] = leafAndIssuer()
+  const delegate = await delegateOf(issuer)
+  const times = { thisUpdate: answeredAt - 1000, nextUpdate: answeredAt + 1000 }
+  const of = (status: Uint8Array, more: Partial<AnswerShape> = {}): Uint8Array =>
+    answer({ certId: certId(leaf, issuer), status, ...times, ...more })
+  const extensions = [encodeExtension('1.3.6.1.5.5.7.48.1.2', false, der.octetString(leaf.serial))]
+  const producedAt = answeredAt
+  const shapes: readonly ResponseShape[] = [
+    { responder: byName(issuer), producedAt, answers: [of(good)] },
+    { responder: byKey(issuer), producedAt, answers: [of(revoked(answeredAt, 1))], extensions },
+    {
+      responder: byKey(leaf),
+      producedAt,
+      answers: [of(unknown, { extensions }), of(revoked(answeredAt), { nextUpdate: undefined })],
+      certificates: [leaf.der, issuer.der],
+    },
+    {
+      responder: byName(delegate),
+      producedAt,
+      answers: [of(good, { certId: certId(leaf, issuer, 'sha256') })],
+      certificates: [delegate.der],
+    },
+  ]
+  const made = await Promise.all(shapes.map((shape) => ocspResponse(shape, noise)))
+  return [...made, refusal(3)]
+}
+
+async function delegateOf(issuer: Certificate): Promise<Certificate> {
+  const made = await createCertificate(
+    {
+      serial: Uint8Array.of(7),
+      issuer: issuer.subject.der,
+      subject: encodeName([{ type: attributeOid.commonName, value: 'responder' }]),
+      notBefore: answeredAt - 1000,
+      notAfter: answeredAt + 1000,
+      spki: noise.spki,
+      extensions: [
+        encodeExtKeyUsage([ocspOid.ocspSigning]),
+        encodeKeyUsage(['digitalSignature']),
+        encodeAuthorityKeyId(Uint8Array.of(1)),
+      ],
+    },
+    noise,
+  )
+  return parseCertificate(made)
 }
 
 export function certsOnlyMessages(): readonly Uint8Array[] {

@@ -2,12 +2,14 @@
  * The one judge of chains: whatever the road, a peer's certificate becomes a `VerifiedPeer` here or
  * is refused with its reason. It adds to RFC 5280 what this product means by trust: an anchor
  * belongs to one role, a purpose is explicit, a foreign maker's anchor vouches for its scope only,
- * a leaf is no CA. Registry state and assurance are judged behind it, by those who keep them.
+ * a leaf is no CA. An OCSP response that came with the leaf is judged when the path is. Registry
+ * state and assurance are judged behind it, by those who keep them.
  */
 import { equalBytes, hex } from '../codec/index.ts'
 import { InvariantError, PeerError } from '../errors.ts'
 import type { Clock, Crypto, Milliseconds, PublicKey } from '../ports.ts'
 import { chainError, type Link, shownName } from './chainError.ts'
+import { checkStaple, requireNoStaplePromise } from './ocsp.ts'
 import { parseCertificate } from './parseCertificate.ts'
 import { type ValidPath, validatePath } from './path.ts'
 import { lastMoment } from './pathRules.ts'
@@ -93,9 +95,31 @@ export class Judge {
 
   /**
    * A known leaf costs one hash: no parsing, no signature. Time and limits are the judge's own,
-   * never the peer's.
+   * never the peer's. `staple` is the OCSP response that came with the leaf: it is judged each
+   * time, also when the leaf is known.
    */
   judge(
+    leafDer: Uint8Array,
+    intermediatesDer: readonly Uint8Array[],
+    expectation: Expectation,
+    staple?: Uint8Array,
+  ): VerifiedPeer {
+    const peer = this.#judgeChain(leafDer, intermediatesDer, expectation)
+    if (staple !== undefined) this.#checkStaple(peer, staple)
+    else if (expectation.stapleExpected === true) requireNoStaplePromise(peer.leaf)
+    return peer
+  }
+
+  #checkStaple({ leaf, above }: VerifiedPeer, staple: Uint8Array): void {
+    const [issuer] = above
+    // No leaf is its own anchor: an anchor is a CA, and a CA is no peer.
+    if (issuer === undefined) {
+      throw new InvariantError('ERR_CHAIN_ANCHOR', 'nobody stands above a verified leaf')
+    }
+    checkStaple({ leaf, issuer, staple, at: this.#clock.now() }, this.#crypto)
+  }
+
+  #judgeChain(
     leafDer: Uint8Array,
     intermediatesDer: readonly Uint8Array[],
     expectation: Expectation,

@@ -4,7 +4,7 @@
  */
 import type { Oid } from './types.ts'
 
-/** Extensions (RFC 5280 §4.2 and §5.2). */
+/** Extensions (RFC 5280 §4.2 and §5.2, RFC 7633, RFC 6960 §4.2.2.2.1). */
 export const extensionOid = {
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
@@ -28,6 +28,14 @@ export const extensionOid = {
   inhibitAnyPolicy: '2.5.29.54',
   authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
   subjectInfoAccess: '1.3.6.1.5.5.7.1.11',
+  tlsFeature: '1.3.6.1.5.5.7.1.24',
+  ocspNoCheck: '1.3.6.1.5.5.7.48.1.5',
+} as const
+
+/** OCSP (RFC 6960 §4.2.1, §4.2.2.2). */
+export const ocspOid = {
+  basic: '1.3.6.1.5.5.7.48.1.1',
+  ocspSigning: '1.3.6.1.5.5.7.3.9',
 } as const
 
 /** Stands for every policy (RFC 5280 §4.2.1.4). */

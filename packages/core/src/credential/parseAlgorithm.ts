@@ -108,8 +108,14 @@ function readPss(identifier: DerReader): SignatureScheme | undefined {
 }
 
 function readHash(inside: DerReader): HashName | undefined {
-  const identifier = inside.sequence('hash')
+  const hash = readHashAlgorithm(inside, 'hash')
   inside.end()
+  return hash
+}
+
+/** The next element as the AlgorithmIdentifier of a hash (RFC 4055 §2.1, RFC 5754 §2). */
+export function readHashAlgorithm(from: DerReader, field: string): HashName | undefined {
+  const identifier = from.sequence(field)
   const hash = hashes.get(identifier.oid('algorithm'))
   if (hash === undefined) skipParameters(identifier)
   else nullOrAbsent(identifier)

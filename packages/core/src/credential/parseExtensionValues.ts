@@ -229,3 +229,12 @@ export function readInfoAccess(value: DerReader): void {
     description.end()
   })
 }
+
+/** RFC 7633: numbers of TLS extensions, which have 16 bits. The list may be empty. */
+export function readTlsFeatures(value: DerReader): readonly number[] {
+  const list = value.sequence('')
+  if (list.done) return []
+  return listOf(list, 'features', x509Limits.namesMax, (from) =>
+    from.smallInteger('feature', 0xffff),
+  )
+}

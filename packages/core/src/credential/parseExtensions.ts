@@ -19,6 +19,7 @@ import {
   readPolicyConstraints,
   readPolicyMappings,
   readSubjectKeyId,
+  readTlsFeatures,
 } from './parseExtensionValues.ts'
 import type { CertificateExtensions, Oid, RawExtension } from './types.ts'
 import { limitError, syntaxError, x509Limits } from './x509Error.ts'
@@ -87,6 +88,7 @@ export const noExtensions: CertificateExtensions = {
   policyConstraints: undefined,
   policies: undefined,
   inhibitAnyPolicy: undefined,
+  tlsFeatures: undefined,
   all: [],
 }
 
@@ -125,9 +127,11 @@ const readers: ReadonlyMap<Oid, (value: DerReader, into: Parsed) => unknown> = n
   [id.certificatePolicies, (value, into) => (into.policies = readPolicies(value))],
   [id.policyConstraints, (value, into) => (into.policyConstraints = readPolicyConstraints(value))],
   [id.inhibitAnyPolicy, (value, into) => (into.inhibitAnyPolicy = readInhibitAnyPolicy(value))],
+  [id.tlsFeature, (value, into) => (into.tlsFeatures = readTlsFeatures(value))],
   // Checked and carried in `all` only.
   [id.policyMappings, readPolicyMappings],
   [id.freshestCRL, readDistributionPoints],
   [id.authorityInfoAccess, readInfoAccess],
   [id.subjectInfoAccess, readInfoAccess],
+  [id.ocspNoCheck, (value) => value.null('')],
 ])

@@ -140,7 +140,7 @@ function sameName(a: GeneralName, b: GeneralName): boolean {
   return false
 }
 
-function revoked(link: Link, at: number, reason: string | undefined): ChainError {
+export function revoked(link: Link, at: number, reason: string | undefined): ChainError {
   const why = reason === undefined ? '' : ` (${reason})`
   return linkError(
     'ERR_CERT_REVOKED',

@@ -168,7 +168,8 @@ function readEntryExtensions(
   return reason
 }
 
-function readReason(inside: DerReader): RevocationReason {
+/** CRLReason, the next element. */
+export function readReason(inside: DerReader): RevocationReason {
   const reason = reasons[inside.smallInteger('reason', reasons.length - 1, tag.enumerated)]
   if (reason === undefined) throw syntaxError(inside, 'reason 7 is not used')
   return reason

@@ -99,6 +99,8 @@ export interface CertificateExtensions {
     | undefined
   readonly policies: readonly Oid[] | undefined
   readonly inhibitAnyPolicy: number | undefined
+  /** TLS extensions that the holder promises to answer (RFC 7633): 5 is status_request. */
+  readonly tlsFeatures: readonly number[] | undefined
   /** Every extension in order, known or not. */
   readonly all: readonly RawExtension[]
 }

@@ -39,6 +39,11 @@ export interface Expectation {
    */
   readonly purpose: Purpose
   readonly name?: ReferenceName
+  /**
+   * The peer was asked for the OCSP status of its certificate: one that promises it (RFC 7633)
+   * must come with it.
+   */
+  readonly stapleExpected?: boolean
 }
 
 declare const proof: unique symbol
@@ -82,6 +87,9 @@ export type ChainErrorCode =
   | 'ERR_CHAIN_LIMIT'
   | 'ERR_CRL_UNUSABLE'
   | 'ERR_CRL_STALE'
+  | 'ERR_OCSP_UNUSABLE'
+  | 'ERR_OCSP_STALE'
+  | 'ERR_OCSP_MISSING'
 
 /** A question to path validation by RFC 5280 §6 alone: no roles, no scopes. */
 export interface PathRequest {

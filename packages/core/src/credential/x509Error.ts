@@ -8,6 +8,9 @@ export interface X509Limits {
   readonly certificateBytesMax: number
   readonly requestBytesMax: number
   readonly listBytesMax: number
+  readonly ocspBytesMax: number
+  readonly ocspResponsesMax: number
+  readonly ocspCertificatesMax: number
   readonly extensionsMax: number
   readonly namesMax: number
   readonly attributesMax: number
@@ -23,6 +26,12 @@ export const x509Limits: X509Limits = {
   requestBytesMax: 32 * 1024,
   /** About two million entries. */
   listBytesMax: 64 * 1024 * 1024,
+  /** Real ones end at about 3 KiB, most of it the certificate of a delegate. */
+  ocspBytesMax: 64 * 1024,
+  /** One is needed; what is produced in advance may hold neighbours (RFC 5019 §2.2.1). */
+  ocspResponsesMax: 64,
+  /** A delegate needs one; some responders add the CAs above it. */
+  ocspCertificatesMax: 8,
   extensionsMax: 64,
   /**
    * Of one SAN, one name constraint, one list of purposes: bounds the quadratic work of

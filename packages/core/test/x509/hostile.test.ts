@@ -25,8 +25,15 @@ import {
   parseCertificateList,
   parseCertificateRequest,
   parseCertsOnly,
+  parseOcspResponse,
 } from '@countersign/core/credential'
-import { certificates, certsOnlyMessages, lists, requests } from '../../../../fuzz/corpus.ts'
+import {
+  certificates,
+  certsOnlyMessages,
+  lists,
+  ocspResponses,
+  requests,
+} from '../../../../fuzz/corpus.ts'
 import { Dice, mutate } from '../../../../fuzz/mutate.ts'
 import { listOf, name, revokedEntry } from './shapes.ts'
 import { neverCrashes, p256Signer, refuses, seed } from './support.ts'
@@ -83,10 +90,17 @@ async function richRequest(): Promise<Uint8Array> {
   })
 }
 
+/** The one with a certificate and several answers. */
+async function richResponse(): Promise<Uint8Array> {
+  const responses = await ocspResponses()
+  return responses.toSorted((a, b) => b.length - a.length)[0] ?? new Uint8Array()
+}
+
 const parsers = [
   { title: 'certificate', whole: richCertificate, parse: useCertificate },
   { title: 'request', whole: richRequest, parse: parseCertificateRequest },
   { title: 'CRL', whole: richList, parse: useList },
+  { title: 'response of OCSP', whole: richResponse, parse: parseOcspResponse },
 ] as const
 
 function useCertificate(bytes: Uint8Array): void {
@@ -146,6 +160,7 @@ test('deep nesting is refused at once by every parser', () => {
     parseCertificateRequest,
     parseCertificateList,
     parseCertsOnly,
+    parseOcspResponse,
   ]) {
     refuses(() => parse(nested), /ERR_DER/)
     refuses(() => parse(new Uint8Array(30_000).fill(0x30)), /ERR_DER/)
@@ -173,6 +188,7 @@ test('a slice of fuzzing finds nothing', async () => {
     [certificates(), useCertificate],
     [await requests(), parseCertificateRequest],
     [await lists(), useList],
+    [await ocspResponses(), parseOcspResponse],
     [certsOnlyMessages(), (input) => parseCertsOnly(input).map(parseCertificate)],
     [[Buffer.from(pem('A', new Uint8Array(80)))], (input) => parsePem(fromUtf8(input))],
   ]

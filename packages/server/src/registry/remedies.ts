@@ -97,6 +97,9 @@ const remedies: Readonly<Record<RegistryErrorCode | RoadErrorCode | ChainErrorCo
     'Let the client leave its will without the retain flag: nothing is retained here.',
   ERR_CRL_UNUSABLE: 'Fetch the CRL of the CA that is named again.',
   ERR_CRL_STALE: 'Fetch the CRL of the CA that is named again.',
+  ERR_OCSP_UNUSABLE: 'Let the peer staple an OCSP response of the CA that issued its certificate.',
+  ERR_OCSP_STALE: 'Let the peer staple a current OCSP response; check the clock of this server.',
+  ERR_OCSP_MISSING: 'Its certificate promises an OCSP response: let the peer staple it.',
 }
 
 const known: ReadonlyMap<string, string> = new Map(Object.entries(remedies))
