@@ -6,10 +6,9 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isOpen, placeOf, type Running, start } from './processes.ts'
+import { freePort, isOpen, placeOf, type Running, start } from './processes.ts'
 import type { MadeHouse } from './servedHouse.ts'
 
 export interface Anchor extends Running {
@@ -137,18 +136,6 @@ allow_anonymous true
 export function mosquittoVersion(): string {
   const said = spawnSync(placeOf('mosquitto') ?? 'mosquitto', ['-h'], { encoding: 'utf8' }).stdout
   return `mosquitto ${/version (\S+)/.exec(said)?.[1]}, one thread, nothing on disk.`
-}
-
-/** Free a moment ago; good enough for a server that cannot be asked for any free one. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
-    })
-  })
 }
 
 function userName(): string {

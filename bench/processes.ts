@@ -4,7 +4,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants, readFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
+import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 /** USER_HZ: what /proc counts in, on every Linux (proc(5), sysconf(3)). */
@@ -79,12 +80,25 @@ export function isOpen(port: number): Promise<boolean> {
   })
 }
 
+/** Free a moment ago; good enough for a server that cannot be asked for any free one. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
+    })
+  })
+}
+
 /** Its place, also where an ordinary user has no path to (/usr/sbin); undefined: not installed. */
 export function placeOf(program: string): string | undefined {
   const folders = [
     ...(process.env['PATH'] ?? '').split(delimiter),
     '/usr/sbin',
     '/usr/local/go/bin',
+    join(homedir(), '.cargo', 'bin'),
   ]
   return folders.map((folder) => join(folder, program)).find(isExecutable)
 }

@@ -9,9 +9,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type Anchor, freePort, type MissingProgram } from './anchors.ts'
+import type { Anchor, MissingProgram } from './anchors.ts'
 import { isCa, makeRoot, newKey, openssl } from './pki.ts'
-import { isOpen, placeOf, start } from './processes.ts'
+import { freePort, isOpen, placeOf, start } from './processes.ts'
 
 const version = 'v0.28.4'
 const cache = join(homedir(), '.cache', 'countersign-bench', `step-ca-${version}`)
