@@ -29,7 +29,14 @@ export async function opensslTls(request: TlsRequest): Promise<TLSSocket> {
   })
   await handshake(socket, request)
   try {
-    trustOf(target, world)({ chain: peerChain(socket), staple: undefined })
+    trustOf(
+      target,
+      world,
+    )({
+      chain: peerChain(socket),
+      staple: undefined,
+      isStapleAsked: false,
+    })
     if (socket.destroyed) throw unreachable(target, undefined)
   } catch (error) {
     socket.destroy()

@@ -96,6 +96,10 @@ const alerts: Readonly<Record<PeerCode, AlertName | undefined>> = {
   ERR_CHAIN_LIMIT: 'certificate_unknown',
   ERR_CRL_UNUSABLE: 'certificate_unknown',
   ERR_CRL_STALE: 'certificate_unknown',
+  ERR_OCSP_UNUSABLE: 'bad_certificate_status_response',
+  ERR_OCSP_STALE: 'bad_certificate_status_response',
+  // RFC 7633 §4.3.3: it said that it would bring one.
+  ERR_OCSP_MISSING: 'certificate_unknown',
 }
 
 /** What the peer learns of an error: the minimum. Total: whatever is thrown has its answer. */

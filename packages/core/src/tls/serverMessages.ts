@@ -122,7 +122,7 @@ export function parseCertificate(body: Uint8Array, asked: ReadonlySet<number>): 
   if (chain.length === 0) {
     throw tlsError('ERR_TLS_NO_CERTIFICATE', 'the server shows no certificate')
   }
-  return { chain, staple }
+  return { chain, staple, isStapleAsked: asked.has(extensionType.statusRequest) }
 }
 
 function stapleIn(extensions: Extensions): Uint8Array | undefined {

@@ -6,6 +6,7 @@
 import { hex } from '../codec/index.ts'
 import {
   type Certificate,
+  type Expectation,
   ipAddress,
   Judge,
   parseCertificate,
@@ -20,6 +21,8 @@ export type TrustErrorCode = 'ERR_ANCHOR_MISMATCH'
 export interface PresentedChain {
   readonly chain: readonly Uint8Array[]
   readonly staple: Uint8Array | undefined
+  /** Whether we asked for one: a server whose certificate promises it then has no excuse. */
+  readonly isStapleAsked: boolean
 }
 
 /** Returns the proof, or throws the reason. Asked in each handshake, resumed ones too. */
@@ -28,12 +31,15 @@ export type ServerTrust = (presented: PresentedChain) => VerifiedPeer
 /** A server of this name below the judge's anchors of role `server`. */
 export function trustAnchors(judge: Judge, host: string): ServerTrust {
   const kind = ipAddress(host) === undefined ? 'DNS' : 'IP'
-  const expectation = {
+  const expectation: Expectation = {
     role: 'server',
     purpose: 'serverAuth',
     name: { kind, value: host },
-  } as const
-  return ({ chain: [leaf, ...others] }) => judge.judge(leaf ?? none, others, expectation)
+  }
+  return ({ chain: [leaf, ...others], staple, isStapleAsked }) => {
+    const asked = { ...expectation, stapleExpected: isStapleAsked }
+    return judge.judge(leaf ?? none, others, asked, staple)
+  }
 }
 
 export interface Pin {
