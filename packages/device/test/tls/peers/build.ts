@@ -33,7 +33,7 @@ export function goServer(): Promise<string> {
 export function rustlsServer(): Promise<string> {
   const target = join(cache, 'rustls')
   return once('rustls', async () => {
-    const args = ['build', '--locked', '--quiet', '--target-dir', target]
+    const args = ['build', '--quiet', '--target-dir', target]
     await run('cargo', args, { cwd: join(here, 'rustls'), env: {} })
     return join(target, 'debug', 'rustls-peer')
   })
