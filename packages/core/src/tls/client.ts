@@ -131,9 +131,10 @@ export class TlsClient {
     })
   }
 
-  /** Throws CallerError before `secured` and after `end`. */
+  /** Sends nothing for no bytes. Throws CallerError before `secured` and after `end`. */
   write(data: Uint8Array): void {
     if (this.#phase !== 'open' || this.#hasEnded) throw misuse('it is not open for writing')
+    if (data.length === 0) return
     this.#refreshKeys()
     this.#send(contentType.applicationData, data)
   }

@@ -179,6 +179,16 @@ test('what goes out is cut into records that the other side takes', () => {
   assert.equal(records(writer.write(applicationData, bytes(100))).length, 1)
 })
 
+test('no bytes make no record', () => {
+  const writer = new RecordWriter()
+  assert.equal(writer.write(applicationData, bytes(0)).length, 0)
+  const { ours, foreign } = ends()
+  writer.protect(ours)
+  assert.equal(writer.write(applicationData, bytes(0)).length, 0)
+  // Nothing was counted either.
+  assert.equal(foreign.open(writer.write(applicationData, bytes(1))).content.length, 1)
+})
+
 test('without a limit of the other side a record has up to 16384 bytes of content', () => {
   const writer = new RecordWriter()
   const { ours, foreign } = ends()
