@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { alertFor } from '../../src/tls/alerts.ts'
+import { Inbound } from '../../src/tls/inbound.ts'
 import { RecordProtection } from '../../src/tls/recordProtection.ts'
 import { RecordReader } from '../../src/tls/recordReader.ts'
 import { RecordWriter } from '../../src/tls/recordWriter.ts'
@@ -47,6 +48,7 @@ const refusal =
     return true
   }
 const tooLong = refusal('ERR_TLS_RECORD_OVERFLOW', 'record_overflow')
+const unexpected = refusal('ERR_TLS_UNEXPECTED_MESSAGE', 'unexpected_message')
 const changed = refusal('ERR_TLS_RECORD_MAC', 'bad_record_mac')
 
 for (const name of names) {
@@ -95,9 +97,20 @@ test('padding behind the type is taken off, zeros before it are content', () => 
 
 test('a record of padding alone has no type and is refused', () => {
   const { ours, foreign } = ends()
-  const unexpected = refusal('ERR_TLS_UNEXPECTED_MESSAGE', 'unexpected_message')
   assert.throws(() => opened(ours, foreign.seal(0, bytes(0), 0)), unexpected)
   assert.throws(() => opened(ours, foreign.seal(0, bytes(0), 40)), unexpected)
+})
+
+test('a handshake or alert record with no content is unexpected, of data it is cover', () => {
+  for (const type of [handshake, alert]) {
+    const { ours, foreign } = ends()
+    const inbound = new Inbound(fullRecord)
+    inbound.protect(ours)
+    inbound.push(foreign.seal(applicationData, bytes(0), 20))
+    assert.equal(inbound.next(), undefined)
+    inbound.push(foreign.seal(type, bytes(0), 20))
+    assert.throws(() => inbound.next(), unexpected)
+  }
 })
 
 test('padding counts as content where a record is too long', () => {
