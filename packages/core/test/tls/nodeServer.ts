@@ -16,6 +16,8 @@ export interface Meeting {
   readonly secured: Secured
   /** What the client has received so far. */
   readonly received: () => string
+  /** Why the client's connection is over. */
+  readonly failure: () => unknown
 }
 
 /** Both sides have finished the handshake. */
@@ -31,6 +33,7 @@ export async function meet(policy: PolicyOptions = {}): Promise<Meeting> {
   })
   const server = new TLSSocket(theirs, { isServer: true, secureContext })
   const received: Uint8Array[] = []
+  let failure: unknown
   const { promise, resolve, reject } = Promise.withResolvers<Secured>()
   server.on('error', reject)
   const client = new TlsClient(
@@ -49,13 +52,22 @@ export async function meet(policy: PolicyOptions = {}): Promise<Meeting> {
       data: (bytes) => received.push(bytes),
       resumable: () => {},
       ended: () => {},
-      failed: reject,
+      failed: (error) => {
+        failure = error
+        reject(error)
+      },
     },
   )
   ours.on('data', (bytes: Buffer) => client.receive(bytes))
   client.start()
   const [secured] = await Promise.all([promise, once(server, 'secure')])
-  return { client, server, secured, received: () => Buffer.concat(received).toString() }
+  return {
+    client,
+    server,
+    secured,
+    received: () => Buffer.concat(received).toString(),
+    failure: () => failure,
+  }
 }
 
 async function serverIdentity(): Promise<{
