@@ -3,7 +3,7 @@ import type { ChainErrorCode } from '../credential/index.ts'
 import { CallerError, PeerError } from '../errors.ts'
 import type { ChannelCryptoErrorCode } from '../ports.ts'
 import type { TrustErrorCode } from './trust.ts'
-import { type TlsErrorCode, tlsError } from './tlsError.ts'
+import { isCanceled, type TlsErrorCode, tlsError } from './tlsError.ts'
 
 export const alertNumbers = {
   close_notify: 0,
@@ -108,7 +108,7 @@ export function alertFor(error: unknown): AlertName | undefined {
     return isPeerCode(error.code) ? alerts[error.code] : 'handshake_failure'
   }
   // This side's own wish, or its misuse: nothing about the protocol.
-  return error instanceof CallerError ? 'user_canceled' : 'internal_error'
+  return error instanceof CallerError || isCanceled(error) ? 'user_canceled' : 'internal_error'
 }
 
 function isPeerCode(code: string): code is PeerCode {

@@ -132,9 +132,10 @@ export class TlsClient {
     })
   }
 
-  /** Throws CallerError before `secured` and after `end`. */
+  /** Sends nothing for no bytes. Throws CallerError before `secured` and after `end`. */
   write(data: Uint8Array): void {
     if (this.#phase !== 'open' || this.#hasEnded) throw misuse('it is not open for writing')
+    if (data.length === 0) return
     this.#refreshKeys()
     this.#send(contentType.applicationData, data)
   }
@@ -153,7 +154,7 @@ export class TlsClient {
     this.#fail(tlsError('ERR_TLS_TRUNCATED', 'the connection ended without a farewell'))
   }
 
-  /** Ends it at once for a reason of this side, which is what `failed` hears. */
+  /** Ends it at once for a reason of this side, which is what `failed` hears; its wish when none. */
   abort(reason: unknown = canceled()): void {
     this.#fail(reason)
   }
@@ -299,9 +300,10 @@ export class TlsClient {
     if (this.#phase === 'over') return
     const alert = alertFor(error)
     if (alert !== undefined && this.#phase !== 'new' && !this.#hasEnded) {
-      this.#alert(alert)
-      // RFC 8446 §6.1: user_canceled is followed by the farewell.
-      if (alert === 'user_canceled') this.#alert('close_notify')
+      // RFC 8446 §6.1: a handshake is canceled, then the farewell; an open connection has that alone.
+      const isWish = alert === 'user_canceled'
+      if (!isWish || this.#phase === 'handshake') this.#alert(alert)
+      if (isWish) this.#alert('close_notify')
     }
     this.#phase = 'over'
     this.#waiter = undefined

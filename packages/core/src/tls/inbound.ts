@@ -86,6 +86,8 @@ export class Inbound {
 
   /** The level says nothing in TLS 1.3 (RFC 8446 §6); an alert fills its record. */
   #alert(content: Uint8Array): Incoming | undefined {
+    // RFC 8446 §5.4
+    if (content.length === 0) throw unexpected('an empty alert')
     const number = content[1]
     if (content.length !== 2 || number === undefined) {
       throw tlsError('ERR_TLS_DECODE', `an alert of ${content.length} bytes`)

@@ -6,6 +6,7 @@
 import { concat, utf8 } from '../codec/index.ts'
 import type { ChannelCrypto, HashName, SecretKey } from '../ports.ts'
 import type { Suite } from './registry.ts'
+import { useError } from './tlsError.ts'
 import { u8, u16, vector } from './wire.ts'
 
 /** The hash of a schedule; the AEAD is not its concern. */
@@ -13,7 +14,7 @@ export type ScheduleHash = Pick<Suite, 'hash' | 'hashLength'>
 
 const empty = new Uint8Array()
 
-/** HKDF-Expand-Label (RFC 8446 §7.1). The longest label in use has 12 characters. */
+/** HKDF-Expand-Label (RFC 8446 §7.1). The caller knows that the label is short enough. */
 export function expandLabel(
   crypto: ChannelCrypto,
   hash: HashName,
@@ -139,7 +140,10 @@ export function nextTrafficSecret(
   return expandLabel(crypto, hash, secret, 'traffic upd', empty, hashLength)
 }
 
-/** TLS-Exporter (RFC 8446 §7.5). */
+/** RFC 8446 §7.1: 7 to 255 bytes with "tls13 " before it. */
+const exporterLabelBytesMax = 249
+
+/** TLS-Exporter (RFC 8446 §7.5). Throws CallerError for a label that it cannot have. */
 export function exportKeyingMaterial(
   crypto: ChannelCrypto,
   { hash, hashLength }: ScheduleHash,
@@ -148,6 +152,14 @@ export function exportKeyingMaterial(
   context: Uint8Array,
   length: number,
 ): Uint8Array {
+  const labelLength = utf8(label).length
+  if (labelLength === 0 || labelLength > exporterLabelBytesMax) {
+    throw useError(
+      'ERR_TLS_POLICY',
+      `a label of ${labelLength} bytes for keying material`,
+      `Take one of 1 to ${exporterLabelBytesMax} bytes; RFC 5705 §4 says what it looks like.`,
+    )
+  }
   const nothing = crypto.hash(hash, empty)
   const secret = expandLabel(crypto, hash, exporterSecret, label, nothing, hashLength)
   const digest = crypto.hash(hash, context)

@@ -72,17 +72,28 @@ export function policyOf(crypto: ChannelCrypto, options: PolicyOptions = {}): Po
 function requireUsable(crypto: ChannelCrypto, policy: Policy): void {
   const { groups, shares, recordContentMax, alpn } = policy
   if (policy.suites.length === 0 || groups.length === 0) throw bad('no cipher suite or no group')
+  // Two shares of one group would follow (RFC 8446 §4.2.8).
+  if (hasTwice(policy.suites) || hasTwice(groups) || hasTwice(alpn)) throw bad('something twice')
   const suite = policy.suites.find(({ aead }) => !crypto.aeads.includes(aead))
   if (suite !== undefined) throw bad(`${suite.name}, which the crypto provider lacks`)
   const group = groups.find((name) => !crypto.groups.includes(name))
   if (group !== undefined) throw bad(`${group}, which the crypto provider lacks`)
   // RFC 8446 §4.2.8: shares are of offered groups, in their order.
   if (!isSubsequence(shares, groups)) throw bad('shares that are not of its groups in their order')
-  if (recordContentMax < recordSizeLimitMin || recordContentMax > plaintextBytesMax) {
+  const isLength = Number.isInteger(recordContentMax)
+  if (!isLength || recordContentMax < recordSizeLimitMin || recordContentMax > plaintextBytesMax) {
     throw bad(`records of ${recordContentMax} bytes`)
   }
+  if (alpn.length > alpnNamesMax) throw bad(`more than ${alpnNamesMax} ALPN names`)
   const name = alpn.find((each) => each.length === 0 || each.length > 255 || /[^ -~]/.test(each))
   if (name !== undefined) throw bad('an ALPN name that is not 1 to 255 printable characters')
+}
+
+/** Enough for every protocol of a device; each may cost 256 bytes of the hello. */
+const alpnNamesMax = 16
+
+function hasTwice(list: readonly unknown[]): boolean {
+  return new Set(list).size < list.length
 }
 
 function isSubsequence(part: readonly GroupName[], whole: readonly GroupName[]): boolean {

@@ -32,6 +32,7 @@ export class RecordWriter {
 
   /** As many records as it takes; none for no bytes. */
   write(type: number, content: Uint8Array): Uint8Array {
+    if (content.length === 0) return content
     if (content.length <= this.#contentMax) return this.#record(type, content)
     const records: Uint8Array[] = []
     for (let at = 0; at < content.length; at += this.#contentMax) {

@@ -158,6 +158,8 @@ export function schemeNumber(scheme: SignatureScheme, key: KeyAlgorithm): number
 function sameScheme(a: SignatureScheme, b: SignatureScheme): boolean {
   if (a.kind === 'ecdsa' && b.kind === 'ecdsa')
     return a.hash === b.hash && a.encoding === b.encoding
-  if (a.kind === 'rsa-pss' && b.kind === 'rsa-pss') return a.hash === b.hash
+  // RFC 8446 §4.2.3: the salt is as long as the hash, as it stands in the row.
+  if (a.kind === 'rsa-pss' && b.kind === 'rsa-pss')
+    return a.hash === b.hash && a.saltLength === b.saltLength
   return a.kind === 'ed25519' && b.kind === 'ed25519'
 }

@@ -58,3 +58,7 @@ export function signerError(cause: unknown): AdapterError<TlsAdapterErrorCode> {
 export function canceled(): AdapterError<TlsAdapterErrorCode> {
   return new AdapterError('ERR_TLS_CANCELED', 'this side ended the handshake')
 }
+
+export function isCanceled(error: unknown): boolean {
+  return error instanceof AdapterError && error.code === 'ERR_TLS_CANCELED'
+}
