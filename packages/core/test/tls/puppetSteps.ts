@@ -260,3 +260,8 @@ export const resumedFlight: readonly Step[] = [
   encryptedExtensions(),
   finished(),
 ]
+
+/** For a hello: one extension more. */
+export function adding(...more: readonly Laid[]): Change<HelloParts> {
+  return (parts) => ({ ...parts, extensions: [...(parts.extensions ?? []), ...more] })
+}
