@@ -7,10 +7,10 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
-import { identityOf } from '../puppetWorld.ts'
+import { identityOf, issuingCa } from '../puppetWorld.ts'
 import { keyUpdate, ticket } from '../puppetSteps.ts'
-import { Family } from './families.ts'
-import { full, knownAnchor, resumed, talkative } from './settings.ts'
+import { Family, flipBit } from './families.ts'
+import { full, knownAnchor, pinnedAnchor, resumed, talkative } from './settings.ts'
 
 test('each bit of EncryptedExtensions counts, but for what is only advice', async () => {
   const family = await Family.of(talkative)
@@ -85,6 +85,28 @@ test('each bit of a Certificate counts; below a known anchor, the chain must onl
     // The anchor is at hand; this copy of it is a certificate that leads nowhere.
     'certificate 1': 'accepted 210, bad_certificate 160',
   })
+})
+
+test('each bit of a Certificate counts; of a pinned CA, what makes it the one that was meant', async () => {
+  const family = await Family.of({ options: { trust: pinnedAnchor } })
+  assert.deepEqual(await family.flips('Certificate', sparing), {
+    ...certificateMessage,
+    // Its key was pinned: who signed it, and for how long, is nobody's to say.
+    'certificate 1':
+      'accepted 145, bad_certificate 171, certificate_expired 1, unknown_ca 50, unsupported_certificate 3',
+  })
+})
+
+test('no bit of the key of a pinned CA can be another', async () => {
+  const family = await Family.of({ options: { trust: pinnedAnchor } })
+  const { bytes } = await family.messageOf('Certificate')
+  const { spki } = issuingCa.certificate
+  const start = bytes.indexOf(spki.der)
+  assert.ok(start > 0)
+  for (let bit = start * 8; bit < (start + spki.der.length) * 8; bit++) {
+    const how = await family.endingWith('Certificate', [flipBit(bytes, bit)], `bit ${bit}`)
+    assert.ok(how === 'unknown_ca' || how === 'bad_certificate', how)
+  }
 })
 
 const certificateVerify = {
