@@ -44,8 +44,17 @@ export function keyShare(group: number, share: Uint8Array): Laid {
   return extension('key_share', 51, lay(field('group', u16(group)), sized('share', 2, share)))
 }
 
-/** The right ServerHello; a change makes it a wrong one. */
+/** The right ServerHello; a change makes it a wrong one. What follows is under the handshake's keys. */
 export function serverHello(change: Change<HelloParts> = same): Step {
+  const say = bareServerHello(change)
+  return (puppet) => {
+    say(puppet)
+    puppet.negotiated()
+  }
+}
+
+/** A ServerHello that changes no keys. */
+export function bareServerHello(change: Change<HelloParts> = same): Step {
   return (puppet) => {
     const { suite, group, psk } = puppet
     const share = puppetAgreements.get(group)?.share ?? Buffer.alloc(0)
@@ -53,7 +62,6 @@ export function serverHello(change: Change<HelloParts> = same): Step {
     const extensions = [tls13, keyShare(group, share), ...resumed]
     const right = helloParts(puppet, serverRandom, suite.id, extensions)
     puppet.say('ServerHello', laidHello(change(right, puppet)))
-    puppet.negotiated()
   }
 }
 

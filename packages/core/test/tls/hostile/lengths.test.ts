@@ -44,24 +44,33 @@ const late: Setting = { afterwards: [ticket(), keyUpdate()] }
 
 /** What cuts come to. Surplus bytes are the same in all of them. */
 const cases: readonly (readonly [
-  string,
-  Setting,
-  { readonly said: string; readonly cut: string },
+  name: string,
+  which: string,
+  setting: Setting,
+  expected: { readonly said: string; readonly cut: string },
 ])[] = [
   // Before its extensions a ServerHello may end: in TLS 1.2. Cut, it waits for more, and gets records that are encrypted.
   [
     'ServerHello',
+    'a full flight',
     full,
     { said: 'decode_error 117, protocol_version 1', cut: 'unexpected_message 121' },
   ],
   [
     'ServerHello',
+    'a flight that resumes',
     await resumed(),
     { said: 'decode_error 123, protocol_version 1', cut: 'unexpected_message 127' },
   ],
-  ['HelloRetryRequest', retried, { said: 'decode_error 95, protocol_version 1', cut: 'waits 99' }],
+  [
+    'HelloRetryRequest',
+    'a server that asks again',
+    retried,
+    { said: 'decode_error 95, protocol_version 1', cut: 'waits 99' },
+  ],
   [
     'EncryptedExtensions',
+    'a full flight',
     talkative,
     {
       said: 'decode_error 29',
@@ -70,6 +79,7 @@ const cases: readonly (readonly [
   ],
   [
     'CertificateRequest',
+    'a full flight',
     talkative,
     {
       said: 'decode_error 34',
@@ -78,6 +88,7 @@ const cases: readonly (readonly [
   ],
   [
     'Certificate',
+    'a full flight',
     full,
     {
       said: 'decode_error 691',
@@ -87,27 +98,29 @@ const cases: readonly (readonly [
   // A signature with bytes of the Finished in it.
   [
     'CertificateVerify',
+    'a full flight',
     full,
     {
       said: 'decode_error 68',
       cut: 'decode_error 1, decrypt_error 36, internal_error 2, waits 32',
     },
   ],
-  ['Finished', full, { said: 'decode_error 32', cut: 'waits 35' }],
+  ['Finished', 'a full flight', full, { said: 'decode_error 32', cut: 'waits 35' }],
   // The KeyUpdate behind it is taken for a part of it, and the keys are not changed.
   [
     'NewSessionTicket',
+    'an open connection',
     late,
     {
       said: 'decode_error 31',
       cut: 'bad_record_mac 28, decode_error 4, internal_error 1, unexpected_message 1',
     },
   ],
-  ['KeyUpdate', late, { said: 'decode_error 1', cut: 'bad_record_mac 4' }],
+  ['KeyUpdate', 'an open connection', late, { said: 'decode_error 1', cut: 'bad_record_mac 4' }],
 ]
 
-for (const [name, setting, { said, cut }] of cases) {
-  test(`a ${name} cut at any length or followed by surplus bytes is refused: ${cut}`, async () => {
+for (const [name, which, setting, { said, cut }] of cases) {
+  test(`${name} of ${which} cut at any length or with surplus bytes behind it is refused`, async () => {
     assert.deepEqual(await lengths(setting, name), {
       'cut and said': said,
       cut,
