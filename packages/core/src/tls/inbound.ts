@@ -18,6 +18,7 @@ export class Inbound {
   readonly #records: RecordReader = new RecordReader()
   readonly #messages: MessageReader = new MessageReader()
   readonly #contentMax: number
+  #isOpen = false
 
   /** What our ClientHello says of the size of records (RFC 8449). */
   constructor(contentMax: number) {
@@ -56,6 +57,7 @@ export class Inbound {
   }
 
   endOfHandshake(): void {
+    this.#isOpen = true
     this.#records.endOfHandshake()
   }
 
@@ -76,7 +78,8 @@ export class Inbound {
   }
 
   #data(content: Uint8Array): Incoming | undefined {
-    if (content.length === 0) {
+    // Within the handshake it is data too early, however little.
+    if (content.length === 0 && this.#isOpen) {
       this.#records.useless('empty records')
       return undefined
     }
@@ -86,12 +89,15 @@ export class Inbound {
 
   /** The level says nothing in TLS 1.3 (RFC 8446 §6); an alert fills its record. */
   #alert(content: Uint8Array): Incoming | undefined {
+    // RFC 8446 §5.4
+    if (content.length === 0) throw unexpected('an empty alert')
     const number = content[1]
     if (content.length !== 2 || number === undefined) {
       throw tlsError('ERR_TLS_DECODE', `an alert of ${content.length} bytes`)
     }
     if (number === alertNumbers.close_notify) return { kind: 'close' }
     if (number !== alertNumbers.user_canceled) throw alertReceived(number)
+    this.#requireBetween()
     this.#records.useless('alerts')
     return undefined
   }
