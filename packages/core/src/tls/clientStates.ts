@@ -162,6 +162,9 @@ export class WaitFinished extends OneShot {
     const { body, whole } = requireMessage(message, 'finished')
     const { options, suite, secrets, traffic, transcript } = this.#known.negotiation
     const expected = finishedMac(options.crypto, suite, traffic.server, transcript.digest())
+    if (body.length !== expected.length) {
+      throw tlsError('ERR_TLS_DECODE', `a Finished of ${body.length} bytes`)
+    }
     if (!sameSecretBytes(body, expected)) {
       throw tlsError('ERR_TLS_FINISHED', 'the two sides have not seen the same handshake')
     }

@@ -18,6 +18,7 @@ export class Inbound {
   readonly #records: RecordReader = new RecordReader()
   readonly #messages: MessageReader = new MessageReader()
   readonly #contentMax: number
+  #isOpen = false
 
   /** What our ClientHello says of the size of records (RFC 8449). */
   constructor(contentMax: number) {
@@ -56,6 +57,7 @@ export class Inbound {
   }
 
   endOfHandshake(): void {
+    this.#isOpen = true
     this.#records.endOfHandshake()
   }
 
@@ -76,7 +78,8 @@ export class Inbound {
   }
 
   #data(content: Uint8Array): Incoming | undefined {
-    if (content.length === 0) {
+    // Within the handshake it is data too early, however little.
+    if (content.length === 0 && this.#isOpen) {
       this.#records.useless('empty records')
       return undefined
     }
@@ -94,6 +97,7 @@ export class Inbound {
     }
     if (number === alertNumbers.close_notify) return { kind: 'close' }
     if (number !== alertNumbers.user_canceled) throw alertReceived(number)
+    this.#requireBetween()
     this.#records.useless('alerts')
     return undefined
   }

@@ -29,6 +29,9 @@ const bodyBytesMax: ReadonlyMap<number, number> = new Map<number, number>([
   [handshakeType.keyUpdate, 1],
 ])
 
+/** Whose length is the protocol's and no bound of ours: longer ones are malformed. */
+const exact: ReadonlySet<number> = new Set([handshakeType.finished, handshakeType.keyUpdate])
+
 export class MessageReader {
   readonly #queue: ByteQueue = new ByteQueue()
 
@@ -54,16 +57,17 @@ export class MessageReader {
     }
     if (this.#queue.length < headerLength) return undefined
     const length = this.#queue.at(1) * 65_536 + this.#queue.at(2) * 256 + this.#queue.at(3)
-    if (length > max) {
-      throw tlsError('ERR_TLS_LIMIT', `a handshake message of ${length} bytes; ${max} are read`, {
-        type,
-        length,
-      })
-    }
+    if (length > max) throw tooLong(type, length, max)
     if (this.#queue.length < headerLength + length) return undefined
     const whole = this.#queue.take(headerLength + length)
     return { type, whole, body: whole.subarray(headerLength) }
   }
+}
+
+function tooLong(type: number, length: number, max: number): Error {
+  const code = exact.has(type) ? 'ERR_TLS_DECODE' : 'ERR_TLS_LIMIT'
+  const message = `a handshake message of ${length} bytes; ${max} are read`
+  return tlsError(code, message, { type, length })
 }
 
 export function requireMessage(

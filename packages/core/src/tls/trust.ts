@@ -6,13 +6,14 @@
 import { hex } from '../codec/index.ts'
 import {
   type Certificate,
+  type ChainErrorCode,
   type Expectation,
   ipAddress,
   Judge,
   parseCertificate,
   type VerifiedPeer,
 } from '../credential/index.ts'
-import { PeerError } from '../errors.ts'
+import { CallerError, PeerError } from '../errors.ts'
 import type { Clock, Crypto } from '../ports.ts'
 
 export type TrustErrorCode = 'ERR_ANCHOR_MISMATCH'
@@ -70,12 +71,23 @@ export function trustPinned(pin: Pin): ServerTrust {
 
 function judgeUnder(certificate: Certificate, { crypto, clock }: Pin): Judge {
   const anchor = { role: 'server', certificate, origin: 'house', scope: {} } as const
-  return new Judge({ crypto, clock, anchors: [anchor] })
+  try {
+    return new Judge({ crypto, clock, anchors: [anchor] })
+  } catch (cause) {
+    if (!(cause instanceof CallerError)) throw cause
+    // Only its key was pinned: what stands around it is the server's word, not our caller's.
+    throw new PeerError<ChainErrorCode>(
+      'ERR_CHAIN_NOT_A_CA',
+      `the certificate of the pinned key anchors nothing: ${cause.message}`,
+      {},
+      { where: 'anchor', hint: 'Have the server send the certificate of its issuing CA.', cause },
+    )
+  }
 }
 
 function pinned({ chain }: PresentedChain, { crypto, anchor, host }: Pin): Certificate {
-  for (const der of chain.slice(1)) {
-    const ca = parseCertificate(der)
+  for (const [index, der] of chain.slice(1).entries()) {
+    const ca = parsed(der, index + 1)
     if (hex(crypto.hash('sha256', ca.spki.der)) === anchor) return ca
   }
   throw new PeerError<TrustErrorCode>(
@@ -87,6 +99,25 @@ function pinned({ chain }: PresentedChain, { crypto, anchor, host }: Pin): Certi
       hint: 'Compare the anchor with the invitation of the right server; if it is right, somebody stands in between.',
     },
   )
+}
+
+/** As the judge words it, who has not seen this one yet. */
+function parsed(der: Uint8Array, index: number): Certificate {
+  try {
+    return parseCertificate(der)
+  } catch (cause) {
+    if (!(cause instanceof PeerError)) throw cause
+    throw new PeerError<ChainErrorCode>(
+      'ERR_CERT_MALFORMED',
+      `certificate ${index} cannot be read: ${cause.message}`,
+      {},
+      {
+        where: `link ${index}: ${cause.where ?? 'DER'}`,
+        hint: 'Send X.509 version 3 certificates in DER.',
+        cause,
+      },
+    )
+  }
 }
 
 const none = new Uint8Array()
