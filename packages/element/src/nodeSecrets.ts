@@ -54,9 +54,7 @@ export function importSecret(bytes: Uint8Array): SecretKey {
 
 /** As importSecret, for bytes that nobody needs afterwards: they are wiped. */
 export function takeSecret(bytes: Uint8Array): SecretKey {
-  const secret = importSecret(bytes)
-  bytes.fill(0)
-  return secret
+  return firstOf(bytes, bytes.length)
 }
 
 export function exportSecret(key: SecretKey): Uint8Array {
@@ -91,15 +89,36 @@ export function hkdfExpand(
       { hash, lengthMax: expandBlocksMax * hashLength },
     )
   }
+  // The usual case: TLS asks for no more than a digest has.
+  if (length <= hashLength) return firstOf(blockOf(hash, prk, none, info, one), length)
   const blocks = new Uint8Array(Math.ceil(length / hashLength) * hashLength)
   for (let start = 0, counter = 1; start < length; start += hashLength, counter++) {
-    const mac = createHmac(hash, prk)
-    if (start > 0) mac.update(blocks.subarray(start - hashLength, start))
-    const block = mac.update(info).update(Uint8Array.of(counter)).digest()
+    const before = blocks.subarray(Math.max(0, start - hashLength), start)
+    const block = blockOf(hash, prk, before, info, Uint8Array.of(counter))
     blocks.set(block, start)
     block.fill(0)
   }
-  const output = importSecret(blocks.subarray(0, length))
-  blocks.fill(0)
-  return output
+  return firstOf(blocks, length)
+}
+
+const none = new Uint8Array()
+const one = Uint8Array.of(1)
+
+function blockOf(
+  hash: HashName,
+  prk: KeyObject,
+  before: Uint8Array,
+  info: Uint8Array,
+  counter: Uint8Array,
+): Uint8Array {
+  const mac = createHmac(hash, prk)
+  if (before.length > 0) mac.update(before)
+  return mac.update(info).update(counter).digest()
+}
+
+/** The rest is wiped with it. */
+function firstOf(bytes: Uint8Array, length: number): SecretKey {
+  const secret = importSecret(length < bytes.length ? bytes.subarray(0, length) : bytes)
+  bytes.fill(0)
+  return secret
 }

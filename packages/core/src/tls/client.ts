@@ -81,6 +81,8 @@ export class TlsClient {
   #waiter: Waiter | undefined
   #established: Established | undefined
   #changedCipherSpec: boolean
+  /** Records that wait for the next ones. */
+  #ahead: Uint8Array | undefined
   #hasEnded = false
   #peerHasEnded = false
   /** Tickets and key updates since the last application data. */
@@ -271,15 +273,20 @@ export class TlsClient {
     if (this.#writer.isWornOut) this.updateKeys()
   }
 
+  /** RFC 8446 §D.4: before the second flight. It goes out with what follows it, in one piece. */
   #changeCipherSpec(): void {
     if (this.#changedCipherSpec) return
     this.#changedCipherSpec = true
-    this.#send(contentType.changeCipherSpec, Uint8Array.of(1))
+    this.#ahead = this.#writer.write(contentType.changeCipherSpec, Uint8Array.of(1))
   }
 
   #send(type: number, content: Uint8Array): void {
     // A signature may come when it is too late.
-    if (this.#phase !== 'over') this.#outlet.send(this.#writer.write(type, content))
+    if (this.#phase === 'over') return
+    const records = this.#writer.write(type, content)
+    if (this.#ahead === undefined) this.#outlet.send(records)
+    else this.#outlet.send(concat(this.#ahead, records))
+    this.#ahead = undefined
   }
 
   #alert(name: AlertName): void {

@@ -44,7 +44,7 @@ export function encodeClientHello(parts: HelloParts, binder: Binder): Uint8Array
     u16(tls12),
     random,
     vector(1, sessionId),
-    vector(2, ...policy.suites.map(({ id }) => u16(id))),
+    vector(2, u16(...policy.suites.map(({ id }) => id))),
     vector(1, u8(0)),
   )
   const extensions = extensionsOf(parts)
@@ -87,9 +87,9 @@ function extensionsOf(parts: HelloParts): readonly Uint8Array[] {
     extension(type.supportedVersions, vector(1, u16(tls13))),
     extension(
       type.supportedGroups,
-      vector(2, ...policy.groups.map((name) => u16(groupNumbers[name]))),
+      vector(2, u16(...policy.groups.map((name) => groupNumbers[name]))),
     ),
-    extension(type.signatureAlgorithms, vector(2, ...signatureSchemes.map(({ id }) => u16(id)))),
+    extension(type.signatureAlgorithms, vector(2, u16(...signatureSchemes.map(({ id }) => id)))),
     extension(type.keyShare, vector(2, ...shares.map(keyShareEntry))),
     // RFC 8449 §4: with the byte of the content type.
     extension(type.recordSizeLimit, u16(policy.recordContentMax + 1)),
@@ -103,7 +103,7 @@ function extensionsOf(parts: HelloParts): readonly Uint8Array[] {
   }
   if (policy.staple) {
     // RFC 6066 §8: any responder, no extensions.
-    list.push(extension(type.statusRequest, u8(ocsp), u16(0), u16(0)))
+    list.push(extension(type.statusRequest, u8(ocsp), u16(0, 0)))
   }
   if (policy.resumption) list.push(extension(type.pskKeyExchangeModes, vector(1, u8(pskDheKe))))
   if (cookie !== undefined) list.push(extension(type.cookie, vector(2, cookie)))
@@ -111,7 +111,7 @@ function extensionsOf(parts: HelloParts): readonly Uint8Array[] {
 }
 
 function keyShareEntry({ group, share }: EphemeralKey): Uint8Array {
-  return concat(u16(groupNumbers[group]), vector(2, share))
+  return concat(u16(groupNumbers[group], share.length), share)
 }
 
 /** The extensions of a ClientHello of this policy: what a server may answer. */

@@ -157,7 +157,8 @@ function negotiated(offered: Offered, choice: ServerChoice, serverHello: Uint8Ar
   if (choice.isResumed) requireHashOf(resuming, suite)
   const resumed = choice.isResumed ? resuming : undefined
   const shared = shareOf(offered.parts.shares, group).agree(choice.share)
-  const secrets = EarlySecrets.from(crypto, suite, resumed?.session.psk).handshake(shared)
+  const early = resumed?.early ?? EarlySecrets.from(crypto, suite, undefined)
+  const secrets = early.handshake(shared)
   const transcript = new Transcript(crypto, suite)
   transcript.add(offered.before, offered.message, serverHello)
   const traffic = secrets.traffic(transcript.digest())
@@ -185,12 +186,13 @@ function negotiated(offered: Offered, choice: ServerChoice, serverHello: Uint8Ar
  * and says why.
  */
 function resumingOf(options: HandshakeOptions): Resuming | undefined {
-  const { session, policy, clock, trust } = options
+  const { crypto, session, policy, clock, trust } = options
   if (session === undefined || !policy.resumption || !isFresh(session, clock.now()))
     return undefined
   if (!policy.suites.some(({ name }) => name === session.suite)) return undefined
   try {
-    return { session, peer: trust(session.server) }
+    const peer = trust(session.server)
+    return { session, peer, early: EarlySecrets.from(crypto, suites[session.suite], session.psk) }
   } catch (error) {
     if (error instanceof PeerError) return undefined
     throw error
@@ -221,9 +223,8 @@ function binderOf(
 ): (truncated: Uint8Array) => Uint8Array {
   return (truncated) => {
     if (resuming === undefined) throw new InvariantError('ERR_TLS_BINDER', 'no ticket to bind')
-    const suite = suites[resuming.session.suite]
-    const early = EarlySecrets.from(crypto, suite, resuming.session.psk)
-    return early.binder(crypto.hash(suite.hash, concat(before, truncated)))
+    const { hash } = suites[resuming.session.suite]
+    return resuming.early.binder(crypto.hash(hash, concat(before, truncated)))
   }
 }
 

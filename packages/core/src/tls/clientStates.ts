@@ -138,7 +138,7 @@ export class WaitCertificateVerify extends OneShot {
     const { negotiation, peer } = this.#known
     const { transcript, options } = negotiation
     const shown = parseCertificateVerify(body)
-    verifyServerSignature(options.crypto, peer.leaf.spki, shown, transcript.digest())
+    verifyServerSignature(options.crypto, peer, shown, transcript.digest())
     transcript.add(whole)
     return new WaitFinished(this.#known)
   }

@@ -6,7 +6,7 @@ import { concat } from '../codec/index.ts'
 import { extensionsMax } from './limits.ts'
 import { extensionType } from './registry.ts'
 import { tlsError } from './tlsError.ts'
-import { u16, vector, type WireReader } from './wire.ts'
+import { lengthOf, u16, type WireReader } from './wire.ts'
 
 export type Extensions = ReadonlyMap<number, Uint8Array>
 
@@ -66,5 +66,5 @@ export function missing(message: string, type: number): Error {
 }
 
 export function extension(type: number, ...body: readonly Uint8Array[]): Uint8Array {
-  return concat(u16(type), vector(2, ...body))
+  return concat(u16(type, lengthOf(body)), ...body)
 }

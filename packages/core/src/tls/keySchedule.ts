@@ -3,11 +3,11 @@
  * at its end what an open connection keeps. Each stage gives birth to the next; secrets are handles
  * of the crypto port.
  */
-import { concat, utf8 } from '../codec/index.ts'
+import { concat } from '../codec/index.ts'
 import type { ChannelCrypto, HashName, SecretKey } from '../ports.ts'
 import type { Suite } from './registry.ts'
 import { useError } from './tlsError.ts'
-import { u8, u16, vector } from './wire.ts'
+import { u8 } from './wire.ts'
 
 /** The hash of a schedule; the AEAD is not its concern. */
 export type ScheduleHash = Pick<Suite, 'hash' | 'hashLength'>
@@ -23,8 +23,20 @@ export function expandLabel(
   context: Uint8Array,
   length: number,
 ): SecretKey {
-  const info = concat(u16(length), vector(1, utf8(`tls13 ${label}`)), vector(1, context))
-  return crypto.hkdfExpand(hash, secret, info, length)
+  return crypto.hkdfExpand(hash, secret, labelled(`tls13 ${label}`, context, length), length)
+}
+
+/** HkdfLabel: some twenty of them in a handshake, so each is one piece from the beginning. */
+function labelled(label: string, context: Uint8Array, length: number): Uint8Array {
+  const info = new Uint8Array(4 + label.length + context.length)
+  info[0] = length >>> 8
+  info[1] = length
+  info[2] = label.length
+  // ASCII, all of them.
+  for (let index = 0; index < label.length; index++) info[3 + index] = label.charCodeAt(index)
+  info[3 + label.length] = context.length
+  info.set(context, 4 + label.length)
+  return info
 }
 
 class Stage {

@@ -1,7 +1,7 @@
 /** What the states of a handshake hand on to each other. */
 import type { VerifiedPeer } from '../credential/index.ts'
 import type { ChannelCrypto, Clock, GroupName, Random, SecretKey, Signer } from '../ports.ts'
-import type { HandshakeSecrets } from './keySchedule.ts'
+import type { EarlySecrets, HandshakeSecrets } from './keySchedule.ts'
 import type { Policy } from './policy.ts'
 import type { Suite } from './registry.ts'
 import type { ResumableSession } from './resumable.ts'
@@ -30,6 +30,8 @@ export interface HandshakeOptions {
 export interface Resuming {
   readonly session: ResumableSession
   readonly peer: VerifiedPeer
+  /** Of the ticket's secret: binds the offer, and begins the schedule if it is taken. */
+  readonly early: EarlySecrets
 }
 
 /** From ServerHello on. */

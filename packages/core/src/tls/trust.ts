@@ -3,7 +3,7 @@
  * serverAuth, the name (RFC 9525), a stapled OCSP response where there is one. An anchor is known
  * beforehand, or is that CA of the handshake whose key was pinned.
  */
-import { hex } from '../codec/index.ts'
+import { equalBytes, hex } from '../codec/index.ts'
 import {
   type Certificate,
   type ChainErrorCode,
@@ -60,13 +60,17 @@ export interface Pin {
 export function trustPinned(pin: Pin): ServerTrust {
   let known: { readonly anchor: Certificate; readonly trust: ServerTrust } | undefined
   return (presented) => {
-    const anchor = pinned(presented, pin)
     // A CA that got a new certificate for its key is the same anchor in other bytes.
-    if (known === undefined || hex(known.anchor.der) !== hex(anchor.der)) {
+    if (known === undefined || !shows(presented, known.anchor)) {
+      const anchor = pinned(presented, pin)
       known = { anchor, trust: trustAnchors(judgeUnder(anchor, pin), pin.host) }
     }
     return known.trust(presented)
   }
+}
+
+function shows({ chain }: PresentedChain, anchor: Certificate): boolean {
+  return chain.slice(1).some((der) => equalBytes(der, anchor.der))
 }
 
 function judgeUnder(certificate: Certificate, { crypto, clock }: Pin): Judge {

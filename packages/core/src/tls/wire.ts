@@ -33,9 +33,7 @@ export class WireReader {
   }
 
   bytes(length: number): Uint8Array {
-    if (length > this.left) throw this.#malformed(`it ends ${length - this.left} bytes early`)
-    const start = this.#at
-    this.#at += length
+    const start = this.#skip(length)
     return this.#bytes.subarray(start, this.#at)
   }
 
@@ -56,9 +54,18 @@ export class WireReader {
     if (this.left > 0) throw this.#malformed(`${this.left} bytes stand behind its end`)
   }
 
+  /** Answers where the skipped bytes begin. */
+  #skip(length: number): number {
+    if (length > this.left) throw this.#malformed(`it ends ${length - this.left} bytes early`)
+    const start = this.#at
+    this.#at += length
+    return start
+  }
+
   #number(length: 1 | 2 | 3 | 4): number {
+    const start = this.#skip(length)
     let value = 0
-    for (const byte of this.bytes(length)) value = value * 256 + byte
+    for (let at = start; at < this.#at; at++) value = value * 256 + (this.#bytes[at] ?? 0)
     return value
   }
 
@@ -71,8 +78,14 @@ export function u8(value: number): Uint8Array {
   return Uint8Array.of(value)
 }
 
-export function u16(value: number): Uint8Array {
-  return Uint8Array.of(value >>> 8, value & 255)
+/** One after the other: a list of code points is one piece. */
+export function u16(...values: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(2 * values.length)
+  for (const [index, value] of values.entries()) {
+    bytes[2 * index] = value >>> 8
+    bytes[2 * index + 1] = value
+  }
+  return bytes
 }
 
 export function u32(value: number): Uint8Array {
@@ -81,7 +94,14 @@ export function u32(value: number): Uint8Array {
 
 /** The caller knows that the parts are shorter than the length can say. */
 export function vector(lengthBytes: 1 | 2 | 3, ...parts: readonly Uint8Array[]): Uint8Array {
-  const body = parts.length === 1 && parts[0] !== undefined ? parts[0] : concat(...parts)
-  const length = u32(body.length).subarray(4 - lengthBytes)
-  return concat(length, body)
+  const prefix = new Uint8Array(lengthBytes)
+  let rest = lengthOf(parts)
+  for (let at = lengthBytes - 1; at >= 0; at--, rest >>>= 8) prefix[at] = rest
+  return concat(prefix, ...parts)
+}
+
+export function lengthOf(parts: readonly Uint8Array[]): number {
+  let length = 0
+  for (const part of parts) length += part.length
+  return length
 }
