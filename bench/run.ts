@@ -31,6 +31,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   registry: () => import('./registry.ts'),
   issuance: () => import('./issuance.ts'),
   crl: () => import('./crl.ts'),
+  quickjs: () => import('./quickjs.ts'),
 }
 const page = new URL('../docs/performance.md', import.meta.url)
 
