@@ -212,11 +212,15 @@ export class TlsStream extends Duplex {
 
   /** The last word goes out, within reason; then the stream below is closed. */
   async #leave(): Promise<void> {
-    const gone = new AbortController()
-    this.#below.once('close', () => gone.abort())
-    this.#below.end(() => gone.abort())
-    if (!this.#below.destroyed) await this.#options.limit(farewellMs, gone.signal)
-    this.#below.destroy()
+    const below = this.#below
+    const said = new AbortController()
+    const stop = (): void => said.abort()
+    // Taken, or there is nobody left to take it.
+    for (const event of ['close', 'end']) below.once(event, stop)
+    below.end(stop)
+    const isHeard = !below.destroyed && !below.readableEnded
+    if (isHeard) await this.#options.limit(farewellMs, said.signal)
+    below.destroy()
   }
 }
 

@@ -3,7 +3,7 @@
  * at its end what an open connection keeps. Each stage gives birth to the next; secrets are handles
  * of the crypto port.
  */
-import { concat } from '../codec/index.ts'
+import { concat, utf8 } from '../codec/index.ts'
 import type { ChannelCrypto, HashName, SecretKey } from '../ports.ts'
 import type { Suite } from './registry.ts'
 import { useError } from './tlsError.ts'

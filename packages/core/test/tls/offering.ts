@@ -69,7 +69,7 @@ export function knownSession(
     ageAdd: 0x01020304,
     receivedAt: 0,
     lifetimeMs: 7_200_000,
-    server: { chain: [], staple: undefined },
+    server: { chain: [], staple: undefined, isStapleAsked: true },
     ...others,
   }
   return { session, psk }

@@ -75,10 +75,20 @@ class Player {
   }
 
   #send(bytes: Uint8Array, hellos: HelloExchange): void {
-    const isHello = bytes[0] === 22 && bytes[5] === 1
-    this.#sent.push(isHello ? withHello(bytes, hellos.exchange(bytes.subarray(5))) : hex(bytes))
+    for (const record of recordsIn(bytes)) {
+      const isHello = record[0] === 22 && record[5] === 1
+      const shown = isHello ? withHello(record, hellos.exchange(record.subarray(5))) : hex(record)
+      this.#sent.push(shown)
+    }
     this.#news.emit('news')
   }
+}
+
+/** What goes out in one piece may be several records. */
+function recordsIn(bytes: Uint8Array): readonly Uint8Array[] {
+  if (bytes.length === 0) return []
+  const end = 5 + Buffer.from(bytes).readUInt16BE(3)
+  return [bytes.subarray(0, end), ...recordsIn(bytes.subarray(end))]
 }
 
 function withHello(record: Uint8Array, hello: Uint8Array): string {

@@ -37,7 +37,7 @@ const resumed = trace('Resumed 0-RTT Handshake')
 const suite = suites.TLS_AES_128_GCM_SHA256
 const nothing = new Uint8Array()
 const [hello = nothing] = hellosOf(resumed)
-const server = { chain: [certificateOf(simple, 'server')], staple: undefined }
+const server = { chain: [certificateOf(simple, 'server')], staple: undefined, isStapleAsked: true }
 
 const secretOf = (label: string): SecretKey =>
   nodeCrypto.importSecret(field(resumed, 'client', `derive secret "tls13 ${label}"`, 'expanded'))
@@ -102,7 +102,8 @@ test('ticket, age and binder are those of the resumed hello', () => {
 function offer(): { readonly options: HandshakeOptions; readonly negotiated: Negotiated } {
   const options = optionsOf(resumed, new HelloExchange(resumed))
   const session = sessionOf(0)
-  const resuming = { session, peer: trustOf(simple)(server) }
+  const early = EarlySecrets.from(nodeCrypto, suite, session.psk)
+  const resuming = { session, peer: trustOf(simple)(server), early }
   const { policy, serverName, crypto } = options
   const parts: HelloParts = {
     policy,
@@ -157,7 +158,7 @@ function waitFinished(): { readonly waiting: WaitFinished; readonly transcript: 
     secrets,
     traffic: secrets.traffic(transcript.digest()),
     asked: new Set(),
-    resumed: { session, peer },
+    resumed: { session, peer, early },
   }
   transcript.add(constructed('server', 'EncryptedExtensions').whole)
   const extensions = { alpn: undefined, contentMax: plaintextBytesMax }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { type Duplex, Readable } from 'node:stream'
 import { after, test } from 'node:test'
 import type { ResumableSession } from '@countersign/core/tls'
@@ -189,20 +189,21 @@ async function flightLength(): Promise<number> {
 }
 
 test('an element that takes its time is waited for, and one that fails is named', async () => {
-  let sign: (() => void) | undefined
+  const asked = new EventEmitter<{ sign: [() => void] }>()
+  const waiting = once(asked, 'sign')
   const slow = stage.approach({
     credential: {
       chain: stage.chain,
       signer: {
         ...stage.signer,
         sign: async (message) => {
-          await new Promise<void>((resolve) => (sign = resolve))
+          await new Promise<void>((resolve) => asked.emit('sign', resolve))
           return stage.signer.sign(message)
         },
       },
     },
   })
-  while (sign === undefined) await new Promise((resolve) => setImmediate(resolve))
+  const [sign] = await waiting
   sign()
   assert.equal((await slow.stream).secured?.isAuthenticated, true)
   slow.server.destroy()
@@ -219,16 +220,20 @@ test('an element that takes its time is waited for, and one that fails is named'
 })
 
 test('an element that never answers is given up, and its late answer changes nothing', async () => {
-  let answer: ((signature: Uint8Array) => void) | undefined
+  const asked = new EventEmitter<{ sign: [(signature: Uint8Array) => void] }>()
+  const waiting = once(asked, 'sign')
   const { limit, end } = limitByHand()
   const { stream, below } = stage.approach({
     limit,
     credential: {
       chain: stage.chain,
-      signer: { ...stage.signer, sign: () => new Promise((resolve) => (answer = resolve)) },
+      signer: {
+        ...stage.signer,
+        sign: () => new Promise((resolve) => asked.emit('sign', resolve)),
+      },
     },
   })
-  while (answer === undefined) await new Promise((resolve) => setImmediate(resolve))
+  const [answer] = await waiting
   end()
   await assert.rejects(stream, { code: 'ERR_SERVER_TIMEOUT' })
   answer(new Uint8Array(70))
