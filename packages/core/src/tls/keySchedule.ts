@@ -165,11 +165,12 @@ export function exportKeyingMaterial(
   length: number,
 ): Uint8Array {
   const labelLength = utf8(label).length
-  if (labelLength === 0 || labelLength > exporterLabelBytesMax) {
+  // One that is longer than its text is not ASCII (RFC 5705 §4).
+  if (labelLength === 0 || labelLength > exporterLabelBytesMax || labelLength > label.length) {
     throw useError(
       'ERR_TLS_POLICY',
-      `a label of ${labelLength} bytes for keying material`,
-      `Take one of 1 to ${exporterLabelBytesMax} bytes; RFC 5705 §4 says what it looks like.`,
+      'keying material has a label that it cannot have',
+      `Take one of 1 to ${exporterLabelBytesMax} ASCII characters; RFC 5705 §4 has its form.`,
     )
   }
   const nothing = crypto.hash(hash, empty)

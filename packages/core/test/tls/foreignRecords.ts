@@ -93,3 +93,14 @@ export class ForeignRecords {
     return mac.digest().subarray(0, length)
   }
 }
+
+/** The records of a stream (RFC 8446 §5.1). */
+export function recordsIn(stream: Uint8Array): Uint8Array[] {
+  const found: Uint8Array[] = []
+  for (let rest = Buffer.from(stream); rest.length > 0; ) {
+    const length = 5 + rest.readUInt16BE(3)
+    found.push(rest.subarray(0, length))
+    rest = rest.subarray(length)
+  }
+  return found
+}

@@ -12,7 +12,7 @@ import { RecordProtection } from '../../src/tls/recordProtection.ts'
 import { RecordReader } from '../../src/tls/recordReader.ts'
 import { RecordWriter } from '../../src/tls/recordWriter.ts'
 import { contentType, type SuiteName, suites } from '../../src/tls/registry.ts'
-import { ForeignRecords, foreignSuites } from './foreignRecords.ts'
+import { ForeignRecords, foreignSuites, recordsIn } from './foreignRecords.ts'
 
 const names = Object.keys(foreignSuites) as SuiteName[]
 const fullRecord = 2 ** 14
@@ -106,8 +106,12 @@ test('a handshake or alert record with no content is unexpected, of data it is c
     const { ours, foreign } = ends()
     const inbound = new Inbound(fullRecord)
     inbound.protect(ours)
+    // Data in the handshake, which is too early however little it is.
     inbound.push(foreign.seal(applicationData, bytes(0), 20))
     assert.deepEqual(inbound.next(), { kind: 'data', content: Buffer.of() })
+    inbound.endOfHandshake()
+    inbound.push(foreign.seal(applicationData, bytes(0), 20))
+    assert.equal(inbound.next(), undefined)
     inbound.push(foreign.seal(type, bytes(0), 20))
     assert.throws(() => inbound.next(), unexpected)
   }
@@ -182,14 +186,14 @@ test('what goes out is cut into records that the other side takes', () => {
   writer.protect(ours)
   writer.limitTo(100)
   const content = randomBytes(250)
-  const sent = records(writer.write(applicationData, content)).map((one) => foreign.open(one))
+  const sent = recordsIn(writer.write(applicationData, content)).map((one) => foreign.open(one))
   assert.deepEqual(
     sent.map((one) => one.content.length),
     [100, 100, 50],
   )
   assert.deepEqual(Buffer.concat(sent.map((one) => one.content)), content)
   assert.ok(sent.every(({ type, padding }) => type === applicationData && padding === 0))
-  assert.equal(records(writer.write(applicationData, bytes(100))).length, 1)
+  assert.equal(recordsIn(writer.write(applicationData, bytes(100))).length, 1)
 })
 
 test('no bytes make no record', () => {
@@ -206,7 +210,7 @@ test('without a limit of the other side a record has up to 16384 bytes of conten
   const writer = new RecordWriter()
   const { ours, foreign } = ends()
   writer.protect(ours)
-  const sent = records(writer.write(applicationData, bytes(2 * fullRecord + 1)))
+  const sent = recordsIn(writer.write(applicationData, bytes(2 * fullRecord + 1)))
   assert.deepEqual(
     sent.map((one) => foreign.open(one).content.length),
     [fullRecord, fullRecord, 1],
@@ -226,13 +230,3 @@ test('the first record says 0x0301, all others 0x0303; change_cipher_spec is nev
   // It counts nowhere: the next record is the first under its key.
   assert.equal(foreign.open(writer.write(handshake, bytes(1))).type, handshake)
 })
-
-function records(stream: Uint8Array): Uint8Array[] {
-  const found: Uint8Array[] = []
-  for (let rest = Buffer.from(stream); rest.length > 0; ) {
-    const length = 5 + rest.readUInt16BE(3)
-    found.push(rest.subarray(0, length))
-    rest = rest.subarray(length)
-  }
-  return found
-}

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { hex } from '@countersign/core/codec'
 import { type ResumableSession, type Secured, TlsClient } from '@countersign/core/tls'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
+import { recordsIn } from './foreignRecords.ts'
 import { field, fieldOf, type Step, type Trace, type TraceName, trace } from './rfc8448.ts'
 import {
   certificateOf,
@@ -75,6 +76,7 @@ class Player {
   }
 
   #send(bytes: Uint8Array, hellos: HelloExchange): void {
+    // What goes out in one piece may be several records.
     for (const record of recordsIn(bytes)) {
       const isHello = record[0] === 22 && record[5] === 1
       const shown = isHello ? withHello(record, hellos.exchange(record.subarray(5))) : hex(record)
@@ -82,13 +84,6 @@ class Player {
     }
     this.#news.emit('news')
   }
-}
-
-/** What goes out in one piece may be several records. */
-function recordsIn(bytes: Uint8Array): readonly Uint8Array[] {
-  if (bytes.length === 0) return []
-  const end = 5 + Buffer.from(bytes).readUInt16BE(3)
-  return [bytes.subarray(0, end), ...recordsIn(bytes.subarray(end))]
 }
 
 function withHello(record: Uint8Array, hello: Uint8Array): string {
