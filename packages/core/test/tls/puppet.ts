@@ -113,11 +113,11 @@ export class Puppet {
   out: Direction | undefined
   psk: Buffer | undefined
   serverSecret: Buffer = Buffer.alloc(0)
+  clientSecret: Buffer = Buffer.alloc(0)
   resumption: Buffer = Buffer.alloc(0)
   exporter: Buffer = Buffer.alloc(0)
 
   #in: Direction | undefined
-  #clientSecret: Buffer = Buffer.alloc(0)
   #clientApplication: Direction | undefined
   #handshakeSecret: Buffer = Buffer.alloc(0)
   #transcript: Uint8Array[] = []
@@ -206,9 +206,9 @@ export class Puppet {
     this.#handshakeSecret = nextStage(this.suite, early, shared ?? Buffer.alloc(32))
     const transcript = this.digest()
     this.serverSecret = this.#derive(this.#handshakeSecret, 's hs traffic', transcript)
-    this.#clientSecret = this.#derive(this.#handshakeSecret, 'c hs traffic', transcript)
+    this.clientSecret = this.#derive(this.#handshakeSecret, 'c hs traffic', transcript)
     this.out = new Direction(this.suite, this.serverSecret)
-    this.#in = new Direction(this.suite, this.#clientSecret)
+    this.#in = new Direction(this.suite, this.clientSecret)
   }
 
   /** Our Finished was said: what we say next is under application keys. */
@@ -337,7 +337,7 @@ export class Puppet {
   }
 
   clientFinished(whole: Buffer): void {
-    const expected = finishedMac(this.suite, this.#clientSecret, this.digest())
+    const expected = finishedMac(this.suite, this.clientSecret, this.digest())
     if (!expected.equals(whole.subarray(4))) this.complaints.push('the Finished is wrong')
     if (this.#clientApplication === undefined) throw new Error('a Finished before ours')
     this.#transcript.push(whole)

@@ -95,13 +95,13 @@ suite('a request', () => {
   })
 
   test('that comes twice is refused', async () => {
-    for (const second of [
+    for (const again of [
       steps.retry(secp256r1),
       steps.retry(x25519),
       requesting(biscuit),
       requesting(groupAsked(x25519), biscuit),
     ]) {
-      const refused = await talk({ flights: [[steps.retry(secp256r1)], [second]] })
+      const refused = await talk({ flights: [[steps.retry(secp256r1)], [again]] })
       assert.deepEqual(refused.puppet.received, ['ClientHello', 'ClientHello'])
       assertRefused(refused, unexpected)
     }
