@@ -115,7 +115,7 @@ export class Puppet {
   serverSecret: Buffer = Buffer.alloc(0)
   clientSecret: Buffer = Buffer.alloc(0)
   resumption: Buffer = Buffer.alloc(0)
-  exporter: Buffer = Buffer.alloc(0)
+  #exporter: Buffer = Buffer.alloc(0)
 
   #in: Direction | undefined
   #clientApplication: Direction | undefined
@@ -216,7 +216,7 @@ export class Puppet {
     this.flush()
     const master = this.#master()
     const transcript = this.digest()
-    this.exporter = this.#derive(master, 'exp master', transcript)
+    this.#exporter = this.#derive(master, 'exp master', transcript)
     this.out = new Direction(this.suite, this.#derive(master, 's ap traffic', transcript))
     const client = this.#derive(master, 'c ap traffic', transcript)
     this.#clientApplication = new Direction(this.suite, client)
@@ -228,6 +228,12 @@ export class Puppet {
 
   #derive(secret: Buffer, label: string, transcript: Buffer): Buffer {
     return expandLabel(this.suite, secret, label, transcript)
+  }
+
+  /** TLS-Exporter (RFC 8446 §7.5). */
+  exported(label: string, context: Uint8Array, length: number): Buffer {
+    const secret = expandLabel(this.suite, this.#exporter, label, hashOf(this.suite))
+    return expandLabel(this.suite, secret, 'exporter', hashOf(this.suite, context), length)
   }
 
   /** Bytes of the client. Throws nothing: a client must not be told of the puppet's own bugs. */
