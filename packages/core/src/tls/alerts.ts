@@ -47,7 +47,13 @@ export function alertName(number: number): string {
 }
 
 /** Codes whose errors say that the peer, or what it showed, is at fault. */
-type PeerCode = TlsErrorCode | ChainErrorCode | ChannelCryptoErrorCode | TrustErrorCode
+type PeerCode =
+  | TlsErrorCode
+  | ChainErrorCode
+  | ChannelCryptoErrorCode
+  | TrustErrorCode
+  // `importPublicKey` of the crypto port.
+  | 'ERR_KEY_INVALID'
 
 /** `undefined`: nobody is left to be told. */
 const alerts: Readonly<Record<PeerCode, AlertName | undefined>> = {
@@ -74,6 +80,8 @@ const alerts: Readonly<Record<PeerCode, AlertName | undefined>> = {
   ERR_TLS_ALERT: undefined,
   ERR_KEY_SHARE: 'illegal_parameter',
   ERR_AEAD_OPEN: 'bad_record_mac',
+  // The key of a certificate: certified, and yet none.
+  ERR_KEY_INVALID: 'bad_certificate',
   ERR_ANCHOR_MISMATCH: 'unknown_ca',
   ERR_CERT_MALFORMED: 'bad_certificate',
   ERR_CERT_EXPIRED: 'certificate_expired',

@@ -4,7 +4,7 @@
  */
 import { equalBytes, fromHex } from '../codec/index.ts'
 import type { GroupName } from '../ports.ts'
-import { type Extensions, missing, readExtensions } from './extensions.ts'
+import { type ExtensionRules, type Extensions, missing, readExtensions } from './extensions.ts'
 import { extensionType, groupNumbers, type Suite, tls12, tls13 } from './registry.ts'
 import { tlsError } from './tlsError.ts'
 import { WireReader } from './wire.ts'
@@ -50,11 +50,11 @@ export function parseServerHello(body: Uint8Array, offer: Offer): RetryRequest |
   const compression = reader.u8()
   const isRetry = equalBytes(random, retryRandom)
   if (version !== tls12) throw oldVersion(version, random)
-  // TLS 1.2 and below may end here, without any extension.
-  if (reader.left === 0) throw oldVersion(version, random)
-  const extensions = readHelloExtensions(reader, offer, isRetry)
-  reader.end()
-  requireVersion(extensions, version, random)
+  const rest = reader.bytes(reader.left)
+  // First which version it is: an older one has other extensions, or none.
+  if (!hasSupportedVersions(rest)) throw oldVersion(version, random)
+  const extensions = readHelloExtensions(rest, offer, isRetry)
+  requireVersion(extensions)
   // RFC 8446 §4.1.3: it says ours back, whatever came of it.
   if (!equalBytes(sessionId, offer.sessionId)) throw illegal('another session id than was sent')
   if (compression !== 0) throw illegal(`compression ${compression}`)
@@ -62,21 +62,40 @@ export function parseServerHello(body: Uint8Array, offer: Offer): RetryRequest |
   return isRetry ? retry(suite, extensions, offer) : choice(suite, extensions, offer)
 }
 
-function readHelloExtensions(reader: WireReader, offer: Offer, isRetry: boolean): Extensions {
-  const { supportedVersions, keyShare, preSharedKey, cookie } = extensionType
-  if (isRetry) {
-    // RFC 8446 §4.2: a cookie is the one extension that comes unasked.
-    const asked = new Set([...offer.asked, cookie])
-    const here = [supportedVersions, keyShare, cookie]
-    return readExtensions(reader, { message: 'HelloRetryRequest', here, asked })
+/** TLS 1.2 and below may also end without a list. */
+function hasSupportedVersions(rest: Uint8Array): boolean {
+  if (rest.length === 0) return false
+  const list = new WireReader(rest, 'ServerHello').list(2)
+  while (list.left > 0) {
+    const type = list.u16()
+    list.vector(2)
+    if (type === extensionType.supportedVersions) return true
   }
-  const here = [supportedVersions, keyShare, preSharedKey]
-  return readExtensions(reader, { message: 'ServerHello', here, asked: offer.asked })
+  return false
 }
 
-function requireVersion(extensions: Extensions, version: number, random: Uint8Array): void {
+function readHelloExtensions(rest: Uint8Array, offer: Offer, isRetry: boolean): Extensions {
+  const reader = new WireReader(rest, 'ServerHello')
+  const extensions = readExtensions(reader, isRetry ? retryRules(offer) : helloRules(offer))
+  reader.end()
+  return extensions
+}
+
+function helloRules({ asked }: Offer): ExtensionRules {
+  const { supportedVersions, keyShare, preSharedKey } = extensionType
+  return { message: 'ServerHello', here: [supportedVersions, keyShare, preSharedKey], asked }
+}
+
+function retryRules(offer: Offer): ExtensionRules {
+  const { supportedVersions, keyShare, cookie } = extensionType
+  // RFC 8446 §4.2: a cookie is the one extension that comes unasked.
+  const asked = new Set([...offer.asked, cookie])
+  return { message: 'HelloRetryRequest', here: [supportedVersions, keyShare, cookie], asked }
+}
+
+function requireVersion(extensions: Extensions): void {
   const body = extensions.get(extensionType.supportedVersions)
-  if (body === undefined) throw oldVersion(version, random)
+  if (body === undefined) throw missing('ServerHello', extensionType.supportedVersions)
   const reader = new WireReader(body, 'supported_versions')
   const selected = reader.u16()
   reader.end()

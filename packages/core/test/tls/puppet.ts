@@ -113,11 +113,11 @@ export class Puppet {
   out: Direction | undefined
   psk: Buffer | undefined
   serverSecret: Buffer = Buffer.alloc(0)
+  clientSecret: Buffer = Buffer.alloc(0)
   resumption: Buffer = Buffer.alloc(0)
-  exporter: Buffer = Buffer.alloc(0)
+  #exporter: Buffer = Buffer.alloc(0)
 
   #in: Direction | undefined
-  #clientSecret: Buffer = Buffer.alloc(0)
   #clientApplication: Direction | undefined
   #handshakeSecret: Buffer = Buffer.alloc(0)
   #transcript: Uint8Array[] = []
@@ -206,9 +206,9 @@ export class Puppet {
     this.#handshakeSecret = nextStage(this.suite, early, shared ?? Buffer.alloc(32))
     const transcript = this.digest()
     this.serverSecret = this.#derive(this.#handshakeSecret, 's hs traffic', transcript)
-    this.#clientSecret = this.#derive(this.#handshakeSecret, 'c hs traffic', transcript)
+    this.clientSecret = this.#derive(this.#handshakeSecret, 'c hs traffic', transcript)
     this.out = new Direction(this.suite, this.serverSecret)
-    this.#in = new Direction(this.suite, this.#clientSecret)
+    this.#in = new Direction(this.suite, this.clientSecret)
   }
 
   /** Our Finished was said: what we say next is under application keys. */
@@ -216,7 +216,7 @@ export class Puppet {
     this.flush()
     const master = this.#master()
     const transcript = this.digest()
-    this.exporter = this.#derive(master, 'exp master', transcript)
+    this.#exporter = this.#derive(master, 'exp master', transcript)
     this.out = new Direction(this.suite, this.#derive(master, 's ap traffic', transcript))
     const client = this.#derive(master, 'c ap traffic', transcript)
     this.#clientApplication = new Direction(this.suite, client)
@@ -228,6 +228,12 @@ export class Puppet {
 
   #derive(secret: Buffer, label: string, transcript: Buffer): Buffer {
     return expandLabel(this.suite, secret, label, transcript)
+  }
+
+  /** TLS-Exporter (RFC 8446 §7.5). */
+  exported(label: string, context: Uint8Array, length: number): Buffer {
+    const secret = expandLabel(this.suite, this.#exporter, label, hashOf(this.suite))
+    return expandLabel(this.suite, secret, 'exporter', hashOf(this.suite, context), length)
   }
 
   /** Bytes of the client. Throws nothing: a client must not be told of the puppet's own bugs. */
@@ -337,7 +343,7 @@ export class Puppet {
   }
 
   clientFinished(whole: Buffer): void {
-    const expected = finishedMac(this.suite, this.#clientSecret, this.digest())
+    const expected = finishedMac(this.suite, this.clientSecret, this.digest())
     if (!expected.equals(whole.subarray(4))) this.complaints.push('the Finished is wrong')
     if (this.#clientApplication === undefined) throw new Error('a Finished before ours')
     this.#transcript.push(whole)

@@ -2,7 +2,7 @@
  * What a puppet can do: the messages of a TLS 1.3 server (RFC 8446 §4), each with its parts open to
  * change, and the flights that are made of them.
  */
-import { createHash, type KeyObject, sign } from 'node:crypto'
+import { constants, createHash, type KeyObject, sign } from 'node:crypto'
 import { extension, field, type Laid, lay, message, sized, u8, u16, u32 } from './puppetBytes.ts'
 import { expandLabel, finishedMac, groupIds, puppetAgreements } from './puppetKeys.ts'
 import { type Puppet, signedContent, type Step } from './puppet.ts'
@@ -151,23 +151,31 @@ export interface VerifyParts {
   readonly key: KeyObject
   /** What is signed. */
   readonly content: Uint8Array
+  /** Of RSA-PSS. */
+  readonly saltLength: number
+  /** In the place of the one that is made. */
+  readonly signature?: Uint8Array
 }
 
 export function certificateVerify(change: Change<VerifyParts> = same): Step {
   return (puppet) => {
     const { scheme, key } = puppet.options.identity
-    const right = { scheme, key, content: signedContent('server', puppet.digest()) }
+    const content = signedContent('server', puppet.digest())
+    const right = { scheme, key, content, saltLength: 32 }
     const parts = change(right, puppet)
-    const signature = sized('signature', 2, signed(parts))
+    const signature = sized('signature', 2, parts.signature ?? signed(parts))
     puppet.say('CertificateVerify', message(15, lay(field('scheme', u16(parts.scheme)), signature)))
   }
 }
 
 /** By the key, as its kind signs in TLS 1.3; the scheme may say something else. */
-function signed({ key, content }: VerifyParts): Buffer {
-  const hashes: Readonly<Record<string, string>> = { prime256v1: 'sha256', secp384r1: 'sha384' }
-  const curve = key.asymmetricKeyDetails?.namedCurve ?? ''
-  return sign(key.asymmetricKeyType === 'ed25519' ? null : hashes[curve], content, key)
+function signed({ key, content, saltLength }: VerifyParts): Buffer {
+  if (key.asymmetricKeyType === 'ed25519') return sign(null, content, key)
+  if (key.asymmetricKeyType === 'rsa') {
+    return sign('sha256', content, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength })
+  }
+  const hash = key.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? 'sha256' : 'sha384'
+  return sign(hash, content, key)
 }
 
 export function finished(change: Change<Buffer> = same): Step {

@@ -91,7 +91,10 @@ export class Talk {
           this.puppet.receive(bytes)
         },
         secured: (secured) => this.secured.push(secured),
-        data: (bytes) => this.data.push(bytes),
+        data: (bytes) => {
+          assert.equal(this.secured.length, 1, 'data behind `secured` only')
+          this.data.push(bytes)
+        },
         resumable: (session) => this.sessions.push(session),
         ended: () => this.ended++,
         failed: (error) => this.failed.push(error),

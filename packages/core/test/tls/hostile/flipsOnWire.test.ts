@@ -26,7 +26,7 @@ test('each bit of the records of a full flight counts', async () => {
   assert.deepEqual(await family.wireFlips(0), {
     ...plainHeader,
     length: 'record_overflow 2, unexpected_message 10, waits 4',
-    body: `decode_error 76, illegal_parameter 311, internal_error 11, protocol_version 16, unexpected_message 16, ${otherKeys} 513, unsupported_extension 33`,
+    body: `decode_error 76, illegal_parameter 311, internal_error 11, protocol_version 32, unexpected_message 16, ${otherKeys} 513, unsupported_extension 17`,
   })
   // change_cipher_spec is one byte, which is 1.
   assert.deepEqual(await family.wireFlips(1), {
@@ -52,7 +52,7 @@ test('each bit of the records of a flight that resumes counts', async () => {
   assert.deepEqual(await family.wireFlips(0), {
     ...plainHeader,
     length: 'record_overflow 2, unexpected_message 8, waits 6',
-    body: `decode_error 91, illegal_parameter 330, internal_error 11, protocol_version 16, unexpected_message 16, ${otherKeys} 513, unsupported_extension 47`,
+    body: `decode_error 91, illegal_parameter 329, internal_error 11, protocol_version 32, unexpected_message 16, ${otherKeys} 513, unsupported_extension 32`,
   })
   const extensions = sealed('bad_record_mac 6, record_overflow 1, waits 9', 184)
   assert.deepEqual(await family.wireFlips(2), extensions)
@@ -66,7 +66,7 @@ test('each bit of the record of a HelloRetryRequest counts', async () => {
     ...plainHeader,
     length: 'record_overflow 2, unexpected_message 3, waits 11',
     // Another cookie is echoed as it came; the hash over it tells.
-    body: `decode_error 89, illegal_parameter 313, internal_error 11, protocol_version 16, unexpected_message 8, ${otherKeys} 48, unsupported_extension 304, waits 11`,
+    body: `decode_error 89, illegal_parameter 313, internal_error 11, protocol_version 32, unexpected_message 8, ${otherKeys} 48, unsupported_extension 288, waits 11`,
   })
 })
 

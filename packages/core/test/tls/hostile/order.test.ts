@@ -11,7 +11,7 @@ import {
   assertOpen,
   assertRefused,
   opened,
-  Talk,
+  type Talk,
   talk,
   type TalkOptions,
 } from './conversation.ts'
@@ -167,11 +167,12 @@ test('a server that asks again may do so in records of one byte', async () => {
   assertOpen(await talk({ ...retried.puppet, contentMax: 1 }))
 })
 
-suite('across a change of keys', () => {
-  const follows = (name: string, behind: Uint8Array): NonNullable<PuppetOptions['onMessage']> => {
-    return (said, { bytes }) => [said === name ? Buffer.concat([bytes, behind]) : bytes]
-  }
+/** These bytes in the record of that message, behind it. */
+function follows(name: string, behind: Uint8Array): NonNullable<PuppetOptions['onMessage']> {
+  return (said, { bytes }) => [said === name ? Buffer.concat([bytes, behind]) : bytes]
+}
 
+suite('across a change of keys', () => {
   for (const [what, behind] of [
     ['a byte of the next message', Buffer.of(8)],
     ['the next message', Buffer.of(8, 0, 0, 2, 0, 0)],

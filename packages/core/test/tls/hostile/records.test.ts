@@ -11,7 +11,7 @@ import {
   opened,
   policy,
   type Refusal,
-  Talk,
+  type Talk,
   talk,
 } from './conversation.ts'
 
@@ -202,9 +202,10 @@ suite('protection', () => {
   })
 
   test('a record that comes twice is refused', async () => {
-    const twice: PuppetOptions['onRecord'] = (record, index) =>
-      index === 2 ? [record, record] : [record]
-    assertRefused(await talk({ onRecord: twice }), badMac)
+    const refused = await talk({
+      onRecord: (record, index) => (index === 2 ? [record, record] : [record]),
+    })
+    assertRefused(refused, badMac)
   })
 
   test('records that have changed their places are refused', async () => {
@@ -217,21 +218,25 @@ suite('protection', () => {
   })
 })
 
-suite('change_cipher_spec', () => {
-  const record = (...content: readonly number[]): Step =>
-    steps.raw(plainRecord(20, Buffer.from(content)))
+/** A change_cipher_spec as it is given. */
+const changing = (...content: readonly number[]): Step =>
+  steps.raw(plainRecord(20, Buffer.from(content)))
 
+suite('change_cipher_spec', () => {
   test('is dropped wherever it comes before the Finished, also within a message', async () => {
-    const everywhere = steps.fullFlight.flatMap((step) => [record(1), step])
+    const everywhere = steps.fullFlight.flatMap((step) => [changing(1), step])
     assertOpen(await talk({ flights: [everywhere] }))
-    const onRecord: PuppetOptions['onRecord'] = (one) => [Buffer.of(20, 3, 3, 0, 1, 1), one]
-    assertOpen(await talk({ contentMax: 40, onRecord }))
+    const split = await talk({
+      contentMax: 40,
+      onRecord: (record) => [Buffer.of(20, 3, 3, 0, 1, 1), record],
+    })
+    assertOpen(split)
   })
 
   test('is refused when it is not the one byte 1', async () => {
     for (const content of [[], [0], [2], [255], [1, 1]]) {
-      assertRefused(await atFirst(record(...content)), unexpected, `${content}`)
-      assertRefused(await inHandshake(record(...content)), unexpected, `${content}`)
+      assertRefused(await atFirst(changing(...content)), unexpected, content.join())
+      assertRefused(await inHandshake(changing(...content)), unexpected, content.join())
     }
   })
 
@@ -241,8 +246,8 @@ suite('change_cipher_spec', () => {
   })
 
   test('is refused behind the Finished', async () => {
-    assertFailed(await opened([record(1)]), unexpected)
-    const talked = await talk({ flights: [[...steps.fullFlight, record(1)]] })
+    assertFailed(await opened([changing(1)]), unexpected)
+    const talked = await talk({ flights: [[...steps.fullFlight, changing(1)]] })
     assertFailed(talked, unexpected)
   })
 })

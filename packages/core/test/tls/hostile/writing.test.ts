@@ -1,0 +1,76 @@
+/** What the client sends: no record beyond what the server said (RFC 8449), under keys of the time. */
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { extension, u16 } from '../puppetBytes.ts'
+import * as steps from '../puppetSteps.ts'
+import { clientCa, clientEntity } from '../puppetWorld.ts'
+import { assertOpen, assertRefused, opened, type Talk, talk } from './conversation.ts'
+
+const content = Buffer.alloc(40_000, 'abcdefg')
+
+function limited(limit: number): Promise<Talk> {
+  const extensions = steps.encryptedExtensions(extension('record_size_limit', 28, u16(limit)))
+  return talk({ flights: [steps.fullFlight.toSpliced(2, 1, extensions)] })
+}
+
+suite("the server's record_size_limit", () => {
+  for (const limit of [64, 65, 500, 16_384, 16_385]) {
+    test(`of ${limit} holds for each record of the client`, async () => {
+      const talked = await limited(limit)
+      assertOpen(talked)
+      // The certificates alone are longer than the least limits.
+      const shown = [clientEntity.certificate.der, clientCa.certificate.der]
+      assert.deepEqual(
+        talked.puppet.clientChain,
+        shown.map((der) => Buffer.from(der)),
+      )
+      talked.client.write(content)
+      assert.deepEqual(Buffer.concat(talked.puppet.data), content)
+      assert.equal(Math.max(...talked.puppet.innerLengths), limit)
+    })
+  }
+
+  test('below 64 is refused', async () => {
+    const illegal = { alert: 'illegal_parameter', code: 'ERR_TLS_ILLEGAL_PARAMETER' }
+    for (const limit of [0, 1, 2, 63]) assertRefused(await limited(limit), illegal, `${limit}`)
+  })
+
+  test('beyond what TLS has allows no more than TLS', async () => {
+    for (const limit of [16_386, 65_535]) {
+      const talked = await limited(limit)
+      assertOpen(talked)
+      talked.client.write(content)
+      assert.equal(Math.max(...talked.puppet.innerLengths), 16_385)
+    }
+  })
+
+  test('is that of TLS where the server has none', async () => {
+    const talked = await opened()
+    talked.client.write(content)
+    assert.equal(Math.max(...talked.puppet.innerLengths), 16_385)
+    assert.deepEqual(Buffer.concat(talked.puppet.data), content)
+  })
+})
+
+suite('keys', () => {
+  test('may be new as often as the client likes', async () => {
+    const talked = await opened()
+    for (let index = 0; index < 100; index++) {
+      talked.client.updateKeys()
+      talked.client.write(Buffer.of(index))
+    }
+    assert.deepEqual(
+      Buffer.concat(talked.puppet.data),
+      Buffer.from(Array.from({ length: 100 }, (_, index) => index)),
+    )
+    assert.equal(talked.puppet.unreadable, 0)
+    assertOpen(talked)
+  })
+
+  test('of the exporter are those of the server', async () => {
+    const talked = await opened()
+    const label = 'EXPORTER-Channel-Binding'
+    const exported = talked.client.exporter(label, Buffer.alloc(0), 32)
+    assert.deepEqual(Buffer.from(exported), talked.puppet.exported(label, Buffer.alloc(0), 32))
+  })
+})
