@@ -236,3 +236,20 @@ function records(stream: Uint8Array): Uint8Array[] {
   }
   return found
 }
+
+test('a provider that fails is not told as a record that was changed', () => {
+  const { foreign } = ends()
+  const failure = new RangeError('out of memory')
+  const open = (): never => {
+    throw failure
+  }
+  const ours = new RecordProtection(
+    { ...nodeCrypto, open },
+    suites.TLS_AES_128_GCM_SHA256,
+    nodeCrypto.importSecret(bytes(32)),
+  )
+  assert.throws(
+    () => opened(ours, foreign.seal(applicationData, bytes(1))),
+    (error) => error === failure && alertFor(error) === 'internal_error',
+  )
+})
