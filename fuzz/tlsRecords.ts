@@ -7,7 +7,6 @@
 import { concat, equalBytes } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
 import { Inbound } from '../packages/core/src/tls/inbound.ts'
-import { waitingBytesMax } from '../packages/core/src/tls/limits.ts'
 import { MessageReader } from '../packages/core/src/tls/messageReader.ts'
 import { RecordProtection } from '../packages/core/src/tls/recordProtection.ts'
 import { RecordReader } from '../packages/core/src/tls/recordReader.ts'
@@ -82,7 +81,6 @@ function read(chunks: readonly Uint8Array[], contentMax: number): Outcome {
   try {
     for (const chunk of chunks) {
       inbound.push(chunk)
-      if (inbound.waiting > waitingBytesMax) throw new Error('more waits than may')
       for (let next = inbound.next(); next !== undefined; next = inbound.next()) {
         if (next.kind === 'close') {
           events.push('close')

@@ -3,6 +3,7 @@
  * traffic secret; a KeyUpdate makes the next one of it.
  */
 import { concat } from '../codec/index.ts'
+import { PeerError } from '../errors.ts'
 import type { ChannelCrypto, SecretKey } from '../ports.ts'
 import { expandLabel, nextTrafficSecret } from './keySchedule.ts'
 import { expansionBytesMax, plaintextBytesMax } from './limits.ts'
@@ -68,6 +69,8 @@ export class RecordProtection {
     try {
       return this.#crypto.open(this.#suite.aead, this.#key, nonce, header, ciphertext)
     } catch (cause) {
+      // Whatever else a provider throws is its own failure.
+      if (!(cause instanceof PeerError)) throw cause
       throw tlsError(
         'ERR_TLS_RECORD_MAC',
         'a record does not open: it was changed under way, or made with another key',

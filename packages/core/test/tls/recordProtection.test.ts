@@ -230,3 +230,20 @@ test('the first record says 0x0301, all others 0x0303; change_cipher_spec is nev
   // It counts nowhere: the next record is the first under its key.
   assert.equal(foreign.open(writer.write(handshake, bytes(1))).type, handshake)
 })
+
+test('a provider that fails is not told as a record that was changed', () => {
+  const { foreign } = ends()
+  const failure = new RangeError('out of memory')
+  const open = (): never => {
+    throw failure
+  }
+  const ours = new RecordProtection(
+    { ...nodeCrypto, open },
+    suites.TLS_AES_128_GCM_SHA256,
+    nodeCrypto.importSecret(bytes(32)),
+  )
+  assert.throws(
+    () => opened(ours, foreign.seal(applicationData, bytes(1))),
+    (error) => error === failure && alertFor(error) === 'internal_error',
+  )
+})
