@@ -27,13 +27,13 @@ export function expandLabel(
 }
 
 /** HkdfLabel: some twenty of them in a handshake, so each is one piece from the beginning. */
-function labelled(label: string, context: Uint8Array, length: number): Uint8Array {
+function labelled(text: string, context: Uint8Array, length: number): Uint8Array {
+  const label = utf8(text)
   const info = new Uint8Array(4 + label.length + context.length)
   info[0] = length >>> 8
   info[1] = length
   info[2] = label.length
-  // ASCII, all of them.
-  for (let index = 0; index < label.length; index++) info[3 + index] = label.charCodeAt(index)
+  info.set(label, 3)
   info[3 + label.length] = context.length
   info.set(context, 4 + label.length)
   return info
