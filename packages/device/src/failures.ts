@@ -13,12 +13,14 @@ export function patienceOf(world: World): Patience {
 }
 
 /** Codes that say: the way is broken, whoever broke it. Verdicts on the server have others. */
-const wayCodes = /^ERR_(TLS_(?!SIGNER|CREDENTIAL|POLICY)|KEY_SHARE|SERVER_UNREACHABLE)/
+const wayCodes = /^ERR_(TLS_(?!SIGNER|CREDENTIAL|POLICY)|KEY_SHARE)/
 
 /** An error of the stream: the judge's and the element's words stay, all else is a broken way. */
 export function wayBroken(target: ServerTarget, error: unknown): Error {
-  const stays = isCountersignError(error) && !wayCodes.test(error.code)
-  return stays ? error : unreachable(target, error)
+  if (!isCountersignError(error) || wayCodes.test(error.code)) return unreachable(target, error)
+  // A stream does not know where it leads.
+  const isNamed = error.where !== undefined || error.code !== 'ERR_SERVER_UNREACHABLE'
+  return isNamed ? error : unreachable(target, undefined)
 }
 
 export function unreachable(target: ServerTarget, cause: unknown): AdapterError<DeviceErrorCode> {

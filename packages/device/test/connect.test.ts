@@ -6,10 +6,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, suite, test } from 'node:test'
 import { createServer, type TlsOptions } from 'node:tls'
 import { openConnection, type ServerConnection } from '../src/connect.ts'
-import { systemWorld, type World } from '../src/index.ts'
+import { systemWorld, type TlsName, tlsNames, type World } from '../src/index.ts'
 import { parseTarget } from '../src/target.ts'
 
 /** Servers whose certificates a foreign program made; what a device sends them is written down. */
@@ -31,35 +31,6 @@ interface House {
 const serverAuth = 'extendedKeyUsage=serverAuth'
 const localhost = 'subjectAltName=DNS:localhost'
 const houses = new Map<string, House>()
-
-test('the server of the anchor is spoken to and hears the question as it was asked', {
-  skip,
-}, async () => {
-  const home = house('home')
-  const leaf = home.issue([serverAuth, `${localhost},IP:127.0.0.1`])
-  const server = await serve({ ...leaf, cert: leaf.cert + home.ca })
-  for (const host of ['localhost', '127.0.0.1']) {
-    const connection = open(server.port, home.anchor, { host })
-    const answer = await connection.ask({ method: 'POST', path: '/x', body: Buffer.from('body') })
-    connection.close()
-    assert.equal(answer.status, 200)
-    assert.equal(Buffer.from(answer.body).toString(), 'hi')
-    assert.ok(server.heard().startsWith('POST /x HTTP/1.1\r\n'))
-    assert.ok(server.heard().includes(`\r\nhost: ${host}:${server.port}\r\n`))
-    assert.ok(server.heard().endsWith('\r\n\r\nbody'))
-    server.forget()
-  }
-})
-
-test('one connection carries many questions', { skip }, async () => {
-  const home = house('home')
-  const leaf = home.issue([serverAuth, localhost])
-  const server = await serve({ ...leaf, cert: leaf.cert + home.ca })
-  const connection = open(server.port, home.anchor)
-  for (let count = 0; count < 3; count++) await connection.ask({ method: 'GET', path: '/' })
-  connection.close()
-  assert.equal(server.connections(), 1)
-})
 
 interface WrongServer {
   readonly what: string
@@ -95,70 +66,111 @@ const wrongServers: readonly WrongServer[] = [
   { what: 'not yet valid by our clock', code: 'ERR_CERT_NOT_YET_VALID', now: Date.now() - 2 * day },
 ]
 
-for (const wrong of wrongServers) {
-  test(`a server ${wrong.what} is told nothing`, { skip }, async () => {
-    const home = house('home')
-    const server = await serve(credentialOf(wrong, home))
-    const { now } = wrong
-    const connection = open(server.port, home.anchor, {
-      ...(wrong.host === undefined ? {} : { host: wrong.host }),
-      ...(now === undefined ? {} : { clock: { now: () => now } }),
-    })
-    await assert.rejects(
-      connection.ask({ method: 'POST', path: '/secret', body: Buffer.from('token') }),
-      (error: Error & { code?: string; hint?: string }) => {
-        assert.equal(error.code, wrong.code, error.message)
-        if (now !== undefined) assert.match(error.hint ?? '', /clock/)
-        return true
-      },
-    )
-    connection.close()
-    await server.quiet()
-    assert.equal(server.connections(), 1)
-    assert.equal(server.heard(), '')
-  })
+for (const tls of tlsNames) {
+  suite(`with TLS that is ${tls}`, () => roadTests(tls))
 }
 
-test('TLS 1.2 is not spoken', { skip }, async () => {
-  const home = house('home')
-  const leaf = home.issue([serverAuth, localhost])
-  const server = await serve({ ...leaf, cert: leaf.cert + home.ca, maxVersion: 'TLSv1.2' })
-  const connection = open(server.port, home.anchor)
-  await assert.rejects(connection.ask({ method: 'GET', path: '/' }), {
-    code: 'ERR_SERVER_UNREACHABLE',
-  })
-  assert.equal(server.heard(), '')
-})
+function roadTests(tls: TlsName): void {
+  const open = (
+    port: number,
+    anchor: string,
+    options: Omit<Opening, 'port' | 'anchor' | 'tls'> = {},
+  ): ServerConnection => openAs({ port, anchor, tls, ...options })
 
-test('a port where nobody listens, and one where nobody answers, end in an error', async () => {
-  const silent = createTcpServer(() => undefined)
-  const port = await listening(silent)
-  const waiting = open(port, 'ab'.repeat(32))
-  const answer = waiting.ask({ method: 'GET', path: '/' })
-  const [socket] = await once(silent, 'connection')
-  waiting.close()
-  await assert.rejects(answer, { code: 'ERR_SERVER_UNREACHABLE' })
-  socket.destroy()
-  silent.close()
-  await once(silent, 'close')
-  const gone = open(port, 'ab'.repeat(32))
-  await assert.rejects(gone.ask({ method: 'GET', path: '/' }), {
-    code: 'ERR_SERVER_UNREACHABLE',
-    details: { reason: 'ECONNREFUSED' },
+  test('the server of the anchor is spoken to and hears the question as it was asked', {
+    skip,
+  }, async () => {
+    const home = house('home')
+    const leaf = home.issue([serverAuth, `${localhost},IP:127.0.0.1`])
+    const server = await serve({ ...leaf, cert: leaf.cert + home.ca })
+    for (const host of ['localhost', '127.0.0.1']) {
+      const connection = open(server.port, home.anchor, { host })
+      const answer = await connection.ask({ method: 'POST', path: '/x', body: Buffer.from('body') })
+      connection.close()
+      assert.equal(answer.status, 200)
+      assert.equal(Buffer.from(answer.body).toString(), 'hi')
+      assert.ok(server.heard().startsWith('POST /x HTTP/1.1\r\n'))
+      assert.ok(server.heard().includes(`\r\nhost: ${host}:${server.port}\r\n`))
+      assert.ok(server.heard().endsWith('\r\n\r\nbody'))
+      server.forget()
+    }
   })
-})
 
-test('an answer without end is cut off', { skip }, async () => {
-  const home = house('home')
-  const leaf = home.issue([serverAuth, localhost])
-  const head = `HTTP/1.1 200 OK\r\ncontent-length: ${2 ** 30}\r\n\r\n`
-  const server = await serve({ ...leaf, cert: leaf.cert + home.ca }, head + 'x'.repeat(2 ** 20))
-  const connection = open(server.port, home.anchor)
-  await assert.rejects(connection.ask({ method: 'GET', path: '/' }), {
-    code: 'ERR_SERVER_UNREACHABLE',
+  test('one connection carries many questions', { skip }, async () => {
+    const home = house('home')
+    const leaf = home.issue([serverAuth, localhost])
+    const server = await serve({ ...leaf, cert: leaf.cert + home.ca })
+    const connection = open(server.port, home.anchor)
+    for (let count = 0; count < 3; count++) await connection.ask({ method: 'GET', path: '/' })
+    connection.close()
+    assert.equal(server.connections(), 1)
   })
-  connection.close()
-})
+
+  for (const wrong of wrongServers) {
+    test(`a server ${wrong.what} is told nothing`, { skip }, async () => {
+      const home = house('home')
+      const server = await serve(credentialOf(wrong, home))
+      const { now } = wrong
+      const connection = open(server.port, home.anchor, {
+        ...(wrong.host === undefined ? {} : { host: wrong.host }),
+        ...(now === undefined ? {} : { clock: { now: () => now } }),
+      })
+      await assert.rejects(
+        connection.ask({ method: 'POST', path: '/secret', body: Buffer.from('token') }),
+        (error: Error & { code?: string; hint?: string }) => {
+          assert.equal(error.code, wrong.code, error.message)
+          if (now !== undefined) assert.match(error.hint ?? '', /clock/)
+          return true
+        },
+      )
+      connection.close()
+      await server.quiet()
+      assert.equal(server.connections(), 1)
+      assert.equal(server.heard(), '')
+    })
+  }
+
+  test('TLS 1.2 is not spoken', { skip }, async () => {
+    const home = house('home')
+    const leaf = home.issue([serverAuth, localhost])
+    const server = await serve({ ...leaf, cert: leaf.cert + home.ca, maxVersion: 'TLSv1.2' })
+    const connection = open(server.port, home.anchor)
+    await assert.rejects(connection.ask({ method: 'GET', path: '/' }), {
+      code: 'ERR_SERVER_UNREACHABLE',
+    })
+    assert.equal(server.heard(), '')
+  })
+
+  test('a port where nobody listens, and one where nobody answers, end in an error', async () => {
+    const silent = createTcpServer(() => undefined)
+    const port = await listening(silent)
+    const waiting = open(port, 'ab'.repeat(32))
+    const answer = waiting.ask({ method: 'GET', path: '/' })
+    const [socket] = await once(silent, 'connection')
+    waiting.close()
+    await assert.rejects(answer, { code: 'ERR_SERVER_UNREACHABLE' })
+    socket.destroy()
+    silent.close()
+    await once(silent, 'close')
+    const gone = open(port, 'ab'.repeat(32))
+    await assert.rejects(gone.ask({ method: 'GET', path: '/' }), {
+      code: 'ERR_SERVER_UNREACHABLE',
+      details: { reason: 'ECONNREFUSED' },
+    })
+  })
+
+  test('an answer without end is cut off', { skip }, async () => {
+    const home = house('home')
+    const leaf = home.issue([serverAuth, localhost])
+    const head = `HTTP/1.1 200 OK\r\ncontent-length: ${2 ** 30}\r\n\r\n`
+    const server = await serve({ ...leaf, cert: leaf.cert + home.ca }, head + 'x'.repeat(2 ** 20))
+    const connection = open(server.port, home.anchor)
+    await assert.rejects(connection.ask({ method: 'GET', path: '/' }), {
+      code: 'ERR_SERVER_UNREACHABLE',
+    })
+    connection.close()
+  })
+}
 
 function credentialOf({ lines, chain }: WrongServer, home: House): TlsOptions {
   const other = house('other')
@@ -173,13 +185,16 @@ function credentialOf({ lines, chain }: WrongServer, home: House): TlsOptions {
   return { cert: cert + (behind.get(chain ?? '') ?? home.ca), key }
 }
 
-function open(
-  port: number,
-  anchor: string,
-  options: { readonly host?: string; readonly clock?: World['clock'] } = {},
-): ServerConnection {
-  const { host = 'localhost', clock } = options
-  const world = systemWorld()
+interface Opening {
+  readonly port: number
+  readonly anchor: string
+  readonly tls: TlsName
+  readonly host?: string
+  readonly clock?: World['clock']
+}
+
+function openAs({ port, anchor, tls, host = 'localhost', clock }: Opening): ServerConnection {
+  const world = systemWorld(tls)
   return openConnection({
     world: clock === undefined ? world : { ...world, clock },
     target: parseTarget(`https://${host}:${port}`, anchor),
