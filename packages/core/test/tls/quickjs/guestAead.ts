@@ -35,15 +35,15 @@ export function withOwnAead(outside: ChannelCrypto, name: AeadName, cipher: Ciph
       try {
         return opener.decrypt(ciphertext)
       } catch (cause) {
-        throw new PeerError<ChannelCryptoErrorCode>(
-          'ERR_AEAD_OPEN',
-          'its tag does not fit',
-          {},
-          {
-            cause,
-          },
-        )
+        if (!isTagError(cause)) throw cause
+        const message = 'a record does not open'
+        throw new PeerError<ChannelCryptoErrorCode>('ERR_AEAD_OPEN', message, {}, { cause })
       }
     },
   }
+}
+
+/** Memory that has run out is no fault of the peer. */
+function isTagError(error: unknown): boolean {
+  return error instanceof Error && error.message.endsWith('invalid tag')
 }

@@ -20,7 +20,10 @@ export interface Peer extends AsyncDisposable {
   readonly element: Signer
 }
 
-/** Greets who says something with his name, and with whether the connection was resumed. */
+/**
+ * Answers who says something with his name, whether the connection was resumed, and as many bytes
+ * more as he asked for.
+ */
 export async function startPeer(): Promise<Peer> {
   const now = Date.now()
   const dates = { notBefore: now - day, notAfter: now + day }
@@ -63,7 +66,7 @@ function greet(socket: TLSSocket): void {
   socket.on('data', (data) => {
     const how = socket.isSessionReused() ? 'again' : 'first'
     const { CN: name } = socket.getPeerCertificate().subject
-    socket.write(`${data.toString()} ${how}, ${String(name)}`)
+    socket.write(`${how} ${String(name)} ${'.'.repeat(Number(data.toString()))}`)
   })
 }
 

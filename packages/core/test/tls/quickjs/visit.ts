@@ -29,15 +29,21 @@ const segmentBytes = 1460
 /** An engine that is out of memory may have lost the promise that somebody waits for. */
 const silenceMsMax = 5000
 
-/** So many connections after each other, each with its greeting, in one engine. */
+export interface VisitOptions {
+  readonly count: number
+  /** The peer's answer is so much longer; 16,000 bytes are nearly a full record. */
+  readonly answerBytes?: number
+  readonly anchor?: string
+}
+
+/** So many connections after each other, each with a question and its answer, in one engine. */
 export async function visits(
   code: Uint8Array,
   peer: Peer,
   memoryLimit: number,
-  count: number,
-  anchor: string = peer.anchor,
+  { count, answerBytes = 0, anchor = peer.anchor }: VisitOptions,
 ): Promise<readonly Visit[]> {
-  const host = new Host(peer)
+  const host = new Host(peer, answerBytes)
   using engine = await startEngine(code, hostPorts(Date.now), host.events, memoryLimit)
   engine.program.install(serverName, anchor, peer.leaf, peer.element.spki)
   const done: Visit[] = []
@@ -47,10 +53,12 @@ export async function visits(
 
 class Host {
   readonly #peer: Peer
+  readonly #question: Uint8Array
   #conversation: Conversation | undefined
 
-  constructor(peer: Peer) {
+  constructor(peer: Peer, answerBytes: number) {
     this.#peer = peer
+    this.#question = Buffer.from(String(answerBytes))
   }
 
   /** Whoever is called from inside does not call back before the program has come to rest. */
@@ -63,7 +71,7 @@ class Host {
       }),
     secured: (suite, isResumed, isAuthenticated) => {
       Object.assign(this.#current.visit, { suite, isResumed, isAuthenticated })
-      this.#later(({ engine }) => engine.program.write(Buffer.from('hello')))
+      this.#later(({ engine }) => engine.program.write(this.#question))
     },
     data: (bytes) => {
       this.#current.visit.answer += Buffer.from(bytes).toString()
