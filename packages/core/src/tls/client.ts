@@ -237,6 +237,7 @@ export class TlsClient {
 
   #peerEnd(): void {
     this.#peerHasEnded = true
+    this.#inbound.drop()
     if (this.#hasEnded) this.#phase = 'over'
     this.#outlet.ended()
   }

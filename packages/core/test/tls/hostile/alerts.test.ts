@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { PeerError } from '@countersign/core/errors'
+import { waitingBytesMax } from '../../../src/tls/limits.ts'
 import type { Step } from '../puppet.ts'
 import * as steps from '../puppetSteps.ts'
 import {
@@ -93,6 +94,7 @@ suite('a farewell', () => {
       steps.closeNotify,
       steps.contentOf(99, Buffer.of(1)),
       steps.raw(Buffer.from('no TLS at all')),
+      steps.raw(Buffer.alloc(waitingBytesMax + 1)),
     ] satisfies readonly Step[]) {
       const talked = await opened([steps.data('in time'), steps.closeNotify, behind])
       assert.deepEqual([talked.text, talked.ended, talked.sessions.length], ['in time', 1, 0])

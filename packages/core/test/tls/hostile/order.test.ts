@@ -102,7 +102,7 @@ for (const { what, messages, puppet, options } of flights) {
       )
       assertOpen(small)
       assert.equal(
-        (await small.run(steps.ticket(2), steps.data('byte by byte'))).text,
+        (await small.run(steps.ticket(2), steps.keyUpdate(1), steps.data('byte by byte'))).text,
         'byte by byte',
       )
       assert.equal(small.sessions.length, 1)
