@@ -43,7 +43,10 @@ export interface Secured {
   readonly isAuthenticated: boolean
 }
 
-/** Hears everything that a client has to say, in order. */
+/**
+ * Hears everything that a client has to say, in order. It may call the client from within; what it
+ * throws ends the connection, and only `failed` has nobody left to throw to.
+ */
 export interface Outlet {
   /** Bytes for the server. */
   send(bytes: Uint8Array): void
@@ -145,9 +148,11 @@ export class TlsClient {
   /** Says that no more data will come (close_notify). The server's may go on. */
   end(): void {
     if (this.#phase !== 'open' || this.#hasEnded) return
-    this.#alert('close_notify')
+    const farewell = this.#alert('close_notify')
+    // Before it goes out: nothing is said behind it, from within the outlet either.
     this.#hasEnded = true
     if (this.#peerHasEnded) this.#phase = 'over'
+    this.#outlet.send(farewell)
   }
 
   /** The stream below has ended. Without a farewell before it, somebody may have cut it. */
@@ -174,8 +179,9 @@ export class TlsClient {
   /** New keys in our direction (RFC 8446 §4.6.3); in the server's too when `both`. */
   updateKeys(both = false): void {
     if (this.#phase !== 'open' || this.#hasEnded) throw misuse('it is not open for writing')
-    this.#send(contentType.handshake, encodeKeyUpdate(both))
+    const update = this.#records(contentType.handshake, encodeKeyUpdate(both))
     this.#writer.update()
+    this.#outlet.send(update)
   }
 
   #message(): Promise<HandshakeMessage> {
@@ -283,15 +289,20 @@ export class TlsClient {
   #send(type: number, content: Uint8Array): void {
     // A signature may come when it is too late.
     if (this.#phase === 'over') return
-    const records = this.#writer.write(type, content)
-    if (this.#ahead === undefined) this.#outlet.send(records)
-    else this.#outlet.send(concat(this.#ahead, records))
-    this.#ahead = undefined
+    this.#outlet.send(this.#records(type, content))
   }
 
-  #alert(name: AlertName): void {
+  #records(type: number, content: Uint8Array): Uint8Array {
+    const records = this.#writer.write(type, content)
+    const ahead = this.#ahead
+    if (ahead === undefined) return records
+    this.#ahead = undefined
+    return concat(ahead, records)
+  }
+
+  #alert(name: AlertName): Uint8Array {
     const level = name === 'close_notify' || name === 'user_canceled' ? 1 : 2
-    this.#send(contentType.alert, Uint8Array.of(level, alertNumbers[name]))
+    return this.#records(contentType.alert, Uint8Array.of(level, alertNumbers[name]))
   }
 
   #guarded(step: () => void): void {
@@ -304,17 +315,26 @@ export class TlsClient {
 
   /** The peer learns the minimum, the outlet the reason. */
   #fail(error: unknown): void {
-    if (this.#phase === 'over') return
-    const alert = alertFor(error)
-    if (alert !== undefined && this.#phase !== 'new' && !this.#hasEnded) {
-      // RFC 8446 §6.1: a handshake is canceled, then the farewell; an open connection has that alone.
-      const isWish = alert === 'user_canceled'
-      if (!isWish || this.#phase === 'handshake') this.#alert(alert)
-      if (isWish) this.#alert('close_notify')
-    }
+    const phase = this.#phase
+    if (phase === 'over') return
+    // First of all: whoever hears of it may call again.
     this.#phase = 'over'
     this.#waiter = undefined
+    try {
+      for (const words of this.#lastWords(error, phase)) this.#outlet.send(words)
+    } catch {
+      // They do not go out, and what there is to be heard is why it ended.
+    }
     this.#outlet.failed(error)
+  }
+
+  #lastWords(error: unknown, phase: Phase): readonly Uint8Array[] {
+    const alert = alertFor(error)
+    if (alert === undefined || phase === 'new' || this.#hasEnded) return []
+    if (alert !== 'user_canceled') return [this.#alert(alert)]
+    // RFC 8446 §6.1: a handshake is canceled, then the farewell; an open connection has that alone.
+    const wish = phase === 'handshake' ? [this.#alert(alert)] : []
+    return [...wish, this.#alert('close_notify')]
   }
 }
 
