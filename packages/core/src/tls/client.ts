@@ -330,7 +330,8 @@ export class TlsClient {
 
   #lastWords(error: unknown, phase: Phase): readonly Uint8Array[] {
     const alert = alertFor(error)
-    if (alert === undefined || phase === 'new' || this.#hasEnded) return []
+    // RFC 8446 §4.1.2: the first thing that a server hears is a hello.
+    if (alert === undefined || !this.#writer.hasWritten || this.#hasEnded) return []
     if (alert !== 'user_canceled') return [this.#alert(alert)]
     // RFC 8446 §6.1: a handshake is canceled, then the farewell; an open connection has that alone.
     const wish = phase === 'handshake' ? [this.#alert(alert)] : []

@@ -10,7 +10,11 @@ export class RecordWriter {
   #protection: RecordProtection | undefined
   /** Of content, without the type that encryption puts behind it. */
   #contentMax: number = plaintextBytesMax
-  #isFirst = true
+  #hasWritten = false
+
+  get hasWritten(): boolean {
+    return this.#hasWritten
+  }
 
   /** The key has done its work (RFC 8446 §5.5): time for a KeyUpdate. */
   get isWornOut(): boolean {
@@ -42,12 +46,13 @@ export class RecordWriter {
   }
 
   #record(type: number, content: Uint8Array): Uint8Array {
+    const isFirst = !this.#hasWritten
+    this.#hasWritten = true
     if (this.#protection !== undefined && type !== contentType.changeCipherSpec) {
       return this.#protection.seal(type, content)
     }
     // RFC 8446 §5.1: the first ClientHello may say 0x0301, for servers that are older than the rule.
-    const version = this.#isFirst && type === contentType.handshake ? tls10 : undefined
-    this.#isFirst = false
+    const version = isFirst && type === contentType.handshake ? tls10 : undefined
     return concat(recordHeader(type, content.length, version), content)
   }
 }
