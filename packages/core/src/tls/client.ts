@@ -90,6 +90,8 @@ export class TlsClient {
   #peerHasEnded = false
   /** Tickets and key updates since the last application data. */
   #postHandshake = 0
+  /** The server has asked for one. */
+  #owesKeyUpdate = false
 
   /** Throws CallerError for a policy or a credential that cannot work. */
   constructor(options: ClientOptions, outlet: Outlet) {
@@ -141,7 +143,7 @@ export class TlsClient {
   write(data: Uint8Array): void {
     if (this.#phase !== 'open' || this.#hasEnded) throw misuse('it is not open for writing')
     if (data.length === 0) return
-    this.#refreshKeys()
+    if (this.#owesKeyUpdate || this.#writer.isWornOut) this.#ahead = this.#keyUpdate(false)
     this.#send(contentType.applicationData, data)
   }
 
@@ -179,9 +181,7 @@ export class TlsClient {
   /** New keys in our direction (RFC 8446 §4.6.3); in the server's too when `both`. */
   updateKeys(both = false): void {
     if (this.#phase !== 'open' || this.#hasEnded) throw misuse('it is not open for writing')
-    const update = this.#records(contentType.handshake, encodeKeyUpdate(both))
-    this.#writer.update()
-    this.#outlet.send(update)
+    this.#outlet.send(this.#keyUpdate(both))
   }
 
   #message(): Promise<HandshakeMessage> {
@@ -253,7 +253,7 @@ export class TlsClient {
       throw tlsError('ERR_TLS_FLOOD', `more than ${postHandshakeMessagesMax} messages without data`)
     }
     if (type === handshakeType.newSessionTicket) this.#ticket(body)
-    else if (type === handshakeType.keyUpdate) this.#keyUpdate(body)
+    else if (type === handshakeType.keyUpdate) this.#peerKeyUpdate(body)
     else {
       throw tlsError(
         'ERR_TLS_UNEXPECTED_MESSAGE',
@@ -269,14 +269,21 @@ export class TlsClient {
     if (session !== undefined) this.#outlet.resumable(session)
   }
 
-  #keyUpdate(body: Uint8Array): void {
-    const wantsOurs = parseKeyUpdate(body)
+  /**
+   * RFC 8446 §4.6.3: who is asked for one owes it before the next data, and then one for however many
+   * questions. So a server that asks without end and reads nothing fills no buffer of ours.
+   */
+  #peerKeyUpdate(body: Uint8Array): void {
+    if (parseKeyUpdate(body)) this.#owesKeyUpdate = true
     this.#inbound.update()
-    if (wantsOurs && !this.#hasEnded) this.updateKeys()
   }
 
-  #refreshKeys(): void {
-    if (this.#writer.isWornOut) this.updateKeys()
+  /** What follows it is under the new keys, whoever sends it. */
+  #keyUpdate(both: boolean): Uint8Array {
+    const update = this.#records(contentType.handshake, encodeKeyUpdate(both))
+    this.#writer.update()
+    if (!both) this.#owesKeyUpdate = false
+    return update
   }
 
   /** RFC 8446 §D.4: before the second flight. It goes out with what follows it, in one piece. */
