@@ -114,18 +114,27 @@ export class TlsClient {
   start(): void {
     if (this.#phase !== 'new') throw misuse('a client starts once')
     this.#phase = 'handshake'
-    const wire: HandshakeWire = {
-      message: () => this.#message(),
-      send: (...messages) => this.#send(contentType.handshake, concat(...messages)),
-      changeCipherSpec: () => this.#changeCipherSpec(),
-      readWith: (protection) => this.#inbound.protect(protection),
-      writeWith: (protection) => this.#writer.protect(protection),
-      limitTo: (contentMax) => this.#writer.limitTo(contentMax),
-    }
-    handshake(this.#options, wire).then(
+    handshake(this.#options, this.#wire()).then(
       (established) => this.#open(established),
       (error: unknown) => this.#fail(error),
     )
+  }
+
+  /** A handshake that was ended goes no further than to its next step, before the element signs. */
+  #wire(): HandshakeWire {
+    const unlessOver = (step: () => void): void => {
+      if (this.#phase === 'over') throw canceled()
+      step()
+    }
+    return {
+      message: () => this.#message(),
+      send: (...messages) =>
+        unlessOver(() => this.#send(contentType.handshake, concat(...messages))),
+      changeCipherSpec: () => unlessOver(() => this.#changeCipherSpec()),
+      readWith: (protection) => unlessOver(() => this.#inbound.protect(protection)),
+      writeWith: (protection) => unlessOver(() => this.#writer.protect(protection)),
+      limitTo: (contentMax) => this.#writer.limitTo(contentMax),
+    }
   }
 
   /** Bytes of the server, in pieces of any size; the client keeps them. Throws nothing. */
@@ -153,7 +162,7 @@ export class TlsClient {
     const farewell = this.#alert('close_notify')
     // Before it goes out: nothing is said behind it, from within the outlet either.
     this.#hasEnded = true
-    if (this.#peerHasEnded) this.#phase = 'over'
+    if (this.#peerHasEnded) this.#close()
     this.#outlet.send(farewell)
   }
 
@@ -173,7 +182,8 @@ export class TlsClient {
    * sides.
    */
   exporter(label: string, context: Uint8Array, length: number): Uint8Array {
-    if (this.#established === undefined) throw misuse('nothing to export before the handshake')
+    if (this.#established === undefined)
+      throw misuse('no keying material before the handshake or after the end')
     const { suite, exporter } = this.#established
     return exportKeyingMaterial(this.#options.crypto, suite, exporter, label, context, length)
   }
@@ -243,7 +253,7 @@ export class TlsClient {
 
   #peerEnd(): void {
     this.#peerHasEnded = true
-    if (this.#hasEnded) this.#phase = 'over'
+    if (this.#hasEnded) this.#close()
     this.#outlet.ended()
   }
 
@@ -294,8 +304,6 @@ export class TlsClient {
   }
 
   #send(type: number, content: Uint8Array): void {
-    // A signature may come when it is too late.
-    if (this.#phase === 'over') return
     this.#outlet.send(this.#records(type, content))
   }
 
@@ -326,13 +334,22 @@ export class TlsClient {
     if (phase === 'over') return
     // First of all: whoever hears of it may call again.
     this.#phase = 'over'
-    this.#waiter = undefined
     try {
       for (const words of this.#lastWords(error, phase)) this.#outlet.send(words)
     } catch {
       // They do not go out, and what there is to be heard is why it ended.
     }
+    this.#close()
     this.#outlet.failed(error)
+  }
+
+  /** RFC 8446 §6: the secrets of what is over are forgotten. */
+  #close(): void {
+    this.#phase = 'over'
+    this.#waiter = undefined
+    this.#established = undefined
+    this.#inbound.close()
+    this.#writer.close()
   }
 
   #lastWords(error: unknown, phase: Phase): readonly Uint8Array[] {

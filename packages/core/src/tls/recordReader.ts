@@ -16,7 +16,7 @@ import { contentType } from './registry.ts'
 import { tlsError } from './tlsError.ts'
 
 export class RecordReader {
-  readonly #queue: ByteQueue = new ByteQueue()
+  #queue: ByteQueue = new ByteQueue()
   #protection: RecordProtection | undefined
   #contentMax: number = plaintextBytesMax
   #useless = 0
@@ -45,6 +45,12 @@ export class RecordReader {
   /** After the peer's Finished there is none any more (RFC 8446 §5). */
   endOfHandshake(): void {
     this.#allowChangeCipherSpec = false
+  }
+
+  /** The key is forgotten, and what it would have opened. */
+  close(): void {
+    this.#protection = undefined
+    this.#queue = new ByteQueue()
   }
 
   /** Something came that brings the connection on. */

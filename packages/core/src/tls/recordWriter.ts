@@ -1,5 +1,6 @@
 /** What goes out, as records (RFC 8446 §5.1), none longer than the peer takes (RFC 8449). */
 import { concat } from '../codec/index.ts'
+import { InvariantError } from '../errors.ts'
 import { plaintextBytesMax, recordsPerKeyMax } from './limits.ts'
 import { type RecordProtection, recordHeader } from './recordProtection.ts'
 import { contentType } from './registry.ts'
@@ -11,6 +12,7 @@ export class RecordWriter {
   /** Of content, without the type that encryption puts behind it. */
   #contentMax: number = plaintextBytesMax
   #hasWritten = false
+  #isClosed = false
 
   get hasWritten(): boolean {
     return this.#hasWritten
@@ -34,6 +36,12 @@ export class RecordWriter {
     this.#contentMax = contentMax
   }
 
+  /** The key is forgotten, and nothing goes out any more: least of all without one. */
+  close(): void {
+    this.#protection = undefined
+    this.#isClosed = true
+  }
+
   /** As many records as it takes; none for no bytes. */
   write(type: number, content: Uint8Array): Uint8Array {
     if (content.length === 0) return content
@@ -46,6 +54,7 @@ export class RecordWriter {
   }
 
   #record(type: number, content: Uint8Array): Uint8Array {
+    if (this.#isClosed) throw new InvariantError('ERR_TLS_CLOSED', 'a record after the last one')
     const isFirst = !this.#hasWritten
     this.#hasWritten = true
     if (this.#protection !== undefined && type !== contentType.changeCipherSpec) {

@@ -247,3 +247,19 @@ test('a provider that fails is not told as a record that was changed', () => {
     (error) => error === failure && alertFor(error) === 'internal_error',
   )
 })
+
+test('what was closed has no key: nothing goes out of it, nothing comes out of it', () => {
+  const { ours, foreign } = ends()
+  const writer = new RecordWriter()
+  writer.protect(ours)
+  writer.close()
+  for (const type of [applicationData, alert, contentType.changeCipherSpec]) {
+    assert.throws(() => writer.write(type, bytes(1, 1)), { name: 'InvariantError' })
+  }
+  const reader = new RecordReader()
+  reader.protect(ends().ours, fullRecord)
+  reader.push(foreign.seal(applicationData, bytes(1)))
+  reader.close()
+  assert.equal(reader.waiting, 0)
+  assert.equal(reader.next(), undefined)
+})
