@@ -4,13 +4,12 @@
  * time. Holds what has not been asked for, up to a bound.
  */
 import { ByteQueue } from './byteQueue.ts'
-import { plaintextBytesMax, uselessRecordsMax } from './limits.ts'
+import { expansionBytesMax, plaintextBytesMax, uselessRecordsMax } from './limits.ts'
 import {
   type InnerPlaintext,
   overflow,
   type RecordProtection,
   recordHeaderLength as headerLength,
-  ciphertextBytesMax as ciphertextMax,
 } from './recordProtection.ts'
 import { contentType } from './registry.ts'
 import { tlsError } from './tlsError.ts'
@@ -105,7 +104,8 @@ export class RecordReader {
       throw tlsError('ERR_TLS_DECODE', 'what the server sends is no TLS record')
     }
     const length = this.#queue.at(3) * 256 + this.#queue.at(4)
-    const max = this.#protection === undefined ? plaintextBytesMax : ciphertextMax
+    const added = this.#protection === undefined ? 0 : expansionBytesMax
+    const max = this.#contentMax + added
     if (length > max) throw overflow(length, max)
     if (this.waiting < headerLength + length) return undefined
     return this.#queue.take(headerLength + length)
