@@ -90,7 +90,8 @@ const alerts: Readonly<Record<PeerCode, AlertName | undefined>> = {
   ERR_CHAIN_EXPIRED: 'certificate_expired',
   ERR_CHAIN_UNKNOWN_ISSUER: 'unknown_ca',
   ERR_CHAIN_SIGNATURE: 'bad_certificate',
-  ERR_CHAIN_ALGORITHM: 'unsupported_certificate',
+  // RFC 8446 §4.4.2.4, for MD5 and SHA-1.
+  ERR_CHAIN_ALGORITHM: 'bad_certificate',
   ERR_CHAIN_NOT_A_CA: 'bad_certificate',
   ERR_CHAIN_PATH_LENGTH: 'bad_certificate',
   ERR_CHAIN_KEY_USAGE: 'unsupported_certificate',

@@ -43,7 +43,10 @@ export interface Secured {
   readonly isAuthenticated: boolean
 }
 
-/** Hears everything that a client has to say, in order. */
+/**
+ * Hears everything that a client has to say, in order. It may call the client from within; what it
+ * throws ends the connection, and only `failed` has nobody left to throw to.
+ */
 export interface Outlet {
   /** Bytes for the server. */
   send(bytes: Uint8Array): void
@@ -87,6 +90,8 @@ export class TlsClient {
   #peerHasEnded = false
   /** Tickets and key updates since the last application data. */
   #postHandshake = 0
+  /** The server has asked for one. */
+  #owesKeyUpdate = false
 
   /** Throws CallerError for a policy or a credential that cannot work. */
   constructor(options: ClientOptions, outlet: Outlet) {
@@ -109,18 +114,27 @@ export class TlsClient {
   start(): void {
     if (this.#phase !== 'new') throw misuse('a client starts once')
     this.#phase = 'handshake'
-    const wire: HandshakeWire = {
-      message: () => this.#message(),
-      send: (...messages) => this.#send(contentType.handshake, concat(...messages)),
-      changeCipherSpec: () => this.#changeCipherSpec(),
-      readWith: (protection) => this.#inbound.protect(protection),
-      writeWith: (protection) => this.#writer.protect(protection),
-      limitTo: (contentMax) => this.#writer.limitTo(contentMax),
-    }
-    handshake(this.#options, wire).then(
+    handshake(this.#options, this.#wire()).then(
       (established) => this.#open(established),
       (error: unknown) => this.#fail(error),
     )
+  }
+
+  /** A handshake that was ended goes no further than to its next step, before the element signs. */
+  #wire(): HandshakeWire {
+    const unlessOver = (step: () => void): void => {
+      if (this.#phase === 'over') throw canceled()
+      step()
+    }
+    return {
+      message: () => this.#message(),
+      send: (...messages) =>
+        unlessOver(() => this.#send(contentType.handshake, concat(...messages))),
+      changeCipherSpec: () => unlessOver(() => this.#changeCipherSpec()),
+      readWith: (protection) => unlessOver(() => this.#inbound.protect(protection)),
+      writeWith: (protection) => unlessOver(() => this.#writer.protect(protection)),
+      limitTo: (contentMax) => this.#writer.limitTo(contentMax),
+    }
   }
 
   /** Bytes of the server, in pieces of any size; the client keeps them. Throws nothing. */
@@ -138,16 +152,18 @@ export class TlsClient {
   write(data: Uint8Array): void {
     if (this.#phase !== 'open' || this.#hasEnded) throw misuse('it is not open for writing')
     if (data.length === 0) return
-    this.#refreshKeys()
+    if (this.#owesKeyUpdate || this.#writer.isWornOut) this.#ahead = this.#keyUpdate(false)
     this.#send(contentType.applicationData, data)
   }
 
   /** Says that no more data will come (close_notify). The server's may go on. */
   end(): void {
     if (this.#phase !== 'open' || this.#hasEnded) return
-    this.#alert('close_notify')
+    const farewell = this.#alert('close_notify')
+    // Before it goes out: nothing is said behind it, from within the outlet either.
     this.#hasEnded = true
-    if (this.#peerHasEnded) this.#phase = 'over'
+    if (this.#peerHasEnded) this.#close()
+    this.#outlet.send(farewell)
   }
 
   /** The stream below has ended. Without a farewell before it, somebody may have cut it. */
@@ -166,7 +182,8 @@ export class TlsClient {
    * sides.
    */
   exporter(label: string, context: Uint8Array, length: number): Uint8Array {
-    if (this.#established === undefined) throw misuse('nothing to export before the handshake')
+    if (this.#established === undefined)
+      throw misuse('no keying material before the handshake or after the end')
     const { suite, exporter } = this.#established
     return exportKeyingMaterial(this.#options.crypto, suite, exporter, label, context, length)
   }
@@ -174,8 +191,7 @@ export class TlsClient {
   /** New keys in our direction (RFC 8446 §4.6.3); in the server's too when `both`. */
   updateKeys(both = false): void {
     if (this.#phase !== 'open' || this.#hasEnded) throw misuse('it is not open for writing')
-    this.#send(contentType.handshake, encodeKeyUpdate(both))
-    this.#writer.update()
+    this.#outlet.send(this.#keyUpdate(both))
   }
 
   #message(): Promise<HandshakeMessage> {
@@ -238,7 +254,7 @@ export class TlsClient {
   #peerEnd(): void {
     this.#peerHasEnded = true
     this.#inbound.drop()
-    if (this.#hasEnded) this.#phase = 'over'
+    if (this.#hasEnded) this.#close()
     this.#outlet.ended()
   }
 
@@ -248,7 +264,7 @@ export class TlsClient {
       throw tlsError('ERR_TLS_FLOOD', `more than ${postHandshakeMessagesMax} messages without data`)
     }
     if (type === handshakeType.newSessionTicket) this.#ticket(body)
-    else if (type === handshakeType.keyUpdate) this.#keyUpdate(body)
+    else if (type === handshakeType.keyUpdate) this.#peerKeyUpdate(body)
     else {
       throw tlsError(
         'ERR_TLS_UNEXPECTED_MESSAGE',
@@ -264,14 +280,21 @@ export class TlsClient {
     if (session !== undefined) this.#outlet.resumable(session)
   }
 
-  #keyUpdate(body: Uint8Array): void {
-    const wantsOurs = parseKeyUpdate(body)
+  /**
+   * RFC 8446 §4.6.3: who is asked for one owes it before the next data, and then one for however many
+   * questions. So a server that asks without end and reads nothing fills no buffer of ours.
+   */
+  #peerKeyUpdate(body: Uint8Array): void {
+    if (parseKeyUpdate(body)) this.#owesKeyUpdate = true
     this.#inbound.update()
-    if (wantsOurs && !this.#hasEnded) this.updateKeys()
   }
 
-  #refreshKeys(): void {
-    if (this.#writer.isWornOut) this.updateKeys()
+  /** What follows it is under the new keys, whoever sends it. */
+  #keyUpdate(both: boolean): Uint8Array {
+    const update = this.#records(contentType.handshake, encodeKeyUpdate(both))
+    this.#writer.update()
+    if (!both) this.#owesKeyUpdate = false
+    return update
   }
 
   /** RFC 8446 §D.4: before the second flight. It goes out with what follows it, in one piece. */
@@ -282,17 +305,20 @@ export class TlsClient {
   }
 
   #send(type: number, content: Uint8Array): void {
-    // A signature may come when it is too late.
-    if (this.#phase === 'over') return
-    const records = this.#writer.write(type, content)
-    if (this.#ahead === undefined) this.#outlet.send(records)
-    else this.#outlet.send(concat(this.#ahead, records))
-    this.#ahead = undefined
+    this.#outlet.send(this.#records(type, content))
   }
 
-  #alert(name: AlertName): void {
+  #records(type: number, content: Uint8Array): Uint8Array {
+    const records = this.#writer.write(type, content)
+    const ahead = this.#ahead
+    if (ahead === undefined) return records
+    this.#ahead = undefined
+    return concat(ahead, records)
+  }
+
+  #alert(name: AlertName): Uint8Array {
     const level = name === 'close_notify' || name === 'user_canceled' ? 1 : 2
-    this.#send(contentType.alert, Uint8Array.of(level, alertNumbers[name]))
+    return this.#records(contentType.alert, Uint8Array.of(level, alertNumbers[name]))
   }
 
   #guarded(step: () => void): void {
@@ -305,17 +331,36 @@ export class TlsClient {
 
   /** The peer learns the minimum, the outlet the reason. */
   #fail(error: unknown): void {
-    if (this.#phase === 'over') return
-    const alert = alertFor(error)
-    if (alert !== undefined && this.#phase !== 'new' && !this.#hasEnded) {
-      // RFC 8446 §6.1: a handshake is canceled, then the farewell; an open connection has that alone.
-      const isWish = alert === 'user_canceled'
-      if (!isWish || this.#phase === 'handshake') this.#alert(alert)
-      if (isWish) this.#alert('close_notify')
+    const phase = this.#phase
+    if (phase === 'over') return
+    // First of all: whoever hears of it may call again.
+    this.#phase = 'over'
+    try {
+      for (const words of this.#lastWords(error, phase)) this.#outlet.send(words)
+    } catch {
+      // They do not go out, and what there is to be heard is why it ended.
     }
+    this.#close()
+    this.#outlet.failed(error)
+  }
+
+  /** RFC 8446 §6: the secrets of what is over are forgotten. */
+  #close(): void {
     this.#phase = 'over'
     this.#waiter = undefined
-    this.#outlet.failed(error)
+    this.#established = undefined
+    this.#inbound.close()
+    this.#writer.close()
+  }
+
+  #lastWords(error: unknown, phase: Phase): readonly Uint8Array[] {
+    const alert = alertFor(error)
+    // RFC 8446 §4.1.2: the first thing that a server hears is a hello.
+    if (alert === undefined || !this.#writer.hasWritten || this.#hasEnded) return []
+    if (alert !== 'user_canceled') return [this.#alert(alert)]
+    // RFC 8446 §6.1: a handshake is canceled, then the farewell; an open connection has that alone.
+    const wish = phase === 'handshake' ? [this.#alert(alert)] : []
+    return [...wish, this.#alert('close_notify')]
   }
 }
 

@@ -66,6 +66,10 @@ export class Inbound {
     this.#records.endOfHandshake()
   }
 
+  close(): void {
+    this.#records.close()
+  }
+
   #take({ type, content }: InnerPlaintext): Incoming | undefined {
     switch (type) {
       case contentType.handshake:

@@ -6,7 +6,6 @@ import { concat } from '../codec/index.ts'
 import { PeerError } from '../errors.ts'
 import type { ChannelCrypto, SecretKey } from '../ports.ts'
 import { expandLabel, nextTrafficSecret } from './keySchedule.ts'
-import { expansionBytesMax, plaintextBytesMax } from './limits.ts'
 import { contentType, type Suite, tls12 } from './registry.ts'
 import { tlsError } from './tlsError.ts'
 
@@ -116,5 +115,3 @@ export function overflow(length: number, max: number): Error {
 }
 
 export const recordHeaderLength = 5
-/** RFC 8446 §5.2 */
-export const ciphertextBytesMax: number = plaintextBytesMax + expansionBytesMax

@@ -4,19 +4,18 @@
  * time. Holds what has not been asked for, up to a bound.
  */
 import { ByteQueue } from './byteQueue.ts'
-import { plaintextBytesMax, uselessRecordsMax } from './limits.ts'
+import { expansionBytesMax, plaintextBytesMax, uselessRecordsMax } from './limits.ts'
 import {
   type InnerPlaintext,
   overflow,
   type RecordProtection,
   recordHeaderLength as headerLength,
-  ciphertextBytesMax as ciphertextMax,
 } from './recordProtection.ts'
 import { contentType } from './registry.ts'
 import { tlsError } from './tlsError.ts'
 
 export class RecordReader {
-  readonly #queue: ByteQueue = new ByteQueue()
+  #queue: ByteQueue = new ByteQueue()
   #protection: RecordProtection | undefined
   #contentMax: number = plaintextBytesMax
   #useless = 0
@@ -49,6 +48,12 @@ export class RecordReader {
   /** After the peer's Finished there is none any more (RFC 8446 §5). */
   endOfHandshake(): void {
     this.#allowChangeCipherSpec = false
+  }
+
+  /** The key is forgotten, and what it would have opened. */
+  close(): void {
+    this.#protection = undefined
+    this.#queue = new ByteQueue()
   }
 
   /** Something came that brings the connection on. */
@@ -103,7 +108,8 @@ export class RecordReader {
       throw tlsError('ERR_TLS_DECODE', 'what the server sends is no TLS record')
     }
     const length = this.#queue.at(3) * 256 + this.#queue.at(4)
-    const max = this.#protection === undefined ? plaintextBytesMax : ciphertextMax
+    const added = this.#protection === undefined ? 0 : expansionBytesMax
+    const max = this.#contentMax + added
     if (length > max) throw overflow(length, max)
     if (this.waiting < headerLength + length) return undefined
     return this.#queue.take(headerLength + length)

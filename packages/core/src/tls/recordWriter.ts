@@ -1,5 +1,6 @@
 /** What goes out, as records (RFC 8446 §5.1), none longer than the peer takes (RFC 8449). */
 import { concat } from '../codec/index.ts'
+import { InvariantError } from '../errors.ts'
 import { plaintextBytesMax, recordsPerKeyMax } from './limits.ts'
 import { type RecordProtection, recordHeader } from './recordProtection.ts'
 import { contentType } from './registry.ts'
@@ -10,7 +11,12 @@ export class RecordWriter {
   #protection: RecordProtection | undefined
   /** Of content, without the type that encryption puts behind it. */
   #contentMax: number = plaintextBytesMax
-  #isFirst = true
+  #hasWritten = false
+  #isClosed = false
+
+  get hasWritten(): boolean {
+    return this.#hasWritten
+  }
 
   /** The key has done its work (RFC 8446 §5.5): time for a KeyUpdate. */
   get isWornOut(): boolean {
@@ -30,6 +36,12 @@ export class RecordWriter {
     this.#contentMax = contentMax
   }
 
+  /** The key is forgotten, and nothing goes out any more: least of all without one. */
+  close(): void {
+    this.#protection = undefined
+    this.#isClosed = true
+  }
+
   /** As many records as it takes; none for no bytes. */
   write(type: number, content: Uint8Array): Uint8Array {
     if (content.length === 0) return content
@@ -42,12 +54,14 @@ export class RecordWriter {
   }
 
   #record(type: number, content: Uint8Array): Uint8Array {
+    if (this.#isClosed) throw new InvariantError('ERR_TLS_CLOSED', 'a record after the last one')
+    const isFirst = !this.#hasWritten
+    this.#hasWritten = true
     if (this.#protection !== undefined && type !== contentType.changeCipherSpec) {
       return this.#protection.seal(type, content)
     }
     // RFC 8446 §5.1: the first ClientHello may say 0x0301, for servers that are older than the rule.
-    const version = this.#isFirst && type === contentType.handshake ? tls10 : undefined
-    this.#isFirst = false
+    const version = isFirst && type === contentType.handshake ? tls10 : undefined
     return concat(recordHeader(type, content.length, version), content)
   }
 }

@@ -162,8 +162,7 @@ function retryCookie(body: Uint8Array | undefined): Uint8Array | undefined {
 
 function choice(suite: Suite, extensions: Extensions, offer: Offer): ServerChoice {
   const body = extensions.get(extensionType.keyShare)
-  // Also with a ticket: psk_ke, without a key agreement, was not offered.
-  if (body === undefined) throw missing('ServerHello', extensionType.keyShare)
+  if (body === undefined) throw shareless(extensions)
   const reader = new WireReader(body, 'key_share')
   const number = reader.u16()
   const share = reader.vector(2, 1)
@@ -172,6 +171,13 @@ function choice(suite: Suite, extensions: Extensions, offer: Offer): ServerChoic
   if (group === undefined)
     throw illegal(`a share of group ${number.toString(16)}, which it was not sent`)
   return { kind: 'hello', suite, group, share, isResumed: isResumed(extensions) }
+}
+
+/** RFC 8446 §4.2.11: psk_ke, a ticket without a key agreement, was not offered. */
+function shareless(extensions: Extensions): Error {
+  return extensions.has(extensionType.preSharedKey)
+    ? illegal('a ticket and no key share')
+    : missing('ServerHello', extensionType.keyShare)
 }
 
 function isResumed(extensions: Extensions): boolean {

@@ -170,14 +170,17 @@ test('a length beyond what a record may have is refused before its bytes come', 
   plainLong.push(header(fullRecord + 1, 22))
   assert.throws(() => plainLong.next(), tooLong)
 
-  const sealed = new RecordReader()
-  sealed.protect(ends().ours, 64)
-  sealed.push(header(fullRecord + 256))
-  assert.equal(sealed.next(), undefined)
-  const sealedLong = new RecordReader()
-  sealedLong.protect(ends().ours, fullRecord)
-  sealedLong.push(header(fullRecord + 257))
-  assert.throws(() => sealedLong.next(), tooLong)
+  // RFC 8446 §5.2: 256 bytes may be added; RFC 8449: to less than a full record.
+  for (const limit of [64, 1000, fullRecord]) {
+    const sealed = new RecordReader()
+    sealed.protect(ends().ours, limit)
+    sealed.push(header(limit + 256))
+    assert.equal(sealed.next(), undefined)
+    const sealedLong = new RecordReader()
+    sealedLong.protect(ends().ours, limit)
+    sealedLong.push(header(limit + 257))
+    assert.throws(() => sealedLong.next(), tooLong)
+  }
 })
 
 test('what goes out is cut into records that the other side takes', () => {
@@ -246,4 +249,20 @@ test('a provider that fails is not told as a record that was changed', () => {
     () => opened(ours, foreign.seal(applicationData, bytes(1))),
     (error) => error === failure && alertFor(error) === 'internal_error',
   )
+})
+
+test('what was closed has no key: nothing goes out of it, nothing comes out of it', () => {
+  const { ours, foreign } = ends()
+  const writer = new RecordWriter()
+  writer.protect(ours)
+  writer.close()
+  for (const type of [applicationData, alert, contentType.changeCipherSpec]) {
+    assert.throws(() => writer.write(type, bytes(1, 1)), { name: 'InvariantError' })
+  }
+  const reader = new RecordReader()
+  reader.protect(ends().ours, fullRecord)
+  reader.push(foreign.seal(applicationData, bytes(1)))
+  reader.close()
+  assert.equal(reader.waiting, 0)
+  assert.equal(reader.next(), undefined)
 })

@@ -181,11 +181,12 @@ describe('OpenSSL s_server', { skip: noOpenssl }, () => {
     await client.hears(/^with new keys\n$/m)
     assert.doesNotMatch(server.output(), /<<< .*KeyUpdate/)
     server.updateKeys('update_requested')
+    server.type('of one side')
+    await client.hears(/^of one side\n$/m)
+    client.stream.write('and of the other\n')
+    // Our answer stands before our next data (RFC 8446 §4.6.3).
     await server.prints(/<<< .*KeyUpdate/)
-    server.type('of both sides')
-    await client.hears(/^of both sides\n$/m)
-    client.stream.write('and back\n')
-    await server.prints(/^and back$/m)
+    await server.prints(/^and of the other$/m)
   })
 })
 

@@ -10,6 +10,7 @@ import { type AdapterError, type CallerError, PeerError } from '@countersign/cor
 import type { ChannelCrypto, EphemeralKey, GroupName, Signer } from '@countersign/core/ports'
 import {
   type ClientOptions,
+  type Outlet,
   type ResumableSession,
   type Secured,
   TlsClient,
@@ -69,7 +70,12 @@ export class Talk {
   signed = 0
   sentBytes = 0
 
-  constructor(puppet: Partial<PuppetOptions> = {}, options: TalkOptions = {}) {
+  /** `also` hears everything after this has. */
+  constructor(
+    puppet: Partial<PuppetOptions> = {},
+    options: TalkOptions = {},
+    also: Partial<Outlet> = {},
+  ) {
     this.puppet = new Puppet({ identity, flights: [fullFlight], ...puppet })
     const chain = [clientEntity.certificate.der, clientCa.certificate.der]
     const credential = { chain, signer }
@@ -89,15 +95,29 @@ export class Talk {
         send: (bytes) => {
           this.sentBytes += bytes.length
           this.puppet.receive(bytes)
+          also.send?.(bytes)
         },
-        secured: (secured) => this.secured.push(secured),
+        secured: (secured) => {
+          this.secured.push(secured)
+          also.secured?.(secured)
+        },
         data: (bytes) => {
           assert.equal(this.secured.length, 1, 'data behind `secured` only')
           this.data.push(bytes)
+          also.data?.(bytes)
         },
-        resumable: (session) => this.sessions.push(session),
-        ended: () => this.ended++,
-        failed: (error) => this.failed.push(error),
+        resumable: (session) => {
+          this.sessions.push(session)
+          also.resumable?.(session)
+        },
+        ended: () => {
+          this.ended++
+          also.ended?.()
+        },
+        failed: (error) => {
+          this.failed.push(error)
+          also.failed?.(error)
+        },
       },
     )
   }

@@ -122,3 +122,12 @@ test('an open connection that ends without a farewell was cut, behind whatever b
     else assertOpen(talked)
   }
 })
+
+test('a connection that failed has no keying material any more (RFC 8446 §6)', async () => {
+  const talked = await new Talk().start()
+  const material = (): Uint8Array => talked.client.exporter('EXPORTER-test', new Uint8Array(), 32)
+  assert.equal(material().length, 32)
+  talked.client.endOfStream()
+  assertFailed(talked, truncated)
+  assert.throws(material, { name: 'CallerError', code: 'ERR_TLS_STATE' })
+})

@@ -4,12 +4,16 @@ import { suite, test } from 'node:test'
 import { postHandshakeMessagesMax, uselessRecordsMax } from '../../../src/tls/limits.ts'
 import type { Step } from '../puppet.ts'
 import * as steps from '../puppetSteps.ts'
-import { assertFailed, assertOpen, assertRefused, opened, talk } from './conversation.ts'
+import { assertFailed, assertOpen, assertRefused, opened, type Talk, talk } from './conversation.ts'
 
 const flood = { alert: 'unexpected_message', code: 'ERR_TLS_FLOOD' }
 
 function times(count: number, step: Step): readonly Step[] {
   return Array.from({ length: count }, () => step)
+}
+
+function keyUpdatesOf({ puppet }: Talk): number {
+  return puppet.received.filter((name) => name === 'KeyUpdate').length
 }
 
 const emptyRecord = steps.data('')
@@ -33,13 +37,33 @@ suite('behind the handshake', () => {
     })
   }
 
-  test('each KeyUpdate that asks for ours gets one, and the keys go with it', async () => {
-    const talked = await opened(times(postHandshakeMessagesMax, steps.keyUpdate(1)))
-    const answers = talked.puppet.received.filter((name) => name === 'KeyUpdate')
-    assert.equal(answers.length, postHandshakeMessagesMax)
-    talked.client.write(Buffer.from('under the last key'))
-    assert.equal(talked.puppet.data.at(-1)?.toString(), 'under the last key')
+  test('KeyUpdates that ask for ours are answered by one, before the next data', async () => {
+    const talked = await opened()
+    const before = talked.sentBytes
+    // A server that asks and never reads makes nothing pile up.
+    await talked.run(...times(100, steps.keyUpdate(1)).flatMap((ask) => [ask, steps.data('x')]))
+    assert.equal(talked.text, 'x'.repeat(100))
+    assert.equal(talked.sentBytes, before)
+    for (const text of ['under new keys', 'under the same']) {
+      talked.client.write(Buffer.from(text))
+      assert.equal(talked.puppet.data.at(-1)?.toString(), text)
+    }
+    assert.equal(keyUpdatesOf(talked), 1)
     assertOpen(talked)
+  })
+
+  test('a KeyUpdate of our own is the answer too, one that asks for theirs is not', async () => {
+    for (const [both, count] of [
+      [false, 1],
+      [true, 2],
+    ] as const) {
+      const talked = await opened([steps.keyUpdate(1)])
+      talked.client.updateKeys(both)
+      talked.client.write(Buffer.from('data'))
+      assert.equal(talked.puppet.data.at(-1)?.toString(), 'data')
+      assert.equal(keyUpdatesOf(talked), count)
+      assertOpen(talked)
+    }
   })
 
   test('tickets and KeyUpdates are counted together', async () => {

@@ -244,7 +244,7 @@ suite('a ticket', () => {
 
   test('is not accepted without a key agreement', async () => {
     const { options } = await resumed()
-    assertRefused(await saying({ extensions: [steps.tls13, selected(0)] }, options), missing)
+    assertRefused(await saying({ extensions: [steps.tls13, selected(0)] }, options), illegal)
   })
 
   test('is not accepted with a suite of another hash', async () => {

@@ -4,8 +4,11 @@
  * business of the tests of stapling.)
  */
 import assert from 'node:assert/strict'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { suite, test } from 'node:test'
+import { hex } from '@countersign/core/codec'
 import { type Anchor, Judge, purposes } from '@countersign/core/credential'
+import type { Signer } from '@countersign/core/ports'
 import { type ServerTrust, trustAnchors, trustPinned } from '@countersign/core/tls'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { softwareSigner } from '@countersign/element/softwareSigner'
@@ -82,8 +85,27 @@ suite('a leaf with', () => {
       Buffer.from('302a300506032b656e032100', 'hex'),
       Buffer.alloc(32, 9),
     ])
-    const refusal = { alert: 'unsupported_certificate', code: 'ERR_CHAIN_ALGORITHM' }
+    const refusal = { alert: 'bad_certificate', code: 'ERR_CHAIN_ALGORITHM' }
     assertRefused(await shows(await identityOf({ spki })), refusal)
+  })
+
+  test('a signature over SHA-1 or MD5 is a bad_certificate (RFC 8446 §4.4.2.4)', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const signer: Signer = {
+      scheme: { kind: 'rsa-pkcs1', hash: 'sha1' },
+      spki: publicKey.export({ type: 'spki', format: 'der' }),
+      sign: async (message) => sign('sha1', message, privateKey),
+    }
+    const issuer = await rootCa.issue({ name: 'Server CA', ca: true, pathLen: 0, signer })
+    const trust = trusting({ ...anchor, certificate: issuer.certificate })
+    const overSha1 = await identityOf({}, fixedKey('ed25519', 3), issuer)
+    // md5WithRSAEncryption stands next to sha1WithRSAEncryption (RFC 3279 §2.2.1).
+    const overMd5 = overSha1.chain.map((der) =>
+      Buffer.from(hex(der).replaceAll('2a864886f70d010105', '2a864886f70d010104'), 'hex'),
+    )
+    const refusal = { alert: 'bad_certificate', code: 'ERR_CHAIN_ALGORITHM' }
+    assertRefused(await shows(overSha1, trust), refusal)
+    assertRefused(await shows({ ...overSha1, chain: overMd5 }, trust), refusal)
   })
 
   test('a key that is no point of its curve is refused', async () => {
