@@ -20,8 +20,8 @@ export interface HoldReport {
 }
 
 const rounds = 3
-/** The first ones bring code and caches that every later one shares. */
-const warmUp = 200
+/** The first ones bring code and caches that every later one shares, and Node gives up some of its own. */
+const warmUp = 1_000
 const connectionsMax = 2_000
 
 const kinds: Readonly<Record<HoldKind, string>> = {
