@@ -20,7 +20,10 @@ export interface HoldReport {
 }
 
 const rounds = 3
-/** The first ones bring code and caches that every later one shares, and Node gives up some of its own. */
+/**
+ * In two steps: the first connections bring code and caches that every later one shares, and some
+ * time behind them Node gives up megabytes that it has loaded its programs with.
+ */
 const warmUp = 1_000
 const connectionsMax = 2_000
 
@@ -97,6 +100,7 @@ async function measureKind(
   const holder = fork(script, [kind, String(port), folder], { execArgv: ['--expose-gc'] })
   try {
     await answer(holder)
+    await hold(holder, warmUp / 2)
     const before = await hold(holder, warmUp)
     const after = await hold(holder, warmUp + connections)
     const each = (of: keyof HoldReport): number => (after[of] - before[of]) / connections / 1024
