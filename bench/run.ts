@@ -24,6 +24,10 @@ interface Benchmark {
 const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   handshakes: () => import('./handshakes.ts'),
   resumption: () => import('./resumption.ts'),
+  clientHandshakes: () => import('./clientHandshakes.ts'),
+  clientBulk: () => import('./clientBulk.ts'),
+  clientMemory: () => import('./clientMemory.ts'),
+  clientSize: () => import('./clientSize.ts'),
   mqtt: () => import('./mqtt.ts'),
   mqttCodec: () => import('./mqttCodec.ts'),
   memory: () => import('./memory.ts'),

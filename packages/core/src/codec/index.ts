@@ -1,4 +1,5 @@
 /** The codec room: bytes, text forms, DER. */
+export * from './base64.ts'
 export * from './bytes.ts'
 export { DerReader } from './der.ts'
 export { type DerErrorCode, derLimits } from './derLimits.ts'

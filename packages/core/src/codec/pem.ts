@@ -6,7 +6,7 @@
  */
 
 import { PeerError } from '../errors.ts'
-import { base64, fromBase64 } from './bytes.ts'
+import { base64, fromBase64 } from './base64.ts'
 
 /** The largest CRL that we take, in Base64 and its lines; more than that is a wrong file. */
 export const pemTextMax: number = 96 * 1024 * 1024

@@ -11,13 +11,13 @@ import type { Clock, Crypto, Milliseconds, PublicKey } from '../ports.ts'
 import { chainError, type Link, shownName } from './chainError.ts'
 import { checkStaple, requireNoStaplePromise } from './ocsp.ts'
 import { parseCertificate } from './parseCertificate.ts'
-import { type ValidPath, validatePath } from './path.ts'
+import { findPath, type ValidPath } from './path.ts'
 import { lastMoment } from './pathRules.ts'
 import { inScope, requireAnchor, requireEndEntity, scopeFlaw } from './peerRules.ts'
 import { ProvenPeer } from './provenPeer.ts'
 import { purposes, type Role } from './roles.ts'
 import type { Certificate } from './types.ts'
-import type { Anchor, ChainErrorCode, Expectation, PathRequest, VerifiedPeer } from './verified.ts'
+import type { Anchor, ChainErrorCode, Expectation, PathQuestion, VerifiedPeer } from './verified.ts'
 
 /** Certificates beside the leaf that a peer may send. Ours send one at most. */
 const peerIntermediatesMax = 8
@@ -47,7 +47,7 @@ interface Remembered {
   readonly until: Milliseconds
 }
 
-type Question = Omit<PathRequest, 'anchors'>
+type Question = Omit<PathQuestion, 'anchors'>
 
 interface Stranger {
   readonly role: Role
@@ -171,7 +171,7 @@ export class Judge {
   }
 
   #validateUnder(anchors: readonly Anchor[], request: Question): ValidPath {
-    return validatePath({ ...request, anchors: certificatesOf(anchors) }, this.#crypto)
+    return findPath({ ...request, anchors: certificatesOf(anchors) }, this.#crypto)
   }
 
   /** An anchor of another role is never accepted, and the operator learns which role it was. */
@@ -180,7 +180,7 @@ export class Judge {
     { role }: Expectation,
   ): Stranger | undefined {
     const others = this.#anchors.filter((anchor) => anchor.role !== role)
-    const bare = { leaf, intermediates, crls: [], at, signatureChecksMax }
+    const bare = { leaf, intermediates, at, signatureChecksMax }
     try {
       const { path } = this.#validateUnder(others, bare)
       const last = path.at(-1)
@@ -298,7 +298,7 @@ function requestFor(
   const explicit = !(purpose === 'clientAuth' && role === 'maker')
   const extKeyUsage = { oid: purposes[purpose], explicit }
   const signatureChecksMax = peerSignatureChecksMax
-  const request = { leaf, intermediates, crls: [], at, extKeyUsage, signatureChecksMax }
+  const request = { leaf, intermediates, at, extKeyUsage, signatureChecksMax }
   return name === undefined ? request : { ...request, name }
 }
 

@@ -21,10 +21,9 @@ import { nameKey } from './directoryNames.ts'
 import { comparisonBudget } from './nameConstraints.ts'
 import { checkIsCa, checkPath, checkValidity } from './pathRules.ts'
 import { isSelfIssued } from './profile.ts'
-import { checkRevocation } from './revocation.ts'
 import { SignatureChecker } from './signatures.ts'
 import type { Certificate } from './types.ts'
-import type { ChainErrorCode, PathRequest } from './verified.ts'
+import type { ChainErrorCode, PathQuestion } from './verified.ts'
 
 /**
  * Intermediates between leaf and anchor unless the caller says otherwise. Real hierarchies have one
@@ -58,15 +57,20 @@ export interface ValidPath {
   readonly notAfter: Milliseconds
 }
 
+/** What else a path must stand, one whose signatures and rules hold: throws the reason against it. */
+export type PathCheck = (path: readonly Certificate[], checker: SignatureChecker) => void
+
 /**
- * A path from the leaf to an anchor that satisfies RFC 5280 §6 and the request, or the PeerError of
- * the attempt that came furthest.
- *
- * @example validatePath({ leaf, intermediates: [ca], anchors: [root], crls: [], at: clock.now() }, nodeCrypto)
+ * A path from the leaf to an anchor that satisfies RFC 5280 §6 and the request, but for revocation,
+ * which is the caller's `check`; or the PeerError of the attempt that came furthest.
  */
-export function validatePath(request: PathRequest, crypto: Crypto): ValidPath {
+export function findPath(
+  request: PathQuestion,
+  crypto: Crypto,
+  check: PathCheck = () => undefined,
+): ValidPath {
   const checker = new SignatureChecker(crypto, request.signatureChecksMax)
-  const path = new PathSearch(request, checker).run()
+  const path = new PathSearch(request, checker, check).run()
   return { path, notAfter: Math.min(...path.map((one) => one.notAfter)) }
 }
 
@@ -74,8 +78,9 @@ export function validatePath(request: PathRequest, crypto: Crypto): ValidPath {
 type Progress = 0 | 1 | 2 | 3
 
 class PathSearch {
-  readonly #request: PathRequest
+  readonly #request: PathQuestion
   readonly #checker: SignatureChecker
+  readonly #check: PathCheck
   readonly #anchors: ReadonlyMap<string, readonly Certificate[]>
   readonly #intermediates: ReadonlyMap<string, readonly Certificate[]>
   readonly #spendComparisons = comparisonBudget()
@@ -84,12 +89,13 @@ class PathSearch {
   #judged = 0
   #failure: { readonly error: ChainError; readonly progress: Progress } | undefined
 
-  constructor(request: PathRequest, checker: SignatureChecker) {
+  constructor(request: PathQuestion, checker: SignatureChecker, check: PathCheck) {
     if (request.intermediates.length > intermediatesMax) {
       throw limitError(`more than ${intermediatesMax} intermediates`)
     }
     this.#request = request
     this.#checker = checker
+    this.#check = check
     this.#anchors = bySubject(request.anchors, checker)
     this.#intermediates = bySubject(reachable(request), checker)
   }
@@ -177,7 +183,7 @@ class PathSearch {
       throw limitError(`more than ${judgedPathsMax} complete paths`)
     try {
       checkPath(path, this.#request, this.#spendComparisons)
-      checkRevocation(path, this.#request, this.#checker)
+      this.#check(path, this.#checker)
       return path
     } catch (error) {
       if (isLimit(error)) throw error
@@ -221,7 +227,7 @@ function bySubject(
  * The intermediates that some anchor leads to by names: no path runs through the others, whatever
  * they signed.
  */
-function reachable(request: PathRequest): readonly Certificate[] {
+function reachable(request: PathQuestion): readonly Certificate[] {
   const byIssuer = new Map<string, Certificate[]>()
   for (const certificate of request.intermediates) {
     const name = nameKey(certificate.issuer)
@@ -284,7 +290,7 @@ function tooDeep(link: Link, depthMax: number): ChainError {
 }
 
 /** Walks up by name to say which issuer is missing. */
-function unknownIssuer(request: PathRequest): ChainError {
+function unknownIssuer(request: PathQuestion): ChainError {
   const bag = new Map(request.intermediates.map((one) => [nameKey(one.subject), one]))
   const seen = new Set<Certificate>()
   let link: Link = { index: 0, certificate: request.leaf }

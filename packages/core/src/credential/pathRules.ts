@@ -11,7 +11,7 @@ import { PolicyState } from './policies.ts'
 import { checkProfile, isCritical, isSelfIssued } from './profile.ts'
 import { purposes } from './roles.ts'
 import type { Certificate, Oid } from './types.ts'
-import type { PathRequest } from './verified.ts'
+import type { PathQuestion } from './verified.ts'
 
 /** anyExtendedKeyUsage (RFC 5280 §4.2.1.12): opens a CA, never a leaf. */
 const anyPurpose: Oid = '2.5.29.37.0'
@@ -19,7 +19,7 @@ const anyPurpose: Oid = '2.5.29.37.0'
 /** Throws the first reason against the path; leaf first, anchor last. */
 export function checkPath(
   path: readonly Certificate[],
-  request: PathRequest,
+  request: PathQuestion,
   spend: SpendComparisons,
 ): void {
   const links = path.map((certificate, index): Link => ({ certificate, index })).toReversed()
@@ -155,7 +155,7 @@ function checkCaPurpose(link: Link, oid: Oid): void {
   throw wrongPurpose(link, `it is a CA for other purposes than ${purposeName(oid)}`)
 }
 
-function checkLeaf(link: Link, request: PathRequest): void {
+function checkLeaf(link: Link, request: PathQuestion): void {
   if (request.asCa === true) checkSignsCertificates(link)
   if (request.extKeyUsage !== undefined) checkLeafPurpose(link, request.extKeyUsage)
   if (request.name === undefined) return
@@ -167,7 +167,7 @@ function checkLeaf(link: Link, request: PathRequest): void {
 
 function checkLeafPurpose(
   link: Link,
-  { oid, explicit }: NonNullable<PathRequest['extKeyUsage']>,
+  { oid, explicit }: NonNullable<PathQuestion['extKeyUsage']>,
 ): void {
   const { extensions, subject } = link.certificate
   const stated = extensions.extKeyUsage

@@ -92,11 +92,15 @@ export type ChainErrorCode =
   | 'ERR_OCSP_MISSING'
 
 /** A question to path validation by RFC 5280 §6 alone: no roles, no scopes. */
-export interface PathRequest {
+export interface PathRequest extends PathQuestion {
+  readonly crls: readonly CertificateList[]
+}
+
+/** The same without revocation. */
+export interface PathQuestion {
   readonly leaf: Certificate
   readonly intermediates: readonly Certificate[]
   readonly anchors: readonly Certificate[]
-  readonly crls: readonly CertificateList[]
   readonly at: Milliseconds
   /** undefined: any use. */
   readonly extKeyUsage?: { readonly oid: Oid; readonly explicit: boolean }
