@@ -1,10 +1,10 @@
 /**
- * The foreign servers that are compiled before they run: Go's and rustls'. Their builds are in
- * `node_modules/.cache`; `npm run peers` makes them beforehand, because cold they take longer than a
- * test should. The toolchains know themselves what is up to date.
+ * The foreign servers that are compiled before they run: Go's and rustls'. `npm run peers` builds
+ * them into `node_modules/.cache`; a test never does, because that takes minutes and the network.
+ * The toolchains know themselves what is up to date.
  */
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -16,31 +16,36 @@ const cache = join(here, '../../../../../node_modules/.cache/tls-peers')
 /** Of Go 1: `ConnectionState.CurveID` came with it. */
 const goMinorMin = 25
 
-const builds = new Map<string, Promise<string>>()
+export const goServer: string = join(cache, 'go', 'server')
+const rustTarget = join(cache, 'rustls')
+export const rustlsServer: string = join(rustTarget, 'debug', 'rustls-peer')
 
-/** Its path. */
-export function goServer(): Promise<string> {
-  const binary = join(cache, 'go', 'server')
-  return once('go', async () => {
-    mkdirSync(dirname(binary), { recursive: true })
-    const env = { CGO_ENABLED: '0', GOFLAGS: '', GOTOOLCHAIN: 'local' }
-    await run('go', ['build', '-o', binary, 'main.go'], { cwd: join(here, 'go'), env })
-    return binary
-  })
+async function buildGo(): Promise<void> {
+  mkdirSync(dirname(goServer), { recursive: true })
+  const env = { CGO_ENABLED: '0', GOFLAGS: '', GOTOOLCHAIN: 'local' }
+  await run('go', ['build', '-o', goServer, 'main.go'], { cwd: join(here, 'go'), env })
 }
 
-/** Its path. */
-export function rustlsServer(): Promise<string> {
-  const target = join(cache, 'rustls')
-  return once('rustls', async () => {
-    const args = ['build', '--quiet', '--target-dir', target]
-    await run('cargo', args, { cwd: join(here, 'rustls'), env: {} })
-    return join(target, 'debug', 'rustls-peer')
-  })
+async function buildRustls(): Promise<void> {
+  const args = ['build', '--quiet', '--target-dir', rustTarget]
+  await run('cargo', args, { cwd: join(here, 'rustls'), env: {} })
 }
 
 /** For `skip`. No Debian package of `.ci/run` brings these toolchains, so never more than a skip. */
 export function missingGo(): string | false {
+  return noGo() || notBuilt(goServer)
+}
+
+/** For `skip`. */
+export function missingRust(): string | false {
+  return noRust() || notBuilt(rustlsServer)
+}
+
+function notBuilt(binary: string): string | false {
+  return existsSync(binary) ? false : 'not built yet: npm run peers'
+}
+
+function noGo(): string | false {
   const go = placeOf('go')
   if (go === undefined) return 'go is not on this machine'
   const version = execFileSync(go, ['version'], { encoding: 'utf8' }).trim()
@@ -48,15 +53,8 @@ export function missingGo(): string | false {
   return Number(minor) >= goMinorMin ? false : `Go 1.${goMinorMin} is needed, this is ${version}`
 }
 
-/** For `skip`. */
-export function missingRust(): string | false {
+function noRust(): string | false {
   return placeOf('cargo') === undefined ? 'cargo is not on this machine' : false
-}
-
-function once(name: string, build: () => Promise<string>): Promise<string> {
-  const started = builds.get(name) ?? build()
-  builds.set(name, started)
-  return started
 }
 
 async function run(
@@ -73,8 +71,8 @@ async function run(
 
 if (import.meta.main) {
   for (const [name, missing, build] of [
-    ['go', missingGo(), goServer],
-    ['rustls', missingRust(), rustlsServer],
+    ['go', noGo(), buildGo],
+    ['rustls', noRust(), buildRustls],
   ] as const) {
     const start = performance.now()
     if (missing === false) await build()

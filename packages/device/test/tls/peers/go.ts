@@ -28,7 +28,7 @@ export const go: Peer = {
       staple: wish.staple ?? '',
     }
     const running = new ForeignProcess({
-      command: await goServer(),
+      command: goServer,
       args: [JSON.stringify(options)],
     })
     const [, port] = await running.starts(/^listening on (\d+)$/m)

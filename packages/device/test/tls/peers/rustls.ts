@@ -19,7 +19,7 @@ export const rustls: Peer = {
   async start(pki, wish): Promise<ForeignServer> {
     checkWish(rustls, wish)
     const running = new ForeignProcess({
-      command: await rustlsServer(),
+      command: rustlsServer,
       args: argumentsOf(pki, wish),
     })
     const [, port] = await running.starts(/^listening on (\d+)$/m)
