@@ -46,6 +46,7 @@ const ticket: ResumableSession = {
   receivedAt: now - 1000,
   lifetimeMs: 7_200_000,
   server: words.shown,
+  isAuthenticated: true,
 }
 
 /** A way that an input goes. */

@@ -39,7 +39,7 @@ export interface Secured {
   readonly group: GroupName
   readonly alpn: string | undefined
   readonly isResumed: boolean
-  /** The server asked who we are, and was told. */
+  /** The server asked who we are, and was told; now, or when what is resumed began. */
   readonly isAuthenticated: boolean
 }
 

@@ -203,7 +203,7 @@ export class AnswerServer extends OneShot {
   }> {
     this.spend()
     const { negotiation, request } = this.#known
-    const { options, suite, traffic, transcript } = negotiation
+    const { options, suite, traffic, transcript, resumed } = negotiation
     const proof = request === undefined ? [] : await proveSelf(options, request, transcript)
     const mac = finishedMac(options.crypto, suite, traffic.client, transcript.digest())
     const finished = encodeFinished(mac)
@@ -211,7 +211,7 @@ export class AnswerServer extends OneShot {
     return {
       messages: [...proof, finished],
       write: new RecordProtection(options.crypto, suite, this.#application.client),
-      established: this.#established(proof.length > 1),
+      established: this.#established(proof.length > 1 || resumed?.session.isAuthenticated === true),
     }
   }
 

@@ -16,6 +16,8 @@ export interface ResumableSession {
   /** Never more than seven days. */
   readonly lifetimeMs: Milliseconds
   readonly server: PresentedChain
+  /** The server knows this client from the handshake that is resumed. */
+  readonly isAuthenticated: boolean
 }
 
 export function isFresh({ receivedAt, lifetimeMs }: ResumableSession, now: Milliseconds): boolean {

@@ -10,7 +10,7 @@ const lifetimeSecondsMax = 7 * 24 * 3600
 /** Undefined for a ticket that is not to be used (a lifetime of 0). */
 export function resumableFrom(
   { ticket, lifetimeSeconds, ageAdd, nonce }: NewSessionTicket,
-  { suite, resumption, server }: Established,
+  { suite, resumption, server, isAuthenticated }: Established,
   { crypto, clock }: Pick<HandshakeOptions, 'crypto' | 'clock'>,
 ): ResumableSession | undefined {
   if (lifetimeSeconds === 0) return undefined
@@ -23,5 +23,6 @@ export function resumableFrom(
     receivedAt: clock.now(),
     lifetimeMs: Math.min(lifetimeSeconds, lifetimeSecondsMax) * 1000,
     server,
+    isAuthenticated,
   }
 }

@@ -70,6 +70,7 @@ export function knownSession(
     receivedAt: 0,
     lifetimeMs: 7_200_000,
     server: { chain: [], staple: undefined, isStapleAsked: true },
+    isAuthenticated: true,
     ...others,
   }
   return { session, psk }

@@ -47,6 +47,7 @@ for (const peer of peers)
       await first.close()
       await using second = await OwnClient.meet(pki, server, { session })
       assert.equal(second.secured.isResumed, true)
+      assert.equal(second.secured.isAuthenticated, true)
       assert.equal(second.signatures(), 0)
       // What the server showed before is judged again, and nothing else.
       assert.deepEqual(second.shown, [first.shown[0]])
