@@ -64,11 +64,6 @@ export interface Outlet {
 
 type Phase = 'new' | 'handshake' | 'open' | 'over'
 
-interface Waiter {
-  readonly resolve: (message: HandshakeMessage) => void
-  readonly reject: (error: unknown) => void
-}
-
 /**
  * @example
  * const client = new TlsClient({ crypto, random, clock, trust, host, credential }, outlet)
@@ -81,7 +76,8 @@ export class TlsClient {
   readonly #inbound: Inbound
   readonly #writer: RecordWriter = new RecordWriter()
   #phase: Phase = 'new'
-  #waiter: Waiter | undefined
+  /** The handshake, when it waits for a message. */
+  #waiter: ((message: HandshakeMessage) => void) | undefined
   #established: Established | undefined
   #changedCipherSpec: boolean
   /** Records that wait for the next ones. */
@@ -195,8 +191,8 @@ export class TlsClient {
   }
 
   #message(): Promise<HandshakeMessage> {
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject }
+    return new Promise((resolve) => {
+      this.#waiter = resolve
       this.#guarded(() => this.#pump())
     })
   }
@@ -223,7 +219,7 @@ export class TlsClient {
       throw tlsError('ERR_TLS_UNEXPECTED_MESSAGE', 'application data within the handshake')
     }
     this.#waiter = undefined
-    waiter.resolve(incoming.message)
+    waiter(incoming.message)
   }
 
   /** What nobody reads now: while the element signs, and of a record that is not whole yet. */
