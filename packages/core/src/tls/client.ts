@@ -135,7 +135,6 @@ export class TlsClient {
 
   /** Bytes of the server, in pieces of any size; the client keeps them. Throws nothing. */
   receive(bytes: Uint8Array): void {
-    // RFC 8446 §6.1: what comes behind a farewell is ignored.
     if (this.#phase === 'over' || this.#peerHasEnded) return
     this.#guarded(() => {
       this.#inbound.push(bytes)
@@ -249,6 +248,8 @@ export class TlsClient {
 
   #peerEnd(): void {
     this.#peerHasEnded = true
+    // RFC 8446 §6.1: whatever stands behind it is ignored.
+    this.#inbound.close()
     if (this.#hasEnded) this.#close()
     this.#outlet.ended()
   }
