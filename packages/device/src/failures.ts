@@ -1,5 +1,5 @@
 /** A way to the server that is broken or too slow, in words. */
-import { AdapterError, isCountersignError } from '@countersign/core/errors'
+import { AdapterError, isCountersignError, PeerError } from '@countersign/core/errors'
 import { errorCode } from '@countersign/element/shapes'
 import type { DeviceErrorCode } from './errors.ts'
 import type { ServerTarget } from './target.ts'
@@ -12,12 +12,13 @@ export function patienceOf(world: World): Patience {
   return world.patience ?? patience
 }
 
-/** Codes that say: the way is broken, whoever broke it. Verdicts on the server have others. */
-const wayCodes = /^ERR_(TLS_(?!SIGNER|CREDENTIAL|POLICY)|KEY_SHARE)/
+/** What the other end can do to TLS. Verdicts on the server have other codes. */
+const wayCodes = /^ERR_(TLS_|KEY_SHARE)/
 
-/** An error of the stream: the judge's and the element's words stay, all else is a broken way. */
+/** An error of the stream: verdicts, the element's word and our own mistakes stay what they are. */
 export function wayBroken(target: ServerTarget, error: unknown): Error {
-  if (!isCountersignError(error) || wayCodes.test(error.code)) return unreachable(target, error)
+  if (!isCountersignError(error)) return unreachable(target, error)
+  if (error instanceof PeerError && wayCodes.test(error.code)) return unreachable(target, error)
   // A stream does not know where it leads.
   const isNamed = error.where !== undefined || error.code !== 'ERR_SERVER_UNREACHABLE'
   return isNamed ? error : unreachable(target, undefined)

@@ -28,7 +28,10 @@ export async function connectJudged(
   closing: AbortSignal,
 ): Promise<Duplex> {
   const stream = await world.tls({ world, target, credential, protocol, closing })
-  if (stream.destroyed) throw unreachable(target, undefined)
+  if (closing.aborted || stream.destroyed) {
+    stream.destroy()
+    throw unreachable(target, undefined)
+  }
   onConnected?.()
   // A connection that we close ourselves is no event.
   stream.once('close', () => {

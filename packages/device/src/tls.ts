@@ -42,6 +42,8 @@ const farewellMs = 1_000
 export function connectTls(below: Duplex, options: TlsStreamOptions): Promise<TlsStream> {
   return new Promise((resolve, reject) => {
     try {
+      // It would say nothing more, and nobody would hear what ended it.
+      if (below.destroyed || below.readableEnded || below.writableEnded) throw closed()
       const stream = new TlsStream(below, options, () => resolve(stream))
       // Stays: an error may come in the turn in which the handshake ends, before the caller listens.
       stream.on('error', reject)

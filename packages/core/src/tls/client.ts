@@ -64,11 +64,6 @@ export interface Outlet {
 
 type Phase = 'new' | 'handshake' | 'open' | 'over'
 
-interface Waiter {
-  readonly resolve: (message: HandshakeMessage) => void
-  readonly reject: (error: unknown) => void
-}
-
 /**
  * @example
  * const client = new TlsClient({ crypto, random, clock, trust, host, credential }, outlet)
@@ -81,7 +76,8 @@ export class TlsClient {
   readonly #inbound: Inbound
   readonly #writer: RecordWriter = new RecordWriter()
   #phase: Phase = 'new'
-  #waiter: Waiter | undefined
+  /** The handshake, when it waits for a message. */
+  #waiter: ((message: HandshakeMessage) => void) | undefined
   #established: Established | undefined
   #changedCipherSpec: boolean
   /** Records that wait for the next ones. */
@@ -139,7 +135,6 @@ export class TlsClient {
 
   /** Bytes of the server, in pieces of any size; the client keeps them. Throws nothing. */
   receive(bytes: Uint8Array): void {
-    // RFC 8446 §6.1: what comes behind a farewell is ignored.
     if (this.#phase === 'over' || this.#peerHasEnded) return
     this.#guarded(() => {
       this.#inbound.push(bytes)
@@ -195,8 +190,8 @@ export class TlsClient {
   }
 
   #message(): Promise<HandshakeMessage> {
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject }
+    return new Promise((resolve) => {
+      this.#waiter = resolve
       this.#guarded(() => this.#pump())
     })
   }
@@ -223,7 +218,7 @@ export class TlsClient {
       throw tlsError('ERR_TLS_UNEXPECTED_MESSAGE', 'application data within the handshake')
     }
     this.#waiter = undefined
-    waiter.resolve(incoming.message)
+    waiter(incoming.message)
   }
 
   /** What nobody reads now: while the element signs, and of a record that is not whole yet. */
@@ -253,7 +248,8 @@ export class TlsClient {
 
   #peerEnd(): void {
     this.#peerHasEnded = true
-    this.#inbound.drop()
+    // RFC 8446 §6.1: whatever stands behind it is ignored.
+    this.#inbound.close()
     if (this.#hasEnded) this.#close()
     this.#outlet.ended()
   }

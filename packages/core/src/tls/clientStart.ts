@@ -14,7 +14,7 @@ import type { HandshakeOptions, Negotiation, Resuming } from './negotiation.ts'
 import { OneShot } from './oneShot.ts'
 import { RecordProtection } from './recordProtection.ts'
 import { type Suite, suites } from './registry.ts'
-import { isFresh } from './resumable.ts'
+import { isFresh, type ResumableSession } from './resumable.ts'
 import {
   type Offer,
   parseServerHello,
@@ -186,10 +186,8 @@ function negotiated(offered: Offered, choice: ServerChoice, serverHello: Uint8Ar
  * and says why.
  */
 function resumingOf(options: HandshakeOptions): Resuming | undefined {
-  const { crypto, session, policy, clock, trust } = options
-  if (session === undefined || !policy.resumption || !isFresh(session, clock.now()))
-    return undefined
-  if (!policy.suites.some(({ name }) => name === session.suite)) return undefined
+  const { crypto, session, trust } = options
+  if (session === undefined || !isAllowed(session, options)) return undefined
   try {
     const peer = trust(session.server)
     return { session, peer, early: EarlySecrets.from(crypto, suites[session.suite], session.psk) }
@@ -197,6 +195,14 @@ function resumingOf(options: HandshakeOptions): Resuming | undefined {
     if (error instanceof PeerError) return undefined
     throw error
   }
+}
+
+/** By a policy that may have changed since the ticket came. */
+function isAllowed(session: ResumableSession, { policy, clock }: HandshakeOptions): boolean {
+  if (!policy.resumption || !isFresh(session, clock.now())) return false
+  // The judge would excuse that server from a staple which this policy asks for.
+  if (policy.staple && !session.server.isStapleAsked) return false
+  return policy.suites.some(({ name }) => name === session.suite)
 }
 
 function offering(

@@ -7,7 +7,7 @@ import type { RecordProtection } from './recordProtection.ts'
 
 /** What the states ask of the connection below them. */
 export interface HandshakeWire {
-  /** The next message of the server; rejects when something else comes. */
+  /** The next message of the server. When the connection ends before it, nobody goes on. */
   message(): Promise<HandshakeMessage>
   /** As one flight. */
   send(...messages: readonly Uint8Array[]): void

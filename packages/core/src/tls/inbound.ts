@@ -56,11 +56,6 @@ export class Inbound {
     this.#records.update()
   }
 
-  /** Nobody will ask for what waits. */
-  drop(): void {
-    this.#records.drop()
-  }
-
   endOfHandshake(): void {
     this.#isOpen = true
     this.#records.endOfHandshake()

@@ -5,9 +5,9 @@
  */
 import { concat, utf8 } from '../codec/index.ts'
 import type { ChannelCrypto, HashName, SecretKey } from '../ports.ts'
-import type { Suite } from './registry.ts'
+import { handshakeType, type Suite } from './registry.ts'
 import { useError } from './tlsError.ts'
-import { u8 } from './wire.ts'
+import { u8, vector } from './wire.ts'
 
 /** The hash of a schedule; the AEAD is not its concern. */
 export type ScheduleHash = Pick<Suite, 'hash' | 'hashLength'>
@@ -185,5 +185,5 @@ function zeroKey(crypto: ChannelCrypto, { hashLength }: ScheduleHash): SecretKey
 
 /** message_hash: what stands for the first ClientHello after a HelloRetryRequest (§4.4.1). */
 export function messageHash(digest: Uint8Array): Uint8Array {
-  return concat(Uint8Array.of(254, 0, 0), u8(digest.length), digest)
+  return concat(u8(handshakeType.messageHash), vector(3, digest))
 }

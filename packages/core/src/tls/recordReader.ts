@@ -30,10 +30,6 @@ export class RecordReader {
     this.#queue.push(bytes)
   }
 
-  drop(): void {
-    this.#queue.take(this.waiting)
-  }
-
   /** From the next record on. `contentMax` is what we told the peer (RFC 8449). */
   protect(protection: RecordProtection, contentMax: number): void {
     this.#protection = protection

@@ -100,6 +100,7 @@ function requireNoContext(reader: WireReader): void {
   if (reader.vector(1).length > 0) throw illegal('a request context within the handshake')
 }
 
+/** Kept as long as the connection and its tickets: copied out of the record that it came in. */
 export function parseCertificate(body: Uint8Array, asked: ReadonlySet<number>): PresentedChain {
   const reader = new WireReader(body, 'Certificate')
   requireNoContext(reader)
@@ -116,7 +117,6 @@ export function parseCertificate(body: Uint8Array, asked: ReadonlySet<number>): 
     const extensions = readExtensions(list, { message: 'Certificate', here, asked })
     // A staple for a CA is allowed and says nothing that we judge by.
     if (chain.length === 0) staple = stapleIn(extensions)
-    // Kept as long as the connection: out of the record that it came in.
     chain.push(new Uint8Array(der))
   }
   if (chain.length === 0) {
@@ -133,7 +133,7 @@ function stapleIn(extensions: Extensions): Uint8Array | undefined {
   if (type !== 1) throw illegal(`a certificate status of type ${type}`)
   const response = reader.vector(3, 1)
   reader.end()
-  return response
+  return new Uint8Array(response)
 }
 
 export interface CertificateVerifyMessage {

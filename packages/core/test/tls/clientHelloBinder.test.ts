@@ -115,6 +115,12 @@ test('a ticket that is too old, from the future, of no use or distrusted is not 
   assert.equal(isOffered(999), false)
   assert.equal(isOffered(1000, { resumption: false }), false)
   assert.equal(isOffered(1000, { suites: ['TLS_AES_256_GCM_SHA384'] }), false)
+  // Nobody asked that server for the staple that its certificate may promise.
+  const server = { ...session.server, isStapleAsked: false }
+  const unasked = { session: { ...session, server } }
+  assert.equal(isOffered(1000, {}, unasked), false)
+  assert.equal(isOffered(1000, { staple: false }, unasked), true)
+  assert.equal(isOffered(1000, { staple: false }), true)
   const revoked = new PeerError('ERR_CERT_REVOKED', 'revoked since')
   assert.equal(isOffered(1000, {}, { trust: failing(revoked) }), false)
 })

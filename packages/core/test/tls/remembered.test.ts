@@ -3,11 +3,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hex } from '@countersign/core/codec'
 import type { ChannelCrypto } from '@countersign/core/ports'
-import { type ServerTrust, trustPinned } from '@countersign/core/tls'
+import { type PresentedChain, type ServerTrust, trustPinned } from '@countersign/core/tls'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { assertOpen, clock, fixedCrypto, Talk, talk } from './hostile/conversation.ts'
 import { resumed } from './hostile/settings.ts'
+import { extension, field, lay, sized, u8 } from './puppetBytes.ts'
 import { fixedKey } from './puppetKeys.ts'
+import * as steps from './puppetSteps.ts'
 import { host, identity, issuingCa } from './puppetWorld.ts'
 
 interface Work {
@@ -105,4 +107,26 @@ test('change_cipher_spec is not held back by a handshake that fails', async () =
   await talking.start()
   assert.equal(talking.failed.length, 1)
   assert.deepEqual(pieces, ['22', '20 23'])
+})
+
+test('what a server showed is kept without the records that it came in', async () => {
+  const response = Buffer.alloc(700, 7)
+  const staple = sized('response', 3, response)
+  const stapled = extension('status_request', 5, lay(field('type', u8(1)), staple))
+  const shows = steps.certificate(([leaf, ...above]) => [
+    { der: leaf?.der ?? Buffer.alloc(0), extensions: [stapled] },
+    ...above,
+  ])
+  const flight = steps.fullFlight.toSpliced(4, 1, shows)
+  const kept: PresentedChain[] = []
+  const trust: ServerTrust = (presented) => {
+    kept.push(presented)
+    return pinnedBy(nodeCrypto)({ ...presented, staple: undefined })
+  }
+  assertOpen(await talk({ flights: [flight] }, { trust }))
+  const [presented] = kept
+  assert.deepEqual(presented?.staple, new Uint8Array(response))
+  for (const bytes of [...(presented?.chain ?? []), presented?.staple]) {
+    assert.equal(bytes?.buffer.byteLength, bytes?.length)
+  }
 })

@@ -182,6 +182,8 @@ describe('OpenSSL s_server', { skip: noOpenssl }, () => {
     await client.hears(/^with new keys\n$/m)
     assert.doesNotMatch(server.output(), /<<< .*KeyUpdate/)
     server.updateKeys('update_requested')
+    // What is typed behind it too soon would be part of the command.
+    await server.prints(/>>> .*KeyUpdate[^]*>>> .*KeyUpdate/)
     server.type('of one side')
     await client.hears(/^of one side\n$/m)
     client.stream.write('and of the other\n')

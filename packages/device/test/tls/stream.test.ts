@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
-import { type Duplex, Readable } from 'node:stream'
+import { type Duplex, duplexPair, Readable } from 'node:stream'
 import { after, test } from 'node:test'
 import type { ResumableSession } from '@countersign/core/tls'
 import { handshakeMs, makeStage, noLimit } from './streamScene.ts'
@@ -246,6 +246,21 @@ test('a stream that is destroyed in its handshake ends it', async () => {
   const { stream, below } = stage.approach()
   below.destroy()
   await assert.rejects(stream, { code: 'ERR_TLS_TRUNCATED' })
+})
+
+test('a stream below that is over already is told at once', async () => {
+  const over: readonly ((below: Duplex) => unknown)[] = [
+    (below) => below.destroy(),
+    (below) => below.end(),
+    (below) => below.resume().push(null),
+  ]
+  for (const end of over) {
+    const [below] = duplexPair()
+    end(below)
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+    await assert.rejects(stage.connect(below), { code: 'ERR_SERVER_UNREACHABLE' })
+    assert.ok(below.destroyed)
+  }
 })
 
 test('a policy that cannot work is refused before a byte goes out', async () => {

@@ -58,6 +58,8 @@ export interface Stage {
     readonly server: TLSSocket
     readonly below: Duplex
   }
+  /** A client above this stream. */
+  connect(below: Duplex, options?: Partial<TlsStreamOptions>): Promise<TlsStream>
   readonly signer: ReturnType<typeof softwareSigner>
   readonly chain: readonly Uint8Array[]
 }
@@ -83,6 +85,19 @@ export function makeStage(after: (end: () => void) => void): Stage {
     minVersion: 'TLSv1.3',
     sessionIdContext: 'stage',
   })
+  const connect: Stage['connect'] = (below, options) =>
+    connectTls(below, {
+      crypto: nodeCrypto,
+      random: randomBytes,
+      clock,
+      trust: trustPinned({ crypto: nodeCrypto, clock, host: 'localhost', anchor }),
+      host: 'localhost',
+      credential: { chain, signer },
+      policy: { groups: ['x25519'] },
+      handshakeMs,
+      limit: noLimit,
+      ...options,
+    })
   const approach: Stage['approach'] = (options = {}, cable) => {
     const [bare, above] = duplexPair()
     const below = cable === undefined ? bare : new CableEnd(bare, cable)
@@ -93,23 +108,11 @@ export function makeStage(after: (end: () => void) => void): Stage {
       rejectUnauthorized: true,
     })
     server.on('error', () => undefined)
-    const trust = trustPinned({ crypto: nodeCrypto, clock, host: 'localhost', anchor })
-    const stream = connectTls(below, {
-      crypto: nodeCrypto,
-      random: randomBytes,
-      clock,
-      trust,
-      host: 'localhost',
-      credential: { chain, signer },
-      policy: { groups: ['x25519'] },
-      handshakeMs,
-      limit: noLimit,
-      ...options,
-    })
-    return { stream, server, below }
+    return { stream: connect(below, options), server, below }
   }
   return {
     approach,
+    connect,
     async meet(options, cable) {
       const { stream, server, below } = approach(options, cable)
       return { stream: await stream, server, below }

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { PeerError } from '@countersign/core/errors'
-import { waitingBytesMax } from '../../../src/tls/limits.ts'
 import type { Step } from '../puppet.ts'
+import { waitingBytesMax } from '../../../src/tls/limits.ts'
 import * as steps from '../puppetSteps.ts'
 import {
   assertFailed,
@@ -109,6 +109,15 @@ suite('a farewell', () => {
       assert.deepEqual(talked.failed, [])
       assertOver(talked)
     }
+  })
+
+  test('may be followed by any number of bytes', async () => {
+    const much = steps.raw(Buffer.alloc(2 * waitingBytesMax))
+    const talked = await opened([steps.closeNotify, much])
+    assert.equal(talked.ended, 1)
+    assertOpen(talked)
+    talked.client.write(Buffer.from('still here'))
+    assert.equal(talked.puppet.data.at(-1)?.toString(), 'still here')
   })
 
   test('is one whatever its level says', async () => {

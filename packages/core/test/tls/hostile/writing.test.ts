@@ -1,11 +1,14 @@
 /** What the client sends: no record beyond what the server said (RFC 8449), under keys of the time. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import type { ChannelCrypto, SecretKey } from '@countersign/core/ports'
+import { recordsPerKeyMax } from '../../../src/tls/limits.ts'
 import { extension, u16 } from '../puppetBytes.ts'
 import * as steps from '../puppetSteps.ts'
 import { clientCa, clientEntity } from '../puppetWorld.ts'
-import { assertOpen, assertRefused, opened, type Talk, talk } from './conversation.ts'
+import { assertOpen, assertRefused, fixedCrypto, opened, type Talk, talk } from './conversation.ts'
 
+const none = new Uint8Array()
 const content = Buffer.alloc(40_000, 'abcdefg')
 
 function limited(limit: number): Promise<Talk> {
@@ -65,6 +68,35 @@ suite('keys', () => {
     )
     assert.equal(talked.puppet.unreadable, 0)
     assertOpen(talked)
+  })
+
+  test('are worn out after so many records, and new before the next (RFC 8446 §5.5)', async () => {
+    const sealed = new Map<SecretKey, { count: number; readonly others: string[] }>()
+    let isOpen = false
+    const crypto: ChannelCrypto = {
+      ...fixedCrypto,
+      seal(aead, key, nonce, aad, plaintext) {
+        if (!isOpen) return fixedCrypto.seal(aead, key, nonce, aad, plaintext)
+        const under = sealed.get(key) ?? { count: 0, others: [] }
+        sealed.set(key, under)
+        under.count++
+        if (plaintext.at(-1) !== 23) under.others.push(Buffer.from(plaintext).toString('hex'))
+        return none
+      },
+    }
+    const talked = await opened([], {}, { crypto })
+    isOpen = true
+    talked.puppet.receive = () => undefined
+    const byte = Buffer.of(1)
+    for (let count = 0; count <= recordsPerKeyMax; count++) talked.client.write(byte)
+    // KeyUpdate, update_not_requested: the last one under its key.
+    assert.deepEqual(
+      [...sealed.values()],
+      [
+        { count: recordsPerKeyMax + 1, others: ['180000010016'] },
+        { count: 1, others: [] },
+      ],
+    )
   })
 
   test('of the exporter are those of the server', async () => {
