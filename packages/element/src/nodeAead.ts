@@ -1,7 +1,7 @@
 /**
  * The AEADs of TLS 1.3 on node:crypto (RFC 5116, RFC 6655 for CCM with a short tag, RFC 8439). The
  * sealed form is ciphertext with the tag behind it. What Node gives back is used as it is: opening
- * copies nothing, sealing copies once, to put the tag behind.
+ * copies nothing, sealing copies once, to put the pieces together.
  */
 import {
   type CipherCCM,
@@ -14,6 +14,7 @@ import {
   type DecipherGCM,
   type KeyObject,
 } from 'node:crypto'
+import { concat } from '@countersign/core/codec'
 import { CallerError, PeerError } from '@countersign/core/errors'
 import type { AeadName, ChannelCryptoErrorCode, SecretKey } from '@countersign/core/ports'
 import { keyOf } from './nodeSecrets.ts'
@@ -76,14 +77,40 @@ export function seal(
   aad: Uint8Array,
   plaintext: Uint8Array,
 ): Uint8Array {
-  const aead = aeads[name]
-  const cipher = aead.cipher(fittingKey(name, key, nonce), nonce)
+  return concat(...sealed(name, key, nonce, aad, [plaintext]))
+}
+
+export function sealRecord(
+  name: AeadName,
+  key: SecretKey,
+  nonce: Uint8Array,
+  header: Uint8Array,
+  ...plaintext: readonly Uint8Array[]
+): Uint8Array {
+  // CCM takes its plaintext in one piece.
+  const pieces = name === 'aes-128-ccm-8' ? [concat(...plaintext)] : plaintext
+  return concat(header, ...sealed(name, key, nonce, header, pieces))
+}
+
+/** Ciphertext and tag, as Node gives them. */
+function sealed(
+  name: AeadName,
+  key: SecretKey,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  plaintext: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  const cipher = aeads[name].cipher(fittingKey(name, key, nonce), nonce)
   // CCM (RFC 3610 §2.2) begins with the length of the message; the others do not ask.
-  cipher.setAAD(aad, { plaintextLength: plaintext.length })
-  const ciphertext = cipher.update(plaintext)
+  cipher.setAAD(aad, { plaintextLength: lengthOf(plaintext) })
+  const ciphertext = plaintext.map((piece) => cipher.update(piece))
   // Ends the message: these are modes without padding, nothing comes out here.
   cipher.final()
-  return Buffer.concat([ciphertext, cipher.getAuthTag()], ciphertext.length + aead.tagLength)
+  return [...ciphertext, cipher.getAuthTag()]
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0)
 }
 
 export function open(

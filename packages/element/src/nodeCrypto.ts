@@ -23,7 +23,7 @@ import type {
   Random,
   SignatureScheme,
 } from '@countersign/core/ports'
-import { aeadNames, open, seal } from './nodeAead.ts'
+import { aeadNames, open, seal, sealRecord } from './nodeAead.ts'
 import { generateEphemeral, nodeGroups } from './nodeGroups.ts'
 import { hasher } from './nodeHasher.ts'
 import { exportSecret, hkdfExpand, hkdfExtract, hmac, importSecret } from './nodeSecrets.ts'
@@ -78,6 +78,7 @@ export const nodeCrypto: ChannelCrypto = {
   hmac,
   generateEphemeral,
   seal,
+  sealRecord,
   open,
 
   hash(name: HashName, data: Uint8Array): Uint8Array {

@@ -42,14 +42,10 @@ export class RecordProtection {
 
   /** A whole record: header, then the content with its true type, encrypted. */
   seal(type: number, content: Uint8Array): Uint8Array {
-    const inner = new Uint8Array(content.length + 1)
-    inner.set(content)
-    inner[content.length] = type
     // Every tag of the suites that we have has 8 or 16 bytes.
     const tagLength = this.#suite.aead === 'aes-128-ccm-8' ? 8 : 16
-    const header = recordHeader(contentType.applicationData, inner.length + tagLength)
-    const { aead } = this.#suite
-    return concat(header, this.#crypto.seal(aead, this.#key, this.#nextNonce(), header, inner))
+    const header = recordHeader(contentType.applicationData, content.length + 1 + tagLength)
+    return this.#sealed(header, content, Uint8Array.of(type))
   }
 
   /** Throws ERR_TLS_RECORD_MAC, and what the content itself violates. */
@@ -61,6 +57,16 @@ export class RecordProtection {
   next(): RecordProtection {
     const secret = nextTrafficSecret(this.#crypto, this.#suite, this.#secret)
     return new RecordProtection(this.#crypto, this.#suite, secret)
+  }
+
+  #sealed(header: Uint8Array, content: Uint8Array, type: Uint8Array): Uint8Array {
+    const crypto = this.#crypto
+    const { aead } = this.#suite
+    const nonce = this.#nextNonce()
+    if (crypto.sealRecord !== undefined) {
+      return crypto.sealRecord(aead, this.#key, nonce, header, content, type)
+    }
+    return concat(header, crypto.seal(aead, this.#key, nonce, header, concat(content, type)))
   }
 
   #open(header: Uint8Array, ciphertext: Uint8Array): Uint8Array {

@@ -72,6 +72,20 @@ for (const name of names) {
   })
 }
 
+test('with a provider that puts no records together, records open at the other side too', () => {
+  const bare = { ...nodeCrypto }
+  delete bare.sealRecord
+  for (const name of names) {
+    const secret = randomBytes(suites[name].hashLength)
+    const ours = new RecordProtection(bare, suites[name], bare.importSecret(secret))
+    const foreign = new ForeignRecords(foreignSuites[name], secret)
+    for (const content of [bytes(1), bytes(0), bytes(fullRecord)]) {
+      const record = ours.seal(handshake, content)
+      assert.deepEqual(foreign.open(record), { type: handshake, content, padding: 0 })
+    }
+  }
+})
+
 test('the counter goes over into its second and third byte', () => {
   const { ours, foreign } = ends()
   const content = bytes(1)
