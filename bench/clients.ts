@@ -72,6 +72,14 @@ export function ourClient(given: OurGiven): Client<ResumableSession> {
           wire?.('out', bytes)
           socket.write(bytes)
         },
+        sendPieces(pieces) {
+          socket.cork()
+          for (const bytes of pieces) {
+            wire?.('out', bytes)
+            socket.write(bytes)
+          }
+          socket.uncork()
+        },
         secured: ({ isResumed }) => hearing.secured(lineOf(client, socket, isResumed)),
         data: (bytes) => hearing.data?.(bytes),
         resumable: (one) => hearing.session?.(one),

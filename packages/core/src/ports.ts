@@ -116,17 +116,16 @@ export interface ChannelCrypto extends Crypto {
     plaintext: Uint8Array,
   ): Uint8Array
   /**
-   * A whole record: `header`, and behind it what `seal` makes of the pieces with `header` as
-   * associated data. A provider that has this puts a record together once; without it core does,
-   * at the price of two copies more.
+   * What `seal` makes of the pieces as one plaintext, in pieces too. A provider that has this spares
+   * a long record two copies.
    */
-  sealRecord?(
+  sealPieces?(
     aead: AeadName,
     key: SecretKey,
     nonce: Uint8Array,
-    header: Uint8Array,
+    aad: Uint8Array,
     ...plaintext: readonly Uint8Array[]
-  ): Uint8Array
+  ): readonly Uint8Array[]
   /** Throws PeerError ERR_AEAD_OPEN when the tag does not fit, or there is no room for one. */
   open(
     aead: AeadName,

@@ -74,6 +74,13 @@ export class TlsStream extends Duplex {
     this.#client = new TlsClient(options, {
       // A last word may come when nobody can take it any more.
       send: (bytes) => void (below.writable && below.write(bytes)),
+      sendPieces: (pieces) => {
+        if (!below.writable) return
+        // One write of them all.
+        below.cork()
+        for (const piece of pieces) below.write(piece)
+        below.uncork()
+      },
       secured: (secured) => {
         this.#secured = secured
         this.#handshake.abort()

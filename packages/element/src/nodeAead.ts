@@ -77,29 +77,19 @@ export function seal(
   aad: Uint8Array,
   plaintext: Uint8Array,
 ): Uint8Array {
-  return concat(...sealed(name, key, nonce, aad, [plaintext]))
-}
-
-export function sealRecord(
-  name: AeadName,
-  key: SecretKey,
-  nonce: Uint8Array,
-  header: Uint8Array,
-  ...plaintext: readonly Uint8Array[]
-): Uint8Array {
-  // CCM takes its plaintext in one piece.
-  const pieces = name === 'aes-128-ccm-8' ? [concat(...plaintext)] : plaintext
-  return concat(header, ...sealed(name, key, nonce, header, pieces))
+  return concat(...sealPieces(name, key, nonce, aad, plaintext))
 }
 
 /** Ciphertext and tag, as Node gives them. */
-function sealed(
+export function sealPieces(
   name: AeadName,
   key: SecretKey,
   nonce: Uint8Array,
   aad: Uint8Array,
-  plaintext: readonly Uint8Array[],
+  ...pieces: readonly Uint8Array[]
 ): readonly Uint8Array[] {
+  // CCM takes its plaintext in one piece.
+  const plaintext = name === 'aes-128-ccm-8' && pieces.length > 1 ? [concat(...pieces)] : pieces
   const cipher = aeads[name].cipher(fittingKey(name, key, nonce), nonce)
   // CCM (RFC 3610 §2.2) begins with the length of the message; the others do not ask.
   cipher.setAAD(aad, { plaintextLength: lengthOf(plaintext) })

@@ -23,7 +23,7 @@ import type {
   Random,
   SignatureScheme,
 } from '@countersign/core/ports'
-import { aeadNames, open, seal, sealRecord } from './nodeAead.ts'
+import { aeadNames, open, seal, sealPieces } from './nodeAead.ts'
 import { generateEphemeral, nodeGroups } from './nodeGroups.ts'
 import { hasher } from './nodeHasher.ts'
 import { exportSecret, hkdfExpand, hkdfExtract, hmac, importSecret } from './nodeSecrets.ts'
@@ -78,7 +78,7 @@ export const nodeCrypto: ChannelCrypto = {
   hmac,
   generateEphemeral,
   seal,
-  sealRecord,
+  sealPieces,
   open,
 
   hash(name: HashName, data: Uint8Array): Uint8Array {

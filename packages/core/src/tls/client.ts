@@ -50,6 +50,11 @@ export interface Secured {
 export interface Outlet {
   /** Bytes for the server. */
   send(bytes: Uint8Array): void
+  /**
+   * The same in pieces that follow each other, of data that is long. An outlet that has this spares
+   * a copy of it all.
+   */
+  sendPieces?(pieces: readonly Uint8Array[]): void
   /** The handshake is over; `write` may be used. */
   secured(secured: Secured): void
   /** Application data. */
@@ -63,6 +68,9 @@ export interface Outlet {
 }
 
 type Phase = 'new' | 'handshake' | 'open' | 'over'
+
+/** Below this a copy costs less than the pieces do. */
+const longBytesMin = 2_048
 
 /**
  * @example
@@ -147,8 +155,15 @@ export class TlsClient {
   write(data: Uint8Array): void {
     if (this.#phase !== 'open' || this.#hasEnded) throw misuse('it is not open for writing')
     if (data.length === 0) return
-    if (this.#owesKeyUpdate || this.#writer.isWornOut) this.#ahead = this.#keyUpdate(false)
-    this.#send(contentType.applicationData, data)
+    const isWornOut = this.#writer.count >= this.#options.policy.recordsPerKeyMax
+    if (this.#owesKeyUpdate || isWornOut) this.#ahead = this.#keyUpdate(false)
+    if (data.length < longBytesMin || this.#outlet.sendPieces === undefined) {
+      return this.#send(contentType.applicationData, data)
+    }
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    const pieces = this.#writer.pieces(contentType.applicationData, data)
+    this.#outlet.sendPieces(ahead === undefined ? pieces : [ahead, ...pieces])
   }
 
   /** Says that no more data will come (close_notify). The server's may go on. */

@@ -1,6 +1,6 @@
 /** What a client offers, in its order of preference. A policy chooses among what the provider has. */
 import type { ChannelCrypto, GroupName } from '../ports.ts'
-import { plaintextBytesMax, recordSizeLimitMin } from './limits.ts'
+import { plaintextBytesMax, recordSizeLimitMin, recordsPerKeyMax } from './limits.ts'
 import { type Suite, type SuiteName, suites } from './registry.ts'
 import { useError } from './tlsError.ts'
 
@@ -27,6 +27,8 @@ export interface PolicyOptions {
   readonly compatibility?: boolean
   /** Ask for tickets. Default: true. */
   readonly resumption?: boolean
+  /** Records of ours under one key, 1 to the default of 2^22, before it is changed. */
+  readonly recordsPerKeyMax?: number
 }
 
 export interface Policy {
@@ -38,6 +40,7 @@ export interface Policy {
   readonly staple: boolean
   readonly compatibility: boolean
   readonly resumption: boolean
+  readonly recordsPerKeyMax: number
 }
 
 const defaultSuites: readonly SuiteName[] = [
@@ -64,6 +67,7 @@ export function policyOf(crypto: ChannelCrypto, options: PolicyOptions = {}): Po
     staple: options.staple ?? true,
     compatibility: options.compatibility ?? true,
     resumption: options.resumption ?? true,
+    recordsPerKeyMax: options.recordsPerKeyMax ?? recordsPerKeyMax,
   }
   requireUsable(crypto, policy)
   return policy
@@ -83,6 +87,10 @@ function requireUsable(crypto: ChannelCrypto, policy: Policy): void {
   const isLength = Number.isInteger(recordContentMax)
   if (!isLength || recordContentMax < recordSizeLimitMin || recordContentMax > plaintextBytesMax) {
     throw bad(`records of ${recordContentMax} bytes`)
+  }
+  const perKey = policy.recordsPerKeyMax
+  if (!Number.isInteger(perKey) || perKey < 1 || perKey > recordsPerKeyMax) {
+    throw bad(`${perKey} records under one key`)
   }
   if (alpn.length > alpnNamesMax) throw bad(`more than ${alpnNamesMax} ALPN names`)
   const name = alpn.find((each) => each.length === 0 || each.length > 255 || /[^ -~]/.test(each))

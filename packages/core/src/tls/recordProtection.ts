@@ -42,10 +42,22 @@ export class RecordProtection {
 
   /** A whole record: header, then the content with its true type, encrypted. */
   seal(type: number, content: Uint8Array): Uint8Array {
+    return concat(...this.sealPieces(type, content))
+  }
+
+  /** The same in pieces that follow each other, where the provider makes them: copies that are spared. */
+  sealPieces(type: number, content: Uint8Array): readonly Uint8Array[] {
+    const crypto = this.#crypto
+    const { aead } = this.#suite
     // Every tag of the suites that we have has 8 or 16 bytes.
-    const tagLength = this.#suite.aead === 'aes-128-ccm-8' ? 8 : 16
+    const tagLength = aead === 'aes-128-ccm-8' ? 8 : 16
     const header = recordHeader(contentType.applicationData, content.length + 1 + tagLength)
-    return this.#sealed(header, content, Uint8Array.of(type))
+    const inner = [content, Uint8Array.of(type)]
+    const nonce = this.#nextNonce()
+    if (crypto.sealPieces === undefined) {
+      return [header, crypto.seal(aead, this.#key, nonce, header, concat(...inner))]
+    }
+    return [header, ...crypto.sealPieces(aead, this.#key, nonce, header, ...inner)]
   }
 
   /** Throws ERR_TLS_RECORD_MAC, and what the content itself violates. */
@@ -57,16 +69,6 @@ export class RecordProtection {
   next(): RecordProtection {
     const secret = nextTrafficSecret(this.#crypto, this.#suite, this.#secret)
     return new RecordProtection(this.#crypto, this.#suite, secret)
-  }
-
-  #sealed(header: Uint8Array, content: Uint8Array, type: Uint8Array): Uint8Array {
-    const crypto = this.#crypto
-    const { aead } = this.#suite
-    const nonce = this.#nextNonce()
-    if (crypto.sealRecord !== undefined) {
-      return crypto.sealRecord(aead, this.#key, nonce, header, content, type)
-    }
-    return concat(header, crypto.seal(aead, this.#key, nonce, header, concat(content, type)))
   }
 
   #open(header: Uint8Array, ciphertext: Uint8Array): Uint8Array {

@@ -65,8 +65,14 @@ export function trustPinned(pin: Pin): ServerTrust {
       const anchor = pinned(presented, pin)
       known = { anchor, trust: trustAnchors(judgeUnder(anchor, pin), pin.host) }
     }
-    return known.trust(presented)
+    return known.trust(beside(known.anchor, presented))
   }
+}
+
+/** The judge has its anchor: it is not parsed again as something that the server says. */
+function beside({ der: anchor }: Certificate, presented: PresentedChain): PresentedChain {
+  const [leaf = none, ...others] = presented.chain
+  return { ...presented, chain: [leaf, ...others.filter((der) => !equalBytes(der, anchor))] }
 }
 
 function shows({ chain }: PresentedChain, anchor: Certificate): boolean {

@@ -40,6 +40,7 @@ test('without a wish, a policy is what the provider has of the best', () => {
     staple: true,
     compatibility: true,
     resumption: true,
+    recordsPerKeyMax: 2 ** 22,
   })
 })
 
@@ -96,6 +97,15 @@ test('records have 64 to 16384 bytes, whole ones', () => {
   }
   for (const recordContentMax of [-1, 0, 63, 16_385, 100.5, Number.NaN, Number.POSITIVE_INFINITY]) {
     refused({ recordContentMax }, /records of/)
+  }
+})
+
+test('a key serves one record at least, and 2^22 at most', () => {
+  for (const recordsPerKeyMax of [1, 3, 2 ** 22]) {
+    assert.equal(policyOf(nodeCrypto, { recordsPerKeyMax }).recordsPerKeyMax, recordsPerKeyMax)
+  }
+  for (const recordsPerKeyMax of [-1, 0, 2 ** 22 + 1, 1.5, Number.NaN]) {
+    refused({ recordsPerKeyMax }, /under one key/)
   }
 })
 

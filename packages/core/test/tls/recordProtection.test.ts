@@ -72,9 +72,9 @@ for (const name of names) {
   })
 }
 
-test('with a provider that puts no records together, records open at the other side too', () => {
+test('with a provider that makes no pieces, records open at the other side too', () => {
   const bare = { ...nodeCrypto }
-  delete bare.sealRecord
+  delete bare.sealPieces
   for (const name of names) {
     const secret = randomBytes(suites[name].hashLength)
     const ours = new RecordProtection(bare, suites[name], bare.importSecret(secret))

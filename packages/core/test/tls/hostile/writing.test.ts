@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { ChannelCrypto, SecretKey } from '@countersign/core/ports'
-import { recordsPerKeyMax } from '../../../src/tls/limits.ts'
+import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { extension, u16 } from '../puppetBytes.ts'
 import * as steps from '../puppetSteps.ts'
 import { clientCa, clientEntity } from '../puppetWorld.ts'
 import { assertOpen, assertRefused, fixedCrypto, opened, type Talk, talk } from './conversation.ts'
 
-const none = new Uint8Array()
 const content = Buffer.alloc(40_000, 'abcdefg')
 
 function limited(limit: number): Promise<Talk> {
@@ -71,32 +70,30 @@ suite('keys', () => {
   })
 
   test('are worn out after so many records, and new before the next (RFC 8446 §5.5)', async () => {
-    const sealed = new Map<SecretKey, { count: number; readonly others: string[] }>()
-    let isOpen = false
+    const keys: SecretKey[] = []
+    const sealed: string[] = []
     const crypto: ChannelCrypto = {
       ...fixedCrypto,
-      seal(aead, key, nonce, aad, plaintext) {
-        if (!isOpen) return fixedCrypto.seal(aead, key, nonce, aad, plaintext)
-        const under = sealed.get(key) ?? { count: 0, others: [] }
-        sealed.set(key, under)
-        under.count++
-        if (plaintext.at(-1) !== 23) under.others.push(Buffer.from(plaintext).toString('hex'))
-        return none
+      sealPieces(aead, key, nonce, aad, ...pieces) {
+        if (!keys.includes(key)) keys.push(key)
+        sealed.push(`${keys.indexOf(key)}: ${Buffer.concat(pieces).toString('hex')}`)
+        return nodeCrypto.sealPieces?.(aead, key, nonce, aad, ...pieces) ?? []
       },
     }
-    const talked = await opened([], {}, { crypto })
-    isOpen = true
-    talked.puppet.receive = () => undefined
-    const byte = Buffer.of(1)
-    for (let count = 0; count <= recordsPerKeyMax; count++) talked.client.write(byte)
-    // KeyUpdate, update_not_requested: the last one under its key.
-    assert.deepEqual(
-      [...sealed.values()],
-      [
-        { count: recordsPerKeyMax + 1, others: ['180000010016'] },
-        { count: 1, others: [] },
-      ],
+    const talked = await opened(
+      [],
+      {},
+      { crypto, policy: { groups: ['x25519'], recordsPerKeyMax: 3 } },
     )
+    sealed.length = 0
+    keys.length = 0
+    for (const byte of [1, 2, 3, 4, 5, 6]) talked.client.write(Buffer.of(byte))
+    // KeyUpdate, update_not_requested: the last one under its key.
+    const update = '180000010016'
+    const first = ['0: 0117', '0: 0217', '0: 0317', `0: ${update}`]
+    assert.deepEqual(sealed, [...first, '1: 0417', '1: 0517', '1: 0617'])
+    assert.deepEqual(Buffer.concat(talked.puppet.data), Buffer.of(1, 2, 3, 4, 5, 6))
+    assert.equal(talked.puppet.unreadable, 0)
   })
 
   test('of the exporter are those of the server', async () => {
