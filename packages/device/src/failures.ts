@@ -24,8 +24,30 @@ export function wayBroken(target: ServerTarget, error: unknown): Error {
   return isNamed ? error : unreachable(target, undefined)
 }
 
+const reachHint = 'Check that "countersign serve" runs there and that host and port are right.'
+const oldHint = 'The server does not speak TLS 1.3: let it, or look what else answers there.'
+const devicesHint =
+  'The server does not take the certificate of this device: "countersign identity why" tells its owner.'
+
+/** By our code, or by the alert that the server sent. */
+const hints: ReadonlyMap<string, string> = new Map([
+  ['ERR_TLS_VERSION', oldHint],
+  ['protocol_version', oldHint],
+  ['no_application_protocol', 'This is another door of the server: compare host and port.'],
+  [
+    'decrypt_error',
+    "What the element signed does not fit the device's certificate: look at its key.",
+  ],
+  ['unknown_ca', devicesHint],
+  ['bad_certificate', devicesHint],
+  ['certificate_unknown', devicesHint],
+  ['certificate_expired', devicesHint],
+  ['certificate_revoked', devicesHint],
+])
+
 export function unreachable(target: ServerTarget, cause: unknown): AdapterError<DeviceErrorCode> {
   const code = errorCode(cause) ?? 'closed'
+  const alert = isCountersignError(cause) ? String(cause.details['alert'] ?? '') : ''
   const said = isCountersignError(cause) ? `: ${cause.message}` : ''
   return new AdapterError(
     'ERR_SERVER_UNREACHABLE',
@@ -33,7 +55,7 @@ export function unreachable(target: ServerTarget, cause: unknown): AdapterError<
     { reason: code },
     {
       where: target.url,
-      hint: 'Check that "countersign serve" runs there and that host and port are right.',
+      hint: hints.get(code) ?? hints.get(alert) ?? reachHint,
       cause,
     },
   )

@@ -50,7 +50,22 @@ async function contextOf(credential: DeviceCredential | undefined): Promise<Secu
     return createSecureContext({ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' })
   }
   const { element, slot, certificates } = credential
-  if (isSoftware(element)) return element.tlsContext(slot, certificates)
+  if (isSoftware(element)) {
+    try {
+      return await element.tlsContext(slot, certificates)
+    } catch (cause) {
+      throw new CallerError<DeviceErrorCode>(
+        'ERR_TLS_ELEMENT',
+        "OpenSSL does not take the element's key with the certificate of this device",
+        {},
+        {
+          where: `slot ${slot}`,
+          hint: 'Enrol again, if the key of the slot is another one.',
+          cause,
+        },
+      )
+    }
+  }
   throw new CallerError<DeviceErrorCode>(
     'ERR_TLS_ELEMENT',
     "this element gives its keys to nobody, and Node's own TLS takes no other",

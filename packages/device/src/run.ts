@@ -4,6 +4,7 @@
  * loops that meet at the outbox only. Commands, when they are wanted, are asked for by a third (https)
  * or come on the connection of the readings (mqtts), which the second then keeps.
  */
+import { PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { type BackoffLimits, backoffMs, brokenBackoff, refusedBackoff } from './backoff.ts'
 import { renewalDue } from './certificate.ts'
@@ -213,7 +214,9 @@ class Runner {
     if (!isOutside(error)) throw error
     const limits = this.#options.backoff ?? { broken: brokenBackoff, refused: refusedBackoff }
     const refused = error.code === 'ERR_DEVICE_REFUSED'
-    const own = backoffMs(failures, refused ? limits.refused : limits.broken, this.#world.random)
+    // Who turns this device away, or is the wrong one, will do so again in a moment.
+    const patience = error instanceof PeerError ? limits.refused : limits.broken
+    const own = backoffMs(failures, patience, this.#world.random)
     const retryInMs = error instanceof Later ? Math.max(own, error.afterMs ?? 0) : own
     const { code, message, hint } = error
     this.#tell({ event: refused ? 'refused' : 'unreachable', code, message, hint, retryInMs })

@@ -5,7 +5,7 @@ import { AdapterError, PeerError } from '@countersign/core/errors'
 import { systemWorld } from './compose.ts'
 import { drain, rejected } from './deliver.ts'
 import { Link } from './link.ts'
-import { isTransient, persist } from './retry.ts'
+import { isOutside, persist } from './retry.ts'
 import { openRoad, type RoadOptions } from './road.ts'
 import { type Sample, sampleBytesMax, tooLarge } from './source.ts'
 import { type DeviceState, openState, requireEnrolled } from './state/folder.ts'
@@ -82,8 +82,7 @@ async function keepAndDeliver(
 
 /** Says that the reading is not lost, which is the first thing that its sender wants to know. */
 function withKept(error: unknown, number: number): unknown {
-  const refused = error instanceof PeerError && error.code === 'ERR_DEVICE_REFUSED'
-  if (!isTransient(error) && !refused) return error
+  if (!isOutside(error)) return error
   const { code, message, where } = error
   const details = { ...error.details, number }
   const about = {
@@ -91,7 +90,7 @@ function withKept(error: unknown, number: number): unknown {
     hint: `The reading is kept as number ${number} and goes with the next "device send" or "device run". ${error.hint ?? ''}`.trimEnd(),
     cause: error,
   }
-  return refused
+  return error instanceof PeerError
     ? new PeerError(code, message, details, about)
     : new AdapterError(code, message, details, about)
 }

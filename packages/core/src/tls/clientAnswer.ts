@@ -1,6 +1,6 @@
 /** The client's own messages: Certificate, CertificateVerify, Finished, KeyUpdate (RFC 8446 §4.4, §4.6.3). */
-import { concat } from '../codec/index.ts'
-import { parseSpki } from '../credential/index.ts'
+import { concat, equalBytes, tag } from '../codec/index.ts'
+import { parseCertificate, parseSpki } from '../credential/index.ts'
 import type { Signer } from '../ports.ts'
 import { signedContent } from './certificateVerify.ts'
 import { chainLengthMax } from './limits.ts'
@@ -71,6 +71,27 @@ export function requireCredential({ credential }: Pick<HandshakeOptions, 'creden
     )
   }
   schemeOf(credential.signer)
+  const [leaf] = credential.chain
+  if (leaf === undefined) return
+  if (equalBytes(keyOf(leaf), credential.signer.spki)) return
+  throw useError(
+    'ERR_TLS_CREDENTIAL',
+    "the signer's key is not the one of the certificate",
+    'Name the slot for whose key the certificate was issued.',
+  )
+}
+
+function keyOf(leaf: Uint8Array): Uint8Array {
+  try {
+    return parseCertificate(leaf).spki.der
+  } catch (cause) {
+    const said = cause instanceof Error ? cause.message : ''
+    throw useError(
+      'ERR_TLS_CREDENTIAL',
+      `the leaf of the credential is no certificate: ${said}`,
+      'Give X.509 version 3 certificates in DER.',
+    )
+  }
 }
 
 function schemeOf({ scheme, spki }: Signer): number {
@@ -80,7 +101,7 @@ function schemeOf({ scheme, spki }: Signer): number {
   throw useError(
     'ERR_TLS_CREDENTIAL',
     'TLS 1.3 has no signature scheme for what this signer makes',
-    'Use ECDSA P-256 with SHA-256 as DER, or Ed25519.',
+    "Its scheme is { kind: 'ecdsa', hash: 'sha256', encoding: 'der' } for P-256, or { kind: 'ed25519' }.",
   )
 }
 
@@ -94,6 +115,22 @@ async function signed(signer: Signer, content: Uint8Array): Promise<Uint8Array> 
   } catch (cause) {
     throw signerError(cause)
   }
-  if (signature.length > 0 && signature.length <= signatureBytesMax) return signature
-  throw signerError(new Error(`it answered ${signature.length} bytes`))
+  const flaw = flawOf(signature, signer)
+  if (flaw === undefined) return signature
+  throw signerError(new Error(flaw))
+}
+
+/** What can be seen without a verification, which is the server's. */
+function flawOf(signature: unknown, { scheme }: Signer): string | undefined {
+  if (!(signature instanceof Uint8Array)) return 'it answered no bytes'
+  const { length } = signature
+  if (length === 0 || length > signatureBytesMax) return `it answered ${length} bytes`
+  if (scheme.kind === 'ed25519' && length !== 64)
+    return `it answered ${length} bytes for Ed25519's 64`
+  if (scheme.kind !== 'ecdsa') return undefined
+  // RFC 8446 §4.2.3: a DER SEQUENCE of r and s; with P-521 its length takes two bytes.
+  const [first, second, third] = signature
+  const isWhole = second === length - 2 || (second === 0x81 && third === length - 3)
+  if (first === tag.sequence && isWhole) return undefined
+  return 'it did not answer r and s as DER; what a chip gives as r || s is made that by ecdsaToDer'
 }

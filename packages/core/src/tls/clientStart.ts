@@ -14,7 +14,7 @@ import type { HandshakeOptions, Negotiation, Resuming } from './negotiation.ts'
 import { OneShot } from './oneShot.ts'
 import { RecordProtection } from './recordProtection.ts'
 import { type Suite, suites } from './registry.ts'
-import { isFresh, type ResumableSession } from './resumable.ts'
+import { belongsTo, isFresh, type ResumableSession } from './resumable.ts'
 import {
   type Offer,
   parseServerHello,
@@ -198,7 +198,9 @@ function resumingOf(options: HandshakeOptions): Resuming | undefined {
 }
 
 /** By a policy that may have changed since the ticket came. */
-function isAllowed(session: ResumableSession, { policy, clock }: HandshakeOptions): boolean {
+function isAllowed(session: ResumableSession, options: HandshakeOptions): boolean {
+  const { policy, clock, credential, serverName } = options
+  if (!belongsTo(session, credential?.chain[0], serverName)) return false
   if (!policy.resumption || !isFresh(session, clock.now())) return false
   // The judge would excuse that server from a staple which this policy asks for.
   if (policy.staple && !session.server.isStapleAsked) return false

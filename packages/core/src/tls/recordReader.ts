@@ -119,7 +119,7 @@ function plain(type: number, content: Uint8Array): InnerPlaintext {
 
 function requireType(type: number): void {
   if (type >= contentType.changeCipherSpec && type <= contentType.applicationData) return
-  throw unexpected(`a record of type ${type}`)
+  throw unexpected(`what is no TLS record: it begins with byte ${type}`)
 }
 
 function unexpected(what: string): Error {

@@ -7,11 +7,13 @@ import type { NewSessionTicket } from './serverMessages.ts'
 /** RFC 8446 §4.6.1: never longer, whatever the server says. */
 const lifetimeSecondsMax = 7 * 24 * 3600
 
+type SessionOwner = Pick<HandshakeOptions, 'crypto' | 'clock' | 'credential' | 'serverName'>
+
 /** Undefined for a ticket that is not to be used (a lifetime of 0). */
 export function resumableFrom(
   { ticket, lifetimeSeconds, ageAdd, nonce }: NewSessionTicket,
   { suite, resumption, server, isAuthenticated }: Established,
-  { crypto, clock }: Pick<HandshakeOptions, 'crypto' | 'clock'>,
+  { crypto, clock, credential, serverName }: SessionOwner,
 ): ResumableSession | undefined {
   if (lifetimeSeconds === 0) return undefined
   return {
@@ -24,5 +26,7 @@ export function resumableFrom(
     lifetimeMs: Math.min(lifetimeSeconds, lifetimeSecondsMax) * 1000,
     server,
     isAuthenticated,
+    client: credential?.chain[0],
+    serverName,
   }
 }

@@ -15,6 +15,7 @@ import {
 } from '../credential/index.ts'
 import { CallerError, PeerError } from '../errors.ts'
 import type { Clock, Crypto } from '../ports.ts'
+import { useError } from './tlsError.ts'
 
 export type TrustErrorCode = 'ERR_ANCHOR_MISMATCH'
 
@@ -47,7 +48,7 @@ export interface Pin {
   readonly crypto: Crypto
   readonly clock: Clock
   readonly host: string
-  /** SHA-256 of the SubjectPublicKeyInfo of the server's issuing CA, lower-case hex. */
+  /** SHA-256 of the SubjectPublicKeyInfo of the server's issuing CA, 64 hex digits. */
   readonly anchor: string
 }
 
@@ -57,7 +58,8 @@ export interface Pin {
  * @example
  * trustPinned({ crypto: nodeCrypto, clock, host: 'gate.example', anchor: invitation.anchor })
  */
-export function trustPinned(pin: Pin): ServerTrust {
+export function trustPinned(given: Pin): ServerTrust {
+  const pin = { ...given, anchor: digestOf(given.anchor) }
   let known: { readonly anchor: Certificate; readonly trust: ServerTrust } | undefined
   return (presented) => {
     // A CA that got a new certificate for its key is the same anchor in other bytes.
@@ -67,6 +69,15 @@ export function trustPinned(pin: Pin): ServerTrust {
     }
     return known.trust(beside(known.anchor, presented))
   }
+}
+
+function digestOf(anchor: string): string {
+  if (/^[0-9a-f]{64}$/i.test(anchor)) return anchor.toLowerCase()
+  throw useError(
+    'ERR_TLS_POLICY',
+    'the anchor is a SHA-256 digest: 64 hex digits',
+    'Take it from the invitation of the server.',
+  )
 }
 
 /** The judge has its anchor: it is not parsed again as something that the server says. */

@@ -4,7 +4,7 @@ import { before, suite, test } from 'node:test'
 import { type Bundle, bundleClient } from './bundle.ts'
 
 /** `npm run bench -- clientSize` shows what they are made of. */
-const bundleBytesMax = 103_000
+const bundleBytesMax = 104_000
 
 suite('the bundle of the TLS client and its judge', () => {
   let bundle: Bundle

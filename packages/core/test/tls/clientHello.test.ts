@@ -21,6 +21,7 @@ import {
   typesOf,
   versionsOf,
 } from './helloParser.ts'
+import type { ClientCredential } from '@countersign/core/tls'
 import { firstHello, knownSession, offering } from './offering.ts'
 import { traces } from './rfc8448.ts'
 import { hellosOf } from './rfc8448Client.ts'
@@ -59,8 +60,9 @@ test('the parser reads the hellos of RFC 8448', () => {
 })
 
 test('a client with all that it can offer has these extensions in this order', () => {
-  const { session } = knownSession()
-  const hello = firstHello({ alpn: ['mqtt'] }, { serverName: 'gate.example', session })
+  const serverName = 'gate.example'
+  const { session } = knownSession(undefined, { serverName })
+  const hello = firstHello({ alpn: ['mqtt'] }, { serverName, session })
   assert.deepEqual(typesOf(hello), [
     type.supportedVersions,
     type.supportedGroups,
@@ -100,7 +102,8 @@ test('what may be answered is what was asked, whatever the policy', () => {
       resumption: Boolean(resumption),
     }
     const serverName = name ? 'gate.example' : undefined
-    const { options } = offering(policy, { serverName, session: ticket ? session : undefined })
+    const ours = { ...session, serverName }
+    const { options } = offering(policy, { serverName, session: ticket ? ours : undefined })
     const hello = parseHello(new Start(options).offer().message)
     const parts: HelloParts = {
       policy: options.policy,
@@ -109,7 +112,7 @@ test('what may be answered is what was asked, whatever the policy', () => {
       serverName,
       shares: [],
       cookie: undefined,
-      resuming: psksOf(hello) && { session, now: 0 },
+      resuming: psksOf(hello) && { session: ours, now: 0 },
     }
     assert.deepEqual(sorted(askedExtensions(parts)), sorted(typesOf(hello)), `choice ${choice}`)
     seen++
@@ -257,5 +260,25 @@ test('a host that is no name and no address is refused before anything is sent',
     '192.0.2.7:443',
   ]) {
     assert.throws(() => helloTo(host), { code: 'ERR_TLS_POLICY' }, host)
+  }
+})
+
+test('a ticket is offered only as the client, and for the name, of its own handshake', () => {
+  const [one, other] = [Buffer.from('a leaf'), Buffer.from('another')]
+  const signer = { scheme: { kind: 'ed25519' }, spki: one, sign: async () => one } as const
+  const as = (leaf: Uint8Array | undefined): ClientCredential | undefined =>
+    leaf && { chain: [leaf], signer }
+  const names = [undefined, 'gate.example', 'other.example']
+  const leaves = [undefined, one, other]
+  for (const serverName of names) {
+    for (const client of leaves) {
+      const { session } = knownSession(undefined, { serverName, client })
+      const offered = names.flatMap((name) =>
+        leaves.filter((leaf) =>
+          psksOf(firstHello({}, { serverName: name, credential: as(leaf), session })),
+        ),
+      )
+      assert.deepEqual(offered, [client])
+    }
   }
 })

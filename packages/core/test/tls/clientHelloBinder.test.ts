@@ -215,7 +215,7 @@ for (const [suite, number] of [
   ['TLS_AES_256_GCM_SHA384', 0x1302],
 ] as const) {
   test(`after a request, the ticket of ${suite} is bound to both hellos and the request`, () => {
-    const known = knownSession(suite)
+    const known = knownSession(suite, { serverName: 'gate.example' })
     let now = 0
     const clock = { now: () => (now += 1000) }
     const extensions = [shareOfP256, cookieExtension]
@@ -234,7 +234,7 @@ for (const [suite, number] of [
 }
 
 test('a ticket of another hash than the requested suite is left out of the second hello', () => {
-  const { session } = knownSession('TLS_AES_256_GCM_SHA384')
+  const { session } = knownSession('TLS_AES_256_GCM_SHA384', { serverName: 'gate.example' })
   const { hellos } = retry(0x1301, [shareOfP256], { session })
   assert.ok(psksOf(hellos[0]))
   assert.equal(psksOf(hellos[1]), undefined)

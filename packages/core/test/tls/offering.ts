@@ -71,6 +71,8 @@ export function knownSession(
     lifetimeMs: 7_200_000,
     server: { chain: [], staple: undefined, isStapleAsked: true },
     isAuthenticated: true,
+    client: undefined,
+    serverName: undefined,
     ...others,
   }
   return { session, psk }

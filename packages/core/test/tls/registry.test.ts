@@ -15,7 +15,7 @@ import {
   suites,
 } from '../../src/tls/registry.ts'
 import { foreignSuites } from './foreignRecords.ts'
-import { newSigner } from '../judge/world.ts'
+import { newSigner, root } from '../judge/world.ts'
 
 const ecdsa = (hash: HashName, encoding: 'der' | 'p1363' = 'der'): SignatureScheme => ({
   kind: 'ecdsa',
@@ -146,19 +146,22 @@ function clientWith(credential: ClientCredential): TlsClient {
   )
 }
 
-test('a credential that TLS 1.3 cannot use is refused when the client is made', () => {
-  const der = new Uint8Array(100)
-  const good = newSigner('P-256')
+test('a credential that TLS 1.3 cannot use is refused when the client is made', async () => {
+  const { certificate, signer: good } = await root()
+  const { der } = certificate
   clientWith({ chain: [der], signer: good })
   const refusedSigners: Signer[] = [
     { ...good, scheme: ecdsa('sha256', 'p1363') },
     { ...good, scheme: ecdsa('sha384') },
     { ...good, spki: newSigner('Ed25519').spki },
+    // Sound, and of another key.
+    newSigner('P-256'),
   ]
   for (const signer of refusedSigners) {
     assert.throws(() => clientWith({ chain: [der], signer }), { code: 'ERR_TLS_CREDENTIAL' })
   }
-  for (const chain of [[], Array.from({ length: 9 }, () => der)]) {
+  const noChains = [[], Array.from({ length: 9 }, () => der), [new Uint8Array(100)]]
+  for (const chain of noChains) {
     assert.throws(() => clientWith({ chain, signer: good }), { code: 'ERR_TLS_CREDENTIAL' })
   }
 })

@@ -67,7 +67,12 @@ function sessionOf(receivedAt: number): ResumableSession {
   }
   const clock = { now: () => receivedAt }
   const ticket = parseNewSessionTicket(message.subarray(4))
-  const session = resumableFrom(ticket, established, { crypto: nodeCrypto, clock })
+  const session = resumableFrom(ticket, established, {
+    crypto: nodeCrypto,
+    clock,
+    credential: undefined,
+    serverName: 'server',
+  })
   assert.ok(session)
   return session
 }

@@ -40,6 +40,8 @@ function ticket(number: number): ResumableSession {
     lifetimeMs: 1,
     server: { chain: [], staple: undefined, isStapleAsked: true },
     isAuthenticated: true,
+    client: undefined,
+    serverName: undefined,
   }
 }
 

@@ -220,6 +220,13 @@ test('an element that takes its time is waited for, and one that fails is named'
   assert.match(String(await told), /internal error/i)
 })
 
+test('what a chip gives as r || s is no signature of TLS, and the error says what makes it one', async () => {
+  const signer = { ...stage.signer, sign: async () => new Uint8Array(64).fill(0x30) }
+  const { stream, server } = stage.approach({ credential: { chain: stage.chain, signer } })
+  await assert.rejects(stream, { code: 'ERR_TLS_SIGNER', message: /ecdsaToDer/ })
+  server.destroy()
+})
+
 test('an element that never answers is given up, and its late answer changes nothing', async () => {
   const asked = new EventEmitter<{ sign: [(signature: Uint8Array) => void] }>()
   const waiting = once(asked, 'sign')

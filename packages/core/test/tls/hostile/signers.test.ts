@@ -102,6 +102,18 @@ suite('an element', () => {
       )
     }
   })
+
+  test('that answers something else than its scheme makes, or no bytes at all, is refused here', async () => {
+    const nothing = undefined as unknown as Uint8Array
+    for (const answer of [new Uint8Array(63), new Uint8Array(65), nothing]) {
+      assertUnsigned(
+        await talk(
+          {},
+          signing(async () => answer),
+        ),
+      )
+    }
+  })
 })
 
 suite('an element that never answers', () => {
