@@ -4,7 +4,9 @@
  */
 import { connect } from 'node:net'
 import { parsePem } from '@countersign/core/codec'
-import type { ClientCredential } from '@countersign/core/tls'
+import { AdapterError } from '@countersign/core/errors'
+import type { Milliseconds } from '@countersign/core/ports'
+import type { ClientCredential, TlsAdapterErrorCode } from '@countersign/core/tls'
 import { errorCode } from '@countersign/element/shapes'
 import { elementSigner } from '@countersign/element/signer'
 import { patienceOf, timeout, wayBroken } from './failures.ts'
@@ -23,7 +25,8 @@ async function connectOwn(request: TlsRequest, sessions: Sessions): Promise<TlsS
   const { target, world, protocol, closing } = request
   const partner = sessions.of(request)
   partner.trust ??= trustOf(target, world)
-  const credential = await clientCredential(request.credential)
+  const element = { isAsked: false }
+  const credential = await clientCredential(request.credential, element)
   // Half open: our farewell goes out after the server's.
   const socket = connect({ host: target.host, port: target.port, allowHalfOpen: true })
   const stop = (): void => void socket.destroy()
@@ -44,25 +47,46 @@ async function connectOwn(request: TlsRequest, sessions: Sessions): Promise<TlsS
       onSession: (session) => partner.add(session),
     })
   } catch (error) {
-    throw wayError(error, request)
+    throw wayError(error, request, element)
   } finally {
     closing.removeEventListener('abort', stop)
   }
 }
 
+/** Whether the element is at work: when the time is over, it is who was waited for. */
+interface Asked {
+  isAsked: boolean
+}
+
 async function clientCredential(
   credential: DeviceCredential | undefined,
+  asked: Asked,
 ): Promise<ClientCredential | undefined> {
   if (credential === undefined) return undefined
   const { element, slot, certificates } = credential
   const chain = parsePem(certificates).map(({ der }) => der)
-  return { chain, signer: await elementSigner(element, slot) }
+  const signer = await elementSigner(element, slot)
+  const sign = async (message: Uint8Array): Promise<Uint8Array> => {
+    asked.isAsked = true
+    const signature = await signer.sign(message)
+    asked.isAsked = false
+    return signature
+  }
+  return { chain, signer: { ...signer, sign } }
 }
 
 /** A verdict on the server stays what it is, the element's word too; a broken way is tried again. */
-function wayError(error: unknown, { target, world }: TlsRequest): unknown {
-  if (errorCode(error) === 'ERR_SERVER_TIMEOUT') {
-    return timeout(target, 'the handshake', patienceOf(world).handshakeMs)
-  }
-  return wayBroken(target, error)
+function wayError(error: unknown, { target, world }: TlsRequest, { isAsked }: Asked): unknown {
+  if (errorCode(error) !== 'ERR_SERVER_TIMEOUT') return wayBroken(target, error)
+  const { handshakeMs } = patienceOf(world)
+  return isAsked ? slowElement(handshakeMs) : timeout(target, 'the handshake', handshakeMs)
+}
+
+function slowElement(ms: Milliseconds): AdapterError<TlsAdapterErrorCode> {
+  return new AdapterError(
+    'ERR_TLS_SIGNER',
+    `the element did not sign the handshake within ${ms / 1000} seconds`,
+    {},
+    { hint: 'Look at the element: it is busy, gone, or slower than the handshake allows.' },
+  )
 }

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
 import { createServer, type TlsOptions } from 'node:tls'
+import type { SecureElement } from '@countersign/element/ports'
 import { openConnection, type ServerConnection } from '../src/connect.ts'
 import { systemWorld, type TlsName, tlsNames, type World } from '../src/index.ts'
 import { parseTarget } from '../src/target.ts'
@@ -171,6 +172,36 @@ function roadTests(tls: TlsName): void {
     connection.close()
   })
 }
+
+test('an element that does not answer in time is named, not the network', { skip }, async () => {
+  const home = house('home')
+  const leaf = home.issue([serverAuth, localhost])
+  const server = await serve({ ...leaf, cert: leaf.cert + home.ca, requestCert: true })
+  const device = home.issue(['extendedKeyUsage=clientAuth'])
+  const spki = new X509Certificate(device.cert).publicKey.export({ type: 'spki', format: 'der' })
+  let over: (() => void) | undefined
+  const element = {
+    publicKey: async () => spki,
+    sign: () => {
+      over?.()
+      return new Promise(() => undefined)
+    },
+  } as unknown as SecureElement
+  const connection = openConnection({
+    world: {
+      ...systemWorld(),
+      limit: (milliseconds) =>
+        milliseconds === 10_000 ? new Promise((resolve) => (over = resolve)) : Promise.resolve(),
+    },
+    target: parseTarget(`https://localhost:${server.port}`, home.anchor),
+    credential: { element, slot: 0, certificates: device.cert },
+  })
+  await assert.rejects(connection.ask({ method: 'GET', path: '/' }), {
+    code: 'ERR_TLS_SIGNER',
+    message: 'the element did not sign the handshake within 10 seconds',
+  })
+  connection.close()
+})
 
 function credentialOf({ lines, chain }: WrongServer, home: House): TlsOptions {
   const other = house('other')
