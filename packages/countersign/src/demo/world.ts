@@ -32,7 +32,7 @@ export async function openWorld(chapters: Chapters, folder: DemoFolder): Promise
     'a hostile gateway for each road, each in a process of its own',
     () => openGateways(server, seed),
     ({ https, mqtts }) =>
-      `hostile gateways, processes of their own: https (${https.pid}), mqtts (${mqtts.pid})`,
+      `hostile gateways, processes of their own: https (pid ${https.pid}), mqtts (pid ${mqtts.pid})`,
   )
   cleanups.push(() => closeGateways(gateways))
   const application = await startApplication()
