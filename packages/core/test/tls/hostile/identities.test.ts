@@ -61,6 +61,13 @@ const shapes: readonly (readonly [what: string, shape: Shape, alert: string, cod
     'ERR_CHAIN_PURPOSE',
   ],
   ['no purpose', { extKeyUsage: [] }, 'unsupported_certificate', 'ERR_CHAIN_PURPOSE'],
+  [
+    'a critical extension that nobody knows',
+    // 1.2.3.4, critical, an empty value.
+    { extra: [Buffer.from('300a06032a03040101ff0400', 'hex')] },
+    'unsupported_certificate',
+    'ERR_CHAIN_CRITICAL_EXTENSION',
+  ],
   ['the rights of a CA', { ca: true }, 'unsupported_certificate', 'ERR_CHAIN_PURPOSE'],
   [
     'a key that does not sign',
