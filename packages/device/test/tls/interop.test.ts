@@ -1,7 +1,9 @@
 /** Our TLS client and foreign servers, live: what RFC 8446 §9 and this product ask of it. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { Duplex } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
 import type { GroupName } from '@countersign/core/ports'
 import { peers } from './peers/all.ts'
@@ -169,6 +171,17 @@ describe('OpenSSL s_server', { skip: noOpenssl }, () => {
       await client.ask(openssl.speaks)
       await server.prints(/^Peer certificate: CN = device-ed25519$/m)
     }
+  })
+
+  it('is spoken with over the two pipes of a process as over a socket', async () => {
+    await using server = await running(openssl, authenticated)
+    const relay = `require('net').connect(${server.port}, '${server.host}', function () {
+      process.stdin.pipe(this).pipe(process.stdout) })`
+    const { stdin, stdout } = spawn(process.execPath, ['-e', relay])
+    const pipes = Duplex.from({ readable: stdout, writable: stdin })
+    await using client = await OwnClient.meet(pki, server, {}, pki.client.p256, pipes)
+    assert.equal(client.secured.isAuthenticated, true)
+    await client.ask(openssl.speaks)
   })
 
   it('updates its keys and asks for ours, and data goes on in both directions', async () => {

@@ -4,6 +4,7 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { hex } from '@countersign/core/codec'
 import type { EphemeralKey, GroupName } from '@countersign/core/ports'
 import {
@@ -51,6 +52,7 @@ export class OwnClient implements AsyncDisposable {
     { port, host }: ForeignServer,
     options: Partial<TlsStreamOptions> = {},
     client: Credential | undefined = pki.client.p256,
+    below: Duplex = connect({ port, host, allowHalfOpen: true }),
   ): Promise<OwnClient> {
     const sessions: ResumableSession[] = []
     const shares: GroupName[] = []
@@ -64,7 +66,7 @@ export class OwnClient implements AsyncDisposable {
       },
     }
     const trust = trustPinned({ crypto, clock, host: 'localhost', anchor: pinOf(pki.serverCa) })
-    const stream = await connectTls(connect({ port, host, allowHalfOpen: true }), {
+    const stream = await connectTls(below, {
       crypto,
       random: randomBytes,
       clock,
