@@ -97,6 +97,12 @@ export class Talk {
           this.puppet.receive(bytes)
           also.send?.(bytes)
         },
+        ...(also.sendPieces && {
+          sendPieces: (pieces: readonly Uint8Array[]) => {
+            for (const piece of pieces) this.puppet.receive(piece)
+            also.sendPieces?.(pieces)
+          },
+        }),
         secured: (secured) => {
           this.secured.push(secured)
           also.secured?.(secured)

@@ -172,6 +172,26 @@ suite('a chain', () => {
     assertRefused(await shows(chainOf(...shown.chain.slice(0, 1)), trust()), unknownCa)
   })
 
+  test('with a strange certificate around the pinned key is as good as that key, and no better', async () => {
+    const stranger = await root({ name: 'Other Root' })
+    const kept = trustPinned({ crypto: nodeCrypto, clock, host, anchor: pin })
+    const wrapper = await stranger.issue({
+      name: 'Server CA',
+      ca: true,
+      pathLen: 0,
+      spki: issuingCa.certificate.spki.der,
+    })
+    // What was pinned is a key: who has it signed this leaf, whatever stands around it.
+    assertOpen(await shows(chainOf(leaf, wrapper.certificate.der), kept))
+    // And who has not, signs nothing that counts.
+    const theirs = await identityOf({}, fixedKey('ed25519', 3), await impostor())
+    const [forged = Buffer.alloc(0)] = theirs.chain
+    const shown = { ...theirs, chain: [forged, wrapper.certificate.der] }
+    assertRefused(await shows(shown, kept), badSignature)
+    // Nor does it stay: the right chain is judged by its own certificate again.
+    assertOpen(await shows(identity, kept))
+  })
+
   test('without the pinned CA is refused', async () => {
     assertRefused(await shows(chainOf(leaf), pinnedAnchor), mismatch)
     assertRefused(await shows(chainOf(leaf, rootCa.certificate.der), pinnedAnchor), mismatch)

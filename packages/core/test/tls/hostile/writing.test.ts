@@ -6,7 +6,7 @@ import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { extension, u16 } from '../puppetBytes.ts'
 import * as steps from '../puppetSteps.ts'
 import { clientCa, clientEntity } from '../puppetWorld.ts'
-import { assertOpen, assertRefused, fixedCrypto, opened, type Talk, talk } from './conversation.ts'
+import { assertOpen, assertRefused, fixedCrypto, opened, Talk, talk } from './conversation.ts'
 
 const content = Buffer.alloc(40_000, 'abcdefg')
 
@@ -94,6 +94,26 @@ suite('keys', () => {
     assert.deepEqual(sealed, [...first, '1: 0417', '1: 0517', '1: 0617'])
     assert.deepEqual(Buffer.concat(talked.puppet.data), Buffer.of(1, 2, 3, 4, 5, 6))
     assert.equal(talked.puppet.unreadable, 0)
+  })
+
+  test('are of their time also where long data goes out in pieces', async () => {
+    const written: number[] = []
+    const sendPieces = (pieces: readonly Uint8Array[]): void => void written.push(pieces.length)
+    const talked = await new Talk({}, {}, { sendPieces }).start()
+    talked.client.write(content)
+    // Asked for by the server, and owed before the next data.
+    await talked.run(steps.keyUpdate(1))
+    talked.client.write(content)
+    talked.client.write(Buffer.from('short'))
+    assert.deepEqual(
+      Buffer.concat(talked.puppet.data),
+      Buffer.concat([content, content, Buffer.from('short')]),
+    )
+    assert.equal(talked.puppet.unreadable, 0)
+    const [first = 0, second] = written
+    assert.equal(second, first + 1)
+    assert.equal(written.length, 2)
+    assertOpen(talked)
   })
 
   test('of the exporter are those of the server', async () => {
