@@ -4,6 +4,9 @@
  * only a secure element and a CA signer, whose keys live elsewhere, are asynchronous.
  */
 
+export * from './elementErrors.ts'
+export * from './elementPort.ts'
+
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type Milliseconds = number
 

@@ -15,7 +15,7 @@ import {
   parseCertificateRequest,
   serialNumberOf,
 } from '@countersign/core/credential'
-import { elementSigner } from '@countersign/element/signer'
+import { elementSigner, spkiOfPoint } from '@countersign/element/signer'
 import { openSoftwareElement } from '@countersign/element/software'
 import type { Answer, Question } from '../src/connect.ts'
 import { type EnrollRequest, simpleEnroll } from '../src/est.ts'
@@ -54,7 +54,7 @@ async function certificate(
       subject: encodeName([{ type: attributeOid.serialNumber, value: serial }]),
       notBefore: 0,
       notAfter: 86_400_000,
-      spki: await element.publicKey(slot),
+      spki: spkiOfPoint(await element.publicKey(slot)),
       extensions,
     },
     issuer,
@@ -95,7 +95,7 @@ test('the request carries the token, and is signed by the key that it names', as
   const text = Buffer.from(question?.body ?? []).toString()
   const csr = parseCertificateRequest(Buffer.from(text, 'base64'))
   assert.equal(serialNumberOf(csr.subject), 'SN-1')
-  assert.deepEqual(Buffer.from(csr.spki.der), Buffer.from(await element.publicKey(0)))
+  assert.deepEqual(Buffer.from(csr.spki.der), Buffer.from(spkiOfPoint(await element.publicKey(0))))
 })
 
 const wrong: Readonly<Record<string, () => Promise<string>>> = {

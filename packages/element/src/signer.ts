@@ -3,15 +3,15 @@
  * and turns r || s into the DER that X.509 carries (RFC 3279 §2.2.3).
  */
 import { createHash } from 'node:crypto'
-import { der } from '@countersign/core/codec'
-import { CallerError, InvariantError } from '@countersign/core/errors'
-import type { ElementErrorCode, ElementSigner, SecureElement } from './ports.ts'
+import { concat, der, fromHex } from '@countersign/core/codec'
+import { InvariantError } from '@countersign/core/errors'
+import { type ElementSigner, elementError, type SecureElement } from './ports.ts'
 
 /** Bytes of a P-256 coordinate or scalar. */
 const scalarLength = 32
 
 export async function elementSigner(element: SecureElement, slot: number): Promise<ElementSigner> {
-  const spki = await element.publicKey(slot)
+  const spki = spkiOfPoint(await element.publicKey(slot))
   return {
     scheme: { kind: 'ecdsa', hash: 'sha256', encoding: 'der' },
     spki,
@@ -20,6 +20,30 @@ export async function elementSigner(element: SecureElement, slot: number): Promi
       return ecdsaToDer(await element.sign(slot, digest))
     },
   }
+}
+
+/**
+ * A SubjectPublicKeyInfo of P-256 up to the point (RFC 5480 §2): id-ecPublicKey, secp256r1, and the
+ * octet 04 of an uncompressed point (SEC 1 §2.3.3). The point, X || Y, follows.
+ */
+const spkiHead = fromHex('3059301306072a8648ce3d020106082a8648ce3d03010703420004')
+
+export function spkiOfPoint(point: Uint8Array): Uint8Array {
+  requirePoint(point)
+  return concat(spkiHead, point)
+}
+
+/** Of a SubjectPublicKeyInfo that Node wrote: its last 64 bytes. */
+export function pointOfSpki(spki: Uint8Array): Uint8Array {
+  return new Uint8Array(spki.subarray(spki.length - 2 * scalarLength))
+}
+
+export function requirePoint(point: Uint8Array): void {
+  if (point.length === 2 * scalarLength) return
+  throw elementError(
+    'ERR_ELEMENT_ARGUMENT',
+    `a public key of P-256 is X and Y, 64 bytes, not ${point.length}`,
+  )
 }
 
 /** r || s of P-256 to SEQUENCE { INTEGER r, INTEGER s }. */
@@ -36,7 +60,7 @@ export function ecdsaToDer(signature: Uint8Array): Uint8Array {
 
 export function requireDigest(digest: Uint8Array): void {
   if (digest.length === 32) return
-  throw new CallerError<ElementErrorCode>(
+  throw elementError(
     'ERR_ELEMENT_DIGEST',
     `an element signs a SHA-256 digest of 32 bytes, not ${digest.length}`,
     {},

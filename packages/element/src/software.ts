@@ -16,11 +16,16 @@ import {
 } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext, type SecureContext } from 'node:tls'
-import { AdapterError, CallerError } from '@countersign/core/errors'
 import { privateMode, writeDurably } from './durable.ts'
-import type { ElementErrorCode, ElementInfo, SecureElement, SlotInfo } from './ports.ts'
+import {
+  type ElementInfo,
+  type ElementState,
+  elementError,
+  type SecureElement,
+  type SlotInfo,
+} from './ports.ts'
 import { errorCode, isRecord, parseRecord } from './shapes.ts'
-import { requireDigest } from './signer.ts'
+import { pointOfSpki, requireDigest } from './signer.ts'
 import { signDigest } from './softwareEcdsa.ts'
 
 export interface SoftwareElement extends SecureElement {
@@ -77,7 +82,18 @@ class FileElement implements SoftwareElement {
   }
 
   async info(): Promise<ElementInfo> {
-    return { kind: 'software', serial: this.#serial, slotCount }
+    return {
+      kind: 'software',
+      vendor: 'countersign',
+      model: 'software twin',
+      revision: String(formatVersion),
+      serial: this.#serial,
+      capabilities: [],
+    }
+  }
+
+  async state(): Promise<ElementState> {
+    return { config: 'locked', data: 'locked' }
   }
 
   async slots(): Promise<readonly SlotInfo[]> {
@@ -85,6 +101,9 @@ class FileElement implements SoftwareElement {
       slot,
       curve: 'P-256',
       state: this.#keys.has(slot) ? 'key' : 'empty',
+      uses: ['sign'],
+      canGenerate: true,
+      locked: false,
     }))
   }
 
@@ -99,7 +118,7 @@ class FileElement implements SoftwareElement {
   }
 
   async publicKey(slot: number): Promise<Uint8Array> {
-    return createPublicKey(this.#key(slot)).export({ type: 'spki', format: 'der' })
+    return pointOfSpki(createPublicKey(this.#key(slot)).export({ type: 'spki', format: 'der' }))
   }
 
   async sign(slot: number, digest: Uint8Array): Promise<Uint8Array> {
@@ -129,7 +148,7 @@ class FileElement implements SoftwareElement {
     requireSlot(slot)
     const key = this.#keys.get(slot)
     if (key !== undefined) return key
-    throw new CallerError<ElementErrorCode>(
+    throw elementError(
       'ERR_ELEMENT_SLOT_EMPTY',
       `slot ${slot} of the element holds no key`,
       { slot },
@@ -164,7 +183,7 @@ async function readElementFile(path: string): Promise<ElementFile | undefined> {
   }
   const content = parseElementFile(text)
   if (content !== undefined) return content
-  throw new AdapterError<ElementErrorCode>(
+  throw elementError(
     'ERR_ELEMENT_DAMAGED',
     'the file of the software element is not readable as one',
     {},
@@ -188,7 +207,7 @@ async function requirePrivate(path: string): Promise<void> {
   if (process.platform === 'win32') return
   const { mode } = await stat(path)
   if ((mode & 0o077) === 0) return
-  throw new CallerError<ElementErrorCode>(
+  throw elementError(
     'ERR_ELEMENT_MODE',
     `others may read the keys of this element (mode ${(mode & 0o777).toString(8)})`,
     {},
@@ -210,7 +229,7 @@ function importKey(path: string, slot: string, pkcs8: string): KeyObject {
   } catch {
     // Said below without the cause: OpenSSL's words may quote what it was given.
   }
-  throw new AdapterError<ElementErrorCode>(
+  throw elementError(
     'ERR_ELEMENT_DAMAGED',
     `slot ${slot} of the software element holds no usable P-256 key`,
     {},
@@ -224,7 +243,7 @@ function isSlot(slot: number): boolean {
 
 function requireSlot(slot: number): void {
   if (isSlot(slot)) return
-  throw new CallerError<ElementErrorCode>(
+  throw elementError(
     'ERR_ELEMENT_SLOT',
     `a software element has the slots 0 to ${slotCount - 1}, not ${slot}`,
     { slot },

@@ -2,8 +2,7 @@
  * Element URLs, parsed in one place: `software:` is a twin in the file `element.json` of the state
  * folder, `software:NAME` in the file NAME there. Other kinds come with their drivers.
  */
-import { CallerError } from '@countersign/core/errors'
-import type { ElementErrorCode } from './ports.ts'
+import { type ElementError, elementError } from '@countersign/core/ports'
 
 export type ElementUrl = { readonly kind: 'software'; readonly file: string }
 
@@ -21,8 +20,8 @@ export function parseElementUrl(url: string): ElementUrl {
   return { kind: 'software', file: rest }
 }
 
-function wrong(url: string, why: string): CallerError<ElementErrorCode> {
-  return new CallerError(
+function wrong(url: string, why: string): ElementError {
+  return elementError(
     'ERR_ELEMENT_URL',
     `the element URL ${JSON.stringify(url)} is not usable: ${why}`,
     {},

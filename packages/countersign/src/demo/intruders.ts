@@ -24,7 +24,7 @@ import {
   systemWorld,
   type World,
 } from '@countersign/device'
-import { elementSigner } from '@countersign/element/signer'
+import { elementSigner, spkiOfPoint } from '@countersign/element/signer'
 import { openSoftwareElement, type SoftwareElement } from '@countersign/element/software'
 import { MqttClient } from 'mqtt'
 import { type DemoRoad, demoRoads } from './cast.ts'
@@ -74,7 +74,7 @@ export async function impersonate(
       subject: encodeName([{ type: attributeOid.serialNumber, value: victim.serial }]),
       notBefore: now - hourMs,
       notAfter: now + hourMs,
-      spki: await element.publicKey(0),
+      spki: spkiOfPoint(await element.publicKey(0)),
       extensions: [
         encodeKeyUsage(['digitalSignature']),
         encodeExtKeyUsage([purposes.clientAuth]),

@@ -62,6 +62,7 @@ function sealedWorld(): { readonly world: World; readonly signatures: () => numb
       const inner = await system.openElement(url, folder)
       const sealed: SecureElement = {
         info: () => inner.info(),
+        state: () => inner.state(),
         slots: () => inner.slots(),
         generateKey: (slot) => inner.generateKey(slot),
         publicKey: (slot) => inner.publicKey(slot),

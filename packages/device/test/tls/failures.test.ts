@@ -62,6 +62,7 @@ test('a mistake of this side stays one, and is not tried again', async () => {
 test('an element that gives its keys to nobody is named by the second way', async () => {
   const element = {
     info: () => assert.fail('not asked'),
+    state: () => assert.fail('not asked'),
     slots: () => assert.fail('not asked'),
     generateKey: () => assert.fail('not asked'),
     publicKey: () => assert.fail('not asked'),

@@ -12,6 +12,7 @@ import type { TlsRequest } from '../../src/tlsWay.ts'
 const never = (): never => assert.fail('an element is not asked')
 const element: SecureElement = {
   info: never,
+  state: never,
   slots: never,
   generateKey: never,
   publicKey: never,
