@@ -67,3 +67,14 @@ export function requireDigest(digest: Uint8Array): void {
     { hint: 'Hash the message first, or sign it whole through elementSigner.' },
   )
 }
+
+/** More at once is a mistake of the caller, and on a chip would take minutes. */
+const randomLengthMax = 4096
+
+export function requireRandomLength(length: number): void {
+  if (Number.isInteger(length) && length >= 0 && length <= randomLengthMax) return
+  throw elementError(
+    'ERR_ELEMENT_ARGUMENT',
+    `an element gives 0 to ${randomLengthMax} random bytes at once, not ${length}`,
+  )
+}
