@@ -10,16 +10,18 @@ import { parseElementUrl } from './url.ts'
 export interface OpenElementOptions {
   /** Where twins live, and what a relative path is meant from. */
   readonly folder: string
+  /** Make no new twin or emulated chip where there is none. */
+  readonly mustExist?: boolean
 }
 
 export async function openElement(
   url: string,
-  { folder }: OpenElementOptions,
+  { folder, mustExist = false }: OpenElementOptions,
 ): Promise<SecureElement> {
   const parsed = parseElementUrl(url)
   switch (parsed.kind) {
     case 'software':
-      return openSoftwareElement(join(folder, parsed.file))
+      return openSoftwareElement(join(folder, parsed.file), { mustExist })
     case 'atecc608':
     case 'pkcs11':
       throw elementError('ERR_ELEMENT_UNSUPPORTED', `there is no driver for ${parsed.kind} yet`)

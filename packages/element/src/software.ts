@@ -64,9 +64,12 @@ export function isSoftware(element: SecureElement): element is SoftwareElement {
   return element instanceof FileElement
 }
 
-/** Opens the twin in this file, or makes an empty one. */
-export async function openSoftwareElement(path: string): Promise<SoftwareElement> {
-  return new FileElement(path, await readTwin(path))
+/** Opens the twin in this file, or makes an empty one unless it must be there. */
+export async function openSoftwareElement(
+  path: string,
+  { mustExist = false }: { readonly mustExist?: boolean } = {},
+): Promise<SoftwareElement> {
+  return new FileElement(path, await readTwin(path, mustExist))
 }
 
 class FileElement implements SoftwareElement {

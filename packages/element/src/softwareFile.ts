@@ -28,14 +28,15 @@ export interface TwinContent {
   readonly lockedSlots: readonly number[]
 }
 
-/** Reads the file, or makes one of an empty twin. */
-export async function readTwin(path: string): Promise<TwinContent> {
+/** Reads the file, or makes one of an empty twin unless it must be there. */
+export async function readTwin(path: string, mustExist: boolean): Promise<TwinContent> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
     await requirePrivate(path)
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
+    if (mustExist) throw missing(path)
     const fresh: TwinContent = {
       serial: randomBytes(9).toString('hex'),
       keys: new Map(),
@@ -130,6 +131,15 @@ function importKey(path: string, slot: string, pkcs8: string): KeyObject {
     // Said below without the cause: OpenSSL's words may quote what it was given.
   }
   throw damaged(path, `slot ${slot} holds no usable P-256 key`)
+}
+
+function missing(path: string): ElementError {
+  return elementError(
+    'ERR_ELEMENT_GONE',
+    'there is no software element in this file',
+    {},
+    { where: path, hint: '"device enroll" makes one in its state folder; name that file.' },
+  )
 }
 
 function damaged(path: string, what: string): ElementError {

@@ -91,7 +91,7 @@ function chipPlace(url: string, rest: string): ChipPlace {
   // A bus is a device file of Linux: with anything else in front it is a way, or a slip.
   const [, way, path] = /^(?:([a-z0-9]+):)?(.+)$/.exec(place) ?? []
   if (path === undefined) throw wrong(url, 'it names no bus, socket or file')
-  if (/[\u0000-\u001f\u007f]/.test(path)) throw wrong(url, 'a path has no control characters')
+  if (/\p{Cc}/u.test(path)) throw wrong(url, 'a path has no control characters')
   switch (way) {
     case 'swi':
       parameters(url, query, [])
