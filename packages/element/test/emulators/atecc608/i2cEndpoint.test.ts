@@ -144,15 +144,16 @@ test('every address byte is refused while it is busy, and the first after that i
   assert.deepEqual(chip.calls, ['wake', infoCommand])
 })
 
+async function busyFor(times: ExecutionTimes): Promise<number> {
+  const { bus, time } = bench(new ScriptedChip({ executionMs: 115 }), times)
+  await wake({ bus, time })
+  await bus.write(address, bytes(`03 ${infoCommand}`))
+  const from = time.now()
+  while ((await bus.read(address, 1)) === undefined) time.pass(1)
+  return time.now() - from
+}
+
 test('execution times are those of silicon, none, or what a function says', async () => {
-  const busyFor = async (times: ExecutionTimes): Promise<number> => {
-    const { bus, time } = bench(new ScriptedChip({ executionMs: 115 }), times)
-    await wake({ bus, time })
-    await bus.write(address, bytes(`03 ${infoCommand}`))
-    const from = time.now()
-    while ((await bus.read(address, 1)) === undefined) time.pass(1)
-    return time.now() - from
-  }
   assert.equal(await busyFor('real'), 115)
   assert.equal(await busyFor('none'), 0)
   assert.equal(await busyFor(({ opcode, executionMs }) => (opcode ?? 0) + executionMs / 5), 71)
