@@ -6,30 +6,13 @@
  * test that holds the time in its hand holds the part too.
  */
 import type { BusTime } from '../../bus/ports.ts'
+import type { Chip, Execution } from './chip.ts'
 import { Faults, PowerCut } from './faults.ts'
 import { wakeDelayMs } from './times.ts'
 import { type Wiring, wiringOf } from './wiring.ts'
 
-/** What a command came to. */
-export interface Execution {
-  /** The whole reply, with its count and CRC. */
-  readonly response: Uint8Array
-  /** Absent when the packet was no command. */
-  readonly opcode: number | undefined
-  /** How long silicon takes at most. */
-  readonly executionMs: number
-}
-
 /** What the wires need of a chip. */
-export interface ChipCore {
-  /** Answers the wake reply. From idle, what is volatile is still there. */
-  wake(): Uint8Array
-  idle(): void
-  /** Everything volatile is gone. */
-  sleep(): void
-  /** Any bytes: the chip itself judges count and CRC. */
-  execute(packet: Uint8Array): Execution
-}
+export type ChipCore = Pick<Chip, 'wake' | 'idle' | 'sleep' | 'execute'>
 
 /** The chip in its package: swapped as one. */
 export interface Core {

@@ -52,12 +52,14 @@ async function converse(
   inTurn: (request: RelayRequest) => Promise<Uint8Array>,
 ): Promise<void> {
   const reader = new RelayReader()
-  const chunks: AsyncIterable<Buffer> = socket
+  // Whoever breaks off from this loop still owns the socket.
+  const chunks: AsyncIterable<Buffer> = socket.iterator({ destroyOnReturn: false })
   for await (const chunk of chunks) {
     for (const request of reader.push(chunk)) {
       const answer = await inTurn(request)
       // Who asks and does not read is not asked for more.
       if (!socket.write(answer)) await drained(socket)
+      if (socket.destroyed) return
     }
   }
   reader.end()

@@ -31,8 +31,9 @@ export async function serveUnix(
     converse(socket).then(
       () => socket.end(),
       (error: unknown) => {
-        if (!socket.destroyed) onFault?.(error)
-        socket.destroy()
+        if (!hasLeft.has(errorCode(error))) onFault?.(error)
+        // What was answered before still goes out.
+        socket.destroySoon()
       },
     )
   })
@@ -47,6 +48,12 @@ export async function serveUnix(
     },
   }
 }
+
+const hasLeft: ReadonlySet<string | undefined> = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ERR_STREAM_PREMATURE_CLOSE',
+])
 
 function checkPath(path: string): void {
   if (process.platform === 'win32') {

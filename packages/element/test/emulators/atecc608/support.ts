@@ -1,6 +1,7 @@
 /** A scripted chip for tests of the wires alone: what it answers stands in the test. */
 import type { BusTime } from '../../../src/bus/ports.ts'
-import type { ChipCore, Core, Execution } from '../../../src/emulators/atecc608/part.ts'
+import type { Execution } from '../../../src/emulators/atecc608/chip.ts'
+import type { ChipCore, Core } from '../../../src/emulators/atecc608/part.ts'
 
 export function bytes(spaced: string): Uint8Array {
   return Uint8Array.from(Buffer.from(spaced.replaceAll(/\s/g, ''), 'hex'))
