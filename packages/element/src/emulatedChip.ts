@@ -7,6 +7,7 @@ import { rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BusTime } from './bus/ports.ts'
 import { machineTime, paperTime } from './bus/time.ts'
+import { syncFolder } from './durable.ts'
 import { i2cWire } from './drivers/atecc608/i2cWire.ts'
 import { openChipSession } from './drivers/atecc608/session.ts'
 import { setUp } from './drivers/atecc608/setup.ts'
@@ -36,11 +37,23 @@ export async function emulatedWire(
   place: EmulatedPlace,
   whenMissing: WhenMissing,
 ): Promise<EmulatedWire> {
+  await provideEmulated(place, whenMissing)
+  const time = place.times === 'real' ? machineTime : paperTime()
+  return wireOf(place, time, { flush: true })
+}
+
+/** Sees to it that there is such a part; one that is there stays as it is. */
+export async function provideEmulated(
+  place: EmulatedPlace,
+  whenMissing: WhenMissing,
+  address?: number,
+): Promise<void> {
   const isThere = await stat(place.file).then(
     () => true,
     () => false,
   )
-  if (!isThere && whenMissing === 'refuse') {
+  if (isThere) return
+  if (whenMissing === 'refuse') {
     throw elementError(
       'ERR_ELEMENT_GONE',
       'there is no emulated part in this file',
@@ -48,36 +61,45 @@ export async function emulatedWire(
       { where: place.file, hint: '"device enroll" and "element setup" make one.' },
     )
   }
-  if (!isThere && whenMissing === 'set up') await manufacture(place)
-  return wireOf(place, place.times === 'real' ? machineTime : paperTime(), true)
+  await manufacture(place, whenMissing === 'set up', address)
 }
 
 /** Made beside and put in place when it is whole: a part that is half set up is never seen. */
-async function manufacture({ file, framing }: EmulatedPlace): Promise<void> {
+async function manufacture(
+  { file, framing }: EmulatedPlace,
+  isSetUp: boolean,
+  address: number | undefined,
+): Promise<void> {
   const beside: EmulatedPlace = { kind: 'emulator', file: `${file}.making`, framing, times: 'none' }
   // What an attempt before left.
   await rm(beside.file, { force: true })
-  const works = await openWorks(worksFile(file))
-  const { wire, time } = wireOf(beside, paperTime(), false)
+  const { wire, time } = wireOf(beside, paperTime(), {
+    flush: false,
+    ...(address === undefined ? {} : { address }),
+  })
   const chip = await openChipSession(wire, time)
   try {
-    await setUp(chip, {
-      confirm: lockWords,
-      certify: (serial, point) => works.certify(serial, point),
-    })
+    if (isSetUp) {
+      const works = await openWorks(worksFile(file))
+      await setUp(chip, {
+        confirm: lockWords,
+        certify: (serial, point) => works.certify(serial, point),
+      })
+    }
   } finally {
     await chip.close()
   }
   await rename(beside.file, file)
+  await syncFolder(dirname(file))
   await rm(`${beside.file}.lock`, { force: true })
 }
 
 function wireOf(
   { file, framing, times }: EmulatedPlace,
   time: BusTime,
-  flush: boolean,
+  how: { readonly flush: boolean; readonly address?: number },
 ): EmulatedWire {
-  const opened = openEmulatedPart(file, { time, times, framing, flush })
+  const opened = openEmulatedPart(file, { time, times, framing, ...how })
   const onClose = (): void => opened.close()
   try {
     const { address } = opened.part.wiring

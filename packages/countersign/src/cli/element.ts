@@ -3,9 +3,10 @@
  * folder is opened here.
  */
 import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
 import { base64, fromHex, hex, pem } from '@countersign/core/codec'
 import { CallerError } from '@countersign/core/errors'
-import type { SecureElement } from '@countersign/element/ports'
+import { lockWords, type SecureElement } from '@countersign/element/ports'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
 import { outline, record, type Terminal, table } from './terminal.ts'
@@ -39,6 +40,43 @@ export function addElement(program: Command, terminal: Terminal): void {
     notes:
       'The statement is for a verifier that gave the nonce; "device enroll" does all of it by itself.',
     run: attest,
+  })
+  addCommand(element, terminal, {
+    usage: 'setup <url>',
+    summary: 'Configure a blank ATECC608, lock it for ever and give it an attestation key.',
+    example: 'element setup "atecc608:/dev/i2c-1?address=0x60" --dry-run',
+    options: [
+      {
+        flags: '--dry-run',
+        text: 'print every byte that would be sent; write, make and lock nothing',
+      },
+      {
+        flags: '--lock <words>',
+        text: 'yes-permanently: lock it, which nobody can undo; without it nothing is locked',
+      },
+    ],
+    notes:
+      'Without --lock the configuration is written, read back and compared, and can still be changed.\nA setup that broke off is taken up where it was. The file of a new emulated part is made, blank.',
+    run: setup,
+  })
+  addCommand(element, terminal, {
+    usage: 'emulate <file>',
+    summary: 'Serve an emulated ATECC608 to any program on this machine, over a socket.',
+    example: 'element emulate chip.json --socket chip.sock',
+    options: [
+      { flags: '--socket <path>', text: 'takes raw I2C transactions', required: true },
+      { flags: '--address <n>', text: '7-bit I2C address of a new part (default: 0x60)' },
+      {
+        flags: '--times <times>',
+        text: 'execution times: as silicon, or none',
+        choices: ['real', 'none'],
+        default: 'real',
+      },
+      { flags: '--blank', text: 'a new part is blank, as from a distributor, and not set up' },
+    ],
+    notes:
+      'The format of the socket is in docs/element/emulator.md. Ctrl-C stops.\nKeys of an emulated part lie in its file: it is for desks and tests.',
+    run: emulate,
   })
 }
 
@@ -128,6 +166,85 @@ async function attest(line: Line): Promise<void> {
     }
   })
   line.terminal.data(report, () => outline(report))
+}
+
+async function setup(line: Line): Promise<void> {
+  const { openChip } = await import('@countersign/element/compose')
+  const { planSetup, setUp, stepLine } = await import('@countersign/element/setup')
+  const { absoluteElementUrl } = await import('@countersign/element/url')
+  const url = absoluteElementUrl(line.argument(0), process.cwd())
+  const words = line.optional('lock')
+  if (words !== undefined && words !== lockWords) throw noLockWords()
+  const chip = await openChip(url, process.cwd())
+  try {
+    if (line.flag('dryRun')) {
+      const { serial, steps } = await planSetup(chip)
+      const shown = steps.map((step) => ({
+        act: step.act,
+        words: step.words,
+        packet: step.packet === undefined ? null : hex(step.packet),
+      }))
+      line.terminal.data({ url, serial, steps: shown }, () =>
+        steps.length === 0 ? `${serial} is set up.` : steps.map(stepLine).join('\n'),
+      )
+      return
+    }
+    const result = await setUp(chip, {
+      ...(words === undefined ? {} : { confirm: lockWords }),
+      heard: (step) => line.terminal.words(stepLine(step)),
+    })
+    const key = result.attestationKey
+    const report = { url, ...result, attestationKey: key === undefined ? null : hex(key) }
+    line.terminal.data(report, () =>
+      result.locked
+        ? outline(report)
+        : `${outline(report)}\nWritten and compared; --lock ${lockWords} makes it permanent.`,
+    )
+  } finally {
+    await chip.close()
+  }
+}
+
+async function emulate(line: Line): Promise<void> {
+  const { serveEmulatedChip } = await import('@countersign/element/emulator')
+  const address = addressOf(line.optional('address'))
+  const served = await serveEmulatedChip({
+    file: resolve(line.argument(0)),
+    socket: resolve(line.text('socket')),
+    times: line.choice('times', ['real', 'none'] as const) ?? 'real',
+    blank: line.flag('blank'),
+    ...(address === undefined ? {} : { address }),
+    onFault: (fault) => line.terminal.warn(fault),
+  })
+  const { socket, serial, address: at } = served
+  const url = `atecc608:relay:${socket}?address=0x${at.toString(16)}`
+  const report = { event: 'ready', socket, address: at, serial, url }
+  line.terminal.data(report, () => `The part ${serial} answers at ${url}; Ctrl-C stops.`)
+  await new Promise<void>((done) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => done())
+  })
+  await served.close()
+}
+
+function addressOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const value = /^(?:0x[0-9a-f]{1,2}|[0-9]{1,3})$/i.test(text) ? Number(text) : Number.NaN
+  if (value >= 0x08 && value <= 0x77) return value
+  throw new CallerError(
+    'ERR_USAGE',
+    'an I2C address is 0x08 to 0x77',
+    {},
+    { where: '--address', hint: 'A part is delivered with 0x60.' },
+  )
+}
+
+function noLockWords(): CallerError {
+  return new CallerError(
+    'ERR_USAGE',
+    'nothing is locked by these words',
+    {},
+    { where: '--lock', hint: `No lock can be undone. If that is meant: --lock ${lockWords}.` },
+  )
 }
 
 function nonceOf(text: string | undefined): Uint8Array {

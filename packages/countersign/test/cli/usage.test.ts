@@ -51,6 +51,8 @@ const verbs: readonly string[] = [
   'element list',
   'element info',
   'element attest',
+  'element setup',
+  'element emulate',
   'doctor',
   'backup',
   'restore',

@@ -34,6 +34,11 @@ export interface SetupStep {
   readonly packet: Uint8Array | undefined
 }
 
+/** For people: what is done, and the packet as it goes over the wire. */
+export function stepLine({ act, words, packet }: SetupStep): string {
+  return `${act.padEnd(8)}  ${words}${packet === undefined ? '' : `\n          ${hex(packet)}`}`
+}
+
 export interface SetupPlan {
   readonly serial: string
   /** Empty when the part is as it should be. */
