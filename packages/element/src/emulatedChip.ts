@@ -3,11 +3,11 @@
  * in it is made by the driver over the emulated wire, as a factory would. Parts of one folder come
  * from the same works, whose root certificate lies beside them.
  */
-import { rename, rm, stat } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BusTime } from './bus/ports.ts'
 import { machineTime, paperTime } from './bus/time.ts'
-import { syncFolder } from './durable.ts'
+import { writeDurably } from './durable.ts'
 import { i2cWire } from './drivers/atecc608/i2cWire.ts'
 import { openChipSession } from './drivers/atecc608/session.ts'
 import { setUp } from './drivers/atecc608/setup.ts'
@@ -89,8 +89,8 @@ async function manufacture(
   } finally {
     await chip.close()
   }
-  await rename(beside.file, file)
-  await syncFolder(dirname(file))
+  await writeDurably(file, await readFile(beside.file))
+  await rm(beside.file)
   await rm(`${beside.file}.lock`, { force: true })
 }
 
