@@ -94,9 +94,10 @@ for (const kind of kinds)
       })
   })
 
+const never = (): never => assert.fail('only a signature is asked for')
+
 /** Every other act of the element in a handshake would be one too many. */
 function counting(element: SecureElement, signed: () => void): SecureElement {
-  const never = (): never => assert.fail('only a signature is asked for')
   return {
     info: never,
     state: never,

@@ -30,7 +30,7 @@ export function volatileKeyPermit(line: CommandLine, set?: boolean): Promise<Uin
 }
 
 function info(line: CommandLine, mode: number, param2: number): Promise<Uint8Array> {
-  return line.run({ name: 'Info', param1: mode, param2, answer: 4, repeatable: true })
+  return line.run({ name: 'Info', param1: mode, param2, answer: 4, repeat: 'alone' })
 }
 
 /** While the configuration is open, the generator gives this again and again. */
@@ -43,7 +43,7 @@ export async function random(line: CommandLine, keepSeed = false): Promise<Uint8
     param1: keepSeed ? 1 : 0,
     param2: 0,
     answer: 32,
-    repeatable: true,
+    repeat: 'alone',
   })
   requireRandom(bytes)
   return bytes
@@ -82,7 +82,7 @@ async function count(line: CommandLine, mode: 0 | 1, counter: number): Promise<n
     param1: mode,
     param2: counter,
     answer: 4,
-    repeatable: mode === 0,
+    repeat: mode === 0 ? 'alone' : 'never',
   })
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true)
 }

@@ -194,9 +194,10 @@ export class Exchange {
   #breach(breach: Breach, command: Command): ElementError {
     const [code, words, hint] =
       breaches[this.#awakeMs() >= this.#watchdogMs() ? 'watchdog' : breach]
-    const unknown = command.repeatable
-      ? ''
-      : ' The command may have been carried out: read the state before anything else.'
+    const unknown =
+      command.repeat === 'never'
+        ? ' The command may have been carried out: read the state before anything else.'
+        : ''
     const error = elementError(
       code,
       `at ${command.name} the element ${words}`,

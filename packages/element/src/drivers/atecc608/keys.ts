@@ -1,6 +1,7 @@
 /** Nonce, GenKey and Sign: keys that are made inside, and what they sign. */
 import { elementError } from '@countersign/core/ports'
 import { requireRandom, requireSlot } from './basics.ts'
+import type { Repeat } from './packet.ts'
 import type { CommandLine } from './session.ts'
 
 /** Where 32 or 64 bytes go that commands then work on. */
@@ -32,7 +33,7 @@ export async function loadNonce(
     param2: 0,
     data: bytes,
     answer: 'status',
-    repeatable: true,
+    repeat: 'alone',
   })
 }
 
@@ -62,7 +63,7 @@ export async function randomNonce(
     param2: options.returnTempKey ? 0x8000 : 0,
     data: input,
     answer: 32,
-    repeatable: true,
+    repeat: 'alone',
   })
   if (!options.returnTempKey) requireRandom(answer)
   return answer
@@ -70,7 +71,7 @@ export async function randomNonce(
 
 /** Makes a key in the slot; X || Y. Never sent twice: when its answer is lost, read the public key. */
 export function createKey(line: CommandLine, slot: number): Promise<Uint8Array> {
-  return genKey(line, 0x04, requireSlot(slot), 64, { repeatable: false })
+  return genKey(line, 0x04, requireSlot(slot), 64, { repeat: 'never' })
 }
 
 /** Makes a key in TempKey; X || Y. */
@@ -88,7 +89,7 @@ export function publicKeyOf(line: CommandLine, slot: number): Promise<Uint8Array
  * an internal signature over that the chip attests the key.
  */
 export function digestPrivateSlot(line: CommandLine, slot: number): Promise<Uint8Array> {
-  return genKey(line, 0x08, requireSlot(slot), 64, {})
+  return genKey(line, 0x08, requireSlot(slot), 64, { repeat: 'sequence' })
 }
 
 /** TempKey becomes a digest of the public key that is stored in the slot. */
@@ -98,7 +99,10 @@ export async function digestPublicSlot(
   otherData: Uint8Array = new Uint8Array(3),
 ): Promise<void> {
   requireLength('the other data of GenKey', otherData, 3)
-  await genKey(line, 0x10, requireSlot(slot), 'status', { data: otherData })
+  await genKey(line, 0x10, requireSlot(slot), 'status', {
+    data: otherData,
+    repeat: 'sequence',
+  })
 }
 
 function genKey(
@@ -106,10 +110,10 @@ function genKey(
   mode: number,
   param2: number,
   answer: 64 | 'status',
-  more: { readonly data?: Uint8Array; readonly repeatable?: boolean },
+  more: { readonly data?: Uint8Array; readonly repeat?: Repeat },
 ): Promise<Uint8Array> {
-  const { repeatable = true, data = new Uint8Array() } = more
-  return line.run({ name: 'GenKey', param1: mode, param2, data, answer, repeatable })
+  const { repeat = 'alone', data = new Uint8Array() } = more
+  return line.run({ name: 'GenKey', param1: mode, param2, data, answer, repeat })
 }
 
 export interface SignOptions {
@@ -148,7 +152,7 @@ export function signInternal(
 
 function sign(line: CommandLine, mode: number, slot: number): Promise<Uint8Array> {
   const param2 = requireSlot(slot)
-  return line.run({ name: 'Sign', param1: mode, param2, answer: 64, repeatable: true })
+  return line.run({ name: 'Sign', param1: mode, param2, answer: 64, repeat: 'alone' })
 }
 
 export function requireLength(what: string, bytes: Uint8Array, length: number): void {

@@ -15,10 +15,24 @@ export const answerLengthMax = 102
 const overhead = 7
 
 /**
- * What a successful answer is: so many bytes of data; a status (00); a verdict (00 or 01: the value
- * that was given does not verify); or the map of failed self-tests, bits of param1.
+ * What a successful answer is: so many bytes of data, exactly or at most; a status (00); a verdict
+ * (00 or 01: the value that was given does not verify); the map of failed self-tests, bits of
+ * param1; or data, with one status in its place that is no error.
  */
-export type AnswerShape = number | 'status' | 'verdict' | 'map'
+export type AnswerShape =
+  | number
+  | 'status'
+  | 'verdict'
+  | 'map'
+  | { readonly lengthMax: number }
+  | { readonly length: number; readonly orStatus: number }
+
+/**
+ * What may be done when an answer was lost. `alone`: the command is sent again. `sequence`: it works
+ * on volatile memory and would do so twice, so only a whole sequence is sent again. `never`: it
+ * burns, counts or makes something; the caller reads the state first.
+ */
+export type Repeat = 'alone' | 'sequence' | 'never'
 
 export interface Command {
   readonly name: CommandName
@@ -27,11 +41,7 @@ export interface Command {
   readonly param2: number
   readonly data?: Uint8Array
   readonly answer: AnswerShape
-  /**
-   * May be sent again when its answer was lost. False for what burns, counts or makes something:
-   * there the caller reads the state first.
-   */
-  readonly repeatable: boolean
+  readonly repeat: Repeat
 }
 
 export function encodeCommand(command: Command): Uint8Array {

@@ -57,7 +57,7 @@ const readIdentity: Command = {
   param1: 0x80,
   param2: 0,
   answer: 32,
-  repeatable: true,
+  repeat: 'alone',
 }
 const chipModeOffset = 19
 const longWatchdogBit = 0x04
@@ -133,7 +133,7 @@ class Session implements ChipSession {
       } catch (error) {
         if (!isBroken(error)) throw error
         this.#suspect = true
-        if (!command.repeatable || tries === triesMax) throw error
+        if (command.repeat !== 'alone' || tries === triesMax) throw error
       } finally {
         await this.#exchange.idle()
       }
@@ -229,7 +229,7 @@ class SequenceLine implements CommandLine {
     }
     if (this.broken !== undefined) throw this.broken
     this.#count++
-    this.#repeatable &&= command.repeatable
+    this.#repeatable &&= command.repeat !== 'never'
     try {
       return readAnswer(command, await this.#send(command))
     } catch (error) {

@@ -13,7 +13,7 @@ import { crc16 } from './crc.ts'
 import { createKey, publicKeyOf } from './keys.ts'
 import { attestationSlot, certificateSlot, isComparable, wantedConfig } from './layout.ts'
 import { type Command, encodeCommand } from './packet.ts'
-import { isConfigLocked, isDataLocked } from './rules.ts'
+import { isConfigLocked, isDataLocked } from './slotViews.ts'
 import type { ChipSession } from './session.ts'
 import {
   lockConfig,
@@ -234,7 +234,7 @@ const generateStep: SetupStep = step(
     param1: 0x04,
     param2: attestationSlot,
     answer: 64,
-    repeatable: false,
+    repeat: 'never',
   },
 )
 

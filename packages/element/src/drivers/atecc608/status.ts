@@ -36,18 +36,21 @@ const meanings: Readonly<Record<Known, readonly [ElementErrorCode, string]>> = {
 
 /** A status, or as many bytes as the command wants. */
 export function fits(command: Command, payload: Uint8Array): boolean {
-  return payload.length === 1 || payload.length === command.answer
+  const { length } = payload
+  if (length === 1) return true
+  const { answer } = command
+  if (typeof answer !== 'object') return length === answer
+  return 'lengthMax' in answer ? length <= answer.lengthMax : length === answer.length
 }
 
-/** The data of an answer that succeeded; for a verdict or a map its byte. Throws what it says. */
+/** What an answer that succeeded carries; for a verdict or a map its byte. Throws what it says. */
 export function readAnswer(command: Command, payload: Uint8Array): Uint8Array {
-  const { answer } = command
   if (payload.length === 1) return readByte(command, payload)
-  if (payload.length === answer) return payload
+  if (fits(command, payload)) return payload
   throw elementError(
     'ERR_ELEMENT_PARSE',
     `${command.name} was answered with ${payload.length} bytes`,
-    { command: command.name, length: payload.length, expected: String(answer) },
+    { command: command.name, length: payload.length },
   )
 }
 
@@ -58,6 +61,7 @@ function readByte(command: Command, payload: Uint8Array): Uint8Array {
   if (answer === 'verdict' && (byte === status.ok || byte === status.mismatch)) return payload
   // A map has only bits that were asked for; anything else in its place is a status.
   if (answer === 'map' && (byte & ~command.param1) === 0) return payload
+  if (typeof answer === 'object' && 'orStatus' in answer && byte === answer.orStatus) return payload
   throw statusError(command.name, byte)
 }
 

@@ -66,7 +66,7 @@ function readPiece(line: CommandLine, zone: Zone, piece: Piece): Promise<Uint8Ar
     param1: zoneBits[zone.kind] | (piece.length === blockLength ? blockBit : 0),
     param2: zoneAddress(zone, piece.offset),
     answer: piece.length,
-    repeatable: true,
+    repeat: 'alone',
   })
 }
 
@@ -93,6 +93,47 @@ export async function writeZone(
   }
 }
 
+/**
+ * Whole blocks from the begin of a block, the last one filled with zeros: the way into slots and the
+ * one-time zone while the data zone is open, when the chip takes no words.
+ */
+export async function writeBlocks(
+  line: CommandLine,
+  zone: Zone,
+  offset: number,
+  bytes: Uint8Array,
+): Promise<void> {
+  requireRun(zone, offset, bytes.length)
+  if (offset % blockLength !== 0) {
+    throw elementError('ERR_ELEMENT_ARGUMENT', 'a block begins at a multiple of 32', { offset })
+  }
+  for (let start = 0; start < bytes.length; start += blockLength) {
+    const block = new Uint8Array(blockLength)
+    block.set(bytes.subarray(start, start + blockLength))
+    await writePiece(line, zone, offset + start, block)
+  }
+}
+
+/** The words of the configuration that Write cannot change: UserExtra and the locks. */
+const lockedWord = { offset: 84, length: 4 } as const
+const configWritableFrom = 16
+
+/**
+ * All of an open configuration that can be written: bytes 16 to 83 and 88 to 127. Read it back and
+ * compare before it is locked.
+ */
+export async function writeConfigZone(line: CommandLine, config: Uint8Array): Promise<void> {
+  const zone: Zone = { kind: 'config' }
+  const after = lockedWord.offset + lockedWord.length
+  await writeZone(
+    line,
+    zone,
+    configWritableFrom,
+    config.slice(configWritableFrom, lockedWord.offset),
+  )
+  await writeZone(line, zone, after, config.slice(after))
+}
+
 /** One word of 4 or one block of 32 bytes. */
 export async function writePiece(
   line: CommandLine,
@@ -110,7 +151,7 @@ export function writeCommand(zone: Zone, offset: number, bytes: Uint8Array): Com
     param2: zoneAddress(zone, offset),
     data: bytes,
     answer: 'status',
-    repeatable: false,
+    repeat: 'never',
   }
 }
 
@@ -172,7 +213,7 @@ export const lockDataUncheckedCommand: Command = {
   param1: 0x81,
   param2: 0,
   answer: 'status',
-  repeatable: false,
+  repeat: 'never',
 }
 
 /** Locks one slot. The chip has no CRC for this: compare its contents before. */
@@ -181,7 +222,7 @@ export function lockSlot(line: CommandLine, slot: number): Promise<void> {
 }
 
 function lockCommand(mode: number, param2: number): Command {
-  return { name: 'Lock', param1: mode, param2, answer: 'status', repeatable: false }
+  return { name: 'Lock', param1: mode, param2, answer: 'status', repeat: 'never' }
 }
 
 async function lock(line: CommandLine, command: Command): Promise<void> {

@@ -4,7 +4,7 @@ import { crc16 } from '../../../src/drivers/atecc608/crc.ts'
 import { type Command, decodeAnswer, encodeCommand } from '../../../src/drivers/atecc608/packet.ts'
 import { bytes, hexOf } from './scripted.ts'
 
-const info: Command = { name: 'Info', param1: 0, param2: 0, answer: 4, repeatable: true }
+const info: Command = { name: 'Info', param1: 0, param2: 0, answer: 4, repeat: 'alone' }
 
 test('the CRC of a wake answer and of two commands is as published', () => {
   assert.equal(crc16(bytes('04 11')), 0x4333)
@@ -15,7 +15,7 @@ test('the CRC of a wake answer and of two commands is as published', () => {
 
 test('a command is count, opcode, two parameters, data and CRC', () => {
   assert.equal(hexOf(encodeCommand(info)), '0730000000035d')
-  const read: Command = { name: 'Read', param1: 0x80, param2: 0, answer: 32, repeatable: true }
+  const read: Command = { name: 'Read', param1: 0x80, param2: 0, answer: 32, repeat: 'alone' }
   assert.equal(hexOf(encodeCommand(read)), '070280000009ad')
 })
 

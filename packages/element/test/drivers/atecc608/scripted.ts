@@ -49,7 +49,7 @@ export const serialHex = '0123aabbccddeeffee'
 /** The first 32 bytes of a configuration with this ChipMode and serial. */
 export function identity(chipMode = 0, serial = serialHex): string {
   const mode = chipMode.toString(16).padStart(2, '0')
-  const head = `${serial.slice(0, 8)} 00006003 ${serial.slice(8)} 01 00 01`
+  const head = `${serial.slice(0, 8)} 00006003 ${serial.slice(8)} 01 01 00`
   return `${head} c0 00 00 ${mode} ${'00'.repeat(12)}`
 }
 
