@@ -225,7 +225,7 @@ suite('a PKCS#11 token as an element', { skip }, () => {
       seen.add(Buffer.from(bytes).toString('hex'))
     }
     assert.equal(seen.size, 50)
-    for (const length of [0, -1, 65_537, 1.5]) {
+    for (const length of [-1, 65_537, 1.5]) {
       await assert.rejects(element.random(length), { code: 'ERR_ELEMENT_ARGUMENT' })
     }
     await element.close()

@@ -131,12 +131,13 @@ class TokenElement implements Pkcs11Element {
   }
 
   async random(length: number): Promise<Uint8Array> {
-    if (!Number.isInteger(length) || length < 1 || length > randomLengthMax) {
+    if (!Number.isInteger(length) || length < 0 || length > randomLengthMax) {
       throw elementError(
         'ERR_ELEMENT_ARGUMENT',
-        `a token gives 1 to ${randomLengthMax} random bytes at once, not ${length}`,
+        `a token gives up to ${randomLengthMax} random bytes at once, not ${length}`,
       )
     }
+    if (length === 0) return new Uint8Array()
     return await this.#token.use(({ cryptoki }, session) => cryptoki.random(session, length))
   }
 
