@@ -4,6 +4,7 @@
  */
 import { isAbsolute, join } from 'node:path'
 import type { ChipSession } from './drivers/atecc608/session.ts'
+import type { SetupOptions } from './drivers/atecc608/setup.ts'
 import type { EmulatedWire, WhenMissing } from './emulatedChip.ts'
 import { type ElementError, elementError, type SecureElement } from './ports.ts'
 import { openSoftwareElement } from './software.ts'
@@ -35,13 +36,23 @@ export async function openElement(
   }
 }
 
+/** What a setup needs beside the chip: who certifies its attestation key, where there is one. */
+export interface ChipOnBench {
+  readonly chip: ChipSession
+  readonly certify: SetupOptions['certify']
+}
+
 /** The chip itself, for what is beyond the port: its setup. A new emulated part is blank. */
-export async function openChip(url: string, folder: string): Promise<ChipSession> {
+export async function openChip(url: string, folder: string): Promise<ChipOnBench> {
   const parsed = parseElementUrl(url)
   if (parsed.kind !== 'atecc608') throw noChip(url)
-  const { wire, time } = await chipWire(placeIn(folder, parsed.at), 'blank')
+  const place = placeIn(folder, parsed.at)
+  const { wire, time } = await chipWire(place, 'blank')
   const { openChipSession } = await import('./drivers/atecc608/session.ts')
-  return openChipSession(wire, time)
+  const chip = await openChipSession(wire, time)
+  if (place.kind !== 'emulator') return { chip, certify: undefined }
+  const { certifierOf } = await import('./emulatedChip.ts')
+  return { chip, certify: certifierOf(place) }
 }
 
 async function chipWire(place: ChipPlace, whenMissing: WhenMissing): Promise<EmulatedWire> {

@@ -10,7 +10,7 @@ import { machineTime, paperTime } from './bus/time.ts'
 import { writeDurably } from './durable.ts'
 import { i2cWire } from './drivers/atecc608/i2cWire.ts'
 import { openChipSession } from './drivers/atecc608/session.ts'
-import { setUp } from './drivers/atecc608/setup.ts'
+import { type SetupOptions, setUp } from './drivers/atecc608/setup.ts'
 import type { ChipWire } from './drivers/atecc608/wire.ts'
 import { emulatedI2c } from './emulators/atecc608/i2cEndpoint.ts'
 import { openEmulatedPart } from './emulators/atecc608/persistence.ts'
@@ -26,6 +26,11 @@ export type WhenMissing = 'refuse' | 'blank' | 'set up'
 export interface EmulatedWire {
   readonly wire: ChipWire
   readonly time: BusTime
+}
+
+/** The works of this part, made when they are first needed. */
+export function certifierOf(place: Pick<EmulatedPlace, 'file'>): SetupOptions['certify'] {
+  return async (serial, point) => (await openWorks(worksFile(place.file))).certify(serial, point)
 }
 
 /** Beside the parts: who makes them. */
@@ -79,13 +84,7 @@ async function manufacture(
   })
   const chip = await openChipSession(wire, time)
   try {
-    if (isSetUp) {
-      const works = await openWorks(worksFile(file))
-      await setUp(chip, {
-        confirm: lockWords,
-        certify: (serial, point) => works.certify(serial, point),
-      })
-    }
+    if (isSetUp) await setUp(chip, { confirm: lockWords, certify: certifierOf({ file }) })
   } finally {
     await chip.close()
   }

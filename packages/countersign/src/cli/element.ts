@@ -111,14 +111,18 @@ async function list(line: Line): Promise<void> {
 
 async function info(line: Line): Promise<void> {
   const url = line.argument(0)
-  const report = await withElement(url, async (element) => ({
-    url,
-    ...(await element.info()),
-    ...(await element.state()),
-    slots: await element.slots(),
-    dataSlots: (await element.data?.slots()) ?? [],
-    counters: await countersOf(element),
-  }))
+  const report = await withElement(url, async (element) => {
+    const state = await element.state()
+    return {
+      url,
+      ...(await element.info()),
+      ...state,
+      slots: await element.slots(),
+      dataSlots: (await element.data?.slots()) ?? [],
+      // A part that is still open does not count yet.
+      counters: state.config === 'open' ? [] : await countersOf(element),
+    }
+  })
   line.terminal.data(report, () => {
     const { slots, dataSlots, counters, capabilities, ...head } = report
     const rows = slots.map((slot) => [
@@ -175,7 +179,7 @@ async function setup(line: Line): Promise<void> {
   const url = absoluteElementUrl(line.argument(0), process.cwd())
   const words = line.optional('lock')
   if (words !== undefined && words !== lockWords) throw noLockWords()
-  const chip = await openChip(url, process.cwd())
+  const { chip, certify } = await openChip(url, process.cwd())
   try {
     if (line.flag('dryRun')) {
       const { serial, steps } = await planSetup(chip)
@@ -191,6 +195,7 @@ async function setup(line: Line): Promise<void> {
     }
     const result = await setUp(chip, {
       ...(words === undefined ? {} : { confirm: lockWords }),
+      certify,
       heard: (step) => line.terminal.words(stepLine(step)),
     })
     const key = result.attestationKey
