@@ -156,7 +156,9 @@ async function attest(line: Line): Promise<void> {
   const nonce = nonceOf(line.optional('nonce'))
   const report = await withElement(url, async (element) => {
     if (element.attest === undefined) throw attestsNothing(url)
-    const held = (await element.slots()).find(({ state }) => state === 'key')
+    const held = (await element.slots()).find(
+      ({ state, uses }) => state === 'key' && uses.includes('sign'),
+    )
     const slot = line.whole('slot', { min: 0, max: 255 }) ?? held?.slot ?? 0
     const { format, evidence, chain } = await element.attest(slot, nonce)
     return {
@@ -169,7 +171,8 @@ async function attest(line: Line): Promise<void> {
       chain: chain.map((der) => pem('CERTIFICATE', der)).join(''),
     }
   })
-  line.terminal.data(report, () => outline(report))
+  const { chain, ...rest } = report
+  line.terminal.data(report, () => `${outline(rest)}\n${chain}`)
 }
 
 async function setup(line: Line): Promise<void> {

@@ -23,8 +23,11 @@ for (const framing of ['i2c', 'swi']) {
 /** Every command takes as long as silicon takes at most, on a clock that nobody waits for. */
 function openTimed(): Promise<SecureElement> {
   const time = paperTime()
-  const { part, close } = openEmulatedPart(join(folder, 'i2c.json'), { time, flush: false })
-  return openAtecc608(i2cWire(emulatedI2c([part], { onClose: close }), time), time)
+  const opened = openEmulatedPart(join(folder, 'i2c.json'), { time, flush: false })
+  return openAtecc608(
+    i2cWire(emulatedI2c([opened.part], { onClose: () => opened.close() }), time),
+    time,
+  )
 }
 
 elementCompliance('ATECC608, emulated, with the times of silicon', {
