@@ -31,8 +31,10 @@ export async function openElement(
       const { openAtecc608 } = await import('./drivers/atecc608/element.ts')
       return openAtecc608(wire, time)
     }
-    case 'pkcs11':
-      throw elementError('ERR_ELEMENT_UNSUPPORTED', `there is no driver for ${parsed.kind} yet`)
+    case 'pkcs11': {
+      const { openPkcs11Element } = await import('./drivers/pkcs11/index.ts')
+      return openPkcs11Element(parsed.uri)
+    }
   }
 }
 
