@@ -12,6 +12,7 @@ export {
   type ElementInfo,
   type ElementKind,
   type ElementState,
+  type ElementError,
   elementError,
   isElementError,
   isRetryable,

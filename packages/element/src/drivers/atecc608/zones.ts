@@ -6,6 +6,7 @@
 import { concat } from '@countersign/core/codec'
 import { elementError } from '@countersign/core/ports'
 import { requireSlot } from './basics.ts'
+import type { Command } from './packet.ts'
 import type { CommandLine } from './session.ts'
 
 export type Zone =
@@ -140,14 +141,18 @@ export async function writePiece(
   offset: number,
   bytes: Uint8Array,
 ): Promise<void> {
-  await line.run({
+  await line.run(writeCommand(zone, offset, bytes))
+}
+
+export function writeCommand(zone: Zone, offset: number, bytes: Uint8Array): Command {
+  return {
     name: 'Write',
     param1: zoneBits[zone.kind] | (bytes.length === blockLength ? blockBit : 0),
     param2: zoneAddress(zone, offset),
     data: bytes,
     answer: 'status',
     repeat: 'never',
-  })
+  }
 }
 
 /** Of the word or block that begins at this offset. */
@@ -183,19 +188,43 @@ function requireRun(zone: Zone, offset: number, length: number): void {
  * its answer is lost, read bytes 86 to 89 of the configuration.
  */
 export function lockConfig(line: CommandLine, crc: number): Promise<void> {
-  return lock(line, 0, crc)
+  return lock(line, lockConfigCommand(crc))
+}
+
+export function lockConfigCommand(crc: number): Command {
+  return lockCommand(0, crc)
 }
 
 /** Locks data and one-time zone: the CRC is of all slots in order and the one-time zone after them. */
 export function lockData(line: CommandLine, crc: number): Promise<void> {
-  return lock(line, 1, crc)
+  return lock(line, lockCommand(1, crc))
+}
+
+/**
+ * The same without a CRC (bit 7): for a part that has made keys, whose bytes nobody outside knows.
+ * Compare before what can be read.
+ */
+export function lockDataUnchecked(line: CommandLine): Promise<void> {
+  return lock(line, lockDataUncheckedCommand)
+}
+
+export const lockDataUncheckedCommand: Command = {
+  name: 'Lock',
+  param1: 0x81,
+  param2: 0,
+  answer: 'status',
+  repeat: 'never',
 }
 
 /** Locks one slot. The chip has no CRC for this: compare its contents before. */
 export function lockSlot(line: CommandLine, slot: number): Promise<void> {
-  return lock(line, 2 | (requireSlot(slot) << 2), 0)
+  return lock(line, lockCommand(2 | (requireSlot(slot) << 2), 0))
 }
 
-async function lock(line: CommandLine, mode: number, param2: number): Promise<void> {
-  await line.run({ name: 'Lock', param1: mode, param2, answer: 'status', repeat: 'never' })
+function lockCommand(mode: number, param2: number): Command {
+  return { name: 'Lock', param1: mode, param2, answer: 'status', repeat: 'never' }
+}
+
+async function lock(line: CommandLine, command: Command): Promise<void> {
+  await line.run(command)
 }
