@@ -62,6 +62,7 @@ const coreRooms: Readonly<Record<string, readonly string[]>> = {
   codec: [],
   cose: ['codec'],
   credential: ['cose', 'codec'],
+  attestation: ['credential', 'codec'],
   crypto: [],
   edhoc: ['credential', 'cose', 'codec'],
   tls: ['credential', 'cose', 'codec'],

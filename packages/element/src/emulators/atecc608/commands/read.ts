@@ -2,8 +2,9 @@
  * Read (02): the configuration always; the one-time zone and the slots when they are locked, and
  * the slots by the rules of SlotConfig, in clear or encrypted.
  */
-import { cellsOf, wholeBlock } from '../address.ts'
+
 import type { Cells } from '../address.ts'
+import { cellsOf, wholeBlock } from '../address.ts'
 import type { Command, Inside } from '../inside.ts'
 import { requireKeyUse } from '../policy.ts'
 import { requireExecution, requireParse } from '../status.ts'
