@@ -10,7 +10,6 @@ import { privateMode, writeDurablySync } from '../../durable.ts'
 import { parseRecord } from '../../shapes.ts'
 import { type BlankOptions, blankEeprom } from './blank.ts'
 import type { ChipOptions } from './chip.ts'
-import { Config } from './config.ts'
 import { coreOf, drawBytes } from './core.ts'
 import { type Eeprom, parseEepromSnapshot } from './eeprom.ts'
 import { EmulatedPart, type PartOptions } from './part.ts'
@@ -34,10 +33,8 @@ export interface OpenedPart {
   readonly part: EmulatedPart
   /** There was no file: the part is blank. */
   readonly isNew: boolean
-  /** Nine bytes. */
-  readonly serial: Uint8Array
   /** Lets go of the file. */
-  close(): void
+  readonly close: () => void
 }
 
 /** A file is a few KiB; what is larger is something else. */
@@ -56,12 +53,7 @@ export function openEmulatedPart(path: string, options: OpenPartOptions): Opened
     const core = coreOf(eeprom, { random: options.random ?? drawBytes, onWritten: save })
     const part = new EmulatedPart(core, options)
     checkWiring(path, part, options)
-    return {
-      part,
-      isNew: found === undefined,
-      serial: new Config(eeprom).serial,
-      close: () => closeOnce(lock),
-    }
+    return { part, isNew: found === undefined, close: () => closeOnce(lock) }
   } catch (error) {
     lock.close()
     throw error

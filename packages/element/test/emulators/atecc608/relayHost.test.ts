@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { emulate } from '../../../src/emulators/atecc608/emulate.ts'
+import { emulatedI2c } from '../../../src/emulators/atecc608/i2cEndpoint.ts'
 import { openEmulatedPart } from '../../../src/emulators/atecc608/persistence.ts'
+import { serveRelay } from '../../../src/emulators/atecc608/relay.ts'
 import { missing } from './peers.ts'
 
 const run = promisify(execFile)
@@ -18,18 +19,20 @@ const serial = Uint8Array.of(0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xe
 
 async function relayOf(t: TestContext): Promise<{ folder: string; path: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'csgn-host-'))
-  const file = join(folder, 'part.json')
-  const blank = { serial, revision: 3 } as const
-  openEmulatedPart(file, { time: performance, blank }).close()
-  const emulation = await emulate({ file, socket: join(folder, 'bus.sock') })
-  const { isNew, framing, address } = emulation
-  assert.deepEqual([isNew, framing, address], [false, 'i2c', 0x60])
-  assert.equal(emulation.serial, '0123456789abcdefee')
+  const opened = openEmulatedPart(join(folder, 'part.json'), {
+    time: performance,
+    blank: { serial, revision: 3 },
+  })
+  const relay = await serveRelay({
+    bus: emulatedI2c([opened.part]),
+    path: join(folder, 'bus.sock'),
+  })
   t.after(async () => {
-    await emulation.close()
+    await relay.close()
+    opened.close()
     rmSync(folder, { recursive: true })
   })
-  return { folder, path: emulation.socket }
+  return { folder, path: relay.path }
 }
 
 interface Said {

@@ -9,7 +9,8 @@ import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { emulate } from '../../../src/emulators/atecc608/emulate.ts'
+import { openEmulatedPart } from '../../../src/emulators/atecc608/persistence.ts'
+import { serveSwi } from '../../../src/emulators/atecc608/swiEndpoint.ts'
 import { missing } from './peers.ts'
 import { bytes, text } from './support.ts'
 
@@ -18,15 +19,16 @@ const script = fileURLToPath(new URL('swi_host.py', import.meta.url))
 
 async function wireOf(t: TestContext): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'csgn-swi-'))
-  const paths = { file: join(folder, 'part.json'), socket: join(folder, 'wire.sock') }
-  const emulation = await emulate({ ...paths, framing: 'swi' })
-  assert.deepEqual([emulation.isNew, emulation.framing], [true, 'swi'])
+  const options = { time: performance, framing: 'swi', flush: false } as const
+  const { part, close } = openEmulatedPart(join(folder, 'part.json'), options)
+  const wire = await serveSwi({ part, time: performance, path: join(folder, 'wire.sock') })
   t.after(async () => {
-    await emulation.close()
-    assert.equal(existsSync(paths.socket), false)
+    await wire.close()
+    assert.equal(existsSync(wire.path), false)
+    close()
     rmSync(folder, { recursive: true })
   })
-  return emulation.socket
+  return wire.path
 }
 
 /** The name of a pseudo terminal that is the other end of the socket. */
@@ -72,15 +74,4 @@ test('the socket of a wire is its owner’s, and one host has it at a time', {
   })
   assert.equal(turnedAway, 'closed')
   first.destroy()
-})
-
-test('a socket that cannot be made lets go of the part', { skip: missing() }, async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'csgn-swi-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const file = join(folder, 'part.json')
-  const nowhere = emulate({ file, socket: join(folder, 'none', 'x') })
-  await assert.rejects(nowhere, { code: 'ERR_ELEMENT_BUS' })
-  const emulation = await emulate({ file, socket: join(folder, 'x') })
-  await assert.rejects(emulate({ file, socket: join(folder, 'y') }), { code: 'ERR_ELEMENT_BUSY' })
-  await emulation.close()
 })
