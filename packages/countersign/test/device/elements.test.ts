@@ -56,11 +56,11 @@ const kinds: readonly Kind[] = [
   },
 ]
 
-for (const { name, skip = false, open } of kinds)
-  test(`with its key in ${name} a device enrols, sends on both roads and renews`, {
-    skip,
+for (const kind of kinds)
+  test(`with its key in ${kind.name} a device enrols, sends on both roads and renews`, {
+    skip: kind.skip ?? false,
   }, async () => {
-    const { url, close } = await open()
+    const { url, close } = await kind.open()
     const state = freshState()
     try {
       const { id, eui64 } = await enrolled(state, url, `LIFE-${states}`)
