@@ -22,3 +22,11 @@ export {
   type Voucher,
   vouchedLevel,
 } from './verdict.ts'
+export {
+  type ManifestElement,
+  type ManifestErrorCode,
+  type ManifestKey,
+  type ManifestPayload,
+  manifestLimits,
+  parseManifest,
+} from './manifest.ts'

@@ -16,7 +16,7 @@ import { spkiOfPoint } from '../../signer.ts'
 import { keyValid, revision } from './basics.ts'
 import { digestPrivateSlot, loadNonce, publicKeyOf, signInternal } from './keys.ts'
 import { attestationSlot, certificateSlot } from './layout.ts'
-import { allRules, rulesOf } from './rules.ts'
+import { allRules, rulesOf } from './slotViews.ts'
 import type { ChipSession } from './session.ts'
 import { readConfig, readZone, slotLength } from './zones.ts'
 

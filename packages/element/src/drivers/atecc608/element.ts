@@ -21,6 +21,7 @@ import {
   type SlotInfo,
 } from '../../ports.ts'
 import { requireDigest, requirePoint, requireRandomLength } from '../../signer.ts'
+import { ecdh } from './agree.ts'
 import { attestSlot } from './attest.ts'
 import {
   counterCount,
@@ -34,7 +35,7 @@ import {
 } from './basics.ts'
 import { crc16 } from './crc.ts'
 import { createKey, loadNonce, publicKeyOf, signExternal } from './keys.ts'
-import { allRules, isConfigLocked, isDataLocked, rulesOf, type SlotRules } from './rules.ts'
+import { allRules, isConfigLocked, isDataLocked, rulesOf, type SlotView } from './slotViews.ts'
 import { type ChipSession, openChipSession, type SessionOptions } from './session.ts'
 import type { ChipWire } from './wire.ts'
 import {
@@ -123,7 +124,7 @@ class Atecc608 implements SecureElement {
   async ecdh(slot: number, peer: Uint8Array): Promise<Uint8Array> {
     requireSlot(slot)
     requirePoint(peer)
-    return this.#act(slot, 'agree', () => agree(this.#chip, slot, peer))
+    return this.#act(slot, 'agree', () => ecdh(this.#chip, slot, peer))
   }
 
   async attest(slot: number, nonce: Uint8Array): Promise<Attestation> {
@@ -142,18 +143,18 @@ class Atecc608 implements SecureElement {
           writable: isDataLocked(config) && isWritable && !isLocked,
         }))
     },
-    read: (slot, offset, length) =>
+    read: async (slot, offset, length) =>
       this.#act(requireSlot(slot), 'read', () =>
         readZone(this.#chip, { kind: 'data', slot }, offset, length),
       ),
-    write: (slot, offset, bytes) =>
+    write: async (slot, offset, bytes) =>
       this.#act(requireSlot(slot), 'write', () => writeData(this.#chip, slot, offset, bytes)),
   }
 
   readonly counters: ElementCounters = {
     count: counterCount,
     valueMax: counterValueMax,
-    read: (counter) => readCounter(this.#chip, counter),
+    read: async (counter) => readCounter(this.#chip, counter),
     increment: async (counter) => {
       try {
         return await incrementCounter(this.#chip, counter)
@@ -268,7 +269,7 @@ type Reason = readonly [
 
 const setup = 'Set the part up first: "countersign element setup".'
 
-function reason(config: Uint8Array, rules: SlotRules, holds: SlotInfo['state'], act: Act): Reason {
+function reason(config: Uint8Array, rules: SlotView, holds: SlotInfo['state'], act: Act): Reason {
   if (!isConfigLocked(config)) {
     return ['ERR_ELEMENT_NOT_LOCKED', 'works once its configuration is locked', setup]
   }
@@ -291,7 +292,7 @@ function reason(config: Uint8Array, rules: SlotRules, holds: SlotInfo['state'], 
 }
 
 /** Until the data zone is locked, GenKey goes everywhere where a key fits. */
-function mayGenerate(config: Uint8Array, rules: SlotRules): boolean {
+function mayGenerate(config: Uint8Array, rules: SlotView): boolean {
   return !isDataLocked(config) || rules.takesGenKey
 }
 
@@ -332,18 +333,6 @@ async function writeData(
   const words = await readZone(chip, zone, start, end - start)
   words.set(bytes, offset - start)
   await writeZone(chip, zone, start, words)
-}
-
-/** ECDH with the key of a slot, the secret given out in clear (mode 0). */
-function agree(chip: ChipSession, slot: number, peer: Uint8Array): Promise<Uint8Array> {
-  return chip.run({
-    name: 'ECDH',
-    param1: 0x00,
-    param2: slot,
-    data: peer,
-    answer: 32,
-    repeat: 'alone',
-  })
 }
 
 function sha256(bytes: Uint8Array): Uint8Array {

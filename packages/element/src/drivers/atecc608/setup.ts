@@ -13,7 +13,7 @@ import { crc16 } from './crc.ts'
 import { createKey, publicKeyOf } from './keys.ts'
 import { attestationSlot, certificateSlot, isComparable, wantedConfig } from './layout.ts'
 import { type Command, encodeCommand } from './packet.ts'
-import { isConfigLocked, isDataLocked } from './rules.ts'
+import { isConfigLocked, isDataLocked } from './slotViews.ts'
 import type { ChipSession } from './session.ts'
 import {
   lockConfig,
@@ -49,7 +49,9 @@ export interface SetupOptions {
   /** Without them the configuration is written and compared, and nothing is made for ever. */
   readonly confirm?: typeof lockWords
   /** DER of a certificate of the attestation key, at most 416 bytes, kept in the part. */
-  readonly certify?: (serial: string, attestationKey: Uint8Array) => Promise<Uint8Array>
+  readonly certify?:
+    | ((serial: string, attestationKey: Uint8Array) => Promise<Uint8Array>)
+    | undefined
   readonly heard?: (step: SetupStep) => void
 }
 

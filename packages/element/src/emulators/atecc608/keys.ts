@@ -7,11 +7,14 @@ import { slotLength } from './layout.ts'
 
 /** Four bytes of padding, then the scalar. */
 const privateOffset = 4
-export const privateSlotLength = 36
 
 /** The 32 bytes of a private key as they are, also when they are none. */
 export function privateKeyOf({ eeprom }: Inside, slot: number): Uint8Array {
   return eeprom.read(slot, privateOffset, 32)
+}
+
+export function symmetricKeyOf({ eeprom }: Inside, slot: number): Uint8Array {
+  return eeprom.read(slot, 0, 32)
 }
 
 /** Public keys stand as 4 pad + X + 4 pad + Y, in slots with room for that. X || Y. */
@@ -40,4 +43,11 @@ export function hasValidKey(inside: Inside, slot: number): boolean {
   if (isPrivate) return isScalar(privateKeyOf(inside, slot))
   if (!hasPublicKeyRoom(slot)) return false
   return (!pubInfo || isValidated(inside, slot)) && isOnCurve(publicKeyOf(inside, slot))
+}
+
+/** One atomic write of a private key, with its padding. */
+export function writePrivateKey({ eeprom }: Inside, slot: number, scalar: Uint8Array): void {
+  const cells = new Uint8Array(privateOffset + 32)
+  cells.set(scalar, privateOffset)
+  eeprom.write(slot, 0, cells)
 }

@@ -46,13 +46,14 @@ export function openEmulatedPart(path: string, options: OpenPartOptions): Opened
     const found = readPart(path)
     const eeprom = found ?? newPart(options)
     const save = (): void => {
+      if (!lock.isOpen) throw closed(path)
       writeDurablySync(path, textOf(eeprom), { flush: options.flush ?? true })
     }
     if (found === undefined) save()
     const core = coreOf(eeprom, { random: options.random ?? drawBytes, onWritten: save })
     const part = new EmulatedPart(core, options)
     checkWiring(path, part, options)
-    return { part, isNew: found === undefined, close: () => lock.close() }
+    return { part, isNew: found === undefined, close: () => closeOnce(lock) }
   } catch (error) {
     lock.close()
     throw error
@@ -136,6 +137,15 @@ function lockFile(path: string): DatabaseSync {
       },
     )
   }
+}
+
+function closeOnce(lock: DatabaseSync): void {
+  if (lock.isOpen) lock.close()
+}
+
+/** Somebody else may have the file by now. */
+function closed(path: string): Error {
+  return elementError('ERR_ELEMENT_GONE', 'this part was closed', {}, { where: path })
 }
 
 function damaged(path: string): Error {

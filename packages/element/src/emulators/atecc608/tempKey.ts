@@ -3,7 +3,7 @@
  * alternate key buffer, the context of SHA, the seed of the generator, and which key was
  * authorized. Idle keeps all of it, sleep and the watchdog lose all but the latch.
  */
-import type { Hash, Hmac } from 'node:crypto'
+import type { Sha256State } from './sha256State.ts'
 
 /** Where the value of TempKey came from: a nonce with the chip's own randomness, or only a host. */
 export const tempKeySource = { random: 0, fixed: 1 } as const
@@ -50,14 +50,10 @@ export class TempKey {
   }
 }
 
-/** A digest or an HMAC under way. */
+/** A digest under way, or an HMAC, which has the outer digest ready. */
 export interface ShaContext {
-  readonly kind: 'sha' | 'hmac'
-  hash: Hash | Hmac
-  /** Bytes hashed so far. */
-  length: number
-  /** All that was hashed: what `read context` carries away. */
-  readonly chunks: Uint8Array[]
+  readonly inner: Sha256State
+  readonly outer?: Sha256State
 }
 
 export class Registers {

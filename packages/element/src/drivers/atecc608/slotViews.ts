@@ -3,11 +3,19 @@
  * KeyConfig (96 to 127), the lock bytes (86, 87) and the slot locks (88, 89).
  */
 import type { SlotUse } from '../../ports.ts'
+import {
+  keyTypes,
+  type PrivateUses,
+  privateUses,
+  readKeyRules,
+  readSlotRules,
+  writeConfigGenKey,
+} from './slotRules.ts'
 import { slotLength } from './zones.ts'
 
 const unlocked = 0x55
 
-export interface SlotRules {
+export interface SlotView {
   readonly slot: number
   /** A private key of P-256. */
   readonly isKey: boolean
@@ -30,38 +38,33 @@ export function isDataLocked(config: Uint8Array): boolean {
   return config[86] !== unlocked
 }
 
-export function rulesOf(config: Uint8Array, slot: number): SlotRules {
+export function rulesOf(config: Uint8Array, slot: number): SlotView {
   const view = new DataView(config.buffer, config.byteOffset, config.byteLength)
-  const slotConfig = view.getUint16(20 + 2 * slot, true)
-  const keyConfig = view.getUint16(96 + 2 * slot, true)
-  const isPrivate = (keyConfig & 1) !== 0
-  const isP256 = ((keyConfig >> 2) & 7) === 4
-  const isKey = isPrivate && isP256
-  const isSecret = (slotConfig & 0x80) !== 0
-  const isEncrypted = (slotConfig & 0x40) !== 0
+  const rules = readSlotRules(view.getUint16(20 + 2 * slot, true))
+  const key = readKeyRules(view.getUint16(96 + 2 * slot, true))
+  const isKey = key.private && key.type === keyTypes.p256
   return {
     slot,
     isKey,
-    uses: isKey ? usesOf(slotConfig) : [],
-    // WriteConfig of a private key: bit 13 lets GenKey in.
-    takesGenKey: isKey && (slotConfig & 0x2000) !== 0,
+    uses: isKey ? usesOf(privateUses(rules)) : [],
+    takesGenKey: isKey && (rules.writeConfig & writeConfigGenKey) !== 0,
     isLocked: (view.getUint16(88, true) & (1 << slot)) === 0,
-    isReadable: !isPrivate && !isSecret && !isEncrypted,
+    isReadable: !key.private && !rules.isSecret && !rules.encryptRead,
     // WriteConfig 0 of any other slot: always, and in clear.
-    isWritable: !isPrivate && slotConfig >> 12 === 0,
+    isWritable: !key.private && rules.writeConfig === 0,
     size: slotLength(slot),
   }
 }
 
-export function allRules(config: Uint8Array): readonly SlotRules[] {
+export function allRules(config: Uint8Array): readonly SlotView[] {
   return Array.from({ length: 16 }, (_, slot) => rulesOf(config, slot))
 }
 
-/** ReadKey of a private key says what it may do. Bit 3 would write a secret beside it, not give it. */
-function usesOf(slotConfig: number): readonly SlotUse[] {
+function usesOf({ signExternal, ecdh, ecdhToNextSlot, signInternal }: PrivateUses): SlotUse[] {
   const uses: SlotUse[] = []
-  if ((slotConfig & 1) !== 0) uses.push('sign')
-  if ((slotConfig & 4) !== 0 && (slotConfig & 8) === 0) uses.push('ecdh')
-  if ((slotConfig & 2) !== 0) uses.push('attest')
+  if (signExternal) uses.push('sign')
+  // A secret that goes into the slot beside it is none for a host.
+  if (ecdh && !ecdhToNextSlot) uses.push('ecdh')
+  if (signInternal) uses.push('attest')
   return uses
 }
