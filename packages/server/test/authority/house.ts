@@ -20,6 +20,7 @@ import type { Clock, Milliseconds, Signer } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { softwareSigner } from '@countersign/element/softwareSigner'
 import { Authority } from '../../src/authority/authority.ts'
+import type { CaToken } from '../../src/authority/caKeys.ts'
 import type { ScryptCost } from '../../src/authority/passphrase.ts'
 import { Vault } from '../../src/authority/vault.ts'
 import type { Log, Notices, Store, Timers } from '../../src/ports.ts'
@@ -82,6 +83,7 @@ export interface HouseOptions {
   readonly crlBase?: string
   readonly hosts?: readonly string[]
   readonly now?: Milliseconds
+  readonly caToken?: CaToken
 }
 
 export async function makeHouse(options: HouseOptions = {}): Promise<House> {
@@ -96,6 +98,7 @@ export async function makeHouse(options: HouseOptions = {}): Promise<House> {
     clock,
     directory: crls,
     rootPassphrase: passphrase,
+    caToken: options.caToken,
     ...(options.crlBase === undefined ? {} : { crlBase: options.crlBase }),
   })
   const house = await assemble({ directory, clock, store, vault, options })
@@ -136,6 +139,7 @@ async function assemble(parts: Parts): Promise<House> {
     registry,
     notices,
     vault,
+    caToken: options.caToken,
     crypto: nodeCrypto,
     clock,
     timers,
