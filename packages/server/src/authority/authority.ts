@@ -10,6 +10,7 @@ import type { Clock, Crypto } from '@countersign/core/ports'
 import { softwareSigner } from '@countersign/element/softwareSigner'
 import type {
   Assurance,
+  AttestationDesk,
   CaRow,
   EstService,
   KeyOrigin,
@@ -24,6 +25,7 @@ import { createEst, type EnrolmentDesk } from './est.ts'
 import { Hierarchy } from './hierarchy.ts'
 import { type Issued, Issuer, type Reservations } from './issuer.ts'
 import type { VaultErrorCode } from './passphrase.ts'
+import { createNonceService } from './nonce.ts'
 import { commonName } from './profiles.ts'
 import { judgeDeviceRequest, judgeKeyRequest, requireName } from './request.ts'
 import { readRootCrl, writeRootCrl } from './rootCrl.ts'
@@ -38,6 +40,7 @@ const lifetimeDays = { server: 90, operator: 365, application: 365 } as const
 export interface AuthorityParts {
   readonly store: Store
   readonly registry: Reservations & EnrolmentDesk
+  readonly attestation: AttestationDesk
   readonly notices: Notices
   readonly vault: Vault
   readonly crypto: Crypto
@@ -72,6 +75,8 @@ export interface IssuedUnder extends Issued {
 
 export class Authority {
   readonly est: EstService
+  /** `POST /v1/attestation/nonce`, for whoever may enrol or renew. */
+  readonly attestationNonce: EstService
   readonly #parts: AuthorityParts
   readonly #hierarchy: Hierarchy
   readonly #issuer: Issuer
@@ -91,7 +96,9 @@ export class Authority {
     this.#issuer = issuer
     this.#publisher = publisher
     this.#leaf = new ServerLeaf({ ...parts, hierarchy, issuer })
-    this.est = createEst({ ...parts, desk: parts.registry, hierarchy, issuer })
+    const est = { ...parts, desk: parts.registry, hierarchy, issuer }
+    this.est = createEst(est)
+    this.attestationNonce = createNonceService(est)
   }
 
   /** Once in the life of a folder: the root, one issuing CA a role, and the root's first CRL. */

@@ -16,9 +16,10 @@ import {
   type Role,
   type VerifiedPeer,
 } from '@countersign/core/credential'
-import type { Clock, Milliseconds, Signer } from '@countersign/core/ports'
+import type { Clock, Milliseconds, Random, Signer } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { softwareSigner } from '@countersign/element/softwareSigner'
+import { Desk } from '../../src/attestation/desk.ts'
 import { Authority } from '../../src/authority/authority.ts'
 import type { ScryptCost } from '../../src/authority/passphrase.ts'
 import { Vault } from '../../src/authority/vault.ts'
@@ -82,6 +83,10 @@ export interface HouseOptions {
   readonly crlBase?: string
   readonly hosts?: readonly string[]
   readonly now?: Milliseconds
+  /** Made by `demo`. */
+  readonly isDemo?: boolean
+  /** Of nonces. */
+  readonly random?: Random
 }
 
 export async function makeHouse(options: HouseOptions = {}): Promise<House> {
@@ -131,9 +136,12 @@ async function assemble(parts: Parts): Promise<House> {
     crypto: nodeCrypto,
     failed: note,
   })
+  const crypto = nodeCrypto
+  const isDemo = options.isDemo === true
   const authority = await Authority.open({
     store,
     registry,
+    attestation: new Desk({ store, crypto, clock, random: options.random ?? randomBytes, isDemo }),
     notices,
     vault,
     crypto: nodeCrypto,
