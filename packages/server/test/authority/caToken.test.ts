@@ -103,7 +103,7 @@ describe('CA keys in a token', { skip }, () => {
 
   it('pulled while something is revoked: the last CRL stays, the next comes when it is back', async () => {
     const leaf = await enrol(house, await requestFor('REVOKED', newKey().signer))
-    const before = parseCertificateList((await house.authority.crl('owner')) ?? new Uint8Array())
+    const earlier = parseCertificateList((await house.authority.crl('owner')) ?? new Uint8Array())
     token.pull()
     try {
       await house.registry.revokeCertificate(hex(leaf.serial), 'keyCompromise')
@@ -117,7 +117,7 @@ describe('CA keys in a token', { skip }, () => {
     }
     const list = parseCertificateList((await house.authority.crl('owner')) ?? new Uint8Array())
     assert.ok(list.findRevoked(leaf.serial))
-    assert.ok((list.crlNumber ?? 0n) > (before.crlNumber ?? 0n))
+    assert.ok((list.crlNumber ?? 0n) > (earlier.crlNumber ?? 0n))
   })
 
   it('the house opens again with its token, and not without', async () => {
