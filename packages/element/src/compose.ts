@@ -3,8 +3,11 @@
  * drivers and buses. Drivers are loaded when their kind is asked for, and not before.
  */
 import { isAbsolute, join } from 'node:path'
+import type { I2cBus } from './bus/ports.ts'
+import { machineTime } from './bus/time.ts'
 import type { ChipSession } from './drivers/atecc608/session.ts'
-import type { EmulatedWire, WhenMissing } from './emulatedChip.ts'
+import type { SetupOptions } from './drivers/atecc608/setup.ts'
+import type { TimedWire, WhenMissing } from './emulatedChip.ts'
 import { type ElementError, elementError, type SecureElement } from './ports.ts'
 import { openSoftwareElement } from './software.ts'
 import { type ChipPlace, parseElementUrl } from './url.ts'
@@ -37,31 +40,59 @@ export async function openElement(
   }
 }
 
-/** The chip itself, for what is beyond the port: its setup. A new emulated part is blank. */
-export async function openChip(url: string, folder: string): Promise<ChipSession> {
-  const parsed = parseElementUrl(url)
-  if (parsed.kind !== 'atecc608') throw noChip(url)
-  const { wire, time } = await chipWire(placeIn(folder, parsed.at), 'blank')
-  const { openChipSession } = await import('./drivers/atecc608/session.ts')
-  return openChipSession(wire, time)
+/** What a setup needs beside the chip: who certifies its attestation key, where there is one. */
+export interface ChipOnBench {
+  readonly chip: ChipSession
+  readonly certify: SetupOptions['certify']
 }
 
-async function chipWire(place: ChipPlace, whenMissing: WhenMissing): Promise<EmulatedWire> {
+/** The chip itself, for what is beyond the port: its setup. A new emulated part is blank. */
+export async function openChip(url: string, folder: string): Promise<ChipOnBench> {
+  const parsed = parseElementUrl(url)
+  if (parsed.kind !== 'atecc608') throw noChip(url)
+  const place = placeIn(folder, parsed.at)
+  const { wire, time } = await chipWire(place, 'blank')
+  const { openChipSession } = await import('./drivers/atecc608/session.ts')
+  const chip = await openChipSession(wire, time)
+  if (place.kind !== 'emulator') return { chip, certify: undefined }
+  const { certifierOf } = await import('./emulatedChip.ts')
+  return { chip, certify: certifierOf(place) }
+}
+
+async function chipWire(place: ChipPlace, whenMissing: WhenMissing): Promise<TimedWire> {
   switch (place.kind) {
     case 'emulator': {
       const { emulatedWire } = await import('./emulatedChip.ts')
       return emulatedWire(place, whenMissing)
     }
-    case 'i2c':
-    case 'swi':
-    case 'relay':
-      throw elementError('ERR_ELEMENT_UNSUPPORTED', `there is no bus for ${place.kind} yet`)
+    case 'i2c': {
+      const { openLinuxI2c } = await import('./bus/linuxI2c.ts')
+      return onI2c(await openLinuxI2c(place.device), place.address)
+    }
+    case 'relay': {
+      const { openRelayI2c } = await import('./bus/relayI2c.ts')
+      return onI2c(await openRelayI2c(place.socket), place.address)
+    }
+    case 'swi': {
+      const { openSerialUart } = await import('./bus/serialUart.ts')
+      const { swiWire } = await import('./drivers/atecc608/swiWire.ts')
+      return { wire: swiWire(await openSerialUart(place.device), machineTime), time: machineTime }
+    }
   }
 }
 
+async function onI2c(bus: I2cBus, address: number): Promise<TimedWire> {
+  const { i2cWire } = await import('./drivers/atecc608/i2cWire.ts')
+  return { wire: i2cWire(bus, machineTime, address), time: machineTime }
+}
+
 function placeIn(folder: string, place: ChipPlace): ChipPlace {
-  if (place.kind !== 'emulator' || isAbsolute(place.file)) return place
-  return { ...place, file: join(folder, place.file) }
+  if (place.kind === 'emulator') return { ...place, file: from(folder, place.file) }
+  return place.kind === 'relay' ? { ...place, socket: from(folder, place.socket) } : place
+}
+
+function from(folder: string, path: string): string {
+  return isAbsolute(path) ? path : join(folder, path)
 }
 
 function noChip(url: string): ElementError {

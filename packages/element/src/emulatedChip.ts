@@ -7,13 +7,15 @@ import { readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BusTime } from './bus/ports.ts'
 import { machineTime, paperTime } from './bus/time.ts'
-import { writeDurably } from './durable.ts'
 import { i2cWire } from './drivers/atecc608/i2cWire.ts'
 import { openChipSession } from './drivers/atecc608/session.ts'
-import { setUp } from './drivers/atecc608/setup.ts'
+import { type SetupOptions, setUp } from './drivers/atecc608/setup.ts'
+import { swiWire } from './drivers/atecc608/swiWire.ts'
 import type { ChipWire } from './drivers/atecc608/wire.ts'
+import { writeDurably } from './durable.ts'
 import { emulatedI2c } from './emulators/atecc608/i2cEndpoint.ts'
 import { openEmulatedPart } from './emulators/atecc608/persistence.ts'
+import { emulatedSwi } from './emulators/atecc608/swiEndpoint.ts'
 import { openWorks } from './emulators/atecc608/works.ts'
 import { elementError, lockWords } from './ports.ts'
 import type { ChipPlace } from './url.ts'
@@ -23,9 +25,15 @@ export type EmulatedPlace = Extract<ChipPlace, { readonly kind: 'emulator' }>
 /** What to do when there is no such file. */
 export type WhenMissing = 'refuse' | 'blank' | 'set up'
 
-export interface EmulatedWire {
+/** A wire with the time that its driver goes by. */
+export interface TimedWire {
   readonly wire: ChipWire
   readonly time: BusTime
+}
+
+/** The works of this part, made when they are first needed. */
+export function certifierOf(place: Pick<EmulatedPlace, 'file'>): SetupOptions['certify'] {
+  return async (serial, point) => (await openWorks(worksFile(place.file))).certify(serial, point)
 }
 
 /** Beside the parts: who makes them. */
@@ -36,7 +44,7 @@ export function worksFile(part: string): string {
 export async function emulatedWire(
   place: EmulatedPlace,
   whenMissing: WhenMissing,
-): Promise<EmulatedWire> {
+): Promise<TimedWire> {
   await provideEmulated(place, whenMissing)
   const time = place.times === 'real' ? machineTime : paperTime()
   return wireOf(place, time, { flush: true })
@@ -79,13 +87,7 @@ async function manufacture(
   })
   const chip = await openChipSession(wire, time)
   try {
-    if (isSetUp) {
-      const works = await openWorks(worksFile(file))
-      await setUp(chip, {
-        confirm: lockWords,
-        certify: (serial, point) => works.certify(serial, point),
-      })
-    }
+    if (isSetUp) await setUp(chip, { confirm: lockWords, certify: certifierOf({ file }) })
   } finally {
     await chip.close()
   }
@@ -98,12 +100,16 @@ function wireOf(
   { file, framing, times }: EmulatedPlace,
   time: BusTime,
   how: { readonly flush: boolean; readonly address?: number },
-): EmulatedWire {
+): TimedWire {
   const opened = openEmulatedPart(file, { time, times, framing, ...how })
   const onClose = (): void => opened.close()
   try {
-    const { address } = opened.part.wiring
-    return { wire: i2cWire(emulatedI2c([opened.part], { onClose }), time, address), time }
+    const { part } = opened
+    const wire =
+      framing === 'i2c'
+        ? i2cWire(emulatedI2c([part], { onClose }), time, part.wiring.address)
+        : swiWire(emulatedSwi(part, time, { onClose }), time)
+    return { wire, time }
   } catch (error) {
     opened.close()
     throw error

@@ -2,10 +2,10 @@
 import { machineTime } from './bus/time.ts'
 import { i2cWire } from './drivers/atecc608/i2cWire.ts'
 import { openChipSession } from './drivers/atecc608/session.ts'
+import { provideEmulated } from './emulatedChip.ts'
 import { emulatedI2c } from './emulators/atecc608/i2cEndpoint.ts'
 import { openEmulatedPart } from './emulators/atecc608/persistence.ts'
 import { serveRelay } from './emulators/atecc608/relay.ts'
-import { provideEmulated } from './emulatedChip.ts'
 
 export interface ServeEmulatorOptions {
   readonly file: string

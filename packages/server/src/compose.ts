@@ -8,6 +8,8 @@ import type { Clock } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { Applications } from './application/applications.ts'
 import { WebhookTargets } from './application/webhookTarget.ts'
+import { Desk } from './attestation/desk.ts'
+import { Manifests } from './attestation/manifests.ts'
 import { Authority } from './authority/authority.ts'
 import { type ScryptCost, scryptCost } from './authority/passphrase.ts'
 import { Vault } from './authority/vault.ts'
@@ -82,7 +84,17 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
   const token = options.token ?? tokenOf(config, options.askPin)
   let listeners: Readonly<Record<string, string>> = {}
   let consoleLink: Services['consoleLink']
-  const base = { ...common, dir: folder.path, demo: folder.demo, config, log, registry, targets }
+  const manifests = new Manifests({ store, clock, crypto: nodeCrypto })
+  const base = {
+    ...common,
+    manifests,
+    dir: folder.path,
+    demo: folder.demo,
+    config,
+    log,
+    registry,
+    targets,
+  }
   return {
     ...base,
     applications,
@@ -109,7 +121,10 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
   }
 }
 
-type Base = Pick<Services, 'store' | 'notices' | 'clock' | 'timers' | 'config' | 'log' | 'registry'>
+type Base = Pick<
+  Services,
+  'store' | 'notices' | 'clock' | 'timers' | 'random' | 'config' | 'log' | 'registry' | 'demo'
+>
 
 async function openKeys(
   folder: DataFolder,
@@ -128,6 +143,7 @@ async function openKeys(
   const { hosts, crlBase } = base.config
   const authority = await Authority.open({
     ...base,
+    attestation: new Desk({ ...base, crypto: nodeCrypto, isDemo: base.demo }),
     vault,
     caToken: token,
     crypto: nodeCrypto,

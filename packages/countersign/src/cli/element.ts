@@ -111,14 +111,18 @@ async function list(line: Line): Promise<void> {
 
 async function info(line: Line): Promise<void> {
   const url = line.argument(0)
-  const report = await withElement(url, async (element) => ({
-    url,
-    ...(await element.info()),
-    ...(await element.state()),
-    slots: await element.slots(),
-    dataSlots: (await element.data?.slots()) ?? [],
-    counters: await countersOf(element),
-  }))
+  const report = await withElement(url, async (element) => {
+    const state = await element.state()
+    return {
+      url,
+      ...(await element.info()),
+      ...state,
+      slots: await element.slots(),
+      dataSlots: (await element.data?.slots()) ?? [],
+      // A part that is still open does not count yet.
+      counters: state.config === 'open' ? [] : await countersOf(element),
+    }
+  })
   line.terminal.data(report, () => {
     const { slots, dataSlots, counters, capabilities, ...head } = report
     const rows = slots.map((slot) => [
@@ -152,7 +156,9 @@ async function attest(line: Line): Promise<void> {
   const nonce = nonceOf(line.optional('nonce'))
   const report = await withElement(url, async (element) => {
     if (element.attest === undefined) throw attestsNothing(url)
-    const held = (await element.slots()).find(({ state }) => state === 'key')
+    const held = (await element.slots()).find(
+      ({ state, uses }) => state === 'key' && uses.includes('sign'),
+    )
     const slot = line.whole('slot', { min: 0, max: 255 }) ?? held?.slot ?? 0
     const { format, evidence, chain } = await element.attest(slot, nonce)
     return {
@@ -165,7 +171,8 @@ async function attest(line: Line): Promise<void> {
       chain: chain.map((der) => pem('CERTIFICATE', der)).join(''),
     }
   })
-  line.terminal.data(report, () => outline(report))
+  const { chain, ...rest } = report
+  line.terminal.data(report, () => `${outline(rest)}\n${chain}`)
 }
 
 async function setup(line: Line): Promise<void> {
@@ -175,7 +182,7 @@ async function setup(line: Line): Promise<void> {
   const url = absoluteElementUrl(line.argument(0), process.cwd())
   const words = line.optional('lock')
   if (words !== undefined && words !== lockWords) throw noLockWords()
-  const chip = await openChip(url, process.cwd())
+  const { chip, certify } = await openChip(url, process.cwd())
   try {
     if (line.flag('dryRun')) {
       const { serial, steps } = await planSetup(chip)
@@ -191,6 +198,7 @@ async function setup(line: Line): Promise<void> {
     }
     const result = await setUp(chip, {
       ...(words === undefined ? {} : { confirm: lockWords }),
+      certify,
       heard: (step) => line.terminal.words(stepLine(step)),
     })
     const key = result.attestationKey

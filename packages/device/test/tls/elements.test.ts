@@ -12,7 +12,7 @@ import { attributeOid, createCertificateRequest } from '@countersign/core/creden
 import { openElement } from '@countersign/element/compose'
 import type { SecureElement } from '@countersign/element/ports'
 import { elementSigner, knownElementSigner } from '@countersign/element/signer'
-import { tokenMissing, makeToken } from '../../../element/test/softhsm.ts'
+import { skip as noTokens, softTokens } from '../../../element/test/pkcs11/softhsm.ts'
 import { mosquitto } from './peers/mosquitto.ts'
 import { nginx } from './peers/nginx.ts'
 import { openssl } from './peers/openssl.ts'
@@ -47,7 +47,7 @@ const kinds: readonly Kind[] = [
     missing: false,
     url: () => 'atecc608:emulator:swi.json?framing=swi&times=none',
   },
-  { name: 'SoftHSM', missing: tokenMissing(), url: () => makeToken(folder, 'tls') },
+  { name: 'SoftHSM', missing: noTokens, url: () => softTokens()('tls').url('device') },
 ]
 
 for (const kind of kinds)

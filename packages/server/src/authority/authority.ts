@@ -9,6 +9,7 @@ import { CallerError, isCountersignError } from '@countersign/core/errors'
 import type { Clock, Crypto } from '@countersign/core/ports'
 import type {
   Assurance,
+  AttestationDesk,
   CaRow,
   EstService,
   KeyOrigin,
@@ -23,6 +24,7 @@ import { CrlPublisher } from './crlPublisher.ts'
 import { createEst, type EnrolmentDesk } from './est.ts'
 import { Hierarchy } from './hierarchy.ts'
 import { type Issued, Issuer, type Reservations } from './issuer.ts'
+import { createNonceService } from './nonce.ts'
 import { commonName } from './profiles.ts'
 import { judgeDeviceRequest, judgeKeyRequest, requireName } from './request.ts'
 import { readRootCrl, writeRootCrl } from './rootCrl.ts'
@@ -37,6 +39,7 @@ const lifetimeDays = { server: 90, operator: 365, application: 365 } as const
 export interface AuthorityParts {
   readonly store: Store
   readonly registry: Reservations & EnrolmentDesk
+  readonly attestation: AttestationDesk
   readonly notices: Notices
   readonly vault: Vault
   /** Where new CA keys are made, when the house has a token. */
@@ -70,6 +73,8 @@ export interface IssuedUnder extends Issued {
 
 export class Authority {
   readonly est: EstService
+  /** `POST /v1/attestation/nonce`, for whoever may enrol or renew. */
+  readonly attestationNonce: EstService
   readonly #parts: AuthorityParts
   readonly #hierarchy: Hierarchy
   readonly #issuer: Issuer
@@ -89,7 +94,9 @@ export class Authority {
     this.#issuer = issuer
     this.#publisher = publisher
     this.#leaf = new ServerLeaf({ ...parts, hierarchy, issuer })
-    this.est = createEst({ ...parts, desk: parts.registry, hierarchy, issuer })
+    const est = { ...parts, desk: parts.registry, hierarchy, issuer }
+    this.est = createEst(est)
+    this.attestationNonce = createNonceService(est)
   }
 
   /** Once in the life of a folder: the root, one issuing CA a role, and the root's first CRL. */

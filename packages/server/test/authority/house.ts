@@ -16,9 +16,10 @@ import {
   type Role,
   type VerifiedPeer,
 } from '@countersign/core/credential'
-import type { Clock, Milliseconds, Signer } from '@countersign/core/ports'
+import type { Clock, Milliseconds, Random, Signer } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { softwareSigner } from '@countersign/element/softwareSigner'
+import { Desk } from '../../src/attestation/desk.ts'
 import { Authority } from '../../src/authority/authority.ts'
 import type { CaToken } from '../../src/authority/caKeys.ts'
 import type { ScryptCost } from '../../src/authority/passphrase.ts'
@@ -84,6 +85,10 @@ export interface HouseOptions {
   readonly hosts?: readonly string[]
   readonly now?: Milliseconds
   readonly caToken?: CaToken
+  /** Made by `demo`. */
+  readonly isDemo?: boolean
+  /** Of nonces. */
+  readonly random?: Random
 }
 
 export async function makeHouse(options: HouseOptions = {}): Promise<House> {
@@ -134,9 +139,12 @@ async function assemble(parts: Parts): Promise<House> {
     crypto: nodeCrypto,
     failed: note,
   })
+  const crypto = nodeCrypto
+  const isDemo = options.isDemo === true
   const authority = await Authority.open({
     store,
     registry,
+    attestation: new Desk({ store, crypto, clock, random: options.random ?? randomBytes, isDemo }),
     notices,
     vault,
     caToken: options.caToken,

@@ -9,8 +9,8 @@
  * as given by the host after GenKey), and the signature tells which.
  */
 import { createHash, createPublicKey, verify } from 'node:crypto'
-import { concat } from '@countersign/core/codec'
 import { encodeAtecc608Evidence } from '@countersign/core/attestation'
+import { concat } from '@countersign/core/codec'
 import { type Attestation, type ElementError, elementError } from '../../ports.ts'
 import { spkiOfPoint } from '../../signer.ts'
 import { keyValid, revision } from './basics.ts'

@@ -143,18 +143,18 @@ class Atecc608 implements SecureElement {
           writable: isDataLocked(config) && isWritable && !isLocked,
         }))
     },
-    read: (slot, offset, length) =>
+    read: async (slot, offset, length) =>
       this.#act(requireSlot(slot), 'read', () =>
         readZone(this.#chip, { kind: 'data', slot }, offset, length),
       ),
-    write: (slot, offset, bytes) =>
+    write: async (slot, offset, bytes) =>
       this.#act(requireSlot(slot), 'write', () => writeData(this.#chip, slot, offset, bytes)),
   }
 
   readonly counters: ElementCounters = {
     count: counterCount,
     valueMax: counterValueMax,
-    read: (counter) => readCounter(this.#chip, counter),
+    read: async (counter) => readCounter(this.#chip, counter),
     increment: async (counter) => {
       try {
         return await incrementCounter(this.#chip, counter)

@@ -148,11 +148,13 @@ export class Exchange {
     await this.#time.wait(timeMsMax * firstLookShare)
     let reads = 0
     for (;;) {
+      // A look takes its own time where a UART waits for bytes: the last one begins after the end.
+      const isLast = this.#time.now() - begun > limitMs
       const bytes = await this.#wire.receive()
       const payload = bytes === undefined ? undefined : decodeAnswer(bytes)
       if (payload !== undefined) return this.#judge(command, payload)
       if (bytes !== undefined && ++reads === readsMax) throw this.#breach('damaged', command)
-      if (this.#time.now() - begun > limitMs) {
+      if (isLast) {
         throw this.#breach(reads > 0 ? 'damaged' : 'silent', command)
       }
       await this.#time.wait(lookPauseMs)

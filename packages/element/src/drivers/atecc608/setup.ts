@@ -49,7 +49,9 @@ export interface SetupOptions {
   /** Without them the configuration is written and compared, and nothing is made for ever. */
   readonly confirm?: typeof lockWords
   /** DER of a certificate of the attestation key, at most 416 bytes, kept in the part. */
-  readonly certify?: (serial: string, attestationKey: Uint8Array) => Promise<Uint8Array>
+  readonly certify?:
+    | ((serial: string, attestationKey: Uint8Array) => Promise<Uint8Array>)
+    | undefined
   readonly heard?: (step: SetupStep) => void
 }
 

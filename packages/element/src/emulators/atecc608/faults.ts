@@ -3,10 +3,10 @@
  * replies are counted from the moment of the demand: 1 is the next one. Each demand is used once.
  */
 
-/** Thrown in the middle of a command by what writes the EEPROM; the part comes back asleep. */
+/** Ends a command between two EEPROM writes or before its reply; the part comes back asleep. */
 export class PowerCut extends Error {
   constructor() {
-    super('the power was cut between two EEPROM writes')
+    super('the power was cut')
     this.name = 'PowerCut'
   }
 }
@@ -56,7 +56,10 @@ export class Faults {
     this.#acts.set(this.#executions + nth, act)
   }
 
-  /** 0: the command writes nothing at all. A command with fewer writes ends as usual. */
+  /**
+   * The part dies after so many EEPROM writes of the command, before its reply: after 0 with nothing
+   * written, after the last with everything. A command with fewer writes ends as usual.
+   */
   cutPower(nth: number, afterWrites: number): void {
     this.#cuts.set(this.#executions + nth, afterWrites)
   }
@@ -106,8 +109,9 @@ export class Faults {
     this.#writesLeft--
   }
 
+  /** After the last write there is no next one to stop at. */
   afterExecution(): void {
-    this.#writesLeft = undefined
+    if (this.#writesLeft === 0) throw new PowerCut()
   }
 
   bendReply(reply: Uint8Array): Uint8Array {

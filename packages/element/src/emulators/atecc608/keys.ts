@@ -1,7 +1,8 @@
 /** Where keys stand in their slots, and whether one is there. */
-import type { Inside } from './inside.ts'
+
 import { keyType } from './config.ts'
 import { isOnCurve, isScalar } from './ecc.ts'
+import type { Inside } from './inside.ts'
 import { slotLength } from './layout.ts'
 
 /** Four bytes of padding, then the scalar. */

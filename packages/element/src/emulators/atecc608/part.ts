@@ -129,14 +129,14 @@ export class EmulatedPart {
 
   #execute(packet: Uint8Array): Execution | undefined {
     try {
-      return this.#core.chip.execute(packet)
+      const execution = this.#core.chip.execute(packet)
+      this.faults.afterExecution()
+      return execution
     } catch (error) {
       if (!(error instanceof PowerCut)) throw error
       // It comes back asleep, with what was written before.
       this.sleep()
       return undefined
-    } finally {
-      this.faults.afterExecution()
     }
   }
 

@@ -96,7 +96,7 @@ export class RelayReader {
       bytes = bytes.subarray(parsed.size)
       yield parsed.request
     }
-    this.#rest = bytes.slice()
+    this.#rest = Uint8Array.from(bytes)
   }
 
   end(): void {
@@ -114,7 +114,10 @@ function parseRequest(bytes: Uint8Array): { request: RelayRequest; size: number 
   if (op === 0x52) return { request: { op: 'read', address, length }, size: headerBytes }
   const size = headerBytes + length
   if (bytes.length < size) return undefined
-  return { request: { op: 'write', address, data: bytes.slice(headerBytes, size) }, size }
+  return {
+    request: { op: 'write', address, data: Uint8Array.from(bytes.subarray(headerBytes, size)) },
+    size,
+  }
 }
 
 function wrong(what: string): PeerError<RelayErrorCode> {

@@ -8,9 +8,9 @@
  */
 import type { Duplex } from 'node:stream'
 import type { BusTime, Uart } from '../../bus/ports.ts'
-import { serveUnix, type UnixServer } from './unixServer.ts'
 import type { EmulatedPart } from './part.ts'
 import { swiTimeoutMs, wakePulseMs } from './times.ts'
+import { serveUnix, type UnixServer } from './unixServer.ts'
 
 const bitRate = 230_400
 const one = 0x7f

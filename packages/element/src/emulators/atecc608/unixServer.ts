@@ -1,6 +1,6 @@
 /** A server on a UNIX socket that its owner alone may open, closed without a trace. */
 import { lstatSync, rmSync } from 'node:fs'
-import { createServer, connect, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { elementError } from '@countersign/core/ports'
 import { errorCode } from '../../shapes.ts'
 

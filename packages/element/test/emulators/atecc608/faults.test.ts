@@ -122,7 +122,7 @@ test('a part that refuses for ever, and one that is dead', async () => {
 })
 
 test('the power goes after each number of writes, and the part comes back asleep', async () => {
-  for (let writes = 0; writes < 3; writes++) {
+  for (let writes = 0; writes <= 3; writes++) {
     const it = await bench()
     it.part.faults.cutPower(2, writes)
     assert.equal(await ask(it, infoCommand, 7), info608b)
@@ -137,7 +137,7 @@ test('the power goes after each number of writes, and the part comes back asleep
 
 test('a command that has fewer writes than the cut waits for ends as usual', async () => {
   const it = await bench()
-  it.part.faults.cutPower(1, 3)
+  it.part.faults.cutPower(1, 4)
   assert.equal(await ask(it, lockCommand, 4), done)
   // The demand is over with its command.
   assert.equal(await ask(it, lockCommand, 4), done)

@@ -14,6 +14,7 @@ import type {
   CertificateRow,
   DeadLetterRow,
   DeviceRow,
+  KeyRow,
   ProductRow,
   Road,
   TokenRow,
@@ -26,6 +27,7 @@ import type {
   DeadLetterDocument,
   DeviceDocument,
   InvitationDocument,
+  KeyDocument,
   ProductDocument,
 } from '../contract.ts'
 
@@ -63,6 +65,23 @@ export function certificateDocument(row: CertificateRow): CertificateDocument {
     notAfter: rfc3339(row.notAfter),
     revokedAt: rfc3339OrNull(row.revokedAt),
     reason,
+  }
+}
+
+export function keyDocument(row: KeyRow): KeyDocument {
+  const { spkiHash, origin, assurance, elementKind, elementSerial, slot, evidenceFormat } = row
+  const verdict: unknown = row.verdict === null ? null : JSON.parse(row.verdict)
+  return {
+    key: spkiHash,
+    origin,
+    assurance,
+    elementKind,
+    elementSerial,
+    slot,
+    evidenceFormat,
+    verifier: row.verifier,
+    judged: rfc3339OrNull(row.judgedAt),
+    verdict,
   }
 }
 

@@ -1,7 +1,8 @@
 /** Info (30): what the chip says of itself, always in four bytes. */
-import { at } from '../layout.ts'
+
 import type { Command, Inside } from '../inside.ts'
 import { hasValidKey } from '../keys.ts'
+import { at } from '../layout.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
 
 const mode = { revision: 0, keyValid: 1, state: 2, gpio: 3, latch: 4 } as const
