@@ -35,6 +35,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   registry: () => import('./registry.ts'),
   issuance: () => import('./issuance.ts'),
   crl: () => import('./crl.ts'),
+  pkcs11: () => import('./pkcs11.ts'),
   quickjs: () => import('./quickjs.ts'),
 }
 const page = new URL('../docs/performance.md', import.meta.url)

@@ -123,7 +123,7 @@ NONCE = bytes(range(0x20, 0x40))
 REVISION = bytes.fromhex("00006003")
 device, attester, root = key("device"), key("attester"), key("root")
 emulator_root, stranger = key("emulator root"), key("stranger")
-middle = key("middle")
+middle, successor = key("middle"), key("successor")
 SLOT, SIGNER_SLOT = 2, 1
 # Secret, external sign and ECDH, GenKey allowed; private, public key computable, P-256, lockable.
 SLOT_CONFIG, KEY_CONFIG = 0x2085, 0x0033
@@ -213,6 +213,28 @@ def configurations():
             }
 
 
+def pkcs8(private):
+    return private.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def next_key():
+    """The same element's other key, with the next nonce: what a renewal brings."""
+    nonce, slot, public = bytes(range(0x40, 0x60)), 0, point(successor)
+    digest = gen_key_digest(nonce, slot, SERIAL, public)
+    text = good(digest=digest, flags=0x50 | slot)
+    return {
+        "nonce": nonce.hex(),
+        "slot": slot,
+        "publicKey": public.hex(),
+        "privateKey": pkcs8(successor).hex(),
+        "evidence": stated(text, slot=slot, public=public, nonce=nonce),
+    }
+
+
 def main():
     other_digest = gen_key_digest(NONCE, 3, SERIAL, point(device))
     loaded = good(flags=0x10 | SLOT)  # TempKey by pass-through alone: no GenKey flag
@@ -227,6 +249,8 @@ def main():
         "slot": SLOT,
         "attestationSlot": SIGNER_SLOT,
         "publicKey": point(device).hex(),
+        "privateKey": pkcs8(device).hex(),
+        "next": next_key(),
         "otherPublicKey": point(stranger).hex(),
         "attestationKey": point(attester).hex(),
         "revision": REVISION.hex(),

@@ -51,16 +51,24 @@ export function readStatement(
   if (at(52) > 1) requireByte(message, 52, 1, 'slot lock')
   checkSlotConfig(at(36) | (at(37) << 8))
   checkKeyConfig(at(38) | (at(39) << 8))
-  const serial = concat(
-    message.subarray(48, 52),
-    message.subarray(44, 48),
-    message.subarray(43, 44),
-  )
+  const serial = serialIn(message)
   const digest = crypto.hash('sha256', genKeyMessage(evidence, serial))
   if (!equalBytes(digest, message.subarray(0, 32))) {
     throw wrong('it is not over the digest of this nonce and this public key', 'TempKey')
   }
   return { serial: hex(serial), isSlotLocked: at(52) === 0 }
+}
+
+function serialIn(message: Uint8Array): Uint8Array {
+  return concat(message.subarray(48, 52), message.subarray(44, 48), message.subarray(43, 44))
+}
+
+/**
+ * The serial number that a message names, lower-case hex: to look up what its maker says, before
+ * anything is verified.
+ */
+export function serialOfAtecc608(message: Uint8Array): string {
+  return hex(serialIn(message))
 }
 
 /** The 128 bytes whose digest GenKey leaves in TempKey. */

@@ -10,6 +10,7 @@ export {
   encodeAtecc608Evidence,
   parseAtecc608Evidence,
 } from './atecc608Evidence.ts'
+export { serialOfAtecc608 } from './atecc608Statement.ts'
 export type { AttestationErrorCode } from './attestationError.ts'
 export { isEmulators } from './attestationKey.ts'
 export * from './bundle.ts'

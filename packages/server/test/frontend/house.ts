@@ -86,6 +86,7 @@ export class DoorHouse {
       commands: this.commands,
       log: this.log,
       est: authority.est,
+      attestationNonce: authority.attestationNonce,
       crl: (name) => authority.crl(name),
       timers: this.timers,
       random: randomBytes,

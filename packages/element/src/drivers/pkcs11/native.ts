@@ -41,7 +41,8 @@ export async function loadCryptoki(path: string): Promise<Cryptoki> {
   return new NativeCryptoki(path, native)
 }
 
-async function loadLibrary(): Promise<Pkcs11jsLibrary> {
+/** pkcs11js itself; ERR_ELEMENT_MODULE with the line to run where it is not there. */
+export async function loadLibrary(): Promise<Pkcs11jsLibrary> {
   try {
     const { default: library } = await import('pkcs11js')
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- typed by us: see pkcs11jsTypes.ts

@@ -34,7 +34,7 @@ export interface OpenedPart {
   /** There was no file: the part is blank. */
   readonly isNew: boolean
   /** Lets go of the file. */
-  close(): void
+  readonly close: () => void
 }
 
 /** A file is a few KiB; what is larger is something else. */

@@ -4,17 +4,31 @@
  */
 import { keyType } from './config.ts'
 import { incrementCounter, usesLeft } from './counters.ts'
+import { isScalar } from './ecc.ts'
 import type { Inside } from './inside.ts'
 import { privateKeyOf, symmetricKeyOf } from './keys.ts'
-import { isScalar } from './ecc.ts'
+import { at } from './layout.ts'
 import { requireExecution } from './status.ts'
 import { tempKeySource } from './tempKey.ts'
+
+const useLockOn = 0x0a
 
 /** KeyConfig.ReqAuth and PersistentDisable: before the content of a slot is used at all. */
 export function requireKeyUse(inside: Inside, slot: number): void {
   requireAuthorized(inside, slot)
   // GenKey alone does not look at the latch.
   requireExecution(!inside.config.keyConfig(slot).persistentDisable || inside.registers.latch)
+  requireUseUnlocked(inside, slot)
+}
+
+/**
+ * UseLock, for transport: while it is on, no key but its own is used before that one was
+ * authorized. What it stops, and for how long, is unconfirmed on silicon.
+ */
+function requireUseUnlocked({ config, registers }: Inside, slot: number): void {
+  const useLock = config.byte(at.useLock)
+  const isOn = (useLock & 0x0f) === useLockOn
+  requireExecution(!isOn || registers.useUnlocked || slot === useLock >> 4)
 }
 
 export function requireAuthorized({ config, registers }: Inside, slot: number): void {

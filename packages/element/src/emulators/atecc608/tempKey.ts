@@ -66,6 +66,8 @@ export class Registers {
   seeded = false
   /** The slot whose key was shown to be known, by CheckMac or Verify. */
   authorized: number | undefined
+  /** The key of UseLock was authorized. */
+  useUnlocked = false
   /** SecureBoot is not possible before the next power cycle. Survives sleep, as the latch does. */
   secureBootProhibited = false
   /** The persistent latch: only the loss of power clears it. */
@@ -78,5 +80,6 @@ export class Registers {
     this.sha = undefined
     this.seeded = false
     this.authorized = undefined
+    this.useUnlocked = false
   }
 }

@@ -446,8 +446,19 @@ test('an open configuration is written but for what Write cannot change', async 
   await zones.writeConfigZone(line, new Uint8Array(128))
   const addresses = line.packets.map((packet) => packet.slice(4, 10))
   assert.deepEqual(addresses, [
-    ...['000400', '000500', '000600', '000700', '800800'],
-    ...['001000', '001100', '001200', '001300', '001400', '001600', '001700', '801800'],
+    '000400',
+    '000500',
+    '000600',
+    '000700',
+    '800800',
+    '001000',
+    '001100',
+    '001200',
+    '001300',
+    '001400',
+    '001600',
+    '001700',
+    '801800',
   ])
 })
 

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { I2cBus } from '../../../src/bus/ports.ts'
+import { flipBit } from '../../../src/emulators/atecc608/faults.ts'
 import { emulatedI2c } from '../../../src/emulators/atecc608/i2cEndpoint.ts'
 import { EmulatedPart } from '../../../src/emulators/atecc608/part.ts'
 import {
@@ -195,6 +196,40 @@ test('transfers of 256 bytes pass, of 257 do not', () => {
   ])
   assert.throws(() => parse('52 00 01 01'), { code: 'ERR_RELAY_REQUEST' })
   assert.throws(() => parse('57 00 01 01'), { code: 'ERR_RELAY_REQUEST' })
+})
+
+const conversation = `${wakeRequest} 52 60 04 00 ${infoRequest} 52 60 07 00 57 60 01 00 01`
+
+test('a conversation cut at each length is what came before the cut', () => {
+  const whole = bytes(conversation)
+  const ends = [5, 9, 21, 25, 30]
+  for (let length = 0; length <= whole.length; length++) {
+    const reader = new RelayReader()
+    const requests = [...reader.push(whole.subarray(0, length))]
+    assert.equal(requests.length, ends.filter((end) => end <= length).length)
+    if (length === 0 || ends.includes(length)) reader.end()
+    else assert.throws(() => reader.end(), { code: 'ERR_RELAY_REQUEST' })
+  }
+})
+
+test('a conversation with any bit flipped is read as other requests or refused', () => {
+  const whole = parse(conversation)
+  assert.equal(whole.length, 5)
+  let refused = 0
+  for (let bit = 0; bit < 8 * bytes(conversation).length; bit++) {
+    const bent = flipBit(bit)(bytes(conversation))
+    const reader = new RelayReader()
+    try {
+      assert.notDeepEqual([...reader.push(bent)], whole)
+      reader.end()
+    } catch (error) {
+      assert.equal((error as { code: string }).code, 'ERR_RELAY_REQUEST')
+      refused++
+    }
+  }
+  // At least each bit of an op (W and R differ in two), the highest of an address, and seven of the
+  // high byte of a length.
+  assert.ok(refused >= 5 * (8 + 1 + 7), `${refused} refused`)
 })
 
 test('a wrong first or second byte is refused before the rest is there', () => {

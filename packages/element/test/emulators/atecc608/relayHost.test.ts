@@ -1,6 +1,6 @@
 /** Foreign hosts on the relay: Python with its own CRC and packets, and the page's example. */
 import assert from 'node:assert/strict'
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,19 +10,12 @@ import { promisify } from 'node:util'
 import { emulatedI2c } from '../../../src/emulators/atecc608/i2cEndpoint.ts'
 import { openEmulatedPart } from '../../../src/emulators/atecc608/persistence.ts'
 import { serveRelay } from '../../../src/emulators/atecc608/relay.ts'
+import { missing } from './peers.ts'
 
 const run = promisify(execFile)
 const script = fileURLToPath(new URL('relay_host.py', import.meta.url))
 const page = fileURLToPath(new URL('../../../../../docs/element/emulator.md', import.meta.url))
 const serial = Uint8Array.of(0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xee)
-
-/** `false`, or why not; a failure when PEERS=required. */
-function missing(...programs: readonly string[]): string | false {
-  const absent = programs.find((program) => spawnSync(program, ['--help']).error !== undefined)
-  if (absent === undefined) return process.platform === 'win32' ? 'UNIX sockets' : false
-  assert.notEqual(process.env['PEERS'], 'required', `${absent} is required and missing`)
-  return `${absent} is not installed`
-}
 
 async function relayOf(t: TestContext): Promise<{ folder: string; path: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'csgn-host-'))

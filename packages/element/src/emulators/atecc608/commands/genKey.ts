@@ -3,11 +3,12 @@
  * public key of one (00), and puts a digest of a public key into TempKey (08, and 10 for a stored
  * public key), for an internal signature over it. The variant with a MAC (20) is not here.
  */
-import type { Command, Inside } from '../inside.ts'
-import { done } from '../inside.ts'
+
 import { keyType } from '../config.ts'
 import { serialMark, sha256, zeros } from '../digests.ts'
 import { drawScalar, isScalar, publicPoint } from '../ecc.ts'
+import type { Command, Inside } from '../inside.ts'
+import { done } from '../inside.ts'
 import { hasPublicKeyRoom, privateKeyOf, publicKeyOf, writePrivateKey } from '../keys.ts'
 import { requireAuthorized, requireTempKey } from '../policy.ts'
 import { requireExecution, requireParse } from '../status.ts'

@@ -5,10 +5,11 @@
 
 import type { Cells } from '../address.ts'
 import { cellsOf, wholeBlock } from '../address.ts'
+import { xor } from '../digests.ts'
 import type { Command, Inside } from '../inside.ts'
 import { requireKeyUse } from '../policy.ts'
+import { takeSessionKey } from '../sessionKey.ts'
 import { requireExecution, requireParse } from '../status.ts'
-import { tempKeySource } from '../tempKey.ts'
 
 export function read(inside: Inside, { mode, param2, data }: Command): Uint8Array {
   requireParse((mode & ~(wholeBlock | 3)) === 0 && data.length === 0)
@@ -29,13 +30,8 @@ function readSlot(inside: Inside, cells: Cells, slot: number): Uint8Array {
 
 /** Exclusive or with TempKey, which Nonce and GenDig of the read key have made. */
 function encrypted(inside: Inside, cells: Cells, readKey: number): Uint8Array {
-  const { tempKey } = inside.registers
   requireExecution(cells.length === 32)
-  requireExecution(tempKey.valid && tempKey.genDig && tempKey.keyId === readKey)
-  requireExecution(tempKey.source === tempKeySource.random)
-  const pad = tempKey.lower
-  tempKey.clear()
-  return bytesOf(inside, cells).map((byte, index) => byte ^ (pad[index] ?? 0))
+  return xor(bytesOf(inside, cells), takeSessionKey(inside, readKey))
 }
 
 function bytesOf({ eeprom }: Inside, { region, offset, length }: Cells): Uint8Array {

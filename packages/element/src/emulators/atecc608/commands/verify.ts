@@ -14,6 +14,7 @@ import { hasPublicKeyRoom, isValidated, publicKeyOf, validity } from '../keys.ts
 import { countUse, requireKeyUse, requireTempKey } from '../policy.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
 import { tempKeySource } from '../tempKey.ts'
+import { authorize } from './mac.ts'
 
 const kind = { stored: 0, external: 2, validate: 3, invalidate: 7 } as const
 const bits = { messageDigest: 0x20, mac: 0x80 } as const
@@ -52,7 +53,7 @@ function verifyStored(inside: Inside, command: Command): Uint8Array {
   countUse(inside, param2)
   const answer = judge(inside, command, point, message)
   // As CheckMac: a signature over the chip's own nonce shows that the key is here.
-  if (fresh) inside.registers.authorized = param2
+  if (fresh) authorize(inside, param2)
   return answer
 }
 

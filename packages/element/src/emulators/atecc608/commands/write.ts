@@ -10,8 +10,8 @@ import { done } from '../inside.ts'
 import { isValidated } from '../keys.ts'
 import { at } from '../layout.ts'
 import { requireAuthorized } from '../policy.ts'
+import { takeSessionKey } from '../sessionKey.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
-import { tempKeySource } from '../tempKey.ts'
 
 const encrypted = 0x40
 /** The high nibble of SlotConfig, as Write reads it. */
@@ -71,12 +71,7 @@ function requireRule(inside: Inside, slot: number, withMac: boolean): void {
 
 /** Under TempKey, which Nonce and GenDig of the write key have made; it is gone then. */
 function decrypted(inside: Inside, command: Command, slot: number): Uint8Array {
-  const { tempKey } = inside.registers
-  const { writeKey } = inside.config.slotConfig(slot)
-  requireExecution(tempKey.valid && tempKey.genDig && !tempKey.noMac)
-  requireExecution(tempKey.keyId === writeKey && tempKey.source === tempKeySource.random)
-  const key = tempKey.lower
-  tempKey.clear()
+  const key = takeSessionKey(inside, inside.config.slotConfig(slot).writeKey)
   const bytes = xor(command.data.subarray(0, 32), key)
   const mac = sha256(key, headOf(command), serialMark(inside), zeros(25), bytes)
   if (Buffer.compare(mac, command.data.subarray(32)) !== 0) throw new Refusal(status.mismatch)
