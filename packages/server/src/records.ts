@@ -119,7 +119,7 @@ export interface CaRow {
   readonly der: Uint8Array
   readonly fingerprint: string
   readonly status: 'active' | 'retired'
-  /** File of the encrypted key, relative to the data folder. */
+  /** File of the encrypted key in `keys/`; `token:` and a label for one in the house's token. */
   readonly keyFile: string
   readonly crlNumber: number
   readonly createdAt: Milliseconds

@@ -204,11 +204,15 @@ async function rollover(line: Line): Promise<void> {
   const role = oneOf(line.argument(0), roles, 'role')
   const file = line.optional('rootPassphraseFile') ?? line.optional('passphraseFile')
   const rootKey = line.optional('rootKey')
-  const rootPassphrase = await readPassphrase({ file, dir, terminal })
-  const made = await ask(line, 'ca.rollover', {
-    role,
-    rootKey: rootKey === undefined ? undefined : resolve(rootKey),
-    rootPassphrase,
+  const made = await withHouse(line, async (house) => {
+    const [root] = await house.call('ca.show', { name: 'root' })
+    return await house.call('ca.rollover', {
+      role,
+      rootKey: rootKey === undefined ? undefined : resolve(rootKey),
+      // A key in the token has no passphrase of its own.
+      rootPassphrase:
+        root?.key === 'token' ? undefined : await readPassphrase({ file, dir, terminal }),
+    })
   })
   terminal.data(made, () =>
     record([

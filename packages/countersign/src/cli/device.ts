@@ -7,6 +7,7 @@ import type { DeviceEvent, RoadName, RoadOptions } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
 import { addDeviceCommands } from './deviceCommand.ts'
+import { urls } from './element.ts'
 import { readInvitation } from './invitation.ts'
 import { outline, plain, type Terminal } from './terminal.ts'
 import { parseDuration } from './time.ts'
@@ -59,12 +60,12 @@ export function addDevice(program: Command, terminal: Terminal): void {
       mqtts,
       { flags: '--serial <serial>', text: 'what the maker printed on the device', required: true },
       { flags: '--eui64 <eui64>', text: 'its EUI-64 (default: the server gives one)' },
-      { flags: '--element <url>', text: 'secure element that keeps the key', default: 'software:' },
+      { flags: '--element <url>', text: 'secure element that keeps the key', default: 'sw:' },
+      { flags: '--new-key', text: 'make a new key also where a chip or token already holds one' },
       tls,
       state,
     ],
-    notes:
-      'Takes an invitation, or server, token and anchor each by its option; an option wins over the invitation.',
+    notes: `Takes an invitation, or server, token and anchor each by its option; an option wins over the invitation.\n${urls}`,
     run: enroll,
   })
   addCommand(device, terminal, {
@@ -138,6 +139,7 @@ function stateOf(line: Line): string {
 
 async function enroll(line: Line): Promise<void> {
   const { enroll: enrollDevice, systemWorld, tlsNames } = await import('@countersign/device')
+  const { absoluteElementUrl } = await import('@countersign/element/url')
   const eui64 = line.optional('eui64')
   const file = line.optional('invitation')
   const invitation = file === undefined ? {} : await readInvitation(file, line.terminal.stdin)
@@ -151,7 +153,8 @@ async function enroll(line: Line): Promise<void> {
       token: word('token'),
       anchor: word('anchor'),
       serial: line.text('serial'),
-      element: line.text('element'),
+      element: absoluteElementUrl(line.text('element'), process.cwd()),
+      newKey: line.flag('newKey'),
       state: stateOf(line),
       world: systemWorld(line.choice('tls', tlsNames)),
       listener: (event) => sayTrouble(line.terminal, event),

@@ -6,6 +6,7 @@ import { addCare } from './care.ts'
 import { addConsole } from './console.ts'
 import { addDemo } from './demo.ts'
 import { addDevice } from './device.ts'
+import { addElement } from './element.ts'
 import { addFactory } from './factory.ts'
 import { addIdentity } from './identity.ts'
 import { addInit } from './init.ts'
@@ -32,7 +33,7 @@ export function createProgram(terminal: Terminal): Command {
     ['Start:', [addDemo, addInit, addServe, addConsole]],
     ['Identities and policy:', [addIdentity, addProduct, addFactory, addApplication]],
     ['Trust:', [addCa, addVerify, addLog]],
-    ['The other end:', [addDevice]],
+    ['The other end:', [addDevice, addElement]],
     ['Care:', [addCare]],
   ]
   for (const [heading, adders] of groups) {

@@ -23,6 +23,8 @@ export interface DemoDeviceOptions {
   readonly road: DemoRoad
   readonly topic: string
   readonly isCommanded?: boolean
+  /** URL of the element that keeps its key. */
+  readonly element: string
 }
 
 /** What a device needs to know of its server. */
@@ -48,6 +50,7 @@ export class DemoDevice {
   readonly topic: string
   readonly isCommanded: boolean
   readonly #state: string
+  readonly #element: string
   readonly #events: DeviceEvent[] = []
   readonly #queue: SampleQueue
   readonly #stop: AbortController = new AbortController()
@@ -62,7 +65,7 @@ export class DemoDevice {
   #eui64 = ''
   #connected = false
 
-  constructor({ root, isCommanded, ...about }: DemoDeviceOptions) {
+  constructor({ root, isCommanded, element, ...about }: DemoDeviceOptions) {
     const { serial, product, road, topic } = about
     this.serial = serial
     this.product = product
@@ -70,6 +73,7 @@ export class DemoDevice {
     this.topic = topic
     this.isCommanded = isCommanded ?? false
     this.#state = join(root, `device-${serial}`)
+    this.#element = element
     this.#queue = new SampleQueue(topic)
   }
 
@@ -94,6 +98,7 @@ export class DemoDevice {
       ...invitation,
       serial: this.serial,
       state: this.#state,
+      element: this.#element,
       world,
       signal: this.#stop.signal,
     })
@@ -175,7 +180,7 @@ export class DemoDevice {
     return {
       id: this.id,
       product: this.product,
-      element: 'software',
+      element: 'atecc608',
       assurance: 0,
       road: this.road,
       offered: new Map(ids.slice(0, this.#allowed)),

@@ -35,7 +35,14 @@ async function tryWeakKey({ server }: DemoWorld, root: string, address: Address)
   await server.house.call('product.add', { name: product, roads: ['https'], assuranceMin: 1 })
   const expiresAt = Date.now() + 600_000
   const invitation = await server.house.call('identity.invite', { product, count: 1, expiresAt })
-  const device = new DemoDevice({ serial: 'LK-0001', product, road: 'https', topic: 'lock', root })
+  const device = new DemoDevice({
+    serial: 'LK-0001',
+    product,
+    road: 'https',
+    topic: 'lock',
+    root,
+    element: 'sw:',
+  })
   await device.enroll({ ...invitation, ...address })
   device.start()
   const refused = device.next('refused', patienceMs)

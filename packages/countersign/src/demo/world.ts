@@ -1,4 +1,5 @@
 /** The stage: a house, hostile gateways before it, an application behind it, and the devices. */
+import { join } from 'node:path'
 import { secretWord } from './books.ts'
 import { cast } from './cast.ts'
 import type { Chapters } from './chapters.ts'
@@ -40,7 +41,15 @@ export async function openWorld(chapters: Chapters, folder: DemoFolder): Promise
   const token = await story.step('an application with webhook, events door and MQTT', () =>
     admitApplication(server, application),
   )
-  const devices = cast.map((each) => new DemoDevice({ ...each, root: folder.root }))
+  const devices = cast.map(
+    (each) =>
+      new DemoDevice({
+        ...each,
+        root: folder.root,
+        // The times of silicon: each handshake waits for a signature as on hardware.
+        element: `atecc608:emulator:${join(folder.chips, each.serial)}.json?times=real`,
+      }),
+  )
   cleanups.push(async () => {
     await Promise.all(devices.map((device) => device.stop()))
   })

@@ -178,6 +178,7 @@ const statuses: Readonly<Record<string, number>> = {
   ERR_RESERVATION_VOID: 503,
   ERR_STORE_FULL: 503,
   ERR_CONFLICT: 503,
+  ERR_CA_TOKEN: 503,
 }
 
 export function statusOf(error: unknown): number {

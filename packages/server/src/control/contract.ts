@@ -215,6 +215,10 @@ export interface CaDocument {
   readonly notBefore: string
   readonly notAfter: string
   readonly crlNumber: number
+  /** Where its private key is: a file of the folder (the root's may be elsewhere), or the token. */
+  readonly key: 'file' | 'token'
+  /** Of a key in the token. */
+  readonly keyLabel: string | null
   readonly pem: string
 }
 
@@ -271,7 +275,13 @@ export interface Operations {
   'house.show': [Record<string, never>, HouseDocument]
   'house.backup': [
     { readonly file: string },
-    { readonly file: string; readonly bytes: number; readonly passphraseInside: boolean },
+    {
+      readonly file: string
+      readonly bytes: number
+      readonly passphraseInside: boolean
+      /** The token that holds CA keys; they are not in the backup. */
+      readonly caToken: string | null
+    },
   ]
   /** Asks the process that serves; nobody else has a page to open. */
   'console.link': [Record<string, never>, ConsoleLinkDocument]

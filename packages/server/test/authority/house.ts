@@ -21,6 +21,7 @@ import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { softwareSigner } from '@countersign/element/softwareSigner'
 import { Desk } from '../../src/attestation/desk.ts'
 import { Authority } from '../../src/authority/authority.ts'
+import type { CaToken } from '../../src/authority/caKeys.ts'
 import type { ScryptCost } from '../../src/authority/passphrase.ts'
 import { Vault } from '../../src/authority/vault.ts'
 import type { Log, Notices, Store, Timers } from '../../src/ports.ts'
@@ -83,6 +84,7 @@ export interface HouseOptions {
   readonly crlBase?: string
   readonly hosts?: readonly string[]
   readonly now?: Milliseconds
+  readonly caToken?: CaToken
   /** Made by `demo`. */
   readonly isDemo?: boolean
   /** Of nonces. */
@@ -101,6 +103,7 @@ export async function makeHouse(options: HouseOptions = {}): Promise<House> {
     clock,
     directory: crls,
     rootPassphrase: passphrase,
+    caToken: options.caToken,
     ...(options.crlBase === undefined ? {} : { crlBase: options.crlBase }),
   })
   const house = await assemble({ directory, clock, store, vault, options })
@@ -144,6 +147,7 @@ async function assemble(parts: Parts): Promise<House> {
     attestation: new Desk({ store, crypto, clock, random: options.random ?? randomBytes, isDemo }),
     notices,
     vault,
+    caToken: options.caToken,
     crypto: nodeCrypto,
     clock,
     timers,

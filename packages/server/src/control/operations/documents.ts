@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { pem } from '@countersign/core/codec'
 import { formatName, parseCertificate } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
+import { isInToken, labelInToken } from '../../authority/caKeys.ts'
 import type {
   AnchorRow,
   ApplicationRow,
@@ -121,6 +122,8 @@ export function caDocument(row: CaRow): CaDocument {
     notBefore: rfc3339(certificate.notBefore),
     notAfter: rfc3339(certificate.notAfter),
     crlNumber: row.crlNumber,
+    key: isInToken(row) ? 'token' : 'file',
+    keyLabel: labelInToken(row) ?? null,
     pem: certificatePem(row.der),
   }
 }

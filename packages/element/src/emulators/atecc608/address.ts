@@ -1,0 +1,44 @@
+/**
+ * Zones and addresses of Read, Write and GenDig. In configuration and one-time zone an address is
+ * `block << 3 | word`; in the data zone `block << 8 | slot << 3 | word`.
+ */
+import type { Region } from './eeprom.ts'
+import { blockLength, configLength, otpLength, slotLength, wordLength } from './layout.ts'
+import { requireParse } from './status.ts'
+
+export const zone = { config: 0, otp: 1, data: 2 } as const
+/** Bit 7 of the zone byte: a block of 32 bytes, not a word of 4. */
+export const wholeBlock = 0x80
+
+export interface Cells {
+  readonly region: Region
+  readonly offset: number
+  readonly length: number
+}
+
+/** The cells that a zone byte and an address mean; a status "parse" when there are none such. */
+export function cellsOf(zoneByte: number, address: number): Cells {
+  const length = (zoneByte & wholeBlock) === 0 ? wordLength : blockLength
+  const word = address & 7
+  // Unconfirmed on silicon: a block begins at word 0, anything else is refused.
+  requireParse(length === wordLength || word === 0)
+  const { region, block, size } = placeOf(zoneByte & 3, address)
+  const offset = block * blockLength + word * wordLength
+  requireParse(offset + length <= size)
+  return { region, offset, length }
+}
+
+function placeOf(
+  zoneNumber: number,
+  address: number,
+): { region: Region; block: number; size: number } {
+  requireParse(zoneNumber <= zone.data)
+  if (zoneNumber === zone.data) {
+    const slot = (address >> 3) & 0x0f
+    requireParse((address & 0x80) === 0)
+    return { region: slot, block: address >> 8, size: slotLength(slot) }
+  }
+  return zoneNumber === zone.config
+    ? { region: 'config', block: address >> 3, size: configLength }
+    : { region: 'otp', block: address >> 3, size: otpLength }
+}
