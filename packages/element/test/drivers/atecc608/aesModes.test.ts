@@ -15,6 +15,7 @@ import {
   cmac,
   ctr,
 } from '../../../src/drivers/atecc608/aesModes.ts'
+import { type AeadGroup, wycheproof } from '../../vectors.ts'
 import { bytes, hexOf } from './scripted.ts'
 
 function encryptWith(key: string): BlockFunction {
@@ -271,4 +272,39 @@ test('lengths that a mode does not have are refused', async () => {
     argument,
   )
   await assert.rejects(gcmSeal(encrypt, multiplyHere, none, none, none), argument)
+})
+
+type Open = (encrypt: BlockFunction, each: AeadGroup['tests'][number]) => Promise<Uint8Array>
+
+/** All cases of AES-128 with the lengths that we have; the others must be refused. */
+async function judgeAll(vectors: string, open: (group: AeadGroup) => Open): Promise<number> {
+  let count = 0
+  for (const group of wycheproof<AeadGroup>(vectors).testGroups) {
+    if (group.keySize !== 128) continue
+    for (const each of group.tests) {
+      const opened = open(group)(encryptWith(each.key), each)
+      const what = `${vectors} ${each.tcId}: ${each.comment}`
+      if (each.result === 'valid') {
+        assert.equal(hexOf(await opened), each.msg, what)
+        count++
+      } else if (each.result === 'invalid') await assert.rejects(opened, what)
+    }
+  }
+  return count
+}
+
+test('CCM and GCM judge the Wycheproof cases of AES-128 rightly', async () => {
+  const ccm = await judgeAll(
+    'aes_ccm_test.json',
+    (group) =>
+      (encrypt, { iv, aad, ct, tag }) =>
+        ccmOpen(encrypt, bytes(iv), bytes(aad), bytes(ct + tag), group.tagSize / 8),
+  )
+  const gcm = await judgeAll(
+    'aes_gcm_test.json',
+    () =>
+      (encrypt, { iv, aad, ct, tag }) =>
+        gcmOpen(encrypt, multiplyHere, bytes(iv), bytes(aad), bytes(ct + tag)),
+  )
+  assert.ok(ccm > 50 && gcm > 50, `${ccm} and ${gcm} cases`)
 })
