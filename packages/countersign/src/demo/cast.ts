@@ -8,7 +8,7 @@ interface Cast {
   readonly road: DemoRoad
   readonly topic: string
   /** What its chip hangs on; I2C when nothing is said. */
-  readonly wire?: 'swi'
+  readonly wire?: 'i2c' | 'swi'
   /** What happens to it when all have sent. */
   readonly fate?: 'suspended' | 'revoked'
   /** It takes commands; one on each road does. */
