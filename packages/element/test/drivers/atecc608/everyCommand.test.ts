@@ -72,6 +72,7 @@ before(async () => {
   await lockConfiguration()
   await fillSlots()
   await zones.lockDataUnchecked(chip)
+  await zones.writeZone(chip, { kind: 'data', slot: 9 }, 0, storedPoint(hostPoint))
 })
 after(() => chip.close())
 
@@ -105,7 +106,7 @@ async function lockConfiguration(): Promise<void> {
 }
 
 async function fillSlots(): Promise<void> {
-  const contents = { 4: secretKey, 6: aesKey, 11: rolled, 9: storedPoint(hostPoint) }
+  const contents = { 4: secretKey, 6: aesKey, 11: rolled }
   for (const [slot, content] of Object.entries(contents)) {
     await zones.writeBlocks(chip, { kind: 'data', slot: Number(slot) }, 0, content)
   }
