@@ -250,19 +250,22 @@ test('a SHA that goes on from its context', async () => {
   assert.equal(hexOf(digest), hexOf(sha256(of('61', 64))))
 })
 
+function aesPart(part: number): Buffer {
+  return Buffer.from(aesKey.subarray(part * 16, part * 16 + 16))
+}
+
 test('AES by blocks and by modes', async () => {
-  const ecb = (part: number): Buffer => Buffer.from(aesKey.subarray(part * 16, part * 16 + 16))
   const block = of('88', 16)
   for (const part of [0, 1] as const) {
     const secretBlock = await aesEncrypt(chip, { at: 6, part })(block)
-    const theirs = createCipheriv('aes-128-ecb', ecb(part), null).setAutoPadding(false)
+    const theirs = createCipheriv('aes-128-ecb', aesPart(part), null).setAutoPadding(false)
     assert.equal(hexOf(secretBlock), theirs.update(block).toString('hex'))
     assert.equal(hexOf(await aesDecrypt(chip, { at: 6, part })(secretBlock)), hexOf(block))
   }
   const iv = of('0f', 16)
   const encrypt = aesEncrypt(chip, { at: 6 })
   const cbc = await cbcEncrypt(encrypt, iv, of('77', 48))
-  const open = createDecipheriv('aes-128-cbc', ecb(0), iv).setAutoPadding(false)
+  const open = createDecipheriv('aes-128-cbc', aesPart(0), iv).setAutoPadding(false)
   assert.equal(open.update(cbc).toString('hex'), hexOf(of('77', 48)))
   assert.equal(hexOf(await cbcDecrypt(aesDecrypt(chip, { at: 6 }), iv, cbc)), hexOf(of('77', 48)))
 })
@@ -272,7 +275,7 @@ test('AES-GCM with the multiplication of the chip, and AES-CCM', async () => {
   const nonce = of('0f', 12)
   const aad = Buffer.from('beside')
   const plain = Buffer.from('what nobody may read, in more than a block')
-  const key = Buffer.from(aesKey.subarray(0, 16))
+  const key = aesPart(0)
   const gcm = await gcmSeal(encrypt, aesMultiply(chip), nonce, aad, plain)
   const opener = createDecipheriv('aes-128-gcm', key, nonce).setAAD(aad)
   opener.setAuthTag(gcm.subarray(-16))
@@ -345,9 +348,9 @@ test('DeriveKey rolls a secret', async () => {
 })
 
 test('Counter', async () => {
-  const before = await basics.readCounter(chip, 1)
-  assert.equal(await basics.incrementCounter(chip, 1), before + 1)
-  assert.equal(await basics.readCounter(chip, 1), before + 1)
+  const value = await basics.readCounter(chip, 1)
+  assert.equal(await basics.incrementCounter(chip, 1), value + 1)
+  assert.equal(await basics.readCounter(chip, 1), value + 1)
 })
 
 test('SecureBoot, in clear and under the secret', async () => {
