@@ -50,10 +50,19 @@ export class KeyRing {
     )
   }
 
-  /** r || s over a digest, whose length the caller has looked at. */
-  async sign(label: string, curve: TokenCurve, digest: Uint8Array): Promise<Uint8Array> {
+  /**
+   * r || s over a digest, whose length the caller has looked at. With `point`, by that key alone:
+   * somebody may have put another under its label.
+   */
+  async sign(
+    label: string,
+    curve: TokenCurve,
+    digest: Uint8Array,
+    point?: Uint8Array,
+  ): Promise<Uint8Array> {
     return await this.#trying(label, async (connection, session) => {
       const key = this.#required(connection, session, label, curve)
+      if (point !== undefined && Buffer.compare(point, key.point) !== 0) throw this.#replaced(label)
       if (!key.canSign) throw this.#forbidden(label, 'sign')
       const length = 2 * curves[curve].size
       const signature = await connection.sign(session, key.privateKey, digest, length)
@@ -103,7 +112,10 @@ export class KeyRing {
     const known = this.#known.get(connection)?.get(label)
     if (known !== undefined) return known
     const found = findKey(connection.cryptoki, session, label, this.token.where)
-    if (found === undefined) return undefined
+    if (found === undefined) {
+      connection.requireLogin(session)
+      return undefined
+    }
     const keys = this.#known.get(connection) ?? new Map<string, TokenKey>()
     this.#known.set(connection, keys.set(label, found))
     return found
@@ -119,6 +131,15 @@ export class KeyRing {
       `the token holds no key "${label}"`,
       {},
       { where: this.token.where, hint: 'Make one first, or name the key that is in it: object=…' },
+    )
+  }
+
+  #replaced(label: string): Error {
+    return elementError(
+      'ERR_ELEMENT_SWAPPED',
+      `another key has taken the place of "${label}" in the token`,
+      {},
+      { where: this.token.where, hint: 'Bring the first one back, from a backup of the token.' },
     )
   }
 

@@ -121,7 +121,7 @@ class Keys implements TokenKeys {
       spki: spkiOf(point, curve),
       sign: async (message) => {
         const digest = createHash(hash).update(message).digest()
-        const signature = await this.#ring.sign(label, curve, digest)
+        const signature = await this.#ring.sign(label, curve, digest, point)
         const [r, s] = [signature.subarray(0, size), signature.subarray(size)]
         return der.sequence(der.unsignedInteger(r), der.unsignedInteger(s))
       },
