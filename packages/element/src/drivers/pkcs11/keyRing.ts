@@ -6,7 +6,7 @@
 import { elementError } from '@countersign/core/ports'
 import { attribute, keyType, objectClass } from './constants.ts'
 import type { Cryptoki, Handle } from './cryptoki.ts'
-import { curves, findKey, makeKey, type TokenCurve, type TokenKey } from './keys.ts'
+import { curves, destroyKey, findKey, makeKey, type TokenCurve, type TokenKey } from './keys.ts'
 import { CryptokiError, isObjectGone, returnValue, translated } from './returnValues.ts'
 import { quietly } from './sessions.ts'
 import type { Connection, Token } from './token.ts'
@@ -31,10 +31,19 @@ export class KeyRing {
   }
 
   async make(label: string, curve: TokenCurve): Promise<TokenKey> {
-    const made = this.#writing.then(() => makeKey(this.token, label, curve))
-    this.#writing = made.catch(() => undefined)
+    return await this.#write(label, () => makeKey(this.token, label, curve))
+  }
+
+  /** The pair, and all others of its label. */
+  async destroy(label: string): Promise<void> {
+    await this.#write(label, () => destroyKey(this.token, label))
+  }
+
+  async #write<T>(label: string, work: () => Promise<T>): Promise<T> {
+    const written = this.#writing.then(work)
+    this.#writing = written.catch(() => undefined)
     try {
-      return await made
+      return await written
     } catch (error) {
       throw translated(error, this.token.where)
     } finally {
