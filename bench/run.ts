@@ -36,6 +36,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   issuance: () => import('./issuance.ts'),
   crl: () => import('./crl.ts'),
   pkcs11: () => import('./pkcs11.ts'),
+  elementHandshakes: () => import('./elementHandshakes.ts'),
   quickjs: () => import('./quickjs.ts'),
 }
 const page = new URL('../docs/performance.md', import.meta.url)

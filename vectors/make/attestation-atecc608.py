@@ -259,6 +259,7 @@ def main():
         "signature": sign(attester, good()).hex(),
         "evidence": stated(good()),
         "lockedSlot": stated(good(unlocked=False)),
+        "withoutSource": stated(good(flags=0x40 | SLOT)),
         "certificates": {label: der.hex() for label, der in certificates().items()},
         "wrong": {
             "pass-through without GenKey": stated(loaded),

@@ -11,8 +11,9 @@
  *   53      01 for Invalidate                54      00
  *
  * A host can load any 32 bytes into TempKey by a pass-through Nonce. So the flags decide: only after
- * GenKey has b6 (GenKey) set, and b0 to b3 name the slot whose key it digested. Not confirmed on
- * silicon: b4 (source) is 1 after a pass-through Nonce and GenKey keeps it.
+ * GenKey has b6 (GenKey) set, and b0 to b3 name the slot whose key it digested. Unconfirmed on
+ * silicon: whether b4 (source, 1 after a pass-through Nonce) survives GenKey. Either is taken, since
+ * it decides nothing: the digest is over our nonce in any case.
  */
 import { concat, equalBytes, hex } from '../codec/index.ts'
 import type { Crypto } from '../ports.ts'
@@ -32,8 +33,9 @@ const signMode = 0x40
 const genKeyOpcode = 0x40
 /** The digest of the slot's public key goes into TempKey. */
 const genKeyMode = 0x08
-/** GenKey made it (b6) of what came by pass-through (b4): no GenDig (b5), no NoMac (b7). */
-const flagsOfGenKey = 0x50
+/** GenKey made it (b6): no GenDig (b5), no NoMac (b7). */
+const flagsOfGenKey = 0x40
+const sourceFlag = 0x10
 
 /** Every byte is what it must be, or the first that is not is named. */
 export function readStatement(
@@ -46,7 +48,7 @@ export function readStatement(
   requireByte(message, 33, signMode, 'mode')
   requireByte(message, 34, attestationSlot, 'the slot that signs')
   requireByte(message, 35, 0, 'the slot that signs')
-  requireByte(message, 40, flagsOfGenKey | slot, 'flags of TempKey')
+  requireByte(message, 40, flagsOfGenKey | (at(40) & sourceFlag) | slot, 'flags of TempKey')
   for (const index of [41, 42, 53, 54]) requireByte(message, index, 0, 'a byte that is zero')
   if (at(52) > 1) requireByte(message, 52, 1, 'slot lock')
   checkSlotConfig(at(36) | (at(37) << 8))

@@ -54,6 +54,10 @@ suite('a good statement', () => {
     assert.ok(locked.reasons.some((reason) => reason.endsWith(' is locked.')))
   })
 
+  test('is one whether or not GenKey keeps the source of TempKey', () => {
+    assert.equal(outcome(fromHex(vectors.withoutSource)), 'level 3')
+  })
+
   test('under a CA below that root is level 3 too', () => {
     const chain = ['leafUnderMiddle', 'middle']
     assert.equal(outcome(evidence, { chain }), 'level 3')

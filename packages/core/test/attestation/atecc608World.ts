@@ -30,6 +30,7 @@ export interface Vectors {
   readonly signature: string
   readonly evidence: string
   readonly lockedSlot: string
+  readonly withoutSource: string
   readonly certificates: Readonly<Record<string, string>>
   readonly wrong: Readonly<Record<string, string>>
   readonly signedByStranger: string
