@@ -136,7 +136,7 @@ async function info(line: Line): Promise<void> {
       slot.state,
       slot.uses.join(' '),
       slot.canGenerate ? 'yes' : 'no',
-      slot.locked ? 'locked' : '',
+      slot.locked ? 'locked' : 'isExposed' in slot && slot.isExposed === true ? 'may leave' : '',
     ])
     const room = dataSlots.map((one) => `${one.slot} (${one.size} B)`).join(', ')
     const told = [
