@@ -23,6 +23,8 @@ const serial = Uint8Array.of(0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xe
 const certificate = Uint8Array.from({ length: 300 }, (_, i) => (i === 0 ? 0x30 : i & 0xff))
 const everything = { confirm: lockWords, certify: async () => certificate } as const
 
+const tooLong = async (): Promise<Uint8Array> => new Uint8Array(417)
+
 interface Bench {
   readonly eeprom: Eeprom
   readonly part: EmulatedPart
@@ -162,8 +164,7 @@ test('a byte that does not keep what was written stops the setup before anything
 test('a certificate that does not fit is refused before the data lock', async () => {
   const { eeprom, open } = bench()
   const chip = await open()
-  const certify = async (): Promise<Uint8Array> => new Uint8Array(417)
-  await refused(setUp(chip, { confirm: lockWords, certify }), 'ERR_ELEMENT_ARGUMENT')
+  await refused(setUp(chip, { confirm: lockWords, certify: tooLong }), 'ERR_ELEMENT_ARGUMENT')
   assert.equal(hex(eeprom.read('config', 86, 1)), '55')
   await setUp(chip, everything)
   assert.equal(hex(eeprom.read('config', 86, 1)), '00')
