@@ -46,7 +46,7 @@ const corpus = [
     '3300'.repeat(16),
 ].map((digits) => Uint8Array.from(Buffer.from(digits, 'hex')))
 
-fuzz('atecc608', corpus, (input) =>
+fuzz('atecc608Answers', corpus, (input) =>
   each([
     () => answerOf(input),
     () => asPeer(() => commands.forEach((command) => readAnswer(command, input))),

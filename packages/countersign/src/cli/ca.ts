@@ -115,7 +115,7 @@ function addAnchor(ca: Command, terminal: Terminal): void {
       { flags: '--assurance-cap <0-4>', text: 'most assurance it can give' },
     ],
     notes:
-      'maker: issues certificates of devices. attestation: the root under which elements attest their keys.\nmanifest: the certificate of who signs manifests of elements ("factory import"). The last two have no bounds and\nare never believed in TLS.',
+      'maker: issues certificates of devices. attestation: the root under which elements attest their keys.\nmanifest: the certificate of who signs manifests of elements ("factory import"). The last two take\nno bounds but --assurance-cap, and are never believed in TLS.',
     run: addForeign,
   })
   addCommand(anchor, terminal, {

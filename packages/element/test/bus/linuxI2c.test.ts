@@ -96,21 +96,21 @@ test('a bus that fails says what to do', async () => {
   }
 })
 
-test('a library that is not installed is named with the line that brings it', async () => {
-  const missing = async (): Promise<never> => {
-    throw failure('ERR_MODULE_NOT_FOUND')
+function failing(code: string): () => Promise<never> {
+  return async () => {
+    throw failure(code)
   }
-  await assert.rejects(openLinuxI2c('/dev/i2c-1', missing), {
+}
+
+test('a library that is not installed is named with the line that brings it', async () => {
+  await assert.rejects(openLinuxI2c('/dev/i2c-1', failing('ERR_MODULE_NOT_FOUND')), {
     code: 'ERR_ELEMENT_MODULE',
     hint: 'npm install i2c-bus@5.2.3',
   })
 })
 
 test('a library that was built for another Node is named with the line that builds it', async () => {
-  const unusable = async (): Promise<never> => {
-    throw failure('ERR_DLOPEN_FAILED')
-  }
-  await assert.rejects(openLinuxI2c('/dev/i2c-1', unusable), {
+  await assert.rejects(openLinuxI2c('/dev/i2c-1', failing('ERR_DLOPEN_FAILED')), {
     code: 'ERR_ELEMENT_MODULE',
     hint: /npm rebuild i2c-bus/,
   })

@@ -108,15 +108,20 @@ test('a flood is kept up to its bound', async () => {
   assert.equal((await uart.read(20_000, 0)).length, 4096)
 })
 
+class ClosedPort extends FakePort {
+  override fails = 'open'
+}
+
+async function closedLibrary(): ReturnType<typeof library> {
+  return { SerialPort: ClosedPort as unknown as new (options: SerialOptions) => SerialDevice }
+}
+
+async function noLibrary(): Promise<never> {
+  throw Object.assign(new Error('no such module'), { code: 'ERR_MODULE_NOT_FOUND' })
+}
+
 test('a port that cannot be opened says what to look at', async () => {
-  const failing = async (): ReturnType<typeof library> => ({
-    SerialPort: class extends FakePort {
-      override fails = 'open'
-    } as unknown as new (
-      options: SerialOptions,
-    ) => SerialDevice,
-  })
-  await assert.rejects(openSerialUart('/dev/ttyS7', failing), {
+  await assert.rejects(openSerialUart('/dev/ttyS7', closedLibrary), {
     code: 'ERR_ELEMENT_BUS',
     hint: /dialout/,
     where: '/dev/ttyS7',
@@ -133,10 +138,7 @@ test('a port that was pulled is gone, also for who waits', async () => {
 })
 
 test('a library that is not installed is named with the line that brings it', async () => {
-  const missing = async (): Promise<never> => {
-    throw Object.assign(new Error('no such module'), { code: 'ERR_MODULE_NOT_FOUND' })
-  }
-  await assert.rejects(openSerialUart('/dev/ttyS7', missing), {
+  await assert.rejects(openSerialUart('/dev/ttyS7', noLibrary), {
     code: 'ERR_ELEMENT_MODULE',
     hint: 'npm install serialport@13.0.0',
   })

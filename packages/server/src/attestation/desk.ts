@@ -11,6 +11,7 @@ import {
   pointOfP256,
   serialOfAtecc608,
   type Verdict,
+  type Voucher,
   verifyAtecc608,
   vouchedLevel,
 } from '@countersign/core/attestation'
@@ -122,19 +123,35 @@ export class Desk implements AttestationDesk {
     )
   }
 
-  #attestation(verdict: Verdict, evidence: Uint8Array): KeyAttestation {
-    const { level, format, verifier, serial, slot, voucher } = verdict
-    const text = JSON.stringify({ level, reasons: verdict.reasons, serial, slot, voucher })
-    if (voucher === undefined) return this.#unvouched(format, verifier, evidence, text)
+  async #attestation(verdict: Verdict, evidence: Uint8Array): Promise<KeyAttestation> {
+    const { format, verifier, serial, slot, voucher } = verdict
+    if (voucher === undefined) {
+      const { level, reasons } = verdict
+      const text = JSON.stringify({ level, reasons, serial, slot, voucher })
+      return this.#unvouched(format, verifier, evidence, text)
+    }
+    const { level, reasons } = await this.#capped(verdict, voucher)
     return {
       assurance: level,
       format,
       evidence,
-      verdict: text,
+      verdict: JSON.stringify({ level, reasons, serial, slot, voucher }),
       verifier,
       judgedAt: this.#parts.clock.now(),
       element: { serial, kind: elementKind, slot },
     }
+  }
+
+  /** By what the operator said of the voucher: a station that only he knows is not a vendor. */
+  async #capped(
+    { level, reasons }: Verdict,
+    voucher: Voucher,
+  ): Promise<{ readonly level: Assurance; readonly reasons: readonly string[] }> {
+    const fingerprint = voucher.kind === 'root' ? voucher.fingerprint : voucher.signer
+    const anchor = await this.#parts.store.get('anchor', fingerprint)
+    const cap = anchor?.assuranceCap ?? 0
+    if (level <= cap) return { level, reasons }
+    return { level: cap, reasons: [...reasons, `Its anchor gives ${cap} at most.`] }
   }
 
   /** Kept, so that it can be seen; an element that only its host speaks for is nobody's yet. */

@@ -87,7 +87,7 @@ export class Anchors {
       product: draft.product ?? null,
       serialPattern: draft.serialPattern ?? null,
       notAfter: draft.notAfter ?? null,
-      // Of a root of elements the verifier says what is its most.
+      // Of who vouches for elements the verifier knows the most; the operator may say less.
       assuranceCap: draft.assuranceCap ?? (role === 'maker' ? 0 : 4),
       createdAt: this.parts.clock.now(),
     }
@@ -171,16 +171,16 @@ function foreignRole(role: AnchorRole, fingerprint: string): 'maker' | ElementAn
   )
 }
 
-/** An element's level is what its evidence shows; product and serial number are no part of it. */
+/** An element's level is what its evidence shows: a cap is all that can be said of who vouches. */
 function refuseScope(draft: AnchorDraft, role: ElementAnchorRole, fingerprint: string): void {
-  const { product, serialPattern, notAfter, assuranceCap } = draft
-  const given = [product, serialPattern, notAfter, assuranceCap]
+  const { product, serialPattern, notAfter } = draft
+  const given = [product, serialPattern, notAfter]
   if (given.every((one) => one === undefined || one === null)) return
   throw anchorError(
     'ERR_ANCHOR_SCOPE',
-    `an anchor of the role ${role} has no scope`,
+    `an anchor of the role ${role} has no scope but a cap on assurance`,
     fingerprint,
-    'Leave product, serial number, end and assurance out.',
+    'Leave product, serial number and end out.',
   )
 }
 

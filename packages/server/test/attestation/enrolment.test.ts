@@ -76,6 +76,16 @@ suite('what evidence is worth', () => {
     assert.equal(await house.store.get('element', vectors.serial), undefined)
   })
 
+  test('under a root that the operator caps it is no more than the cap, with the reason', async () => {
+    const house = await begin([])
+    const der = certificate('root')
+    await house.registry.addAnchor({ role: 'attestation', der, assuranceCap: 1 })
+    enrolled(await enrolAttested(house, attested()))
+    const row = await keyRow(house)
+    assert.equal(row.assurance, 1)
+    assert.match(row.verdict ?? '', /"level":1.*gives 1 at most/)
+  })
+
   test('an anchor of a maker is no root of elements', async () => {
     const house = await begin([])
     await house.registry.addAnchor({ role: 'maker', der: certificate('root'), assuranceCap: 4 })

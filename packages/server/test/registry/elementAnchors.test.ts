@@ -60,10 +60,10 @@ suite('anchors of elements', () => {
     assert.deepEqual(await rolesOf(), ['attestation'])
   })
 
-  test('have no scope, and must be what they serve as', async () => {
+  test('have no scope but a cap, and must be what they serve as', async () => {
     const { registry } = house
     const der = certificate('root')
-    for (const scope of [{ product: 'default' }, { assuranceCap: 3 as const }, { notAfter: 1 }]) {
+    for (const scope of [{ product: 'default' }, { serialPattern: 'A*' }, { notAfter: 1 }]) {
       await assert.rejects(registry.addAnchor({ role: 'attestation', der, ...scope }), {
         code: 'ERR_ANCHOR_SCOPE',
       })
@@ -71,6 +71,8 @@ suite('anchors of elements', () => {
     await assert.rejects(registry.addAnchor({ role: 'attestation', der: certificate('leaf') }), {
       code: 'ERR_ANCHOR_NOT_A_CA',
     })
+    const row = await registry.addAnchor({ role: 'attestation', der, assuranceCap: 1 })
+    assert.equal(row.assuranceCap, 1)
     // A signer is no CA, and may be a leaf.
     const signer = fromHex(manifests.signer)
     assert.equal(parseCertificate(signer).extensions.basicConstraints?.ca, false)

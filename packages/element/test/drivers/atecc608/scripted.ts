@@ -18,6 +18,10 @@ export class ManualTime implements BusTime {
   }
 
   async wait(milliseconds: number): Promise<void> {
+    this.pass(milliseconds)
+  }
+
+  pass(milliseconds: number): void {
     this.#now += milliseconds
   }
 }
@@ -63,7 +67,7 @@ export interface StepOptions {
   /** What the bus does to each read of the answer, in turn. */
   readonly damage?: readonly ((answer: Uint8Array) => Uint8Array)[]
   /** Runs when the packet arrives. */
-  readonly then?: () => void
+  readonly onArrival?: () => void
 }
 
 /**
@@ -155,7 +159,7 @@ export class ScriptedChip implements I2cBus {
     this.#show(said ?? new Uint8Array())
     this.#busyUntil =
       said === undefined ? Number.POSITIVE_INFINITY : this.#time.now() + (more.busyMs ?? 0)
-    more.then?.()
+    more.onArrival?.()
   }
 
   #show(output: Uint8Array): void {

@@ -196,7 +196,7 @@ test('a chip that vanished is ERR_ELEMENT_GONE, and found again when it is back'
 })
 
 test('a chip that dies under a command is ERR_ELEMENT_GONE', async () => {
-  const bench = await open([info, undefined, { then: () => die() }])
+  const bench = await open([info, undefined, { onArrival: () => die() }])
   const die = (): void => {
     bench.chip.gone = true
   }
@@ -205,7 +205,7 @@ test('a chip that dies under a command is ERR_ELEMENT_GONE', async () => {
 
 test('another chip under way is ERR_ELEMENT_SWAPPED, and stays so', async () => {
   const other: Step = [readIdentity, answer(identity(0, '0123ffffffffffffee'))]
-  const { chip, session } = await open([info, undefined, { then: () => pull() }], other, other)
+  const { chip, session } = await open([info, undefined, { onArrival: () => pull() }], other, other)
   const pull = (): void => {
     chip.awake = false
   }
@@ -246,7 +246,7 @@ test('a generator before the lock is ERR_ELEMENT_NOT_LOCKED', async () => {
 
 test('a sequence whose memory the watchdog took begins again', async () => {
   const { chip, session, time } = await open(
-    [nonce, answer('00'), { then: () => stall() }],
+    [nonce, answer('00'), { onArrival: () => stall() }],
     opening(),
     [nonce, answer('00')],
     [sign, answer(signature)],
@@ -254,7 +254,7 @@ test('a sequence whose memory the watchdog took begins again', async () => {
   // The machine was busy with something else.
   let stalls = 1
   const stall = (): void => {
-    if (stalls-- > 0) time.wait(1400)
+    if (stalls-- > 0) time.pass(1400)
   }
   assert.equal(hexOf(await signing(session)), signature)
   assert.deepEqual(chip.log, ['wake', '1603', 'idle', 'wake', '0280', '1603', '4180', 'idle'])
@@ -262,9 +262,9 @@ test('a sequence whose memory the watchdog took begins again', async () => {
 
 test('a sequence that the watchdog breaks twice is ERR_ELEMENT_WATCHDOG', async () => {
   const { chip, session, time } = await open(
-    [nonce, answer('00'), { then: () => time.wait(1400) }],
+    [nonce, answer('00'), { onArrival: () => time.pass(1400) }],
     opening(),
-    [nonce, answer('00'), { then: () => time.wait(1400) }],
+    [nonce, answer('00'), { onArrival: () => time.pass(1400) }],
   )
   await assert.rejects(signing(session), { code: 'ERR_ELEMENT_WATCHDOG' })
   chip.done()
