@@ -80,3 +80,36 @@ test('an answer that is looked for after the watchdog is not taken for ours, nor
   assert.equal(cutOff, 0)
   assert.equal(hexOf(await revision(session)), '00006003')
 })
+
+test('bytes written beside each other at the same time are all there', async () => {
+  const { time, part } = await partOf()
+  const bus = emulatedI2c([part])
+  const { data } = await openAtecc608(i2cWire(bus, time), time)
+  assert.ok(data !== undefined)
+  const writes = Array.from({ length: 36 }, (_, at) =>
+    data.write(9, 2 * at, Uint8Array.of(2 * at, 2 * at + 1)),
+  )
+  await Promise.all(writes)
+  assert.deepEqual(
+    await data.read(9, 0, 72),
+    Uint8Array.from({ length: 72 }, (_, at) => at),
+  )
+})
+
+test('a digest that the chip has lost twice is no rule of its slot', async () => {
+  const { time, part } = await partOf()
+  const element = await openAtecc608(i2cWire(emulatedI2c([part]), time), time)
+  await element.generateKey(0)
+  const forget = (): void => {
+    part.sleep()
+    part.wake()
+  }
+  // Nonce, Sign, and both again.
+  part.faults.before(2, forget)
+  part.faults.before(4, forget)
+  await assert.rejects(element.sign(0, new Uint8Array(32).fill(7)), { code: 'ERR_ELEMENT_BUSY' })
+  assert.equal((await element.sign(0, new Uint8Array(32).fill(7))).length, 64)
+  await assert.rejects(element.sign(3, new Uint8Array(32)), { code: 'ERR_ELEMENT_SLOT_EMPTY' })
+  await element.generateKey(3)
+  await assert.rejects(element.sign(3, new Uint8Array(32)), { code: 'ERR_ELEMENT_POLICY' })
+})
