@@ -62,6 +62,7 @@ const coreRooms: Readonly<Record<string, readonly string[]>> = {
   codec: [],
   cose: ['codec'],
   credential: ['cose', 'codec'],
+  attestation: ['credential', 'codec'],
   crypto: [],
   edhoc: ['credential', 'cose', 'codec'],
   tls: ['credential', 'cose', 'codec'],
@@ -99,6 +100,15 @@ const adapters: readonly { readonly path: RegExp; readonly only: RegExp }[] = [
   {
     path: /^packages\/server\/src\/store\/sqlite/,
     only: /^packages\/server\/src\/(compose\.ts|compose\/|store\/)/,
+  },
+  // A driver and its emulator share nothing: they would agree by construction.
+  {
+    path: /^packages\/element\/src\/emulators\//,
+    only: /^packages\/element\/src\/(compose|emulatedChip|serveEmulator)\.ts|^packages\/element\/src\/emulators\//,
+  },
+  {
+    path: /^packages\/element\/src\/(drivers|bus)\/(?!ports\.ts|time\.ts)/,
+    only: /^packages\/element\/src\/(compose|emulatedChip|serveEmulator)\.ts|^packages\/element\/src\/(drivers|bus)\//,
   },
 ]
 

@@ -128,6 +128,18 @@ const planted: [name: string, path: string, text: string, rule: string][] = [
     'adapter',
   ],
   [
+    "a driver that takes its emulator's coder",
+    'packages/element/src/drivers/chip/a.ts',
+    "import { crc16 } from '../../emulators/chip/crc16.ts'",
+    'adapter',
+  ],
+  [
+    "an emulator that takes its driver's coder",
+    'packages/element/src/emulators/chip/a.ts',
+    "import { crc16 } from '../../drivers/chip/crc.ts'",
+    'adapter',
+  ],
+  [
     'a library missing from the manifest',
     'packages/server/src/frontend/a.ts',
     "import x from 'express'",
@@ -174,6 +186,11 @@ const allowed: [name: string, path: string, text: string][] = [
     'compose names the adapter',
     'packages/server/src/compose.ts',
     "import { x } from './store/sqlite.ts'",
+  ],
+  [
+    'a bus is what both know',
+    'packages/element/src/emulators/chip/a.ts',
+    "import type { I2cBus } from '../../bus/ports.ts'",
   ],
   ['a declared library', 'packages/server/src/frontend/a.ts', "import { Hono } from 'hono'"],
   [

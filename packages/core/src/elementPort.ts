@@ -107,7 +107,7 @@ export interface LockConfirmation {
   readonly expected: Uint8Array
 }
 
-export const lockWords: 'yes-permanently' = 'yes-permanently'
+export const lockWords = 'yes-permanently'
 
 export interface SecureElement {
   info(): Promise<ElementInfo>

@@ -1,19 +1,20 @@
 /**
  * The one place of this package that names concrete adapters: the machine's clock, timers, Node's
- * cryptography, the software twin.
+ * cryptography, elements by their URLs.
  */
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Milliseconds } from '@countersign/core/ports'
+import { type OpenElementOptions, openElement } from '@countersign/element/compose'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
-import { openSoftwareElement } from '@countersign/element/software'
-import { parseElementUrl } from '@countersign/element/url'
 import { opensslTls } from './opensslTls.ts'
 import { ownTls } from './ownTls.ts'
 import type { TlsName } from './tlsWay.ts'
 import type { World } from './world.ts'
 
-export function systemWorld(tls: TlsName = 'own'): World {
+/** How the machine's world meets its user. */
+export type WorldOptions = Pick<OpenElementOptions, 'askPin'>
+
+export function systemWorld(tls: TlsName = 'own', { askPin }: WorldOptions = {}): World {
   return {
     clock: { now: () => Date.now() },
     random: randomBytes,
@@ -21,9 +22,7 @@ export function systemWorld(tls: TlsName = 'own'): World {
     tls: tls === 'own' ? ownTls() : opensslTls,
     wait: elapse,
     limit: elapse,
-    openElement(url, folder) {
-      return openSoftwareElement(join(folder, parseElementUrl(url).file))
-    },
+    openElement: (url, folder) => openElement(url, { folder, askPin }),
   }
 }
 

@@ -16,6 +16,7 @@ import { simpleEnroll } from './est.ts'
 import { persist } from './retry.ts'
 import { type DeviceState, openState } from './state/folder.ts'
 import type { Identity } from './state/identity.ts'
+import { firstSlot, prepareKey } from './slots.ts'
 import { parseTarget, type ServerTarget } from './target.ts'
 import type { Listener, World } from './world.ts'
 
@@ -32,6 +33,8 @@ export interface EnrollOptions {
   readonly state: string
   /** Element URL; `software:` by default. */
   readonly element?: string
+  /** Make a new key also where a chip or token holds one. */
+  readonly newKey?: boolean
   /** Ends the attempts; the next call goes on where this one was. */
   readonly signal?: AbortSignal
   readonly world?: World
@@ -44,8 +47,6 @@ export interface EnrollResult extends CertificateReport {
   readonly state: string
 }
 
-/** Slot of the first key; a renewal takes the other one. */
-const firstSlot = 0
 /** About ten seconds of broken connections before the terminal is given back. */
 const attemptsMax = 7
 
@@ -74,23 +75,23 @@ export async function enroll(options: EnrollOptions): Promise<EnrollResult> {
   }
   const state = await openState(options.state, world, { create: true, element: wanted.element })
   try {
-    await begin(state, wanted)
+    const slot = await begin(state, wanted, options.newKey === true)
     const { signal, listener } = options
-    const certificates = await persist(() => attempt(state, target, options, world), {
+    const certificates = await persist(() => attempt(state, slot, target, options, world), {
       attemptsMax,
       world,
       listener,
       signal,
     })
-    await state.save({ ...wanted, current: { slot: firstSlot, certificates } })
+    await state.save({ ...wanted, current: { slot, certificates } })
     return { ...describe(certificates), server: target.url, state: options.state }
   } finally {
     await state.close()
   }
 }
 
-/** Makes the key, unless an interrupted attempt with the same words has made it. */
-async function begin(state: DeviceState, wanted: Identity): Promise<void> {
+/** Makes the key, unless an interrupted attempt with the same words has made it. Its slot. */
+async function begin(state: DeviceState, wanted: Identity, newKey: boolean): Promise<number> {
   const found = state.identity
   if (found?.current !== undefined) {
     throw new CallerError<DeviceErrorCode>(
@@ -103,11 +104,11 @@ async function begin(state: DeviceState, wanted: Identity): Promise<void> {
       },
     )
   }
-  const slots = await state.element.slots()
-  const resumed =
-    found !== undefined && slots[firstSlot]?.state === 'key' && sameAttempt(found, wanted)
-  if (!resumed) await state.element.generateKey(firstSlot)
+  const chosen = await firstSlot(state.element)
+  const resumed = found !== undefined && chosen.state === 'key' && sameAttempt(found, wanted)
+  if (!resumed) await prepareKey(state.element, chosen, newKey)
   await state.save(wanted)
+  return chosen.slot
 }
 
 function sameAttempt(found: Identity, wanted: Identity): boolean {
@@ -122,6 +123,7 @@ function sameAttempt(found: Identity, wanted: Identity): boolean {
 
 async function attempt(
   state: DeviceState,
+  slot: number,
   target: ServerTarget,
   { token, signal }: EnrollOptions,
   world: World,
@@ -135,7 +137,7 @@ async function attempt(
     return await simpleEnroll(connection, {
       operation: 'simpleenroll',
       element: state.element,
-      slot: firstSlot,
+      slot,
       subject: [{ type: attributeOid.serialNumber, value: identity.serial }],
       altNames: identity.eui64 === undefined ? [] : [macAddressName(fromHex(identity.eui64))],
       token,

@@ -18,6 +18,7 @@ export type DeviceErrorCode =
   | 'ERR_SOURCE'
   | 'ERR_COMMAND_PROGRAM'
   | 'ERR_TLS_ELEMENT'
+  | 'ERR_ELEMENT_UNFIT'
   // The other end.
   | 'ERR_SERVER_UNREACHABLE'
   | 'ERR_SERVER_TIMEOUT'

@@ -1,6 +1,6 @@
 /**
- * The device's side of EST (RFC 7030 §4.2): a PKCS#10 request signed by the element, a certs-only
- * answer, and the checks that the answer is a certificate for this very key and these names. Trust
+ * The device's side of EST (RFC 7030 §4.2): a PKCS#10 request signed by the element, with what the
+ * element says of its key where it can (attestation.ts), a certs-only answer, and the checks that the answer is a certificate for this very key and these names. Trust
  * in the server comes from the connection; certificates that come along are carried, never
  * believed. `cacerts` creates no trust and is not asked.
  */
@@ -21,6 +21,7 @@ import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import type { SecureElement } from '@countersign/element/ports'
 import { elementSigner } from '@countersign/element/signer'
+import { attestationFor } from './attestation.ts'
 import type { Answer, ServerConnection } from './connect.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import { type Problem, readProblem, retryAfterMs } from './problem.ts'
@@ -45,10 +46,15 @@ export async function simpleEnroll(
   request: EnrollRequest,
 ): Promise<string> {
   const signer = await elementSigner(request.element, request.slot)
+  const authorization = request.token === undefined ? undefined : basic(request.token)
+  const attestation = await attestationFor(connection, { ...request, authorization }, (answer) =>
+    problemOf(answer, request),
+  )
   const csr = await createCertificateRequest({
     subject: request.subject,
     altNames: request.altNames,
     signer,
+    ...(attestation === undefined ? {} : { attestation }),
   })
   const answer = await connection.ask({
     method: 'POST',
@@ -56,7 +62,7 @@ export async function simpleEnroll(
     headers: {
       'content-type': 'application/pkcs10',
       'content-transfer-encoding': 'base64',
-      ...(request.token === undefined ? {} : { authorization: basic(request.token) }),
+      ...(authorization === undefined ? {} : { authorization }),
     },
     body: Buffer.from(Buffer.from(csr).toString('base64')),
   })

@@ -17,7 +17,7 @@ export class Link {
   readonly #state: DeviceState
   readonly #world: World
   readonly #listener: Listener
-  #open: { readonly slot: number; readonly connection: ServerConnection } | undefined
+  #open: { readonly as: string; readonly connection: ServerConnection } | undefined
 
   constructor(state: DeviceState, world: World, listener: Listener) {
     this.#state = state
@@ -27,9 +27,10 @@ export class Link {
 
   async ask(question: Question): Promise<Answer> {
     const { current } = requireEnrolled(this.#state.folder, this.#state.identity)
-    if (this.#open?.slot !== current.slot) {
+    // A key may get a new certificate: the slot alone does not say who speaks.
+    if (this.#open?.as !== current.certificates) {
       this.close()
-      this.#open = { slot: current.slot, connection: await this.connectAs(current) }
+      this.#open = { as: current.certificates, connection: await this.connectAs(current) }
     }
     return this.#open.connection.ask(question)
   }

@@ -7,8 +7,10 @@ import { parsePem } from '@countersign/core/codec'
 import { AdapterError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import type { ClientCredential, TlsAdapterErrorCode } from '@countersign/core/tls'
+import { isElementError } from '@countersign/element/ports'
 import { errorCode } from '@countersign/element/shapes'
-import { elementSigner } from '@countersign/element/signer'
+import { knownElementSigner } from '@countersign/element/signer'
+import { leafOf } from './certificate.ts'
 import { patienceOf, timeout, wayBroken } from './failures.ts'
 import { trustOf } from './judgeServer.ts'
 import { Sessions } from './sessions.ts'
@@ -26,7 +28,7 @@ async function connectOwn(request: TlsRequest, sessions: Sessions): Promise<TlsS
   const partner = sessions.of(request)
   partner.trust ??= trustOf(target, world)
   const element = { isAsked: false }
-  const credential = await clientCredential(request.credential, element)
+  const credential = clientCredential(request.credential, element)
   // Half open: our farewell goes out after the server's.
   const socket = connect({ host: target.host, port: target.port, allowHalfOpen: true })
   const stop = (): void => void socket.destroy()
@@ -58,14 +60,14 @@ interface Asked {
   isAsked: boolean
 }
 
-async function clientCredential(
+function clientCredential(
   credential: DeviceCredential | undefined,
   asked: Asked,
-): Promise<ClientCredential | undefined> {
+): ClientCredential | undefined {
   if (credential === undefined) return undefined
   const { element, slot, certificates } = credential
   const chain = parsePem(certificates).map(({ der }) => der)
-  const signer = await elementSigner(element, slot)
+  const signer = knownElementSigner(element, slot, leafOf(certificates).spki.der)
   const sign = async (message: Uint8Array): Promise<Uint8Array> => {
     asked.isAsked = true
     const signature = await signer.sign(message)
@@ -77,6 +79,9 @@ async function clientCredential(
 
 /** A verdict on the server stays what it is, the element's word too; a broken way is tried again. */
 function wayError(error: unknown, { target, world }: TlsRequest, { isAsked }: Asked): unknown {
+  const { cause } = error instanceof Error ? error : {}
+  // What the element says of itself is clearer than what the handshake makes of it.
+  if (errorCode(error) === 'ERR_TLS_SIGNER' && isElementError(cause)) return cause
   if (errorCode(error) !== 'ERR_SERVER_TIMEOUT') return wayBroken(target, error)
   const { handshakeMs } = patienceOf(world)
   return isAsked ? slowElement(handshakeMs) : timeout(target, 'the handshake', handshakeMs)

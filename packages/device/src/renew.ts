@@ -1,5 +1,5 @@
 /**
- * Renewal (RFC 7030 §4.2.2): a new key in the second slot, asked for under the certificate in use,
+ * Renewal (RFC 7030 §4.2.2): a new key in another slot, asked for under the certificate in use,
  * and taken into use only after the server has let the device in with it. Each step is written down
  * first, so that a crash is continued and not repeated.
  */
@@ -10,6 +10,7 @@ import { judgeAnswer } from './httpsRoad.ts'
 import { Link } from './link.ts'
 import { readProblem } from './problem.ts'
 import { Later } from './retry.ts'
+import { nextSlot } from './slots.ts'
 import { type DeviceState, openState, requireEnrolled } from './state/folder.ts'
 import type { Listener, World } from './world.ts'
 
@@ -54,9 +55,11 @@ async function preparePending(
   const { identity } = requireEnrolled(state.folder, state.identity)
   const slots = await state.element.slots()
   const begun = identity.pending
-  if (begun !== undefined && slots[begun.slot]?.state === 'key') return begun
-  const pending = { slot: slotInUse === 0 ? 1 : 0, certificates: undefined }
-  await state.element.generateKey(pending.slot)
+  const holdsKey = slots.some(({ slot, state: held }) => slot === begun?.slot && held === 'key')
+  if (begun !== undefined && holdsKey) return begun
+  const next = await nextSlot(state.element, slotInUse)
+  const pending = { slot: next.slot, certificates: undefined }
+  if (next.slot !== slotInUse) await state.element.generateKey(next.slot)
   await state.save({ ...identity, pending })
   return pending
 }

@@ -2,7 +2,16 @@
  * Files that survive a power cut: written beside, flushed, renamed over, and the folder flushed
  * too, so that after a crash there is the old content or the new one and nothing between.
  */
-import { mkdirSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
@@ -23,6 +32,38 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
   }
   await rename(beside, path)
   await syncFolder(dirname(path))
+}
+
+/**
+ * The same for those who cannot wait. Without `flush` it outlives the process, not a power cut of
+ * the machine.
+ */
+export function writeDurablySync(
+  path: string,
+  content: string | Uint8Array,
+  { flush = true }: { readonly flush?: boolean } = {},
+): void {
+  const beside = `${path}.new`
+  const file = openSync(beside, 'w', privateMode)
+  try {
+    fchmodSync(file, privateMode)
+    writeFileSync(file, content)
+    if (flush) fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(beside, path)
+  if (flush) syncFolderSync(dirname(path))
+}
+
+function syncFolderSync(path: string): void {
+  if (process.platform === 'win32') return
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
 }
 
 /** Makes names in a folder durable. Windows cannot open a folder and needs no such flush. */

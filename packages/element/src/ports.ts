@@ -8,6 +8,7 @@ export {
   type ElementCounters,
   type ElementData,
   type ElementEphemeral,
+  type ElementError,
   type ElementErrorCode,
   type ElementInfo,
   type ElementKind,

@@ -2,7 +2,7 @@
  * A slot of an element as core's `Signer`: hashes the message, lets the element sign the digest,
  * and turns r || s into the DER that X.509 carries (RFC 3279 §2.2.3).
  */
-import { createHash } from 'node:crypto'
+import { createHash, createPublicKey, verify } from 'node:crypto'
 import { concat, der, fromHex } from '@countersign/core/codec'
 import { InvariantError } from '@countersign/core/errors'
 import { type ElementSigner, elementError, type SecureElement } from './ports.ts'
@@ -11,7 +11,37 @@ import { type ElementSigner, elementError, type SecureElement } from './ports.ts
 const scalarLength = 32
 
 export async function elementSigner(element: SecureElement, slot: number): Promise<ElementSigner> {
-  const spki = spkiOfPoint(await element.publicKey(slot))
+  return signerOf(element, slot, spkiOfPoint(await element.publicKey(slot)))
+}
+
+/**
+ * The same for a key that is known already, from its certificate: a chip takes as long to tell its
+ * public key as to sign, and is not asked. What it signs is verified instead, so that the key of
+ * another slot or another chip is found here and not by the other end.
+ */
+export function knownElementSigner(
+  element: SecureElement,
+  slot: number,
+  spki: Uint8Array,
+): ElementSigner {
+  const signer = signerOf(element, slot, spki)
+  const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+  return {
+    ...signer,
+    async sign(message) {
+      const signature = await signer.sign(message)
+      if (verify('sha256', message, key, signature)) return signature
+      throw elementError(
+        'ERR_ELEMENT_SWAPPED',
+        `slot ${slot} of the element signs with another key than the one of the certificate`,
+        { slot },
+        { hint: 'Connect the element that the device was enrolled with, or enrol anew.' },
+      )
+    },
+  }
+}
+
+function signerOf(element: SecureElement, slot: number, spki: Uint8Array): ElementSigner {
   return {
     scheme: { kind: 'ecdsa', hash: 'sha256', encoding: 'der' },
     spki,
@@ -65,5 +95,16 @@ export function requireDigest(digest: Uint8Array): void {
     `an element signs a SHA-256 digest of 32 bytes, not ${digest.length}`,
     {},
     { hint: 'Hash the message first, or sign it whole through elementSigner.' },
+  )
+}
+
+/** More at once is a mistake of the caller, and on a chip would take minutes. */
+const randomLengthMax = 4096
+
+export function requireRandomLength(length: number): void {
+  if (Number.isInteger(length) && length >= 0 && length <= randomLengthMax) return
+  throw elementError(
+    'ERR_ELEMENT_ARGUMENT',
+    `an element gives 0 to ${randomLengthMax} random bytes at once, not ${length}`,
   )
 }

@@ -3,30 +3,53 @@
  * keeps the port's promises about use, not about theft: whoever reads the file has the keys, which
  * is why its assurance is 0.
  *
- * Private bytes never leave this module. Node's own TLS takes no key by handle, so `tlsContext`
- * loads one into OpenSSL and hands out the finished context; chips will sign through core's TLS
- * client instead and have no such method.
+ * Private bytes never leave this module and the file's. Node's own TLS takes no key by handle, so
+ * `tlsContext` loads one into OpenSSL and hands out the finished context; other elements sign
+ * through core's TLS client and have no such method.
  */
 import {
-  createPrivateKey,
+  createHash,
   createPublicKey,
+  diffieHellman,
   generateKeyPairSync,
   type KeyObject,
   randomBytes,
 } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext, type SecureContext } from 'node:tls'
-import { privateMode, writeDurably } from './durable.ts'
 import {
+  type DataSlotInfo,
+  type ElementCounters,
+  type ElementData,
+  type ElementEphemeral,
   type ElementInfo,
   type ElementState,
   elementError,
+  type LockConfirmation,
+  type LockTarget,
+  lockWords,
   type SecureElement,
   type SlotInfo,
 } from './ports.ts'
-import { errorCode, isRecord, parseRecord } from './shapes.ts'
-import { pointOfSpki, requireDigest } from './signer.ts'
+import {
+  pointOfSpki,
+  requireDigest,
+  requirePoint,
+  requireRandomLength,
+  spkiOfPoint,
+} from './signer.ts'
 import { signDigest } from './softwareEcdsa.ts'
+import {
+  counterCount,
+  counterMax,
+  dataSize,
+  dataSlot,
+  formatVersion,
+  isSlot,
+  readTwin,
+  slotCount,
+  type TwinContent,
+  writeTwin,
+} from './softwareFile.ts'
 
 export interface SoftwareElement extends SecureElement {
   /**
@@ -41,44 +64,23 @@ export function isSoftware(element: SecureElement): element is SoftwareElement {
   return element instanceof FileElement
 }
 
-/** Two keys while a renewal is under way, two to spare. */
-const slotCount = 4
-const formatVersion = 1
-const damagedHint = 'Restore the file, or enrol again in an empty state folder.'
-
-interface ElementFile {
-  readonly version: number
-  readonly serial: string
-  /** Slot number to PKCS#8 DER in base64. */
-  readonly slots: Readonly<Record<string, string>>
-}
-
-/** Opens the twin in this file, or makes an empty one. */
-export async function openSoftwareElement(path: string): Promise<SoftwareElement> {
-  const found = await readElementFile(path)
-  if (found !== undefined) return new FileElement(path, found)
-  const fresh: ElementFile = {
-    version: formatVersion,
-    serial: randomBytes(9).toString('hex'),
-    slots: {},
-  }
-  await writeDurably(path, JSON.stringify(fresh))
-  return new FileElement(path, fresh)
+/** Opens the twin in this file, or makes an empty one unless it must be there. */
+export async function openSoftwareElement(
+  path: string,
+  { mustExist = false }: { readonly mustExist?: boolean } = {},
+): Promise<SoftwareElement> {
+  return new FileElement(path, await readTwin(path, mustExist))
 }
 
 class FileElement implements SoftwareElement {
   readonly #path: string
-  readonly #serial: string
-  readonly #keys: Map<number, KeyObject> = new Map()
+  #content: TwinContent
   /** One writer at a time: the file is always one whole state. */
-  #writing: Promise<void> = Promise.resolve()
+  #writing: Promise<unknown> = Promise.resolve()
 
-  constructor(path: string, content: ElementFile) {
+  constructor(path: string, content: TwinContent) {
     this.#path = path
-    this.#serial = content.serial
-    for (const [slot, pkcs8] of Object.entries(content.slots)) {
-      this.#keys.set(Number(slot), importKey(path, slot, pkcs8))
-    }
+    this.#content = content
   }
 
   async info(): Promise<ElementInfo> {
@@ -87,11 +89,12 @@ class FileElement implements SoftwareElement {
       vendor: 'countersign',
       model: 'software twin',
       revision: String(formatVersion),
-      serial: this.#serial,
-      capabilities: [],
+      serial: this.#content.serial,
+      capabilities: ['ecdh', 'ephemeral', 'data', 'counters', 'lock'],
     }
   }
 
+  /** A twin has no time before its rules hold. */
   async state(): Promise<ElementState> {
     return { config: 'locked', data: 'locked' }
   }
@@ -100,25 +103,29 @@ class FileElement implements SoftwareElement {
     return Array.from({ length: slotCount }, (_, slot) => ({
       slot,
       curve: 'P-256',
-      state: this.#keys.has(slot) ? 'key' : 'empty',
-      uses: ['sign'],
-      canGenerate: true,
-      locked: false,
+      state: this.#content.keys.has(slot) ? 'key' : 'empty',
+      uses: ['sign', 'ecdh'],
+      canGenerate: !this.#isLocked(slot),
+      locked: this.#isLocked(slot),
     }))
   }
 
+  /**
+   * The key is used only once it is on the disk: a certificate never names a key that a power cut
+   * could take.
+   */
   async generateKey(slot: number): Promise<Uint8Array> {
     requireSlot(slot)
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    const write = this.#writing.then(() => this.#store(slot, privateKey))
-    // A failed write must not stop the next one; its own caller hears of it below.
-    this.#writing = write.catch(() => undefined)
-    await write
-    return this.publicKey(slot)
+    await this.#change((content) => {
+      if (content.lockedSlots.includes(slot)) throw slotLocked(slot)
+      return { ...content, keys: new Map(content.keys).set(slot, privateKey) }
+    })
+    return pointOf(privateKey)
   }
 
   async publicKey(slot: number): Promise<Uint8Array> {
-    return pointOfSpki(createPublicKey(this.#key(slot)).export({ type: 'spki', format: 'der' }))
+    return pointOf(this.#key(slot))
   }
 
   async sign(slot: number, digest: Uint8Array): Promise<Uint8Array> {
@@ -127,7 +134,74 @@ class FileElement implements SoftwareElement {
   }
 
   async random(length: number): Promise<Uint8Array> {
-    return randomBytes(length)
+    requireRandomLength(length)
+    return new Uint8Array(randomBytes(length))
+  }
+
+  async ecdh(slot: number, peer: Uint8Array): Promise<Uint8Array> {
+    return agree(this.#key(slot), peer)
+  }
+
+  async ephemeral(): Promise<ElementEphemeral> {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    return ephemeralOf(privateKey)
+  }
+
+  readonly data: ElementData = {
+    slots: async (): Promise<readonly DataSlotInfo[]> => [
+      { slot: dataSlot, size: dataSize, writable: true },
+    ],
+    read: async (slot, offset, length) => {
+      requireRange(slot, offset, length)
+      return this.#content.data.slice(offset, offset + length)
+    },
+    write: async (slot, offset, bytes) => {
+      requireRange(slot, offset, bytes.length)
+      const written = bytes.slice()
+      await this.#change((content) => {
+        const data = content.data.slice()
+        data.set(written, offset)
+        return { ...content, data }
+      })
+    },
+  }
+
+  readonly counters: ElementCounters = {
+    count: counterCount,
+    valueMax: counterMax,
+    read: async (counter) => this.#counter(counter),
+    increment: async (counter) => {
+      this.#counter(counter)
+      const after = await this.#change((content) => ({
+        ...content,
+        counters: content.counters.map((value, i) => (i === counter ? counted(value) : value)),
+      }))
+      return after.counters[counter] ?? 0
+    },
+  }
+
+  async lockDigest(target: LockTarget): Promise<Uint8Array> {
+    const slot = requireLockable(target)
+    return new Uint8Array(
+      createHash('sha256')
+        .update(pointOf(this.#key(slot)))
+        .digest(),
+    )
+  }
+
+  async lock(target: LockTarget, confirmation: LockConfirmation): Promise<void> {
+    const slot = requireLockable(target)
+    if (this.#isLocked(slot)) throw slotLocked(slot)
+    const there = await this.lockDigest(target)
+    if (confirmation.confirm !== lockWords || !same(there, confirmation.expected)) {
+      throw elementError(
+        'ERR_ELEMENT_CONFIRMATION',
+        `slot ${slot} is not locked: the caller did not confirm what is in it`,
+        { slot },
+        { hint: `Give "${lockWords}" and the digest that lockDigest answers now.` },
+      )
+    }
+    await this.#change((content) => ({ ...content, lockedSlots: [...content.lockedSlots, slot] }))
   }
 
   async tlsContext(slot: number, certificatesPem: string): Promise<SecureContext> {
@@ -141,12 +215,12 @@ class FileElement implements SoftwareElement {
 
   async close(): Promise<void> {
     await this.#writing
-    this.#keys.clear()
+    this.#content = { ...this.#content, keys: new Map() }
   }
 
   #key(slot: number): KeyObject {
     requireSlot(slot)
-    const key = this.#keys.get(slot)
+    const key = this.#content.keys.get(slot)
     if (key !== undefined) return key
     throw elementError(
       'ERR_ELEMENT_SLOT_EMPTY',
@@ -156,89 +230,106 @@ class FileElement implements SoftwareElement {
     )
   }
 
-  /**
-   * The key is used only once it is on the disk: a certificate never names a key that a power cut
-   * could take.
-   */
-  async #store(slot: number, key: KeyObject): Promise<void> {
-    const keys = new Map(this.#keys).set(slot, key)
-    const slots: Record<string, string> = {}
-    for (const [number, each] of keys) {
-      slots[number] = each.export({ type: 'pkcs8', format: 'der' }).toString('base64')
-    }
-    const content: ElementFile = { version: formatVersion, serial: this.#serial, slots }
-    await writeDurably(this.#path, JSON.stringify(content))
-    this.#keys.set(slot, key)
+  #isLocked(slot: number): boolean {
+    return this.#content.lockedSlots.includes(slot)
   }
-}
 
-async function readElementFile(path: string): Promise<ElementFile | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-    await requirePrivate(path)
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw error
+  #counter(counter: number): number {
+    const value = this.#content.counters[counter]
+    if (value !== undefined) return value
+    throw elementError(
+      'ERR_ELEMENT_ARGUMENT',
+      `a software element has the counters 0 and 1, not ${counter}`,
+    )
   }
-  const content = parseElementFile(text)
-  if (content !== undefined) return content
-  throw elementError(
-    'ERR_ELEMENT_DAMAGED',
-    'the file of the software element is not readable as one',
-    {},
-    { where: path, hint: damagedHint },
-  )
-}
 
-function parseElementFile(text: string): ElementFile | undefined {
-  const content = parseRecord(text)
-  if (content?.version !== formatVersion || typeof content.serial !== 'string') return undefined
-  if (!isRecord(content.slots)) return undefined
-  const slots: Record<string, string> = {}
-  for (const [slot, key] of Object.entries(content.slots)) {
-    if (!isSlot(Number(slot)) || typeof key !== 'string') return undefined
-    slots[slot] = key
-  }
-  return { version: formatVersion, serial: content.serial, slots }
-}
-
-async function requirePrivate(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const { mode } = await stat(path)
-  if ((mode & 0o077) === 0) return
-  throw elementError(
-    'ERR_ELEMENT_MODE',
-    `others may read the keys of this element (mode ${(mode & 0o777).toString(8)})`,
-    {},
-    {
-      where: path,
-      hint: `Close it with: chmod ${privateMode.toString(8)}. If it may have been copied, enrol anew.`,
-    },
-  )
-}
-
-function importKey(path: string, slot: string, pkcs8: string): KeyObject {
-  try {
-    const key = createPrivateKey({
-      key: Buffer.from(pkcs8, 'base64'),
-      format: 'der',
-      type: 'pkcs8',
+  /** New content, from what is there when its turn comes; in memory once it is on the disk. */
+  #change(next: (content: TwinContent) => TwinContent): Promise<TwinContent> {
+    const write = this.#writing.then(async () => {
+      const content = next(this.#content)
+      await writeTwin(this.#path, content)
+      this.#content = content
+      return content
     })
-    if (key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return key
-  } catch {
-    // Said below without the cause: OpenSSL's words may quote what it was given.
+    // A failed write must not stop the next one; its own caller hears of it.
+    this.#writing = write.catch(() => undefined)
+    return write
   }
+}
+
+function pointOf(key: KeyObject): Uint8Array {
+  return pointOfSpki(createPublicKey(key).export({ type: 'spki', format: 'der' }))
+}
+
+function ephemeralOf(privateKey: KeyObject): ElementEphemeral {
+  let key: KeyObject | undefined = privateKey
+  return {
+    point: pointOf(privateKey),
+    agree: async (peer) => {
+      if (key === undefined) {
+        throw elementError(
+          'ERR_ELEMENT_ARGUMENT',
+          'an ephemeral key agrees once',
+          {},
+          { hint: 'Ask the element for a new one.' },
+        )
+      }
+      // Gone with the first try, also with one that fails.
+      const own = key
+      key = undefined
+      return agree(own, peer)
+    },
+  }
+}
+
+function agree(privateKey: KeyObject, peer: Uint8Array): Uint8Array {
+  requirePoint(peer)
+  try {
+    const publicKey = createPublicKey({
+      key: Buffer.from(spkiOfPoint(peer)),
+      format: 'der',
+      type: 'spki',
+    })
+    return new Uint8Array(diffieHellman({ privateKey, publicKey }))
+  } catch (cause) {
+    throw elementError('ERR_ELEMENT_ECC', 'the peer gave no point of P-256', {}, { cause })
+  }
+}
+
+function counted(value: number): number {
+  if (value < counterMax) return value + 1
+  throw elementError('ERR_ELEMENT_COUNTER_LIMIT', 'the counter is at its highest value')
+}
+
+function requireRange(slot: number, offset: number, length: number): void {
+  if (slot !== dataSlot) {
+    throw elementError(
+      'ERR_ELEMENT_SLOT',
+      `slot ${slot} of a software element holds no data; slot ${dataSlot} does`,
+      { slot },
+    )
+  }
+  if (Number.isInteger(offset) && offset >= 0 && length >= 0 && offset + length <= dataSize) return
   throw elementError(
-    'ERR_ELEMENT_DAMAGED',
-    `slot ${slot} of the software element holds no usable P-256 key`,
-    {},
-    { where: path, hint: damagedHint },
+    'ERR_ELEMENT_ARGUMENT',
+    `slot ${slot} has ${dataSize} bytes; ${length} at ${offset} are not inside it`,
+    { slot },
   )
 }
 
-function isSlot(slot: number): boolean {
-  return Number.isInteger(slot) && slot >= 0 && slot < slotCount
+function requireLockable(target: LockTarget): number {
+  if (target.kind !== 'slot')
+    throw elementError('ERR_ELEMENT_LOCKED', `a twin's ${target.kind} is locked`)
+  requireSlot(target.slot)
+  return target.slot
+}
+
+function slotLocked(slot: number): Error {
+  return elementError('ERR_ELEMENT_LOCKED', `slot ${slot} is locked for ever`, { slot })
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((octet, i) => octet === b[i])
 }
 
 function requireSlot(slot: number): void {

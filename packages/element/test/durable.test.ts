@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { makeFolders } from '../src/durable.ts'
+import { makeFolders, writeDurablySync } from '../src/durable.ts'
 
 const base = mkdtempSync(join(tmpdir(), 'countersign-durable-'))
 after(() => rmSync(base, { recursive: true }))
@@ -27,4 +27,16 @@ test('a folder that cannot be made below /proc is an error and no endless loop',
   skip: process.platform === 'linux' ? false : '/proc is of Linux',
 }, () => {
   assert.throws(() => makeFolders('/proc/countersign/x', 0o700), { code: 'ENOENT' })
+})
+
+test('a file is replaced as a whole, for its owner alone, flushed or not', () => {
+  const file = join(base, 'state')
+  // Left by a crash: longer, and readable to others.
+  writeFileSync(`${file}.new`, 'x'.repeat(100), { mode: 0o644 })
+  for (const flush of [true, false]) {
+    writeDurablySync(file, `flush ${flush}`, { flush })
+    assert.equal(readFileSync(file, 'utf8'), `flush ${flush}`)
+    assert.equal(existsSync(`${file}.new`), false)
+    if (process.platform !== 'win32') assert.equal(statSync(file).mode & 0o777, 0o600)
+  }
 })

@@ -155,6 +155,7 @@ test('an element URL names a file of the state folder and nothing beyond it', ()
     'software:../twin',
     'software:/etc/x',
     'tpm:0',
+    'sw:../twin',
     'software:.',
   ]) {
     assert.throws(() => parseElementUrl(bad), { code: 'ERR_ELEMENT_URL' })

@@ -8,10 +8,13 @@ import type { Clock } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { Applications } from './application/applications.ts'
 import { WebhookTargets } from './application/webhookTarget.ts'
+import { Desk } from './attestation/desk.ts'
+import { Manifests } from './attestation/manifests.ts'
 import { Authority } from './authority/authority.ts'
 import { type ScryptCost, scryptCost } from './authority/passphrase.ts'
 import { Vault } from './authority/vault.ts'
 import { Commands } from './commands/commands.ts'
+import { type AskPin, HouseToken } from './compose/caToken.ts'
 import { factsOf } from './compose/facts.ts'
 import { crlFolder, keysFolder, unfinishedFile } from './compose/layout.ts'
 import type { Keys, Services } from './compose/services.ts'
@@ -28,6 +31,8 @@ import { openSqliteStore } from './store/sqlite.ts'
 export interface OpenOptions {
   /** Asked once, when the first key is needed. */
   readonly passphrase: string | (() => Promise<string>)
+  /** Asked for the PIN of the token with the CA keys, where no file has it. */
+  readonly askPin?: AskPin
   /** Read from the folder when absent. */
   readonly config?: Config
   readonly log?: Log
@@ -57,8 +62,9 @@ export async function openHouse(dir: string, options: OpenOptions): Promise<Serv
 type Furnishing = OpenOptions & {
   readonly config: Config
   readonly clock: Clock
-  /** The one that `init` has just made. */
+  /** Those that `init` has just made. */
   readonly vault?: Vault
+  readonly token?: HouseToken | undefined
 }
 
 /** The rooms of a folder that is owned already. */
@@ -75,14 +81,25 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
   const applications = new Applications({ ...common, sealer, targets })
   const commands = new Commands({ ...common, downlinks: downlinksIn, failed })
   let opened: Promise<Keys> | undefined
+  const token = options.token ?? tokenOf(config, options.askPin)
   let listeners: Readonly<Record<string, string>> = {}
   let consoleLink: Services['consoleLink']
-  const base = { ...common, dir: folder.path, demo: folder.demo, config, log, registry, targets }
+  const manifests = new Manifests({ store, clock, crypto: nodeCrypto })
+  const base = {
+    ...common,
+    manifests,
+    dir: folder.path,
+    demo: folder.demo,
+    config,
+    log,
+    registry,
+    targets,
+  }
   return {
     ...base,
     applications,
     commands,
-    keys: () => (opened ??= openKeys(folder, base, sealer, options)),
+    keys: () => (opened ??= openKeys(folder, base, sealer, { ...options, token })),
     get listeners() {
       return listeners
     },
@@ -95,6 +112,7 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
     close: async () => {
       const keys = await opened?.catch(() => undefined)
       await keys?.authority.close()
+      await token?.close()
       await registry.close()
       await commands.close()
       await store.close()
@@ -103,13 +121,16 @@ export async function furnish(folder: DataFolder, options: Furnishing): Promise<
   }
 }
 
-type Base = Pick<Services, 'store' | 'notices' | 'clock' | 'timers' | 'config' | 'log' | 'registry'>
+type Base = Pick<
+  Services,
+  'store' | 'notices' | 'clock' | 'timers' | 'random' | 'config' | 'log' | 'registry' | 'demo'
+>
 
 async function openKeys(
   folder: DataFolder,
   base: Base,
   sealer: LateSealer,
-  { passphrase, vault: made, cost = scryptCost }: Furnishing,
+  { passphrase, vault: made, token, cost = scryptCost }: Furnishing,
 ): Promise<Keys> {
   const vault =
     made ??
@@ -122,13 +143,19 @@ async function openKeys(
   const { hosts, crlBase } = base.config
   const authority = await Authority.open({
     ...base,
+    attestation: new Desk({ ...base, crypto: nodeCrypto, isDemo: base.demo }),
     vault,
+    caToken: token,
     crypto: nodeCrypto,
     directory: folder.file(crlFolder),
     hosts,
     ...(crlBase === null ? {} : { crlBase }),
   })
   return { authority, sealer }
+}
+
+function tokenOf({ caToken }: Config, askPin: AskPin | undefined): HouseToken | undefined {
+  return caToken === null ? undefined : new HouseToken(caToken, askPin)
 }
 
 /**

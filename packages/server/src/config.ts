@@ -7,6 +7,8 @@ import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { CallerError } from '@countersign/core/errors'
+import { parsePkcs11Url } from '@countersign/element/pkcs11'
+import { isElementError } from '@countersign/element/ports'
 import { z } from 'zod'
 
 export const configFile = 'config.json'
@@ -32,6 +34,11 @@ export interface Config {
    * on.
    */
   readonly crlBase: string | null
+  /**
+   * `pkcs11:` URL of the token that new CA keys are made in; those of the vault serve when absent.
+   * It names the file of the PIN, never the PIN.
+   */
+  readonly caToken: string | null
   readonly webhooks: {
     /** Hosts whose webhooks may be private, link-local or plain http. */
     readonly trustedHosts: readonly string[]
@@ -59,11 +66,17 @@ const addressSchema: z.ZodType<string> = z.string().superRefine((text, context) 
   if (fault !== undefined) context.addIssue({ code: 'custom', message: fault })
 })
 
+const caTokenSchema: z.ZodType<string> = z.string().superRefine((text, context) => {
+  const fault = caTokenFault(text)
+  if (fault !== undefined) context.addIssue({ code: 'custom', message: fault.message })
+})
+
 interface FileShape {
   hosts?: string[] | undefined
   listen?: Partial<Record<DoorName, string | undefined>> | undefined
   logLevel?: LogLevel | undefined
   crlBase?: string | undefined
+  caToken?: string | undefined
   webhooks?: { trustedHosts?: string[] | undefined } | undefined
 }
 
@@ -81,6 +94,7 @@ const fileSchema: z.ZodType<FileShape> = z.strictObject({
     .url({ protocol: /^https?$/ })
     .max(512)
     .optional(),
+  caToken: caTokenSchema.optional(),
   webhooks: z.strictObject({ trustedHosts: z.array(hostSchema).max(64).optional() }).optional(),
 })
 
@@ -93,6 +107,7 @@ const defaults: Config = {
   },
   logLevel: 'info',
   crlBase: null,
+  caToken: null,
   webhooks: { trustedHosts: [] },
 }
 
@@ -178,6 +193,7 @@ const knownKeys: readonly string[] = [
   'listen.mqtts',
   'logLevel',
   'crlBase',
+  'caToken',
   'webhooks.trustedHosts',
 ]
 
@@ -196,8 +212,30 @@ export function mergeConfig(file: ConfigFile, flags: ConfigFlags): Config {
     listen,
     logLevel: flags.logLevel ?? file.logLevel ?? defaults.logLevel,
     crlBase: file.crlBase ?? null,
+    caToken: file.caToken ?? null,
     webhooks: { trustedHosts: file.webhooks?.trustedHosts ?? [] },
   }
+}
+
+/** A token for CA keys is named without a key: each CA's has a label of its own. */
+function caTokenFault(
+  url: string,
+): { readonly message: string; readonly hint?: string } | undefined {
+  try {
+    if (parsePkcs11Url(url).object === undefined) return undefined
+    return { message: 'the URL names a key', hint: 'Leave object=… out.' }
+  } catch (error) {
+    if (!isElementError(error)) throw error
+    const { message, hint } = error
+    return { message, ...(hint === undefined ? {} : { hint }) }
+  }
+}
+
+export function requireCaToken(url: string, where: string): void {
+  const fault = caTokenFault(url)
+  if (fault === undefined) return
+  const options = fault.hint === undefined ? { where } : { where, hint: fault.hint }
+  throw new CallerError('ERR_USAGE', fault.message, {}, options)
 }
 
 /** `<door>=<host:port>`, also `<door>=<port>` for loopback. */

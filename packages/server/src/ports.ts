@@ -118,6 +118,8 @@ export interface Indexes {
   product: never
   token: never
   anchor: 'role'
+  manifest: never
+  manifestKey: 'serial'
   application: 'name' | 'tokenHash'
   message: 'source'
   deadLetter: 'application'
@@ -277,6 +279,44 @@ export interface AdmittedApplication {
   readonly notAfter: Milliseconds
 }
 
+/** What an element, or its maker, says of a key, and what the verifier made of it. */
+export interface KeyAttestation {
+  readonly assurance: Assurance
+  readonly format: string
+  /** As it came. */
+  readonly evidence: Uint8Array
+  /** JSON. */
+  readonly verdict: string
+  readonly verifier: string
+  readonly judgedAt: Milliseconds
+  /** Where the key is; undefined when nobody whom we know stands behind it. */
+  readonly element:
+    | { readonly serial: string; readonly kind: string; readonly slot: number }
+    | undefined
+}
+
+/** Attestation as enrolment sees it. */
+export interface AttestationDesk {
+  /**
+   * A nonce for `holder` alone, once and for a few minutes. Throws PeerError
+   * ERR_ATTESTATION_RATE.
+   */
+  nonce(holder: string): { readonly nonce: Uint8Array; readonly expires: Milliseconds }
+  /**
+   * Judges what came with a key whose possession was shown. undefined: nothing speaks of this key.
+   * Throws PeerError (AttestationErrorCode) for what is forged, replayed or about another key.
+   */
+  judge(asked: {
+    readonly holder: string
+    readonly spki: Uint8Array
+    /** The AttestationBundle of the request, DER. */
+    readonly attestation: Uint8Array | undefined
+  }): Promise<KeyAttestation | undefined>
+}
+
+/** What the house adds to the codes of core/attestation. */
+export type AttestationDoorErrorCode = 'ERR_ATTESTATION_RATE' | 'ERR_ATTESTATION_STATEMENTS'
+
 /**
  * What a certificate is reserved for. The serial and EUI-64 of a new device are fixed by the
  * reservation.
@@ -289,6 +329,8 @@ export interface ReservationRequest {
   readonly notAfter: Milliseconds
   readonly request: string
   readonly actor: string
+  /** What is known of the key beyond its possession. */
+  readonly attestation?: KeyAttestation | undefined
   readonly target: /** A new device: serial by the CSR; EUI-64 by the CSR or taken from the product's block. */
     | {
         readonly kind: 'newDevice'

@@ -52,9 +52,18 @@ export interface KeyRow {
   readonly elementSerial: string | null
   readonly slot: number | null
   readonly origin: KeyOrigin
+  /** What the element or its maker said of this key, as it came. */
   readonly evidence: Uint8Array | null
+  /** JSON: what the verifier made of it. */
   readonly verdict: string | null
   readonly createdAt: Milliseconds
+  /** What whoever shows this key is worth. */
+  readonly assurance: Assurance
+  /** Of the evidence: `atecc608-internal-sign`, `trust-platform-manifest`, or an OID. */
+  readonly evidenceFormat: string | null
+  /** Name and version of the rules that judged. */
+  readonly verifier: string | null
+  readonly judgedAt: Milliseconds | null
 }
 
 export type CertificateStatus =
@@ -110,7 +119,7 @@ export interface CaRow {
   readonly der: Uint8Array
   readonly fingerprint: string
   readonly status: 'active' | 'retired'
-  /** File of the encrypted key, relative to the data folder. */
+  /** File of the encrypted key in `keys/`; `token:` and a label for one in the house's token. */
   readonly keyFile: string
   readonly crlNumber: number
   readonly createdAt: Milliseconds
@@ -156,10 +165,17 @@ export interface TokenRow {
   readonly createdAt: Milliseconds
 }
 
+/**
+ * `attestation`: under whose root elements speak of their keys; `manifest`: who signs what a maker says
+ * of its elements. Neither is a role of peers: no chain of TLS ends in one.
+ */
+export type ElementAnchorRole = 'attestation' | 'manifest'
+export type AnchorRole = Role | ElementAnchorRole
+
 export interface AnchorRow {
   /** SHA-256 of the certificate. */
   readonly fingerprint: string
-  readonly role: Role
+  readonly role: AnchorRole
   readonly der: Uint8Array
   /** Our own issuing CA, or a foreign maker's. */
   readonly origin: 'house' | 'foreign'
@@ -168,6 +184,37 @@ export interface AnchorRow {
   readonly notAfter: Milliseconds | null
   readonly assuranceCap: Assurance
   readonly createdAt: Milliseconds
+}
+
+/** The only anchors that a judge of peers is given. */
+export interface PeerAnchorRow extends AnchorRow {
+  readonly role: Role
+}
+
+/** What a maker says of one element: an imported manifest. */
+export interface ManifestRow {
+  /** Of the element, lower-case hex. */
+  readonly serial: string
+  /** SHA-256 of the payload. */
+  readonly digest: string
+  /** SHA-256 of the certificate of who signed; it counts as long as that is an anchor. */
+  readonly signer: string
+  readonly partNumber: string
+  /** 1: signed by an emulator's works. */
+  readonly isEmulated: number
+  /** The JWS as it was written. */
+  readonly jws: string
+  readonly createdAt: Milliseconds
+}
+
+/** One key of such an element. */
+export interface ManifestKeyRow {
+  /** SHA-256 of the SubjectPublicKeyInfo. */
+  readonly spkiHash: string
+  readonly serial: string
+  readonly slot: number
+  /** X || Y. */
+  readonly point: Uint8Array
 }
 
 export interface ApplicationRow {
@@ -292,6 +339,8 @@ export interface Tables {
   product: ProductRow
   token: TokenRow
   anchor: AnchorRow
+  manifest: ManifestRow
+  manifestKey: ManifestKeyRow
   application: ApplicationRow
   message: MessageRow
   deadLetter: DeadLetterRow

@@ -3,7 +3,7 @@
  * through a Signer. Plain assembly of parts that the caller has encoded; the authority's profiles,
  * which issue by the thousand, fill templates of their own instead.
  */
-import { der, tag } from '../codec/index.ts'
+import { compareBytes, der, tag } from '../codec/index.ts'
 import type { Milliseconds, Signer } from '../ports.ts'
 import { encodeSignatureAlgorithm, encodeSignatureValue } from './encodeAlgorithm.ts'
 import { encodeExtension, encodeSubjectAltName } from './encodeExtensions.ts'
@@ -51,6 +51,8 @@ export function createCertificate(parts: CertificateParts, signer: Signer): Prom
 export interface RequestParts {
   readonly subject: readonly NameAttribute[]
   readonly altNames?: readonly GeneralName[]
+  /** An AttestationBundle, DER: what the key's element says of it. */
+  readonly attestation?: Uint8Array
   /** Holds the key that is to be certified; signing proves its possession. */
   readonly signer: Signer
 }
@@ -64,7 +66,10 @@ export function createCertificateRequest(parts: RequestParts): Promise<Uint8Arra
   const names = parts.altNames ?? []
   const extensions =
     names.length === 0 ? [] : [encodeSubjectAltName(names, parts.subject.length === 0)]
-  const attributes = extensions.length === 0 ? [] : [extensionRequest(extensions)]
+  const attributes = [
+    ...(extensions.length === 0 ? [] : [extensionRequest(extensions)]),
+    ...(parts.attestation === undefined ? [] : [attestationAttribute(parts.attestation)]),
+  ].toSorted(compareBytes) // SET OF
   const info = der.sequence(
     der.integer(0),
     encodeName(parts.subject),
@@ -77,6 +82,10 @@ export function createCertificateRequest(parts: RequestParts): Promise<Uint8Arra
 /** RFC 2985 §5.4.2 */
 function extensionRequest(extensions: readonly Uint8Array[]): Uint8Array {
   return der.sequence(der.oid(pkcsOid.extensionRequest), der.setOf(der.sequence(...extensions)))
+}
+
+function attestationAttribute(bundle: Uint8Array): Uint8Array {
+  return der.sequence(der.oid(pkcsOid.attestation), der.setOf(bundle))
 }
 
 export interface ListParts {

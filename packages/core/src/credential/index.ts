@@ -25,7 +25,7 @@ export { attributeOf, formatName, parseName, printable, serialNumberOf } from '.
 export { parseCertificateRequest } from './parseRequest.ts'
 export type { ValidPath } from './path.ts'
 export { matchesPattern } from './pattern.ts'
-export { type Purpose, purposes, type Role, roles } from './roles.ts'
+export { type Purpose, purposes, type Role, roles, statementOid } from './roles.ts'
 export type * from './types.ts'
 export { validatePath } from './validatePath.ts'
 export type * from './verified.ts'

@@ -96,9 +96,12 @@ export const algorithmOid = {
   sha512: '2.16.840.1.101.3.4.2.3',
 } as const
 
-/** PKCS#9 attributes of a request (RFC 2985 §5.4) and content types of CMS (RFC 5652 §4, §5.1). */
+/**
+ * PKCS#9 attributes of a request (RFC 2985 §5.4), the one that carries attestation statements
+ * (draft-ietf-lamps-csr-attestation: id-aa 59, once id-aa-evidence), and content types of CMS (RFC 5652 §4, §5.1). */
 export const pkcsOid = {
   extensionRequest: '1.2.840.113549.1.9.14',
+  attestation: '1.2.840.113549.1.9.16.2.59',
   data: '1.2.840.113549.1.7.1',
   signedData: '1.2.840.113549.1.7.2',
 } as const

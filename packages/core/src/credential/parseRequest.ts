@@ -1,6 +1,7 @@
 /**
- * Certification request (PKCS#10, RFC 2986 §4) with its extensionRequest (RFC 2985 §5.4.2). Other
- * attributes are checked for their shape and not kept. Proof of possession is checked by whoever
+ * Certification request (PKCS#10, RFC 2986 §4) with its extensionRequest (RFC 2985 §5.4.2) and, as
+ * bytes, its attestation (draft-ietf-lamps-csr-attestation). Other attributes are checked for their
+ * shape and not kept. Proof of possession is checked by whoever
  * issues.
  */
 import { compareBytes, contextConstructed, DerReader, tag } from '../codec/index.ts'
@@ -30,7 +31,7 @@ export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
   const subject = readName(info, 'subject')
   const spki = readSpki(info, 'subjectPKInfo')
   // `[0] IMPLICIT Attributes` has no OPTIONAL: an empty set is written as A0 00.
-  const requested = readAttributes(info.enter(contextConstructed(0), 'attributes'))
+  const attributes = readAttributes(info.enter(contextConstructed(0), 'attributes'))
   info.end()
   return {
     der,
@@ -40,12 +41,15 @@ export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
     signature,
     subject,
     spki,
-    requested,
+    ...attributes,
   }
 }
 
-function readAttributes(set: DerReader): CertificateExtensions {
+type Attributes = Pick<CertificateRequest, 'requested' | 'attestation'>
+
+function readAttributes(set: DerReader): Attributes {
   let requested: CertificateExtensions | undefined
+  let attestation: Uint8Array | undefined
   let before: Uint8Array | undefined
   let count = 0
   while (!set.done) {
@@ -60,14 +64,17 @@ function readAttributes(set: DerReader): CertificateExtensions {
     const values = attribute.enter(tag.set, type)
     attribute.end()
     if (values.done) throw syntaxError(attribute, 'an attribute without a value')
-    if (type !== pkcsOid.extensionRequest) {
-      while (!values.done) values.next('value')
-      continue
-    }
-    if (requested !== undefined) throw syntaxError(set, 'extensionRequest stands twice')
-    requested = readCertificateExtensions(values.sequence('extensions'))
-    // RFC 2985 §5.4.2: SINGLE VALUE TRUE.
-    values.end()
+    if (type === pkcsOid.extensionRequest) {
+      if (requested !== undefined) throw syntaxError(set, 'extensionRequest stands twice')
+      requested = readCertificateExtensions(values.sequence('extensions'))
+      // RFC 2985 §5.4.2: SINGLE VALUE TRUE.
+      values.end()
+    } else if (type === pkcsOid.attestation) {
+      if (attestation !== undefined) throw syntaxError(set, 'attestation stands twice')
+      attestation = values.tlv('bundle', tag.sequence)
+      // COUNTS MAX 1 of the draft: one attribute, one bundle.
+      values.end()
+    } else while (!values.done) values.next('value')
   }
-  return requested ?? noExtensions
+  return { requested: requested ?? noExtensions, attestation }
 }

@@ -25,6 +25,10 @@ export type Purpose =
   | 'gateway'
   | 'serverEdhocSign'
   | 'serverEdhocDh'
+  /** Signs what a secure element says of its own keys; see core/attestation. */
+  | 'attestation'
+  /** The same from an emulator: the verifier caps whatever stands under such a certificate. */
+  | 'emulatorAttestation'
 
 /** Every extended key usage this product issues or asks for, in one table. */
 export const purposes: Readonly<Record<Purpose, Oid>> = {
@@ -36,4 +40,14 @@ export const purposes: Readonly<Record<Purpose, Oid>> = {
   gateway: `${arc}.4`,
   serverEdhocSign: `${arc}.5`,
   serverEdhocDh: `${arc}.6`,
+  attestation: `${arc}.7`,
+  emulatorAttestation: `${arc}.8`,
+}
+
+/**
+ * Types of attestation statements of our own, in the same arc: what stands in a request beside the
+ * statement (draft-ietf-lamps-csr-attestation, AttestationStatement.type).
+ */
+export const statementOid: { readonly atecc608InternalSign: Oid } = {
+  atecc608InternalSign: `${arc}.16`,
 }

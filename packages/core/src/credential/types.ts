@@ -149,6 +149,11 @@ export interface CertificateRequest extends SignedPart {
   readonly spki: Spki
   /** extensionRequest (RFC 2985 §5.4.2), empty when absent. */
   readonly requested: CertificateExtensions
+  /**
+   * The AttestationBundle (draft-ietf-lamps-csr-attestation) as it came, DER; undefined when there
+   * is none. core/attestation reads it.
+   */
+  readonly attestation: Uint8Array | undefined
 }
 
 /** CRLReason of RFC 5280 §5.3.1, by its name. */

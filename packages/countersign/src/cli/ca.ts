@@ -15,6 +15,10 @@ import { record, type Terminal, table } from './terminal.ts'
 import { parseTime } from './time.ts'
 
 const roles: readonly Role[] = ['maker', 'owner', 'server', 'operator']
+/** Those whom elements are believed by: never in what a TLS client takes. */
+const elementRoles = ['attestation', 'manifest'] as const
+const foreignRoles = ['maker', ...elementRoles] as const
+const anchorRoles = [...roles, ...elementRoles] as const
 const profiles = ['server', 'operator', 'application', 'idevid'] as const
 
 export function addCa(program: Command, terminal: Terminal): void {
@@ -95,14 +99,14 @@ function addAnchor(ca: Command, terminal: Terminal): void {
   const anchor = ca.command('anchor').description('Whom this house believes, per role.')
   addCommand(anchor, terminal, {
     usage: 'add <file>',
-    summary: "Believe a foreign maker's issuing CA, within bounds.",
+    summary: "Believe a foreign maker's issuing CA within bounds, or who vouches for elements.",
     example: 'ca anchor add maker.pem --product thermometer --serial-pattern "TH-*"',
     folder: true,
     options: [
       {
         flags: '--role <role>',
         text: "what it vouches for; the other roles are the house's own",
-        choices: ['maker'],
+        choices: foreignRoles,
         default: 'maker',
       },
       { flags: '--product <name>', text: 'only for this product' },
@@ -110,6 +114,8 @@ function addAnchor(ca: Command, terminal: Terminal): void {
       { flags: '--until <time>', text: 'RFC 3339 or a duration from now' },
       { flags: '--assurance-cap <0-4>', text: 'most assurance it can give' },
     ],
+    notes:
+      'maker: issues certificates of devices. attestation: the root under which elements attest their keys.\nmanifest: the certificate of who signs manifests of elements ("factory import"). The last two take\nno bounds but --assurance-cap, and are never believed in TLS.',
     run: addForeign,
   })
   addCommand(anchor, terminal, {
@@ -119,7 +125,7 @@ function addAnchor(ca: Command, terminal: Terminal): void {
     example: 'ca anchor list --role server --pem > server-anchor.pem',
     folder: true,
     options: [
-      { flags: '--role <role>', text: 'only this role', choices: roles },
+      { flags: '--role <role>', text: 'only this role', choices: anchorRoles },
       { flags: '--pem', text: 'print the certificates' },
     ],
     run: listAnchors,
@@ -198,11 +204,15 @@ async function rollover(line: Line): Promise<void> {
   const role = oneOf(line.argument(0), roles, 'role')
   const file = line.optional('rootPassphraseFile') ?? line.optional('passphraseFile')
   const rootKey = line.optional('rootKey')
-  const rootPassphrase = await readPassphrase({ file, dir, terminal })
-  const made = await ask(line, 'ca.rollover', {
-    role,
-    rootKey: rootKey === undefined ? undefined : resolve(rootKey),
-    rootPassphrase,
+  const made = await withHouse(line, async (house) => {
+    const [root] = await house.call('ca.show', { name: 'root' })
+    return await house.call('ca.rollover', {
+      role,
+      rootKey: rootKey === undefined ? undefined : resolve(rootKey),
+      // A key in the token has no passphrase of its own.
+      rootPassphrase:
+        root?.key === 'token' ? undefined : await readPassphrase({ file, dir, terminal }),
+    })
   })
   terminal.data(made, () =>
     record([
@@ -216,7 +226,7 @@ async function rollover(line: Line): Promise<void> {
 async function addForeign(line: Line): Promise<void> {
   const until = line.optional('until')
   const added = await ask(line, 'anchor.add', {
-    role: 'maker',
+    role: line.choice('role', foreignRoles) ?? 'maker',
     certificate: await readBase64(line.argument(0)),
     product: line.optional('product'),
     serialPattern: line.optional('serialPattern'),
@@ -233,7 +243,7 @@ async function addForeign(line: Line): Promise<void> {
 }
 
 async function listAnchors(line: Line): Promise<void> {
-  const role = line.choice('role', roles)
+  const role = line.choice('role', anchorRoles)
   const { anchors, root } = await withHouse(line, async (house) => ({
     anchors: await house.call('anchor.list', { role }),
     root: (await house.call('anchor.root', {})).pem,
@@ -256,8 +266,15 @@ async function listAnchors(line: Line): Promise<void> {
   }
   // Our own judge stops at the issuing CA; stock clients want a chain down to something
   // self-signed.
-  const bundle = anchors.map((row) => row.pem).join('') + root
+  const peers = anchors.filter((row) => !isOfElements(row.role))
+  const bundle = isOfElements(role)
+    ? anchors.map((row) => row.pem).join('')
+    : peers.map((row) => row.pem).join('') + root
   line.terminal.data({ pem: bundle }, () => bundle)
+}
+
+function isOfElements(role: string | undefined): boolean {
+  return elementRoles.some((one) => one === role)
 }
 
 function pem(label: string, base64: string): string {

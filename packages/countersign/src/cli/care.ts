@@ -23,7 +23,7 @@ export function addCare(program: Command, terminal: Terminal): void {
     example: 'backup /backup/countersign-2027-01-31.backup',
     folder: true,
     notes:
-      'In it: the database, the keys (encrypted as they are) and the configuration. Not in it: the passphrase (but for\nfolders of init --dev, which keep it beside the keys), a root.key that was carried away, and live sessions.',
+      'In it: the database, the keys (encrypted as they are) and the configuration. Not in it: the passphrase (but for\nfolders of init --dev, which keep it beside the keys), a root.key that was carried away, CA keys in a token\n(init --ca-token), and live sessions.',
     run: backup,
   })
   addCommand(program, terminal, {
@@ -76,6 +76,9 @@ async function backup(line: Line): Promise<void> {
   if (made.passphraseInside) {
     line.terminal.warn('this folder is one of init --dev: its passphrase is in the backup too')
   } else line.terminal.words('The passphrase is not in it: keep it elsewhere.')
+  if (made.caToken !== null) {
+    line.terminal.words(`The CA keys are not in it: they are in the token ${made.caToken} alone.`)
+  }
 }
 
 async function restore(line: Line): Promise<void> {
@@ -88,5 +91,10 @@ async function restore(line: Line): Promise<void> {
       ['backup made', made.madeAt],
     ]),
   )
+  if (made.caToken !== null) {
+    line.terminal.words(
+      `Its CA keys are in the token ${made.caToken}: put it in, and see "caToken" in config.json.`,
+    )
+  }
   line.terminal.words(`Next: countersign doctor --dir ${line.dir}`)
 }

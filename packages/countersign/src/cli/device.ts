@@ -7,7 +7,9 @@ import type { DeviceEvent, RoadName, RoadOptions } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
 import { addDeviceCommands } from './deviceCommand.ts'
+import { urls } from './element.ts'
 import { readInvitation } from './invitation.ts'
+import { pinAsker } from './passphrase.ts'
 import { outline, plain, type Terminal } from './terminal.ts'
 import { parseDuration } from './time.ts'
 
@@ -59,12 +61,12 @@ export function addDevice(program: Command, terminal: Terminal): void {
       mqtts,
       { flags: '--serial <serial>', text: 'what the maker printed on the device', required: true },
       { flags: '--eui64 <eui64>', text: 'its EUI-64 (default: the server gives one)' },
-      { flags: '--element <url>', text: 'secure element that keeps the key', default: 'software:' },
+      { flags: '--element <url>', text: 'secure element that keeps the key', default: 'sw:' },
+      { flags: '--new-key', text: 'make a new key also where a chip or token already holds one' },
       tls,
       state,
     ],
-    notes:
-      'Takes an invitation, or server, token and anchor each by its option; an option wins over the invitation.',
+    notes: `Takes an invitation, or server, token and anchor each by its option; an option wins over the invitation.\n${urls}`,
     run: enroll,
   })
   addCommand(device, terminal, {
@@ -106,7 +108,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
     options: [tls, state],
     run: async (line) => {
       const { renew, systemWorld, tlsNames } = await import('@countersign/device')
-      const world = systemWorld(line.choice('tls', tlsNames))
+      const world = systemWorld(line.choice('tls', tlsNames), pinAsker(line.terminal))
       const renewed = await line.terminal.during('renewing', renew({ state: stateOf(line), world }))
       line.terminal.data(renewed, () => outline(renewed))
     },
@@ -138,6 +140,7 @@ function stateOf(line: Line): string {
 
 async function enroll(line: Line): Promise<void> {
   const { enroll: enrollDevice, systemWorld, tlsNames } = await import('@countersign/device')
+  const { absoluteElementUrl } = await import('@countersign/element/url')
   const eui64 = line.optional('eui64')
   const file = line.optional('invitation')
   const invitation = file === undefined ? {} : await readInvitation(file, line.terminal.stdin)
@@ -151,9 +154,10 @@ async function enroll(line: Line): Promise<void> {
       token: word('token'),
       anchor: word('anchor'),
       serial: line.text('serial'),
-      element: line.text('element'),
+      element: absoluteElementUrl(line.text('element'), process.cwd()),
+      newKey: line.flag('newKey'),
       state: stateOf(line),
-      world: systemWorld(line.choice('tls', tlsNames)),
+      world: systemWorld(line.choice('tls', tlsNames), pinAsker(line.terminal)),
       listener: (event) => sayTrouble(line.terminal, event),
       ...(eui64 === undefined ? {} : { eui64 }),
       ...(mqttsUrl === undefined ? {} : { mqtts: mqttsUrl }),
@@ -172,7 +176,7 @@ async function send(line: Line): Promise<void> {
       topic: line.argument(0),
       sample: textSample(line.argument(1)),
       ...roadOf(line, roadNames),
-      world: device.systemWorld(line.choice('tls', device.tlsNames)),
+      world: device.systemWorld(line.choice('tls', device.tlsNames), pinAsker(line.terminal)),
       listener: (event) => sayTrouble(line.terminal, event),
     }),
   )
@@ -183,7 +187,7 @@ async function run(line: Line): Promise<void> {
   const device = await import('@countersign/device')
   const { terminal } = line
   const every = parseDuration(line.text('every'), '--every')
-  const world = device.systemWorld(line.choice('tls', device.tlsNames))
+  const world = device.systemWorld(line.choice('tls', device.tlsNames), pinAsker(line.terminal))
   const name = line.text('source')
   const source =
     name === 'host'

@@ -6,7 +6,7 @@ import type { LogLevel } from '@countersign/server'
 import type { House, OperationName, ParamsOf, ResultOf } from '@countersign/server/control'
 import type { Log } from '@countersign/server/ports'
 import type { Line } from './command.ts'
-import { passphraseFor } from './passphrase.ts'
+import { passphraseFor, pinAsker } from './passphrase.ts'
 
 /** Runs one operation and closes the house again. */
 export async function ask<N extends OperationName>(
@@ -28,6 +28,7 @@ async function visit<T>(line: Line, work: (house: House) => Promise<T>): Promise
   const house = await reachHouse(dir, {
     // Asked for only when an operation needs a key and no server has it open already.
     passphrase: () => passphraseFor(line),
+    ...pinAsker(terminal),
     warn: (text) => terminal.warn(text),
     // One command says what it did itself; its log is for those who ask.
     ...(level === undefined ? {} : { log: await logOf(level) }),

@@ -211,12 +211,24 @@ function deviceTable(rows: readonly DeviceDocument[]): string {
 async function show(line: Line): Promise<void> {
   const device = await ask(line, 'identity.show', { id: line.argument(0) })
   line.terminal.data(device, () => {
-    const { certificates, ...fields } = device
+    const { certificates, keys, ...fields } = device
     const certificateTable = table(
       ['certificate', 'profile', 'status', 'not before', 'not after'],
       certificates.map((one) => [one.serial, one.profile, one.status, one.notBefore, one.notAfter]),
     )
-    return `${record(Object.entries(fields))}\n\n${certificateTable}`
+    const keyTable = table(
+      ['key', 'assurance', 'origin', 'element', 'slot', 'evidence', 'judged'],
+      keys.map((one) => [
+        one.key.slice(0, 16),
+        one.assurance,
+        one.origin,
+        one.elementSerial,
+        one.slot,
+        one.evidenceFormat,
+        one.judged,
+      ]),
+    )
+    return `${record(Object.entries(fields))}\n\n${certificateTable}\n\n${keyTable}`
   })
 }
 

@@ -1,7 +1,7 @@
 /** `countersign init`: a new data folder with its authorities. */
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
-import { readPassphrase } from './passphrase.ts'
+import { pinAsker, readPassphrase } from './passphrase.ts'
 import { record, type Terminal } from './terminal.ts'
 
 export function addInit(program: Command, terminal: Terminal): void {
@@ -15,6 +15,10 @@ export function addInit(program: Command, terminal: Terminal): void {
         flags: '--host <name>',
         text: 'name or address of the server (repeat for more); localhost is always in',
         many: true,
+      },
+      {
+        flags: '--ca-token <url>',
+        text: 'make the CA keys inside this PKCS#11 token: pkcs11:token=…?module-path=…&pin-source=file:…',
       },
       { flags: '--dev', text: 'make a passphrase and keep it beside the data: not for production' },
     ],
@@ -31,6 +35,8 @@ async function init(line: Line): Promise<void> {
     createFolder(dir, {
       hosts: line.many('host'),
       demo: false,
+      caToken: line.optional('caToken'),
+      ...pinAsker(terminal),
       ...(dev
         ? {}
         : {
@@ -49,6 +55,7 @@ async function init(line: Line): Promise<void> {
       ['data folder', made.dir],
       ['server names', made.hosts.join(' ')],
       ['anchor', made.anchor],
+      ...(made.caToken === null ? [] : [['CA keys in token', made.caToken] as const]),
     ]),
   )
   if (dev) {
@@ -59,6 +66,9 @@ async function init(line: Line): Promise<void> {
     terminal.words('Keep the passphrase: without it every key in the folder is lost.')
   }
   terminal.words(
-    `keys/root.key is needed only for "ca rollover": carry it away to a safe place.\nNext: countersign serve --dir ${dir}`,
+    made.caToken === null
+      ? 'keys/root.key is needed only for "ca rollover": carry it away to a safe place.'
+      : `The keys of root and CAs are in the token ${made.caToken} alone: no backup of this folder has them.`,
   )
+  terminal.words(`Next: countersign serve --dir ${dir}`)
 }

@@ -43,6 +43,16 @@ export async function readPassphrase(source: PassphraseSource): Promise<string> 
   return await fromPrompt(source)
 }
 
+/**
+ * Who is asked for the PIN of a token, where no file has it: nobody without a terminal. Asked once:
+ * the token may have to be opened again later.
+ */
+export function pinAsker(terminal: Terminal): { askPin?: (token: string) => Promise<string> } {
+  if (!terminal.attended) return {}
+  let asked: Promise<string> | undefined
+  return { askPin: (token) => (asked ??= ask(`PIN of the token ${token}: `, terminal)) }
+}
+
 async function fromFile(file: string, terminal: Terminal): Promise<string> {
   const { size, mode } = await stat(file)
   if (size > passphraseBytesMax) {

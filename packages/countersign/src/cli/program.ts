@@ -6,6 +6,8 @@ import { addCare } from './care.ts'
 import { addConsole } from './console.ts'
 import { addDemo } from './demo.ts'
 import { addDevice } from './device.ts'
+import { addElement } from './element.ts'
+import { addFactory } from './factory.ts'
 import { addIdentity } from './identity.ts'
 import { addInit } from './init.ts'
 import { addLog } from './log.ts'
@@ -29,9 +31,9 @@ export function createProgram(terminal: Terminal): Command {
     .addHelpText('after', footer)
   const groups: readonly [string, readonly ((program: Command, terminal: Terminal) => void)[]][] = [
     ['Start:', [addDemo, addInit, addServe, addConsole]],
-    ['Identities and policy:', [addIdentity, addProduct, addApplication]],
+    ['Identities and policy:', [addIdentity, addProduct, addFactory, addApplication]],
     ['Trust:', [addCa, addVerify, addLog]],
-    ['The other end:', [addDevice]],
+    ['The other end:', [addDevice, addElement]],
     ['Care:', [addCare]],
   ]
   for (const [heading, adders] of groups) {

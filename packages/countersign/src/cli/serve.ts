@@ -3,7 +3,7 @@ import type { Services } from '@countersign/server'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
 import { consoleLine } from './console.ts'
-import { passphraseFor } from './passphrase.ts'
+import { passphraseFor, pinAsker } from './passphrase.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Ctrl-C twice does not wait for anything. */
@@ -39,7 +39,8 @@ async function serve(line: Line): Promise<void> {
   })
   const stop = stopSignal()
   const log = createLog(config.logLevel, process.stderr)
-  const house = await openHouse(dir, { config, log, passphrase: () => passphraseFor(line) })
+  const passphrase = (): Promise<string> => passphraseFor(line)
+  const house = await openHouse(dir, { config, log, passphrase, ...pinAsker(terminal) })
   try {
     const served = await terminal.during(
       'opening keys and doors',

@@ -23,6 +23,8 @@ export interface DemoDeviceOptions {
   readonly road: DemoRoad
   readonly topic: string
   readonly isCommanded?: boolean
+  /** URL of the element that keeps its key. */
+  readonly element: string
 }
 
 /** What a device needs to know of its server. */
@@ -48,6 +50,7 @@ export class DemoDevice {
   readonly topic: string
   readonly isCommanded: boolean
   readonly #state: string
+  readonly #element: string
   readonly #events: DeviceEvent[] = []
   readonly #queue: SampleQueue
   readonly #stop: AbortController = new AbortController()
@@ -60,9 +63,10 @@ export class DemoDevice {
   #watchers: ((event: DeviceEvent) => void)[] = []
   #running: Promise<unknown> | undefined
   #eui64 = ''
+  #assurance = 0
   #connected = false
 
-  constructor({ root, isCommanded, ...about }: DemoDeviceOptions) {
+  constructor({ root, isCommanded, element, ...about }: DemoDeviceOptions) {
     const { serial, product, road, topic } = about
     this.serial = serial
     this.product = product
@@ -70,6 +74,7 @@ export class DemoDevice {
     this.topic = topic
     this.isCommanded = isCommanded ?? false
     this.#state = join(root, `device-${serial}`)
+    this.#element = element
     this.#queue = new SampleQueue(topic)
   }
 
@@ -94,10 +99,16 @@ export class DemoDevice {
       ...invitation,
       serial: this.serial,
       state: this.#state,
+      element: this.#element,
       world,
       signal: this.#stop.signal,
     })
     this.#eui64 = eui64
+  }
+
+  /** What the house's books say of its key. */
+  recorded(assurance: number): void {
+    this.#assurance = assurance
   }
 
   start(): void {
@@ -175,8 +186,8 @@ export class DemoDevice {
     return {
       id: this.id,
       product: this.product,
-      element: 'software',
-      assurance: 0,
+      element: 'atecc608',
+      assurance: this.#assurance,
       road: this.road,
       offered: new Map(ids.slice(0, this.#allowed)),
       offeredAfter: new Set(ids.slice(this.#allowed).map(([id]) => id)),

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -20,6 +20,8 @@ export interface DemoFolder {
   readonly root: string
   /** The data folder. */
   readonly dir: string
+  /** Emulated chips, and the works that made them. */
+  readonly chips: string
   /** Of the demo's life only. */
   readonly passphrase: string
 }
@@ -48,7 +50,9 @@ export async function makeFolder(): Promise<DemoFolder> {
   const passphrase = randomBytes(24).toString('base64url')
   const dir = join(root, 'data')
   await createFolder(dir, { hosts: [], demo: true, passphrase, cost })
-  return { root, dir, passphrase }
+  const chips = join(root, 'chips')
+  await mkdir(chips, { mode: 0o700 })
+  return { root, dir, chips, passphrase }
 }
 
 export async function removeFolder(folder: DemoFolder): Promise<void> {

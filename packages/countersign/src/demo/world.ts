@@ -1,4 +1,5 @@
 /** The stage: a house, hostile gateways before it, an application behind it, and the devices. */
+import { join } from 'node:path'
 import { secretWord } from './books.ts'
 import { cast } from './cast.ts'
 import type { Chapters } from './chapters.ts'
@@ -40,11 +41,23 @@ export async function openWorld(chapters: Chapters, folder: DemoFolder): Promise
   const token = await story.step('an application with webhook, events door and MQTT', () =>
     admitApplication(server, application),
   )
-  const devices = cast.map((each) => new DemoDevice({ ...each, root: folder.root }))
+  const devices = cast.map(
+    (each) =>
+      new DemoDevice({
+        ...each,
+        root: folder.root,
+        element: chipOf(folder, each),
+      }),
+  )
   cleanups.push(async () => {
     await Promise.all(devices.map((device) => device.stop()))
   })
   return { server, gateways, application, token, devices }
+}
+
+/** The times of silicon: each handshake waits for a signature as on hardware. */
+function chipOf({ chips }: DemoFolder, { serial, wire = 'i2c' }: (typeof cast)[number]): string {
+  return `atecc608:emulator:${join(chips, serial)}.json?framing=${wire}&times=real`
 }
 
 /** Answers with its bearer token. */

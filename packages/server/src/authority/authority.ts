@@ -7,9 +7,9 @@ import { createHash } from 'node:crypto'
 import type { Role } from '@countersign/core/credential'
 import { CallerError, isCountersignError } from '@countersign/core/errors'
 import type { Clock, Crypto } from '@countersign/core/ports'
-import { softwareSigner } from '@countersign/element/softwareSigner'
 import type {
   Assurance,
+  AttestationDesk,
   CaRow,
   EstService,
   KeyOrigin,
@@ -19,11 +19,12 @@ import type {
   Store,
   Timers,
 } from '../ports.ts'
+import { type CaToken, openRootKey, type RootKeyWay } from './caKeys.ts'
 import { CrlPublisher } from './crlPublisher.ts'
 import { createEst, type EnrolmentDesk } from './est.ts'
 import { Hierarchy } from './hierarchy.ts'
 import { type Issued, Issuer, type Reservations } from './issuer.ts'
-import type { VaultErrorCode } from './passphrase.ts'
+import { createNonceService } from './nonce.ts'
 import { commonName } from './profiles.ts'
 import { judgeDeviceRequest, judgeKeyRequest, requireName } from './request.ts'
 import { readRootCrl, writeRootCrl } from './rootCrl.ts'
@@ -38,8 +39,11 @@ const lifetimeDays = { server: 90, operator: 365, application: 365 } as const
 export interface AuthorityParts {
   readonly store: Store
   readonly registry: Reservations & EnrolmentDesk
+  readonly attestation: AttestationDesk
   readonly notices: Notices
   readonly vault: Vault
+  /** Where new CA keys are made, when the house has a token. */
+  readonly caToken?: CaToken | undefined
   readonly crypto: Crypto
   readonly clock: Clock
   readonly timers: Timers
@@ -53,16 +57,13 @@ export interface AuthorityParts {
 }
 
 export interface FoundingParts
-  extends Pick<AuthorityParts, 'store' | 'vault' | 'clock' | 'directory' | 'crlBase'> {
+  extends Pick<AuthorityParts, 'store' | 'vault' | 'caToken' | 'clock' | 'directory' | 'crlBase'> {
   readonly rootPassphrase: string
   readonly organization?: string
 }
 
-export interface RolloverRequest {
+export interface RolloverRequest extends RootKeyWay {
   readonly role: Role
-  /** Where root.key is; the data folder when absent. */
-  readonly rootKey?: string | undefined
-  readonly rootPassphrase?: string | undefined
 }
 
 /** A certificate and the CA above it, both DER. */
@@ -72,6 +73,8 @@ export interface IssuedUnder extends Issued {
 
 export class Authority {
   readonly est: EstService
+  /** `POST /v1/attestation/nonce`, for whoever may enrol or renew. */
+  readonly attestationNonce: EstService
   readonly #parts: AuthorityParts
   readonly #hierarchy: Hierarchy
   readonly #issuer: Issuer
@@ -91,7 +94,9 @@ export class Authority {
     this.#issuer = issuer
     this.#publisher = publisher
     this.#leaf = new ServerLeaf({ ...parts, hierarchy, issuer })
-    this.est = createEst({ ...parts, desk: parts.registry, hierarchy, issuer })
+    const est = { ...parts, desk: parts.registry, hierarchy, issuer }
+    this.est = createEst(est)
+    this.attestationNonce = createNonceService(est)
   }
 
   /** Once in the life of a folder: the root, one issuing CA a role, and the root's first CRL. */
@@ -247,7 +252,10 @@ export class Authority {
     return { ...issued, issuer: ca.row.der }
   }
 
-  /** A new issuing CA for a role, signed by the root whose key the operator brings. */
+  /**
+   * A new issuing CA for a role, signed by the root, whose key the operator brings unless it is in
+   * the token.
+   */
   rollover(wanted: RolloverRequest): Promise<CaRow> {
     const made = this.#rollovers.then(() => this.#rollover(wanted))
     this.#rollovers = made.catch(() => undefined)
@@ -256,19 +264,9 @@ export class Authority {
 
   async #rollover(wanted: RolloverRequest): Promise<CaRow> {
     await this.#refusePinned(wanted.role)
-    if (wanted.rootPassphrase === undefined) {
-      throw new CallerError<VaultErrorCode>(
-        'ERR_PASSPHRASE',
-        'the passphrase of root.key is needed',
-        {},
-        {
-          hint: 'Give it with --root-passphrase-file.',
-        },
-      )
-    }
-    const key = await this.#parts.vault.openRootKey(wanted.rootPassphrase, wanted.rootKey)
-    const made = await this.#hierarchy.rollover(wanted.role, key)
-    await writeRootCrl(this.#parts, this.#hierarchy.root, softwareSigner(key))
+    const root = await openRootKey(this.#parts, this.#hierarchy.root, wanted)
+    const made = await this.#hierarchy.rollover(wanted.role, root)
+    await writeRootCrl(this.#parts, this.#hierarchy.root, root)
     await this.#publisher.add(made)
     this.#parts.notices.tell({ kind: 'anchors' })
     return made.row

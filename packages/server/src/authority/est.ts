@@ -15,11 +15,14 @@ import { isCountersignError } from '@countersign/core/errors'
 import type { Clock, Crypto } from '@countersign/core/ports'
 import type {
   Admitted,
+  Assurance,
+  AttestationDesk,
   CaRow,
   DeviceRow,
   EstRequest,
   EstResponse,
   EstService,
+  KeyAttestation,
   Log,
   Notices,
   ProductRow,
@@ -39,6 +42,7 @@ import {
   statusOf,
 } from './estWire.ts'
 import type { Hierarchy } from './hierarchy.ts'
+import { certificateHolder, tokenHolder } from './holders.ts'
 import type { Issuer } from './issuer.ts'
 import { type DeviceRequest, judgeDeviceRequest } from './request.ts'
 
@@ -54,17 +58,26 @@ export interface EnrolmentDesk {
    * What a maker's certificate entitles to: the device that it names, or a new one of the product
    * in its anchor's scope.
    */
-  admitMaker(
-    peer: VerifiedPeer,
-  ): Promise<
-    | { readonly kind: 'device'; readonly device: DeviceRow }
-    | { readonly kind: 'newDevice'; readonly product: string; readonly serial: string }
+  admitMaker(peer: VerifiedPeer): Promise<
+    | {
+        readonly kind: 'device'
+        readonly device: DeviceRow
+        /** What a key is worth at most that this maker's certificate asks for. */
+        readonly assuranceMax: Assurance
+      }
+    | {
+        readonly kind: 'newDevice'
+        readonly product: string
+        readonly serial: string
+        readonly assuranceMax: Assurance
+      }
   >
   refused(refusal: Refusal): void
 }
 
 export interface EstParts {
   readonly desk: EnrolmentDesk
+  readonly attestation: AttestationDesk
   readonly hierarchy: Hierarchy
   readonly issuer: Issuer
   readonly crypto: Crypto
@@ -116,8 +129,8 @@ function find(operations: ReadonlyMap<string, Operation>, request: EstRequest): 
 }
 
 /** The operator reads the reason (audit log), the peer gets what it can act on. */
-function explain(
-  parts: EstParts,
+export function explain(
+  parts: Pick<EstParts, 'desk' | 'log'>,
   request: EstRequest,
   method: string | undefined,
   error: unknown,
@@ -193,7 +206,7 @@ class Enrolment {
     }
     const token = await this.#parts.desk.checkToken(password)
     const asked = this.#read(request)
-    return this.#issue(asked, token.product, {
+    return this.#issue(asked, token.product, tokenHolder(token.id), {
       request: `token:${token.id}`,
       actor: `token:${token.id}`,
       target: {
@@ -213,32 +226,30 @@ class Enrolment {
     const asked = this.#read(request)
     const named = serialNumberOf(peer.leaf.subject)
     const wanted = { request: `maker:${peer.fingerprint}`, actor: 'device' }
+    const holder = certificateHolder(peer.fingerprint)
+    const { assuranceMax } = standing
     if (standing.kind === 'device') {
       const { id, product, eui64 } = standing.device
       requireSame(asked, named, eui64)
       this.#rate.take(id, peer.fingerprint, asked.spki, false)
-      return this.#issue(asked, product, {
-        ...wanted,
-        target: { kind: 'device', id, origin: 'software' },
-      })
+      const target = { kind: 'device', id, origin: 'software' } as const
+      return this.#issue(asked, product, holder, { ...wanted, target }, assuranceMax)
     }
     const { product, serial } = standing
     // An address that the maker does not vouch for is given from the product's block.
     const eui64 = euiFromCertificate(peer.leaf)
     requireSame(asked, named, eui64)
-    return this.#issue(asked, product, {
-      ...wanted,
-      target: {
-        kind: 'newDevice',
-        product,
-        serial,
-        eui64,
-        // What a foreign maker says of its hardware is evidence that nobody has judged yet.
-        origin: 'software',
-        assurance: 0,
-        tokenHash: undefined,
-      },
-    })
+    const target = {
+      kind: 'newDevice',
+      product,
+      serial,
+      eui64,
+      // What speaks for the key is its own evidence, and the maker's anchor caps it.
+      origin: 'software',
+      assurance: 0,
+      tokenHash: undefined,
+    } as const
+    return this.#issue(asked, product, holder, { ...wanted, target }, assuranceMax)
   }
 
   /** §4.2.2: the current certificate is renewed, with its key or a new one. */
@@ -257,7 +268,7 @@ class Enrolment {
     const product = await this.#products.of(device.product)
     const isDue = peer.leaf.notAfter - product.renewalDays * dayMs <= this.#parts.clock.now()
     this.#rate.take(device.id, peer.fingerprint, asked.spki, isDue)
-    return this.#issue(asked, product, {
+    return this.#issue(asked, product, certificateHolder(peer.fingerprint), {
       request: `renew:${certificate?.serial ?? peer.fingerprint}`,
       actor: 'device',
       target: { kind: 'device', id: device.id, origin: 'software' },
@@ -272,9 +283,13 @@ class Enrolment {
   async #issue(
     asked: DeviceRequest,
     product: string | ProductRow,
-    wanted: Pick<ReservationRequest, 'request' | 'actor' | 'target'>,
+    holder: string,
+    wanted: Pick<ReservationRequest, 'request' | 'actor'> & { readonly target: DeviceTarget },
+    assuranceMax: Assurance = 4,
   ): Promise<EstResponse> {
     const { hierarchy, issuer } = this.#parts
+    const judged = await this.#parts.attestation.judge({ ...asked, holder })
+    const attestation = judged && capped(judged, assuranceMax)
     const policy = typeof product === 'string' ? await this.#products.of(product) : product
     const issued = await issuer.issue({
       ca: hierarchy.active('owner'),
@@ -282,10 +297,26 @@ class Enrolment {
       spki: asked.spki,
       lifetimeMs: policy.validityDays * dayMs,
       ...wanted,
+      target: placed(wanted.target, attestation),
+      attestation,
     })
     const der = encodeCertsOnly([issued.der])
     return derAnswer('application/pkcs7-mime; smime-type=certs-only', der)
   }
+}
+
+type DeviceTarget = Extract<ReservationRequest['target'], { readonly kind: 'device' | 'newDevice' }>
+
+function capped(attestation: KeyAttestation, max: Assurance): KeyAttestation {
+  return attestation.assurance <= max ? attestation : { ...attestation, assurance: max }
+}
+
+/** Where the key is, once somebody stands behind what its element says. */
+function placed(target: DeviceTarget, attestation: KeyAttestation | undefined): DeviceTarget {
+  if (attestation?.element === undefined) return target
+  const { element, assurance } = attestation
+  const place = { origin: 'element', element } as const
+  return target.kind === 'newDevice' ? { ...target, ...place, assurance } : { ...target, ...place }
 }
 
 /** Products as they are asked for again and again; forgotten when one changes. */

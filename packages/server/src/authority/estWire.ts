@@ -166,6 +166,7 @@ const statuses: Readonly<Record<string, number>> = {
   ERR_EST_AUTHENTICATION: 401,
   ERR_EST_SUBJECT: 400,
   ERR_EST_RATE: 429,
+  ERR_ATTESTATION_RATE: 429,
   ERR_TOKEN_UNKNOWN: 401,
   ERR_KEY_USED: 409,
   ERR_SERIAL_USED: 409,
@@ -177,6 +178,7 @@ const statuses: Readonly<Record<string, number>> = {
   ERR_RESERVATION_VOID: 503,
   ERR_STORE_FULL: 503,
   ERR_CONFLICT: 503,
+  ERR_CA_TOKEN: 503,
 }
 
 export function statusOf(error: unknown): number {

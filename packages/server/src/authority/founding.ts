@@ -2,7 +2,7 @@
  * How a CA of the house comes to be: its key, its certificate (RFC 5280 §4.2 for CAs), and the rows
  * that make it known.
  */
-import { createHash, type KeyObject, randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { hex, noExpiration } from '@countersign/core/codec'
 import {
   attributeOf,
@@ -14,11 +14,10 @@ import {
 } from '@countersign/core/credential'
 import { InvariantError } from '@countersign/core/errors'
 import type { Clock, Milliseconds, Signer } from '@countersign/core/ports'
-import { softwareSigner } from '@countersign/element/softwareSigner'
 import type { AnchorRow, CaRow, CertificateRow, EventDraft, Write } from '../ports.ts'
+import { type KeyPlaces, type MadeKey, makeIssuingKey } from './caKeys.ts'
 import { keyIdentifier } from './extensions.ts'
 import { backdateMs, organizationName, profileTemplate, rootTemplate } from './profiles.ts'
-import type { Vault } from './vault.ts'
 
 const dayMs = 86_400_000
 
@@ -42,10 +41,11 @@ export interface MadeCa {
   readonly certificate: Certificate
   readonly keyId: Uint8Array
   readonly signer: Signer
+  readonly keyFile: string
 }
 
-export async function makeRoot(house: House, key: KeyObject, now: Milliseconds): Promise<MadeCa> {
-  const signer = softwareSigner(key)
+export async function makeRoot(house: House, key: MadeKey, now: Milliseconds): Promise<MadeCa> {
+  const { signer, keyFile } = key
   const name = organizationName(house.organization, `${house.organization} root ${house.tag}`)
   const der = await rootTemplate(name, signer.scheme).sign(
     {
@@ -58,17 +58,17 @@ export async function makeRoot(house: House, key: KeyObject, now: Milliseconds):
     },
     signer,
   )
-  return { ...decodeCa(der), der, signer }
+  return { ...decodeCa(der), der, signer, keyFile }
 }
 
 export async function makeIssuing(
-  options: { readonly vault: Vault; readonly clock: Clock; readonly crlBase?: string },
-  root: Omit<MadeCa, 'der'>,
+  options: KeyPlaces & { readonly clock: Clock; readonly crlBase?: string },
+  root: Omit<MadeCa, 'der' | 'keyFile'>,
   wanted: { readonly role: Role; readonly name: string; readonly house: House },
 ): Promise<MadeCa> {
   const { organization, tag } = wanted.house
   const now = options.clock.now()
-  const signer = softwareSigner(await options.vault.createKey(keyFileOf(wanted.name), 'P-256'))
+  const { signer, keyFile } = await makeIssuingKey(options, tag, wanted.name)
   const template = profileTemplate('ca', {
     issuer: root.certificate.subject.der,
     scheme: root.signer.scheme,
@@ -86,10 +86,10 @@ export async function makeIssuing(
     },
     root.signer,
   )
-  return { ...decodeCa(der), der, signer }
+  return { ...decodeCa(der), der, signer, keyFile }
 }
 
-export function decodeCa(der: Uint8Array): Omit<MadeCa, 'der' | 'signer'> {
+export function decodeCa(der: Uint8Array): Omit<MadeCa, 'der' | 'signer' | 'keyFile'> {
   const certificate = parseCertificate(der)
   const keyId = certificate.extensions.subjectKeyId
   if (keyId !== undefined) return { certificate, keyId }
@@ -119,7 +119,7 @@ export function caWrites(
     der: made.der,
     fingerprint,
     status: 'active',
-    keyFile: keyFileOf(name),
+    keyFile: made.keyFile,
     crlNumber: 0,
     createdAt: now,
   }
@@ -173,10 +173,6 @@ export function caEvent(
 ): EventDraft {
   const data = JSON.stringify({ fingerprint: sha256(der) })
   return { time: now, type, subject: `ca:${name}`, actor: 'operator', data }
-}
-
-export function keyFileOf(name: string): string {
-  return `${name}.key`
 }
 
 function ownKeyIdentifier(spki: Uint8Array): Uint8Array {

@@ -3,13 +3,13 @@
  * certificate serves two roles. An issuing CA that was rolled over stays here, retired: it signs no
  * certificate any more, but its CRL as long as it lives.
  */
-import { type KeyObject, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { hex } from '@countersign/core/codec'
 import { type Certificate, type Role, roles } from '@countersign/core/credential'
 import { CallerError, InvariantError } from '@countersign/core/errors'
 import type { Clock, Signer } from '@countersign/core/ports'
-import { softwareSigner } from '@countersign/element/softwareSigner'
 import type { CaRow, ProfileName, Store } from '../ports.ts'
+import { isInToken, type KeyPlaces, makeRootKey, openIssuingKey } from './caKeys.ts'
 import {
   caEvent,
   caWrites,
@@ -21,11 +21,9 @@ import {
 } from './founding.ts'
 import { profileTemplate } from './profiles.ts'
 import type { Template } from './template.ts'
-import type { Vault } from './vault.ts'
 
-export interface HierarchyOptions {
+export interface HierarchyOptions extends KeyPlaces {
   readonly store: Store
-  readonly vault: Vault
   readonly clock: Clock
   /** Written into every CRL distribution point, `<crlBase>/<ca>.crl`; none when absent. */
   readonly crlBase?: string
@@ -34,7 +32,7 @@ export interface HierarchyOptions {
 export interface FoundingOptions extends HierarchyOptions {
   /** O of the CAs' names. */
   readonly organization?: string
-  /** Wraps `root.key`. */
+  /** Wraps `root.key`, unless the root's key is made in a token. */
   readonly rootPassphrase: string
 }
 
@@ -64,12 +62,12 @@ export class Hierarchy {
   static async found(
     options: FoundingOptions,
   ): Promise<{ readonly hierarchy: Hierarchy; readonly rootSigner: Signer }> {
-    const { store, vault, clock, rootPassphrase } = options
+    const { store, clock, rootPassphrase } = options
     const house: House = {
       organization: options.organization ?? 'countersign',
       tag: hex(randomBytes(3)),
     }
-    const rootKey = await vault.createRootKey('P-384', rootPassphrase)
+    const rootKey = await makeRootKey(options, house.tag, rootPassphrase)
     const root = await makeRoot(house, rootKey, clock.now())
     const writes = caWrites(root, 'root', 'root', clock.now())
     for (const role of roles) {
@@ -120,10 +118,10 @@ export class Hierarchy {
   }
 
   /** A new CA takes over a role; the old one is retired. Needs the root's key. */
-  async rollover(role: Role, rootKey: KeyObject): Promise<HouseCa> {
+  async rollover(role: Role, rootSigner: Signer): Promise<HouseCa> {
     const { store, clock } = this.#options
     const old = this.active(role)
-    const root = { ...decodeCa(this.#root.der), signer: softwareSigner(rootKey) }
+    const root = { ...decodeCa(this.#root.der), signer: rootSigner }
     if (!Buffer.from(root.certificate.spki.der).equals(root.signer.spki)) {
       throw new CallerError(
         'ERR_ROOT_KEY',
@@ -160,15 +158,19 @@ export class Hierarchy {
   }
 
   async #load(row: CaRow): Promise<HouseCa> {
-    const { vault, crlBase } = this.#options
+    const { crlBase } = this.#options
     const { certificate, keyId } = decodeCa(row.der)
-    const signer = softwareSigner(await vault.openKey(row.keyFile))
+    const signer = await openIssuingKey(this.#options, row)
     if (!Buffer.from(certificate.spki.der).equals(signer.spki)) {
       throw new CallerError(
         'ERR_VAULT_CORRUPT',
         `${row.keyFile} is not the key of the CA ${row.name}`,
         {},
-        { hint: 'Restore the folder from a backup.' },
+        {
+          hint: isInToken(row)
+            ? 'Is this the token that the CA was made in?'
+            : 'Restore the folder from a backup.',
+        },
       )
     }
     const issuer = {

@@ -10,6 +10,7 @@ import type { Clock, Milliseconds } from '@countersign/core/ports'
 import type {
   CertificateRow,
   DeviceRow,
+  KeyAttestation,
   ProfileName,
   Reservation,
   ReservationRequest,
@@ -40,6 +41,7 @@ export interface IssueRequest {
   readonly request: string
   readonly actor: string
   readonly target: ReservationRequest['target']
+  readonly attestation?: KeyAttestation | undefined
   /** Subject of what is not a device. */
   readonly subject?: Uint8Array
   /** Names of a server. */
@@ -85,6 +87,7 @@ export class Issuer {
       request: request.request,
       actor: request.actor,
       target: request.target,
+      attestation: request.attestation,
     })
     if (reservation.issued !== null) return onRecord(reservation.issued, reservation.device)
     const der = await sign(request, reservation, validity)

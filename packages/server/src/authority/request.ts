@@ -39,6 +39,8 @@ export interface DeviceRequest {
   readonly serial: string
   /** 16 hex digits, or undefined: the product's block gives one. */
   readonly eui64: string | undefined
+  /** The AttestationBundle, DER: what the key's element says of it. */
+  readonly attestation: Uint8Array | undefined
 }
 
 /** A device asks for its identity. */
@@ -49,6 +51,7 @@ export function judgeDeviceRequest(der: Uint8Array, crypto: Crypto): DeviceReque
     spki: request.spki.der,
     serial: subjectSerial(request),
     eui64: requestedEui(request.requested.subjectAltName ?? []),
+    attestation: request.attestation,
   }
 }
 

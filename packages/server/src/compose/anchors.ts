@@ -4,13 +4,13 @@
  * must end would be kept.
  */
 import { type Anchor, type Judge, parseCertificate } from '@countersign/core/credential'
-import type { AnchorRow, Log, Notice, Notices } from '../ports.ts'
+import type { Log, Notice, Notices, PeerAnchorRow } from '../ports.ts'
 import { factsOf } from './facts.ts'
 
 export interface AnchorKeeperParts {
   readonly judge: Judge
   readonly notices: Notices
-  readonly list: () => Promise<readonly AnchorRow[]>
+  readonly list: () => Promise<readonly PeerAnchorRow[]>
   /** Where the doors listen. */
   readonly doorNotices: Notices
   readonly log: Log
@@ -38,7 +38,7 @@ async function renew(parts: AnchorKeeperParts, notice: Notice): Promise<void> {
   parts.doorNotices.tell(notice)
 }
 
-export function anchorOf(row: AnchorRow): Anchor {
+export function anchorOf(row: PeerAnchorRow): Anchor {
   const { role, origin, product, serialPattern, notAfter, assuranceCap } = row
   return {
     role,

@@ -14,7 +14,7 @@ import { readMark } from '../store/folder.ts'
 import { type Check, fail, ok, warn } from './check.ts'
 import { judgeClock } from './clockCheck.ts'
 import { devPassphraseFile, keysFolder } from './layout.ts'
-import { checkKeys, checkPort } from './probes.ts'
+import { checkCaToken, checkKeys, checkPort } from './probes.ts'
 import { reachHouse } from './reach.ts'
 import { machineClock } from './world.ts'
 
@@ -103,19 +103,25 @@ async function checkPermissions(dir: string): Promise<Check> {
   return fail('permissions', 'others on this machine can look into the folder', `chmod 700 ${dir}`)
 }
 
-/** What opens the keys, or outranks them, is better kept elsewhere. */
+/** What opens the keys is better kept elsewhere. */
 function checkSecrets(dir: string): readonly Check[] {
   const checks: Check[] = []
   if (existsSync(join(dir, devPassphraseFile))) {
     const remedy = 'For production make a folder without --dev.'
     checks.push(warn('passphrase', 'lies beside the data (init --dev)', remedy))
   }
-  if (existsSync(join(dir, keysFolder, rootKeyFile))) {
-    const remedy =
-      'Move keys/root.key to a safe place; "ca rollover --root-key" takes it from there.'
-    checks.push(warn('root key', 'lies in the folder although only a rollover needs it', remedy))
-  } else checks.push(ok('root key', 'is not in the folder'))
   return checks
+}
+
+function checkRootKey(dir: string, cas: readonly CaDocument[]): readonly Check[] {
+  if (cas.some((ca) => ca.role === 'root' && ca.key === 'token')) {
+    return [ok('root key', 'is in the token')]
+  }
+  if (!existsSync(join(dir, keysFolder, rootKeyFile))) {
+    return [ok('root key', 'is not in the folder')]
+  }
+  const remedy = 'Move keys/root.key to a safe place; "ca rollover --root-key" takes it from there.'
+  return [warn('root key', 'lies in the folder although only a rollover needs it', remedy)]
 }
 
 async function checkConfig(dir: string, checks: Check[]): Promise<Config> {
@@ -143,9 +149,11 @@ async function checkHouse(
   const now = clock.now()
   checks.push(ok('store', 'opens, and its version is known'))
   checks.push(checkClock(now, shown))
-  for (const ca of await house.call('ca.show', {})) {
+  const cas = await house.call('ca.show', {})
+  for (const ca of cas) {
     if (ca.status === 'active') checks.push(...checkValidity(`CA ${ca.name}`, ca, now, caWarnMs))
   }
+  checks.push(...checkRootKey(shown.dir, cas), ...(await checkCaToken(cas, config?.caToken)))
   if (shown.serverCertificate !== null) {
     checks.push(...checkValidity('server certificate', shown.serverCertificate, now, leafWarnMs))
   }

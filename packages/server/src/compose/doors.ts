@@ -129,7 +129,8 @@ async function openHttps(
   closers: Closer[],
 ): Promise<{ readonly door: HttpsDoor; readonly url: string }> {
   const crl = (ca: string): ReturnType<Authority['crl']> => authority.crl(ca)
-  const door = new HttpsDoor({ ...house, ...trust, est: authority.est, crl }, credential)
+  const { est, attestationNonce } = authority
+  const door = new HttpsDoor({ ...house, ...trust, est, attestationNonce, crl }, credential)
   const at = house.config.listen.https
   const port = await door.open(at)
   closers.push(() => door.close(graceMs))

@@ -13,8 +13,9 @@ import { Authority } from '../authority/authority.ts'
 import { type ScryptCost, scryptCost } from '../authority/passphrase.ts'
 import { Vault } from '../authority/vault.ts'
 import { furnish, unfinished } from '../compose.ts'
-import { type ConfigFile, configFile, isHostName, mergeConfig } from '../config.ts'
+import { type ConfigFile, configFile, isHostName, mergeConfig, requireCaToken } from '../config.ts'
 import { type DataFolder, makeFolder } from '../store/folder.ts'
+import { type AskPin, HouseToken } from './caToken.ts'
 import { crlFolder, devPassphraseFile, keysFolder, unfinishedFile } from './layout.ts'
 import { machineClock } from './world.ts'
 
@@ -23,6 +24,9 @@ export interface FoundOptions {
   readonly hosts: readonly string[]
   /** Absent: one is made and kept beside the data (`--dev`). */
   readonly passphrase?: string | (() => Promise<string>)
+  /** `pkcs11:` URL of a token: root and issuing keys are made in it, and stay there. */
+  readonly caToken?: string | undefined
+  readonly askPin?: AskPin | undefined
   readonly demo: boolean
   readonly clock?: Clock
   /** Cheaper only in tests and in the demo, whose keys protect nothing. */
@@ -34,6 +38,8 @@ export interface FoundedFolder {
   readonly hosts: readonly string[]
   /** SHA-256 of the public key of the server issuing CA: what devices pin. */
   readonly anchor: string
+  /** Name of the token with the CA keys. */
+  readonly caToken: string | null
   readonly dev: boolean
   readonly demo: boolean
 }
@@ -50,11 +56,15 @@ export async function createFolder(dir: string, options: FoundOptions): Promise<
   // that is not free is refused below.
   const isFree = (await readdir(dir).catch(() => [])).length === 0
   const passphrase = isFree ? await givenPassphrase(options) : undefined
+  const token = tokenOf(options)
   const folder = await makeFolder(dir, { clock, demo: options.demo })
   const opened: { close(): Promise<void> }[] = [{ close: async () => folder.release() }]
   try {
-    return await fill(folder, { ...options, passphrase, hosts, clock }, opened)
+    return await fill(folder, { ...options, passphrase, hosts, clock, token }, opened)
   } catch (error) {
+    // What was made in the token would be nobody's. The reason for all this is told, not another one.
+    await token?.undo().catch(() => undefined)
+    await token?.close()
     await opened.pop()?.close()
     // It was empty when we took it, so that everything in it is ours: the next init finds it as
     // this one did.
@@ -73,13 +83,14 @@ async function fill(
   options: Omit<FoundOptions, 'passphrase'> & {
     readonly clock: Clock
     readonly passphrase: string | undefined
+    readonly token: HouseToken | undefined
   },
   opened: { close(): Promise<void> }[],
 ): Promise<FoundedFolder> {
-  const { hosts, clock } = options
+  const { hosts, clock, token, caToken } = options
   await writeDurably(folder.file(unfinishedFile), '')
   const passphrase = options.passphrase ?? (await makeDevPassphrase(folder))
-  const file: ConfigFile = { hosts: [...hosts] }
+  const file: ConfigFile = { hosts: [...hosts], ...(caToken === undefined ? {} : { caToken }) }
   await writeDurably(folder.file(configFile), `${JSON.stringify(file, null, 2)}\n`)
   const vault = await Vault.create({
     directory: folder.file(keysFolder),
@@ -87,11 +98,12 @@ async function fill(
     cost: options.cost ?? scryptCost,
   })
   const config = mergeConfig(file, {})
-  const house = await furnish(folder, { passphrase, config, clock, vault })
+  const house = await furnish(folder, { passphrase, config, clock, vault, token })
   opened.splice(0, 1, house)
   await Authority.found({
     store: house.store,
     vault,
+    caToken: token,
     clock,
     directory: folder.file(crlFolder),
     rootPassphrase: passphrase,
@@ -105,9 +117,16 @@ async function fill(
     dir: folder.path,
     hosts,
     anchor: authority.serverAnchor(),
+    caToken: token?.name ?? null,
     dev: options.passphrase === undefined,
     demo: options.demo,
   }
+}
+
+function tokenOf({ caToken, askPin }: FoundOptions): HouseToken | undefined {
+  if (caToken === undefined) return undefined
+  requireCaToken(caToken, '--ca-token')
+  return new HouseToken(caToken, askPin)
 }
 
 async function givenPassphrase({ passphrase }: FoundOptions): Promise<string | undefined> {

@@ -8,10 +8,12 @@ import { connectControl } from '../control/controlClient.ts'
 import type { Log } from '../ports.ts'
 import { readMark } from '../store/folder.ts'
 import { ownerFacts } from '../store/folderLock.ts'
+import type { AskPin } from './caToken.ts'
 
 export interface ReachOptions {
   /** Asked at most once, and only when an operation needs a key that nobody has open. */
   readonly passphrase: () => Promise<string>
+  readonly askPin?: AskPin
   readonly warn: (text: string) => void
   readonly log?: Log
 }

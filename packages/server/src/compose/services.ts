@@ -5,6 +5,7 @@
 import type { Clock, Random } from '@countersign/core/ports'
 import type { Applications } from '../application/applications.ts'
 import type { WebhookTargets } from '../application/webhookTarget.ts'
+import type { Manifests } from '../attestation/manifests.ts'
 import type { Authority } from '../authority/authority.ts'
 import type { Commands } from '../commands/commands.ts'
 import type { Config } from '../config.ts'
@@ -29,6 +30,7 @@ export interface Services {
   readonly store: Store
   readonly notices: Notices
   readonly registry: Registry
+  readonly manifests: Manifests
   /** Adding and testing need `keys()` first; listing and removing do not. */
   readonly applications: Applications
   readonly commands: Commands

@@ -6,7 +6,15 @@
  */
 import type { RevocationReason, Role } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
-import type { Assurance, CommandState, DeviceState, Road } from '../ports.ts'
+import type {
+  AnchorRole,
+  Assurance,
+  CommandState,
+  DeviceState,
+  ElementAnchorRole,
+  KeyOrigin,
+  Road,
+} from '../ports.ts'
 
 export { assurances, deviceStates, roads } from '../recordValues.ts'
 
@@ -52,8 +60,37 @@ export interface CertificateDocument {
   readonly reason: string | null
 }
 
+/** What the house knows of a key of a device. */
+export interface KeyDocument {
+  /** SHA-256 of the SubjectPublicKeyInfo. */
+  readonly key: string
+  readonly origin: KeyOrigin
+  readonly assurance: Assurance
+  readonly elementKind: string | null
+  readonly elementSerial: string | null
+  readonly slot: number | null
+  readonly evidenceFormat: string | null
+  readonly verifier: string | null
+  readonly judged: string | null
+  /** Of the verifier, with its reasons. */
+  readonly verdict: unknown
+}
+
 export interface DeviceDetail extends DeviceDocument {
   readonly certificates: readonly CertificateDocument[]
+  /** Newest first. */
+  readonly keys: readonly KeyDocument[]
+}
+
+/** What an import of manifests did. */
+export interface ManifestsImported {
+  readonly file: string
+  readonly elements: number
+  /** Not here before. */
+  readonly imported: number
+  /** Here already, with the same content. */
+  readonly known: number
+  readonly keys: number
 }
 
 export interface InviteDocument {
@@ -178,12 +215,16 @@ export interface CaDocument {
   readonly notBefore: string
   readonly notAfter: string
   readonly crlNumber: number
+  /** Where its private key is: a file of the folder (the root's may be elsewhere), or the token. */
+  readonly key: 'file' | 'token'
+  /** Of a key in the token. */
+  readonly keyLabel: string | null
   readonly pem: string
 }
 
 export interface AnchorDocument {
   readonly fingerprint: string
-  readonly role: Role
+  readonly role: AnchorRole
   readonly origin: 'house' | 'foreign'
   readonly subject: string
   readonly notAfter: string
@@ -234,7 +275,13 @@ export interface Operations {
   'house.show': [Record<string, never>, HouseDocument]
   'house.backup': [
     { readonly file: string },
-    { readonly file: string; readonly bytes: number; readonly passphraseInside: boolean },
+    {
+      readonly file: string
+      readonly bytes: number
+      readonly passphraseInside: boolean
+      /** The token that holds CA keys; they are not in the backup. */
+      readonly caToken: string | null
+    },
   ]
   /** Asks the process that serves; nobody else has a page to open. */
   'console.link': [Record<string, never>, ConsoleLinkDocument]
@@ -327,7 +374,7 @@ export interface Operations {
   ]
   'anchor.add': [
     {
-      readonly role: 'maker'
+      readonly role: 'maker' | ElementAnchorRole
       readonly certificate: string
       readonly product?: string | undefined
       readonly serialPattern?: string | undefined
@@ -336,10 +383,12 @@ export interface Operations {
     },
     AnchorDocument,
   ]
-  'anchor.list': [{ readonly role?: Role | undefined }, readonly AnchorDocument[]]
+  'anchor.list': [{ readonly role?: AnchorRole | undefined }, readonly AnchorDocument[]]
   /** The self-signed root, for stock clients that need one in their bundle. */
   'anchor.root': [Record<string, never>, { readonly pem: string }]
   'anchor.remove': [{ readonly fingerprint: string }, AnchorDocument]
+  /** Path on the server's machine. */
+  'factory.import': [{ readonly file: string }, ManifestsImported]
   /** `known`: an entry's number and hash that were written down earlier. */
   'log.verify': [
     { readonly known?: { readonly seq: number; readonly hash: string } | undefined },

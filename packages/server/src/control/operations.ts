@@ -8,6 +8,7 @@ import type { Services } from '../compose/services.ts'
 import type { OperationName } from './contract.ts'
 import { commandOperations } from './operations/commands.ts'
 import { consoleOperations } from './operations/console.ts'
+import { factoryOperations } from './operations/factory.ts'
 import { houseOperations } from './operations/house.ts'
 import { identityOperations } from './operations/identity.ts'
 import type { Operation, Table } from './operations/operation.ts'
@@ -23,6 +24,7 @@ const operations: Table = {
   ...applicationOperations,
   ...caOperations,
   ...anchorOperations,
+  ...factoryOperations,
 }
 
 const names: ReadonlySet<string> = new Set(Object.keys(operations))

@@ -33,6 +33,8 @@ export interface HttpsDoorParts extends Omit<SessionsParts, 'limits' | 'news'> {
   readonly store: Pick<Store, 'apply'>
   readonly commands: CommandsAtDoor
   readonly est: EstService
+  /** What an element signs over, asked for with the credential of the enrolment. */
+  readonly attestationNonce: EstService
   /** The current CRL of an issuing CA, DER; undefined when there is no such CA. */
   readonly crl: (ca: string) => Promise<Uint8Array | undefined>
   readonly timers: Timers
@@ -47,6 +49,7 @@ export interface DoorCounters extends GateCounters {
 
 const sessionContext = 'countersign-https'
 const estPath = '/.well-known/est/'
+const noncePath = '/v1/attestation/nonce'
 const crlPath = /^\/crl\/([a-z][a-z0-9-]{0,63})\.crl$/
 /**
  * Open to a client without a certificate (RFC 7030 §4.1, §4.5) or with one that may only enrol
@@ -239,6 +242,8 @@ export class HttpsDoor {
   ): void {
     const { standing } = session
     if (path.startsWith(estPath)) return this.#routeEst(session, path, request, response)
+    if (path === noncePath)
+      return this.#ask(session, this.#parts.attestationNonce, request, response)
     const crl = crlPath.exec(path)?.[1]
     if (crl !== undefined) return this.#sendCrl(crl, request, response)
     if (standing.kind === 'anonymous') return farewell(response, certificateRequired)
@@ -262,18 +267,29 @@ export class HttpsDoor {
       this.#sessions.refused(session, standing.refusal)
       return farewell(response, { status: 403 })
     }
+    this.#ask(session, this.#parts.est, request, response, operation)
+  }
+
+  #ask(
+    session: HttpSession,
+    service: EstService,
+    request: IncomingMessage,
+    response: ServerResponse,
+    operation = '',
+  ): void {
     const bytesMax = this.#limits.estBytesMax
     readBody(
       request,
       response,
       bytesMax,
       () => refuseBody(session, request, response, bytesMax, this.#limits, this.#parts.clock.now()),
-      (body) => this.#askEst(session, operation, request, body, response),
+      (body) => this.#answer(session, service, operation, request, body, response),
     )
   }
 
-  #askEst(
+  #answer(
     session: HttpSession,
+    service: EstService,
     operation: string,
     request: IncomingMessage,
     body: Buffer,
@@ -282,7 +298,7 @@ export class HttpsDoor {
     const { standing } = session
     const known = standing.kind === 'admitted' || standing.kind === 'enrolling'
     if (!known && standing.kind !== 'anonymous') return void session.socket.destroy()
-    const answer = this.#parts.est({
+    const answer = service({
       method: request.method ?? '',
       operation,
       contentType: request.headers['content-type'],

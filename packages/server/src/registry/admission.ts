@@ -52,7 +52,7 @@ export class Admission {
       this.judge(peer, road, known, product)
       const { certificate, device } = known
       if (certificate.status === 'issued' || isLegal(device.state, 'activate')) {
-        const accepted = await this.accept(known, product, road)
+        const accepted = await this.accept(known, product, road, cappedAssurance(peer, known))
         return admittedBy(peer, accepted, product)
       }
       this.seen(known, road)
@@ -92,9 +92,10 @@ export class Admission {
   private judge(
     peer: VerifiedPeer,
     road: Road | undefined,
-    { certificate, device }: Known,
+    known: Known,
     product: ProductRow,
   ): void {
+    const { certificate, device } = known
     const refused = stateRefusal(device)
     // A revoked device's certificates are revoked with it: what the peer showed is named before
     // what it is.
@@ -116,13 +117,13 @@ export class Admission {
         { ...details, road },
         `product ${product.name}: roads`,
       )
-    const assurance = cappedAssurance(peer, device)
+    const assurance = cappedAssurance(peer, known)
     if (assurance < product.assuranceMin)
       throw refusal(
         'ERR_ASSURANCE_TOO_LOW',
-        `assurance ${assurance} is below the ${product.assuranceMin} of product ${product.name}`,
+        `the assurance of its key is ${assurance}, below the ${product.assuranceMin} of product ${product.name}`,
         details,
-        `device ${device.id}: assurance`,
+        `${leafField('subjectPublicKeyInfo')}: assurance`,
       )
   }
 
@@ -134,13 +135,16 @@ export class Admission {
     { certificate, device }: Known,
     product: ProductRow,
     road: Road,
+    assurance: Assurance,
   ): Promise<Known> {
     const now = this.parts.clock.now()
     const activates = isLegal(device.state, 'activate')
     const base = activates
       ? moved(device, 'activate', 'device', null)
       : { ...device, version: device.version + 1 }
-    const after: DeviceRow = { ...base, road, firstSeen: device.firstSeen ?? now, lastSeen: now }
+    // The device is worth what the key in use is worth.
+    const seen = { road, firstSeen: device.firstSeen ?? now, lastSeen: now }
+    const after: DeviceRow = { ...base, ...seen, assurance }
     const older = await this.olderThan(certificate)
     const confirmed = certificate.status === 'issued' ? 'confirmed' : certificate.status
     const overlapUntil = now + product.overlapDays * msPerDay
@@ -156,7 +160,7 @@ export class Admission {
         kind: 'update',
         table: 'device',
         key: device.id,
-        set: { state, reason, road, firstSeen, lastSeen: now, version },
+        set: { state, reason, road, firstSeen, lastSeen: now, version, assurance },
       },
       ...older.map((row) => supersede(row, overlapUntil)),
     ]
@@ -186,7 +190,8 @@ export class Admission {
         { kind: 'device', id: device.id },
       ],
     )
-    return { certificate: { ...certificate, status: confirmed }, device: after, seenAt: now }
+    const shown = { ...certificate, status: confirmed }
+    return { certificate: shown, device: after, assurance, seenAt: now }
   }
 
   private async olderThan(certificate: CertificateRow): Promise<CertificateRow[]> {
@@ -280,16 +285,15 @@ export function credentialKind(
   return undefined
 }
 
-function cappedAssurance(peer: VerifiedPeer, device: DeviceRow): Assurance {
+/** Of the key that this certificate certifies, not of the device: it may have another by now. */
+function cappedAssurance(peer: VerifiedPeer, { assurance }: Known): Assurance {
   const cap = peer.anchor.scope.assuranceCap ?? 4
-  return device.assurance < cap ? device.assurance : cap
+  return assurance < cap ? assurance : cap
 }
 
-function admittedBy(
-  peer: VerifiedPeer,
-  { certificate, device }: Known,
-  product: ProductRow,
-): Admitted {
+function admittedBy(peer: VerifiedPeer, known: Known, product: ProductRow): Admitted {
+  const { certificate } = known
+  const device = { ...known.device, assurance: cappedAssurance(peer, known) }
   const { overlapUntil } = certificate
   const notAfter = overlapUntil === null ? peer.notAfter : Math.min(peer.notAfter, overlapUntil)
   return {

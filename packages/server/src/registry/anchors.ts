@@ -1,11 +1,18 @@
 /**
  * Trust anchors. The house's own come with its CAs; foreign makers' are added by an operator, each
- * with the scope it may vouch for.
+ * with the scope it may vouch for. Whom elements are believed by, roots of attestation and signers of
+ * manifests, stands in the same table and is never given to a judge of peers.
  */
 import { type Certificate, parseCertificate, type Role } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
-import type { AnchorRow, Assurance } from '../ports.ts'
+import type {
+  AnchorRole,
+  AnchorRow,
+  Assurance,
+  ElementAnchorRole,
+  PeerAnchorRow,
+} from '../ports.ts'
 import { auditEvent, commit, conflictOf, misuse, type RegistryParts, sha256Hex } from './context.ts'
 
 /** Each is judged by name and key on every unknown handshake. */
@@ -17,11 +24,12 @@ export type AnchorErrorCode =
   | 'ERR_ANCHOR_UNKNOWN'
   | 'ERR_ANCHOR_HOUSE'
   | 'ERR_ANCHOR_ROLE'
+  | 'ERR_ANCHOR_SCOPE'
 
 export interface AnchorDraft {
   readonly der: Uint8Array
-  /** Only makers may be foreign. */
-  readonly role?: Role | undefined
+  /** Of peers, only makers may be foreign; `maker` when absent. */
+  readonly role?: AnchorRole | undefined
   readonly product?: string | null | undefined
   readonly serialPattern?: string | null | undefined
   readonly notAfter?: Milliseconds | null | undefined
@@ -35,11 +43,17 @@ export class Anchors {
     this.parts = parts
   }
 
-  list(role?: Role): Promise<readonly AnchorRow[]> {
+  /** All of them, or those of one role. */
+  list(role?: AnchorRole): Promise<readonly AnchorRow[]> {
     const { store } = this.parts
     return role === undefined
       ? store.scan('anchor', { limit: anchorsMax })
       : store.find('anchor', 'role', role, { limit: anchorsMax })
+  }
+
+  /** What a judge of peers may be given. */
+  async ofPeers(role?: Role): Promise<readonly PeerAnchorRow[]> {
+    return (await this.list(role)).filter(isOfPeers)
   }
 
   /**
@@ -49,14 +63,10 @@ export class Anchors {
   async add(draft: AnchorDraft): Promise<AnchorRow> {
     const certificate = parseCertificate(draft.der)
     const fingerprint = sha256Hex(this.parts, draft.der)
-    if (draft.role !== undefined && draft.role !== 'maker')
-      throw anchorError(
-        'ERR_ANCHOR_ROLE',
-        `a foreign anchor cannot have the role ${draft.role}`,
-        fingerprint,
-        'Only makers may be foreign: use --role maker.',
-      )
-    if (certificate.extensions.basicConstraints?.ca !== true)
+    const role = foreignRole(draft.role ?? 'maker', fingerprint)
+    if (role !== 'maker') refuseScope(draft, role, fingerprint)
+    if (role === 'manifest') requireSigner(certificate, fingerprint)
+    else if (certificate.extensions.basicConstraints?.ca !== true)
       throw anchorError(
         'ERR_ANCHOR_NOT_A_CA',
         'the certificate is not one of a CA',
@@ -71,13 +81,14 @@ export class Anchors {
       throw misuse('ERR_PRODUCT_UNKNOWN', `there is no product ${draft.product}`, draft.product)
     const row: AnchorRow = {
       fingerprint,
-      role: 'maker',
+      role,
       der: draft.der,
       origin: 'foreign',
       product: draft.product ?? null,
       serialPattern: draft.serialPattern ?? null,
       notAfter: draft.notAfter ?? null,
-      assuranceCap: draft.assuranceCap ?? 0,
+      // Of who vouches for elements the verifier knows the most; the operator may say less.
+      assuranceCap: draft.assuranceCap ?? (role === 'maker' ? 0 : 4),
       createdAt: this.parts.clock.now(),
     }
     const { product, serialPattern, notAfter, assuranceCap } = row
@@ -97,7 +108,7 @@ export class Anchors {
         'ERR_ANCHOR_EXISTS',
         'this anchor is here already',
         fingerprint,
-        'Remove it first, to give it another scope.',
+        'Remove it first, to give it another role or scope.',
       )
     }
     return row
@@ -144,6 +155,46 @@ export class Anchors {
       [{ kind: 'anchors' }],
     )
   }
+}
+
+function isOfPeers(row: AnchorRow): row is PeerAnchorRow {
+  return row.role !== 'attestation' && row.role !== 'manifest'
+}
+
+function foreignRole(role: AnchorRole, fingerprint: string): 'maker' | ElementAnchorRole {
+  if (role === 'maker' || role === 'attestation' || role === 'manifest') return role
+  throw anchorError(
+    'ERR_ANCHOR_ROLE',
+    `a foreign anchor cannot have the role ${role}`,
+    fingerprint,
+    'Only makers may be foreign: use --role maker; for elements, attestation or manifest.',
+  )
+}
+
+/** An element's level is what its evidence shows: a cap is all that can be said of who vouches. */
+function refuseScope(draft: AnchorDraft, role: ElementAnchorRole, fingerprint: string): void {
+  const { product, serialPattern, notAfter } = draft
+  const given = [product, serialPattern, notAfter]
+  if (given.every((one) => one === undefined || one === null)) return
+  throw anchorError(
+    'ERR_ANCHOR_SCOPE',
+    `an anchor of the role ${role} has no scope but a cap on assurance`,
+    fingerprint,
+    'Leave product, serial number and end out.',
+  )
+}
+
+/** Manifests are signed by ES256, and name the signer by its key id. */
+function requireSigner({ spki, extensions }: Certificate, fingerprint: string): void {
+  const { algorithm } = spki
+  const isP256 = algorithm?.kind === 'ec' && algorithm.curve === 'P-256'
+  if (isP256 && extensions.subjectKeyId !== undefined) return
+  throw anchorError(
+    'ERR_ANCHOR_ROLE',
+    'who signs manifests has a key of P-256 and a subjectKeyIdentifier',
+    fingerprint,
+    'Give the certificate of the log signer, not the one above it.',
+  )
 }
 
 function anchorError(

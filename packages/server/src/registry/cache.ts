@@ -3,7 +3,7 @@
  * with device by fingerprint. Emptied by notices, so that what is kept is what was last committed.
  * An entry that was read while something changed is not kept.
  */
-import type { CertificateRow, DeviceRow, Notice, ProductRow } from '../ports.ts'
+import type { Assurance, CertificateRow, DeviceRow, Notice, ProductRow } from '../ports.ts'
 import { Oldest } from '../recent.ts'
 import { type RegistryParts, refusal } from './context.ts'
 
@@ -16,6 +16,8 @@ const knownMax = 20_000
 export interface Known {
   readonly certificate: CertificateRow
   readonly device: DeviceRow
+  /** Of the certificate's key. */
+  readonly assurance: Assurance
   /** When last seen was last written: it is written at most once a minute. */
   seenAt: number
 }
@@ -55,7 +57,9 @@ export class RegistryCache {
     if (certificate === undefined || certificate.device === null) return undefined
     const device = await this.parts.store.get('device', certificate.device)
     if (device === undefined) return undefined
-    const known = { certificate, device, seenAt: device.lastSeen ?? 0 }
+    const key = await this.parts.store.get('key', certificate.spkiHash)
+    const assurance = key?.assurance ?? 0
+    const known = { certificate, device, assurance, seenAt: device.lastSeen ?? 0 }
     if (generation === this.generation) this.keep(fingerprint, known)
     return known
   }

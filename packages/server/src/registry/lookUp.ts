@@ -1,12 +1,15 @@
 /** Finding devices and certificates, for the command and the console. */
 import { CallerError } from '@countersign/core/errors'
-import type { CertificateRow, DeviceRow, DeviceState } from '../ports.ts'
+import type { CertificateRow, DeviceRow, DeviceState, KeyRow } from '../ports.ts'
 import { deviceId } from './addresses.ts'
 import { misuse, type RegistryParts } from './context.ts'
 
 const pageSize = 500
 /** A device has a few; a runaway renewal loop must not fill a screen. */
 const certificatesMax = 1_000
+
+/** Shown of a device: the keys of its latest renewals. */
+const keysMax = 20
 
 const nameOf = /^(urn:dev:mac:)?(.*)$/s
 
@@ -64,6 +67,18 @@ export class LookUp {
 
   certificatesOf(device: string): Promise<readonly CertificateRow[]> {
     return this.parts.store.find('certificate', 'device', device, { limit: certificatesMax })
+  }
+
+  /** Of the certificates that a device has or had, the newest first. */
+  async keysOf(device: string): Promise<readonly KeyRow[]> {
+    const certificates = await this.certificatesOf(device)
+    const hashes = new Set(certificates.toReversed().map(({ spkiHash }) => spkiHash))
+    const keys: KeyRow[] = []
+    for (const hash of [...hashes].slice(0, keysMax)) {
+      const row = await this.parts.store.get('key', hash)
+      if (row !== undefined) keys.push(row)
+    }
+    return keys
   }
 
   /**

@@ -6,10 +6,13 @@ import type { RevocationReason, Role, VerifiedPeer } from '@countersign/core/cre
 import type {
   Admitted,
   AdmittedApplication,
+  AnchorRole,
   AnchorRow,
   CertificateRow,
   DeviceRow,
   Gatekeeper,
+  KeyRow,
+  PeerAnchorRow,
   ProductRow,
   Refusal,
   Reservation,
@@ -250,8 +253,19 @@ export class Registry implements Gatekeeper {
     return this.#anchors.add(draft)
   }
 
-  listAnchors(role?: Role): Promise<readonly AnchorRow[]> {
+  /** Of peers: what a judge may be given. */
+  listAnchors(role?: Role): Promise<readonly PeerAnchorRow[]> {
+    return this.#anchors.ofPeers(role)
+  }
+
+  /** Those of elements too. */
+  allAnchors(role?: AnchorRole): Promise<readonly AnchorRow[]> {
     return this.#anchors.list(role)
+  }
+
+  /** What is known of a device's keys, newest first. */
+  keysOf(device: string): Promise<readonly KeyRow[]> {
+    return this.#lookUp.keysOf(device)
   }
 
   removeAnchor(fingerprint: string): Promise<void> {

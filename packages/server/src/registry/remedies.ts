@@ -2,10 +2,18 @@
  * What an operator can do about each reason for which a device is turned away. One sentence each;
  * `why` and the hints of errors say it.
  */
+import type { AttestationErrorCode } from '@countersign/core/attestation'
 import type { ChainErrorCode } from '@countersign/core/credential'
-import type { RegistryErrorCode, RoadErrorCode } from '../ports.ts'
+import type { AttestationDoorErrorCode, RegistryErrorCode, RoadErrorCode } from '../ports.ts'
 
-const remedies: Readonly<Record<RegistryErrorCode | RoadErrorCode | ChainErrorCode, string>> = {
+type Code =
+  | RegistryErrorCode
+  | RoadErrorCode
+  | ChainErrorCode
+  | AttestationErrorCode
+  | AttestationDoorErrorCode
+
+const remedies: Readonly<Record<Code, string>> = {
   ERR_DEVICE_UNKNOWN: 'Enrol the device: "countersign identity invite" makes a token for it.',
   ERR_DEVICE_SUSPENDED:
     'Let it in again with "countersign identity resume", if the reason is gone.',
@@ -51,6 +59,20 @@ const remedies: Readonly<Record<RegistryErrorCode | RoadErrorCode | ChainErrorCo
     'Enrol the device for the kind of certificate its product asks for, or change the product.',
   ERR_ASSURANCE_TOO_LOW:
     "Use a device with a better secure element, or lower the product's demand.",
+  ERR_ATTESTATION_MALFORMED: 'The device sends evidence in another form: update it.',
+  ERR_ATTESTATION_NONCE:
+    'Let the device ask for a nonce each time, and use it within ten minutes; if it did, somebody replays its evidence.',
+  ERR_ATTESTATION_KEY:
+    'The evidence is about another key than the device asks with: examine the device.',
+  ERR_ATTESTATION_STATEMENT:
+    'The element signed something else than a statement about this key: examine the device.',
+  ERR_ATTESTATION_CONFIG:
+    'Use a slot that is configured for a private key of P-256, secret and without PrivWrite.',
+  ERR_ATTESTATION_SIGNATURE: 'The evidence was changed or is a forgery: examine the device.',
+  ERR_ATTESTATION_CHAIN:
+    'Give the device the certificate of its element\'s attestation key, and see "countersign ca anchor list --role attestation".',
+  ERR_ATTESTATION_RATE: 'The device asks for nonces and does not use them: find out why.',
+  ERR_ATTESTATION_STATEMENTS: 'Let the device send one attestation statement.',
   ERR_CERT_MALFORMED: 'The device must send the certificate exactly as it was issued.',
   ERR_CERT_EXPIRED:
     'The device enrols again with its factory certificate, or as a new one, with a new key and a new serial number; let it renew before its certificate ends.',

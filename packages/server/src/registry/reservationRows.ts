@@ -4,9 +4,11 @@
  */
 import type { Milliseconds } from '@countersign/core/ports'
 import type {
+  Assurance,
   CertificateRow,
   DeviceRow,
   EventDraft,
+  KeyAttestation,
   KeyRow,
   ReservationRequest,
   Write,
@@ -55,14 +57,19 @@ export class ReservationRows {
     }
   }
 
+  hashOf({ spki }: ReservationRequest): string {
+    return sha256Hex(this.parts, spki)
+  }
+
   key(
     request: ReservationRequest,
     holder: string,
     origin: KeyRow['origin'],
     element: ElementClaim | undefined,
   ): KeyRow {
+    const { attestation } = request
     return {
-      spkiHash: sha256Hex(this.parts, request.spki),
+      spkiHash: this.hashOf(request),
       spki: request.spki,
       holder,
       elementKind: element?.kind ?? null,
@@ -72,6 +79,11 @@ export class ReservationRows {
       evidence: null,
       verdict: null,
       createdAt: this.parts.clock.now(),
+      assurance: levelAsked(request),
+      evidenceFormat: null,
+      verifier: null,
+      judgedAt: null,
+      ...(attestation === undefined ? {} : attested(attestation)),
     }
   }
 
@@ -122,6 +134,20 @@ export class ReservationRows {
     const data = { serial, ca, profile, key: spkiHash, request: request.request }
     return auditEvent(this.parts, 'certificate.reserved', row.device ?? serial, request.actor, data)
   }
+}
+
+/** What speaks for the key now: its attestation, else whoever vouches for a new device. */
+export function levelAsked({ attestation, target }: ReservationRequest): Assurance {
+  if (attestation !== undefined) return attestation.assurance
+  return target.kind === 'newDevice' ? target.assurance : 0
+}
+
+/** What an attestation says of a key, as columns. */
+export function attested(
+  attestation: KeyAttestation,
+): Pick<KeyRow, 'assurance' | 'evidence' | 'evidenceFormat' | 'verdict' | 'verifier' | 'judgedAt'> {
+  const { assurance, evidence, format, verdict, verifier, judgedAt } = attestation
+  return { assurance, evidence, evidenceFormat: format, verdict, verifier, judgedAt }
 }
 
 export function elementWrites(element: ElementClaim | undefined, device: DeviceRow): Write[] {

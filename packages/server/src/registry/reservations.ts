@@ -23,8 +23,10 @@ import { conflictOf, type RegistryParts, refusal, untilSettled } from './context
 import type { Invitations } from './invitations.ts'
 import { requireEnrollable } from './lifecycle.ts'
 import {
+  attested,
   type ElementClaim,
   elementWrites,
+  levelAsked,
   ReservationRows,
   type Target,
 } from './reservationRows.ts'
@@ -75,6 +77,7 @@ export class Reservations {
     const token =
       target.tokenHash === undefined ? undefined : await this.invitations.byHash(target.tokenHash)
     checkNewDevice(target, product, token)
+    await this.requireAssurance(request, product)
     let careful = false
     return untilSettled(async () => {
       const eui64 = target.eui64 ?? (await this.takeAddress(target.product, careful))
@@ -180,6 +183,7 @@ export class Reservations {
     const key = this.rows.key(request, device.id, target.origin, target.element)
     const known = await this.parts.store.get('key', key.spkiHash)
     if (known !== undefined && known.holder !== device.id) throw keyUsed(key.spkiHash)
+    await this.requireAssurance(request, await this.cache.product(device.product), known)
     const earlier = known && (await this.earlier(request, key.spkiHash, device.id))
     if (earlier !== undefined) return this.takeOver(request, key.spkiHash, device)
     const certificate = this.rows.certificate(request, key.spkiHash, device.id, null)
@@ -188,6 +192,7 @@ export class Reservations {
       ...(await this.elementOf(target.element, device)),
     ]
     if (known === undefined) writes.push({ kind: 'insert', table: 'key', row: key })
+    else writes.push(...betterKnown(known, request, target))
     await this.parts.store.apply({
       conditions: [
         { kind: 'equals', table: 'device', key: device.id, where: { state: device.state } },
@@ -196,6 +201,29 @@ export class Reservations {
       events: [this.rows.event(request, certificate)],
     })
     return { serial: certificate.serial, device, issued: null }
+  }
+
+  /**
+   * A product's least assurance holds where a device gets its certificate, and at each handshake
+   * (admission.ts). A factory's certificate serves to enrol, so nothing is asked of its key. What was
+   * shown of the same key before still counts.
+   */
+  private async requireAssurance(
+    request: ReservationRequest,
+    product: ProductRow,
+    known?: KeyRow,
+  ): Promise<void> {
+    const { assuranceMin, name } = product
+    const asked = levelAsked(request)
+    if (request.profile !== 'ldevid' || asked >= assuranceMin) return
+    const shown = known ?? (await this.parts.store.get('key', this.rows.hashOf(request)))
+    if (shown !== undefined && shown.assurance >= assuranceMin) return
+    throw refusal(
+      'ERR_ASSURANCE_TOO_LOW',
+      `the assurance of this key is ${asked}, below the ${assuranceMin} of product ${name}`,
+      { product: name },
+      'key: assurance',
+    )
   }
 
   /** An element that the device has shown before is its own; another device's is refused. */
@@ -289,6 +317,22 @@ export class Reservations {
     await this.parts.store.apply({ writes, events: [this.rows.event(request, certificate)] })
     return { serial: certificate.serial, device: null, issued: null }
   }
+}
+
+/** The same key again, with evidence: what it shows counts unless it shows less. */
+function betterKnown(
+  known: KeyRow,
+  request: ReservationRequest,
+  { origin, element }: Target<'device'>,
+): Write[] {
+  const { attestation } = request
+  if (attestation === undefined || attestation.assurance < known.assurance) return []
+  const place =
+    element === undefined
+      ? {}
+      : { origin, elementKind: element.kind, elementSerial: element.serial, slot: element.slot }
+  const set = { ...attested(attestation), ...place }
+  return [{ kind: 'update', table: 'key', key: known.spkiHash, set }]
 }
 
 function checkNewDevice(

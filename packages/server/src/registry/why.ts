@@ -2,7 +2,7 @@
  * Why a device is where it is: its last states, its last refusals with their remedy, its
  * certificates, and what to do next. For people: one document of plain values.
  */
-import type { CertificateRow, DeviceRow, EventRow } from '../ports.ts'
+import type { CertificateRow, DeviceRow, EventRow, KeyRow } from '../ports.ts'
 import type { RegistryParts } from './context.ts'
 import { isStateRefusal, stateRefusal } from './lifecycle.ts'
 import type { LookUp } from './lookUp.ts'
@@ -20,6 +20,8 @@ export interface Why {
     readonly state: string
     readonly reason: string | null
     readonly lastSeen: string | null
+    /** Of the key in use. */
+    readonly assurance: number
   } | null
   /** One sentence. */
   readonly verdict: string
@@ -47,6 +49,16 @@ export interface Why {
     readonly notAfter: string
     readonly fingerprint: string | null
   }[]
+  /** What its keys are worth, and why; the newest first. */
+  readonly keys: readonly {
+    readonly key: string
+    readonly assurance: number
+    readonly evidence: string | null
+    readonly verifier: string | null
+    readonly judged: string | null
+    /** The verifier's reasons. */
+    readonly reasons: readonly string[]
+  }[]
 }
 
 export async function explain(parts: RegistryParts, lookUp: LookUp, text: string): Promise<Why> {
@@ -55,7 +67,7 @@ export async function explain(parts: RegistryParts, lookUp: LookUp, text: string
   const events = await newest(parts, device.id)
   const refusals = events.filter(({ type }) => type === 'refused').map(refusalOf)
   const certificates = await lookUp.certificatesOf(device.id)
-  const { id, serial, product, state, reason, lastSeen } = device
+  const { id, serial, product, state, reason, lastSeen, assurance } = device
   return {
     device: {
       id,
@@ -64,6 +76,7 @@ export async function explain(parts: RegistryParts, lookUp: LookUp, text: string
       state,
       reason,
       lastSeen: lastSeen === null ? null : time(lastSeen),
+      assurance,
     },
     ...verdictOf(device, certificates, standing(events, lastSeen ?? 0), parts.clock.now()),
     history: events
@@ -72,6 +85,7 @@ export async function explain(parts: RegistryParts, lookUp: LookUp, text: string
       .map(historyOf),
     refusals: refusals.slice(0, shownMax),
     certificates: certificates.filter(({ status }) => status !== 'void').map(certificateOf),
+    keys: (await lookUp.keysOf(device.id)).map(keyOf),
   }
 }
 
@@ -114,6 +128,7 @@ function ofStranger(events: readonly EventRow[]): Why {
     history: [],
     refusals,
     certificates: [],
+    keys: [],
   }
 }
 
@@ -202,6 +217,19 @@ function textOf(value: unknown): string {
 function certificateOf(row: CertificateRow): Why['certificates'][number] {
   const { serial, profile, status, reason, notAfter, fingerprint } = row
   return { serial, profile, status, reason, notAfter: time(notAfter), fingerprint }
+}
+
+function keyOf(row: KeyRow): Why['keys'][number] {
+  const { spkiHash, assurance, evidenceFormat, verifier, judgedAt, verdict } = row
+  const reasons = verdict === null ? undefined : dataOf(verdict).get('reasons')
+  return {
+    key: spkiHash,
+    assurance,
+    evidence: evidenceFormat,
+    verifier,
+    judged: judgedAt === null ? null : time(judgedAt),
+    reasons: Array.isArray(reasons) ? reasons.map(textOf) : ['Nothing speaks for this key.'],
+  }
 }
 
 function time(at: number): string {

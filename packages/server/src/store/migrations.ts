@@ -126,6 +126,28 @@ CREATE TABLE mqttSession (
 CREATE INDEX mqttSession_holder ON mqttSession (holder, id);
 `,
   },
+  {
+    version: 3,
+    what: 'the assurance of keys, manifests of elements',
+    sql: `
+ALTER TABLE key ADD COLUMN assurance INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE key ADD COLUMN evidenceFormat TEXT;
+ALTER TABLE key ADD COLUMN verifier TEXT;
+ALTER TABLE key ADD COLUMN judgedAt INTEGER;
+-- Until now a device had one level for all its keys.
+UPDATE key SET assurance = COALESCE((SELECT device.assurance FROM device WHERE device.id = key.holder), 0);
+
+CREATE TABLE manifest (
+  serial TEXT NOT NULL PRIMARY KEY, digest TEXT NOT NULL, signer TEXT NOT NULL, partNumber TEXT NOT NULL,
+  isEmulated INTEGER NOT NULL, jws TEXT NOT NULL, createdAt INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE manifestKey (
+  spkiHash TEXT NOT NULL PRIMARY KEY, serial TEXT NOT NULL, slot INTEGER NOT NULL, point BLOB NOT NULL
+) STRICT;
+CREATE INDEX manifestKey_serial ON manifestKey (serial, spkiHash);
+`,
+  },
 ]
 
 export const dataVersion: number = migrations.length

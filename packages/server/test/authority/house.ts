@@ -16,10 +16,12 @@ import {
   type Role,
   type VerifiedPeer,
 } from '@countersign/core/credential'
-import type { Clock, Milliseconds, Signer } from '@countersign/core/ports'
+import type { Clock, Milliseconds, Random, Signer } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { softwareSigner } from '@countersign/element/softwareSigner'
+import { Desk } from '../../src/attestation/desk.ts'
 import { Authority } from '../../src/authority/authority.ts'
+import type { CaToken } from '../../src/authority/caKeys.ts'
 import type { ScryptCost } from '../../src/authority/passphrase.ts'
 import { Vault } from '../../src/authority/vault.ts'
 import type { Log, Notices, Store, Timers } from '../../src/ports.ts'
@@ -82,6 +84,11 @@ export interface HouseOptions {
   readonly crlBase?: string
   readonly hosts?: readonly string[]
   readonly now?: Milliseconds
+  readonly caToken?: CaToken
+  /** Made by `demo`. */
+  readonly isDemo?: boolean
+  /** Of nonces. */
+  readonly random?: Random
 }
 
 export async function makeHouse(options: HouseOptions = {}): Promise<House> {
@@ -96,6 +103,7 @@ export async function makeHouse(options: HouseOptions = {}): Promise<House> {
     clock,
     directory: crls,
     rootPassphrase: passphrase,
+    caToken: options.caToken,
     ...(options.crlBase === undefined ? {} : { crlBase: options.crlBase }),
   })
   const house = await assemble({ directory, clock, store, vault, options })
@@ -131,11 +139,15 @@ async function assemble(parts: Parts): Promise<House> {
     crypto: nodeCrypto,
     failed: note,
   })
+  const crypto = nodeCrypto
+  const isDemo = options.isDemo === true
   const authority = await Authority.open({
     store,
     registry,
+    attestation: new Desk({ store, crypto, clock, random: options.random ?? randomBytes, isDemo }),
     notices,
     vault,
+    caToken: options.caToken,
     crypto: nodeCrypto,
     clock,
     timers,

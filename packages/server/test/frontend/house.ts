@@ -16,7 +16,7 @@ import { type DoorLimits, doorLimits } from '../../src/frontend/limits.ts'
 import type { DeviceRow, EventRow, MessageRow } from '../../src/ports.ts'
 import { downlinksIn } from '../../src/registry/lifecycle.ts'
 import { enrol } from '../authority/estClient.ts'
-import { type House, makeHouse, newKey, requestFor } from '../authority/house.ts'
+import { type House, type HouseOptions, makeHouse, newKey, requestFor } from '../authority/house.ts'
 import { KeptLog, ManualTimers } from '../support/world.ts'
 
 /** What a TLS client shows: a chain and the key of its leaf. */
@@ -86,6 +86,7 @@ export class DoorHouse {
       commands: this.commands,
       log: this.log,
       est: authority.est,
+      attestationNonce: authority.attestationNonce,
       crl: (name) => authority.crl(name),
       timers: this.timers,
       random: randomBytes,
@@ -96,7 +97,7 @@ export class DoorHouse {
   }
 
   static async create(options: DoorOptions = {}): Promise<DoorHouse> {
-    const house = await makeHouse()
+    const house = await makeHouse(options.house)
     const anchors = (await house.registry.listAnchors()).map(anchorOf)
     const counts = { verified: 0 }
     const crypto: Crypto = {
@@ -225,6 +226,7 @@ export async function refusalsIn(house: House): Promise<Record<string, unknown>[
 }
 
 export interface DoorOptions {
+  readonly house?: HouseOptions
   readonly limits?: Partial<DoorLimits>
   readonly parts?: Partial<HttpsDoorParts>
 }

@@ -186,7 +186,7 @@ describe('admission', () => {
 
   test('assurance is capped by the anchor that vouches', async () => {
     await house.store.apply({
-      writes: [{ kind: 'update', table: 'device', key: device.id, set: { assurance: 3 } }],
+      writes: [{ kind: 'update', table: 'key', key: certificate.spkiHash, set: { assurance: 3 } }],
     })
     await house.registry.setProduct('default', { assuranceMin: 2 })
     await admit(certificate, { assuranceCap: 2 })

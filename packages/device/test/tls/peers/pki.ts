@@ -3,7 +3,7 @@
  * by OpenSSL's command line: one root, an issuing CA for servers and one for clients, their leaves,
  * and leaves with one thing wrong.
  */
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,6 +43,8 @@ export interface Pki {
   readonly client: Readonly<Record<ClientKey, Credential>>
   readonly wrongServer: Readonly<Record<ServerFault, Credential>>
   readonly wrongClient: Readonly<Record<ClientFault, Credential>>
+  /** A client's leaf for a key that made this request (PKCS #10, DER) itself. DER. */
+  certify(name: string, request: Uint8Array): Uint8Array
   /** DER of an OCSPResponse for the server's P-256 leaf. */
   staple(status: StapleStatus, signer: StapleSigner): string
   remove(): void
@@ -88,6 +90,7 @@ export function makePki(): Pki {
       serverPurpose: clientCa.leaf('client-purpose', { cn: 'device', rules: serverRules }),
       unknownCa: strangerCa.leaf('client-stranger', { cn: 'device', rules: clientRules }),
     },
+    certify: (name, request) => clientCa.certify(name, request, clientRules),
     staple: staples,
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
@@ -210,6 +213,15 @@ class Authority {
     return { leaf, chain, key: join(this.folder, `${name}.key`) }
   }
 
+  /** For a request of a key that is elsewhere. DER. */
+  certify(name: string, request: Uint8Array, rules: readonly string[]): Uint8Array {
+    const csr = Buffer.from(request).toString('base64')
+    const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${csr.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE REQUEST-----\n`
+    writeFileSync(join(this.folder, `${name}.csr`), pem)
+    this.#sign(name, rules, present)
+    return new Uint8Array(new X509Certificate(readFileSync(join(this.folder, `${name}.pem`))).raw)
+  }
+
   /** A copy of its list in which this one is revoked. */
   indexWithout(credential: Credential): string {
     const name = `${this.name}-revoking`
@@ -225,6 +237,10 @@ class Authority {
     writeKey(this.folder, name, key)
     const request = ['-config', this.file('cnf'), '-subj', `/CN=${cn}`]
     openssl(this.folder, 'req', '-new', ...request, '-key', `${name}.key`, '-out', `${name}.csr`)
+    this.#sign(name, rules, days)
+  }
+
+  #sign(name: string, rules: readonly string[], days: Days): void {
     const extensions = [...rules, 'authorityKeyIdentifier=keyid'].join('\n')
     writeFileSync(join(this.folder, `${name}.ext`), `${extensions}\n`)
     const [from, to] = days

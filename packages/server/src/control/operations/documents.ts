@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { pem } from '@countersign/core/codec'
 import { formatName, parseCertificate } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
+import { isInToken, labelInToken } from '../../authority/caKeys.ts'
 import type {
   AnchorRow,
   ApplicationRow,
@@ -13,6 +14,7 @@ import type {
   CertificateRow,
   DeadLetterRow,
   DeviceRow,
+  KeyRow,
   ProductRow,
   Road,
   TokenRow,
@@ -25,6 +27,7 @@ import type {
   DeadLetterDocument,
   DeviceDocument,
   InvitationDocument,
+  KeyDocument,
   ProductDocument,
 } from '../contract.ts'
 
@@ -65,6 +68,23 @@ export function certificateDocument(row: CertificateRow): CertificateDocument {
   }
 }
 
+export function keyDocument(row: KeyRow): KeyDocument {
+  const { spkiHash, origin, assurance, elementKind, elementSerial, slot, evidenceFormat } = row
+  const verdict: unknown = row.verdict === null ? null : JSON.parse(row.verdict)
+  return {
+    key: spkiHash,
+    origin,
+    assurance,
+    elementKind,
+    elementSerial,
+    slot,
+    evidenceFormat,
+    verifier: row.verifier,
+    judged: rfc3339OrNull(row.judgedAt),
+    verdict,
+  }
+}
+
 export function productDocument(row: ProductRow): ProductDocument {
   const { name, createdAt: _createdAt, version: _version, roads, ...policy } = row
   const named: readonly Road[] = JSON.parse(roads)
@@ -102,6 +122,8 @@ export function caDocument(row: CaRow): CaDocument {
     notBefore: rfc3339(certificate.notBefore),
     notAfter: rfc3339(certificate.notAfter),
     crlNumber: row.crlNumber,
+    key: isInToken(row) ? 'token' : 'file',
+    keyLabel: labelInToken(row) ?? null,
     pem: certificatePem(row.der),
   }
 }

@@ -5,7 +5,13 @@
 import { z } from 'zod'
 import type { DeviceState } from '../../ports.ts'
 import { deviceStates } from '../contract.ts'
-import { certificateDocument, deviceDocument, invitationDocument, rfc3339 } from './documents.ts'
+import {
+  certificateDocument,
+  deviceDocument,
+  invitationDocument,
+  keyDocument,
+  rfc3339,
+} from './documents.ts'
 import { parameterError, revocationReason, type Table, text, time } from './operation.ts'
 import { deviceUrls, serverAnchor } from './serverFacts.ts'
 
@@ -89,7 +95,12 @@ export const identityOperations: Table<Names> = {
     run: async (house, params) => {
       const device = await house.registry.find(params.id)
       const certificates = await house.registry.certificatesOf(device.id)
-      return { ...deviceDocument(device), certificates: certificates.map(certificateDocument) }
+      const keys = await house.registry.keysOf(device.id)
+      return {
+        ...deviceDocument(device),
+        certificates: certificates.map(certificateDocument),
+        keys: keys.map(keyDocument),
+      }
     },
   },
   'identity.suspend': {

@@ -138,7 +138,7 @@ export const anchorOperations: Table<AnchorNames> = {
   'anchor.add': {
     params: z.strictObject({
       // The other roles are the house's own (`init`, `ca rollover`).
-      role: z.literal('maker'),
+      role: z.enum(['maker', 'attestation', 'manifest']),
       certificate: file,
       product: text.optional(),
       serialPattern: text.optional(),
@@ -146,8 +146,9 @@ export const anchorOperations: Table<AnchorNames> = {
       assuranceCap: assurance.optional(),
     }),
     run: async (house, params) => {
-      const { certificate, product, serialPattern, notAfter, assuranceCap } = params
+      const { role: wanted, certificate, product, serialPattern, notAfter, assuranceCap } = params
       const row = await house.registry.addAnchor({
+        role: wanted,
         der: certificateDer(certificate, 'file'),
         product,
         serialPattern,
@@ -158,9 +159,11 @@ export const anchorOperations: Table<AnchorNames> = {
     },
   },
   'anchor.list': {
-    params: z.strictObject({ role: role.optional() }),
+    params: z.strictObject({
+      role: z.enum(['maker', 'owner', 'server', 'operator', 'attestation', 'manifest']).optional(),
+    }),
     run: async (house, params) => {
-      return (await house.registry.listAnchors(params.role)).map(anchorDocument)
+      return (await house.registry.allAnchors(params.role)).map(anchorDocument)
     },
   },
   'anchor.root': {
@@ -182,7 +185,7 @@ export const anchorOperations: Table<AnchorNames> = {
 
 /** A listing may be copied in part: the beginning is enough when it fits one anchor only. */
 async function oneAnchor(house: Services, beginning: string): Promise<AnchorRow> {
-  const rows = await house.registry.listAnchors()
+  const rows = await house.registry.allAnchors()
   const fitting = rows.filter((row) => row.fingerprint.startsWith(beginning))
   const [row] = fitting
   if (row !== undefined && fitting.length === 1 && beginning.length >= fingerprintPrefixMin) {

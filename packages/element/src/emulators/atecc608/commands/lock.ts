@@ -1,6 +1,6 @@
 /**
  * Lock (17): configuration, data and one-time zones, or a single slot, for ever. Unless bit 7 says
- * otherwise, param2 must be the CRC of what will be locked.
+ * otherwise, param2 must be the CRC of the zones that will be locked.
  */
 import { crc16 } from '../crc16.ts'
 import type { Region } from '../eeprom.ts'
@@ -19,7 +19,7 @@ export function lock(inside: Inside, command: Command): Uint8Array {
   requireParse(target === what.slot || (target < what.slot && (mode & 0x3c) === 0))
   if (target === what.config) lockConfig(inside, command)
   else if (target === what.data) lockData(inside, command)
-  else lockSlot(inside, command, (mode >> 2) & 0x0f)
+  else lockSlot(inside, (mode >> 2) & 0x0f)
   return done()
 }
 
@@ -45,13 +45,10 @@ function dataCrc(inside: Inside): number {
   return crcOf(inside, 'otp', otpLength, crc)
 }
 
-/** A private key has no CRC that a host could know: only bit 7 locks it. Unconfirmed on silicon. */
-function lockSlot(inside: Inside, command: Command, slot: number): void {
-  const { config, eeprom } = inside
-  const { lockable, isPrivate } = config.keyConfig(slot)
+/** No CRC is compared here: of a private key no host could know it. Unconfirmed on silicon. */
+function lockSlot({ config, eeprom }: Inside, slot: number): void {
+  const { lockable } = config.keyConfig(slot)
   requireExecution(config.configLocked && lockable && !config.slotLocked(slot))
-  requireExecution(!isPrivate || (command.mode & withoutCrc) !== 0)
-  requireSummary(command, () => crcOf(inside, slot, slotLength(slot)))
   const cell = at.slotLocked + (slot >> 3)
   eeprom.write('config', cell, Uint8Array.of(config.byte(cell) & ~(1 << (slot & 7))))
 }

@@ -1,0 +1,282 @@
+/**
+ * `countersign element …`: secure elements of this machine. Part of the other end: no server's
+ * folder is opened here.
+ */
+import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
+import { base64, fromHex, hex, pem } from '@countersign/core/codec'
+import { CallerError } from '@countersign/core/errors'
+import { lockWords, type SecureElement } from '@countersign/element/ports'
+import type { Command } from 'commander'
+import { addCommand, type Line } from './command.ts'
+import { pinAsker } from './passphrase.ts'
+import { outline, record, type Terminal, table } from './terminal.ts'
+
+const nonceLength = 32
+
+export function addElement(program: Command, terminal: Terminal): void {
+  const element = program.command('element').description('Secure elements of this machine.')
+  addCommand(element, terminal, {
+    usage: 'list',
+    summary: 'List buses, modules and tokens on which an element could be.',
+    example: 'element list',
+    notes: 'Opens no bus and logs in to no token.',
+    run: list,
+  })
+  addCommand(element, terminal, {
+    usage: 'info <url>',
+    summary: 'Show what an element is, how it is locked and what its slots hold; writes nothing.',
+    example: 'element info "atecc608:/dev/i2c-1?address=0x60"',
+    notes: urls,
+    run: info,
+  })
+  addCommand(element, terminal, {
+    usage: 'attest <url>',
+    summary: 'Have an element say in a signed statement what a slot holds.',
+    example: 'element attest atecc608:emulator:chip.json --slot 0',
+    options: [
+      { flags: '--slot <n>', text: 'the slot (default: the first that holds a key)' },
+      { flags: '--nonce <hex>', text: "the verifier's 32 bytes (default: drawn here)" },
+    ],
+    notes:
+      'The statement is for a verifier that gave the nonce; "device enroll" does all of it by itself.',
+    run: attest,
+  })
+  addCommand(element, terminal, {
+    usage: 'setup <url>',
+    summary: 'Configure a blank ATECC608, lock it for ever and give it an attestation key.',
+    example: 'element setup "atecc608:/dev/i2c-1?address=0x60" --dry-run',
+    options: [
+      {
+        flags: '--dry-run',
+        text: 'print every byte that would be sent; write, make and lock nothing',
+      },
+      {
+        flags: '--lock <words>',
+        text: 'yes-permanently: lock it, which nobody can undo; without it nothing is locked',
+      },
+    ],
+    notes:
+      'Without --lock the configuration is written, read back and compared, and can still be changed.\nA setup that broke off is taken up where it was. The file of a new emulated part is made, blank.',
+    run: setup,
+  })
+  addCommand(element, terminal, {
+    usage: 'emulate <file>',
+    summary: 'Serve an emulated ATECC608 to any program on this machine, over a socket.',
+    example: 'element emulate chip.json --socket chip.sock',
+    options: [
+      { flags: '--socket <path>', text: 'takes raw I2C transactions', required: true },
+      { flags: '--address <n>', text: '7-bit I2C address of a new part (default: 0x60)' },
+      {
+        flags: '--times <times>',
+        text: 'execution times: as silicon, or none',
+        choices: ['real', 'none'],
+        default: 'real',
+      },
+      { flags: '--blank', text: 'a new part is blank, as from a distributor, and not set up' },
+    ],
+    notes:
+      'The format of the socket is in docs/element/emulator.md. Ctrl-C stops.\nKeys of an emulated part lie in its file: it is for desks and tests.',
+    run: emulate,
+  })
+}
+
+export const urls = `URLs: sw: or sw:NAME, atecc608:/dev/i2c-1?address=0x60, atecc608:swi:/dev/ttyS0,
+atecc608:relay:SOCKET, atecc608:emulator:FILE?framing=i2c|swi&times=real|none, pkcs11:… (RFC 7512).`
+
+/** Opens what is there, and closes it whatever happens. */
+export async function withElement<T>(
+  line: Line,
+  url: string,
+  use: (element: SecureElement) => Promise<T>,
+): Promise<T> {
+  const { openElement } = await import('@countersign/element/compose')
+  const { absoluteElementUrl } = await import('@countersign/element/url')
+  const folder = process.cwd()
+  const element = await openElement(absoluteElementUrl(url, folder), {
+    folder,
+    mustExist: true,
+    ...pinAsker(line.terminal),
+  })
+  try {
+    return await use(element)
+  } finally {
+    await element.close()
+  }
+}
+
+async function list(line: Line): Promise<void> {
+  const { findPlaces } = await import('@countersign/element/places')
+  const places = await findPlaces()
+  line.terminal.data(places, () =>
+    places.length === 0
+      ? 'No I2C bus, serial line or PKCS#11 module was found; "sw:" and "atecc608:emulator:FILE" need none.'
+      : places.map(({ url, what, note }) => `${what}, ${note}\n  ${url}`).join('\n'),
+  )
+}
+
+async function info(line: Line): Promise<void> {
+  const url = line.argument(0)
+  const report = await withElement(line, url, async (element) => {
+    const state = await element.state()
+    return {
+      url,
+      ...(await element.info()),
+      ...state,
+      slots: await element.slots(),
+      dataSlots: (await element.data?.slots()) ?? [],
+      // A part that is still open does not count yet.
+      counters: state.config === 'open' ? [] : await countersOf(element),
+    }
+  })
+  line.terminal.data(report, () => {
+    const { slots, dataSlots, counters, capabilities, ...head } = report
+    const rows = slots.map((slot) => [
+      slot.slot,
+      slot.state,
+      slot.uses.join(' '),
+      slot.canGenerate ? 'yes' : 'no',
+      slot.locked ? 'locked' : 'isExposed' in slot && slot.isExposed === true ? 'may leave' : '',
+    ])
+    const room = dataSlots.map((one) => `${one.slot} (${one.size} B)`).join(', ')
+    const told = [
+      ['can', capabilities.join(', ')],
+      ['data slots', room],
+      ['counters', counters.join(', ')],
+    ] as const
+    return `${record([...Object.entries(head), ...told])}\n\n${table(
+      ['slot', 'holds', 'for', 'new key', ''],
+      rows,
+    )}`
+  })
+}
+
+async function countersOf({ counters }: SecureElement): Promise<readonly number[]> {
+  const values: number[] = []
+  for (let i = 0; i < (counters?.count ?? 0); i++) values.push((await counters?.read(i)) ?? 0)
+  return values
+}
+
+async function attest(line: Line): Promise<void> {
+  const url = line.argument(0)
+  const nonce = nonceOf(line.optional('nonce'))
+  const report = await withElement(line, url, async (element) => {
+    if (element.attest === undefined) throw attestsNothing(url)
+    const held = (await element.slots()).find(
+      ({ state, uses }) => state === 'key' && uses.includes('sign'),
+    )
+    const slot = line.whole('slot', { min: 0, max: 255 }) ?? held?.slot ?? 0
+    const { format, evidence, chain } = await element.attest(slot, nonce)
+    return {
+      url,
+      slot,
+      format,
+      nonce: hex(nonce),
+      publicKey: hex(await element.publicKey(slot)),
+      evidence: base64(evidence),
+      chain: chain.map((der) => pem('CERTIFICATE', der)).join(''),
+    }
+  })
+  const { chain, ...rest } = report
+  line.terminal.data(report, () => `${outline(rest)}\n${chain}`)
+}
+
+async function setup(line: Line): Promise<void> {
+  const { openChip } = await import('@countersign/element/compose')
+  const { planSetup, setUp, stepLine } = await import('@countersign/element/setup')
+  const { absoluteElementUrl } = await import('@countersign/element/url')
+  const url = absoluteElementUrl(line.argument(0), process.cwd())
+  const words = line.optional('lock')
+  if (words !== undefined && words !== lockWords) throw noLockWords()
+  const { chip, certify } = await openChip(url, process.cwd())
+  try {
+    if (line.flag('dryRun')) {
+      const { steps, ...about } = await planSetup(chip)
+      const shown = steps.map((step) => ({
+        act: step.act,
+        words: step.words,
+        packet: step.packet === undefined ? null : hex(step.packet),
+      }))
+      line.terminal.data({ url, ...about, steps: shown }, () =>
+        steps.length === 0 ? `${about.serial} is set up as ${about.layout}.` : steps.map(stepLine).join('\n'),
+      )
+      return
+    }
+    const result = await setUp(chip, {
+      ...(words === undefined ? {} : { confirm: lockWords }),
+      certify,
+      heard: (step) => line.terminal.words(stepLine(step)),
+    })
+    const key = result.attestationKey
+    const report = { url, ...result, attestationKey: key === undefined ? null : hex(key) }
+    line.terminal.data(report, () =>
+      result.locked
+        ? outline(report)
+        : `${outline(report)}\nWritten and compared; --lock ${lockWords} makes it permanent.`,
+    )
+  } finally {
+    await chip.close()
+  }
+}
+
+async function emulate(line: Line): Promise<void> {
+  const { serveEmulatedChip } = await import('@countersign/element/emulator')
+  const address = addressOf(line.optional('address'))
+  const served = await serveEmulatedChip({
+    file: resolve(line.argument(0)),
+    socket: resolve(line.text('socket')),
+    times: line.choice('times', ['real', 'none'] as const) ?? 'real',
+    blank: line.flag('blank'),
+    ...(address === undefined ? {} : { address }),
+    onFault: (fault) => line.terminal.warn(fault),
+  })
+  const { socket, serial, address: at } = served
+  const url = `atecc608:relay:${socket}?address=0x${at.toString(16)}`
+  const report = { event: 'ready', socket, address: at, serial, url }
+  line.terminal.data(report, () => `The part ${serial} answers at ${url}; Ctrl-C stops.`)
+  await new Promise<void>((done) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => done())
+  })
+  await served.close()
+}
+
+function addressOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const value = /^(?:0x[0-9a-f]{1,2}|[0-9]{1,3})$/i.test(text) ? Number(text) : Number.NaN
+  if (value >= 0x08 && value <= 0x77) return value
+  throw new CallerError(
+    'ERR_USAGE',
+    'an I2C address is 0x08 to 0x77',
+    {},
+    { where: '--address', hint: 'A part is delivered with 0x60.' },
+  )
+}
+
+function noLockWords(): CallerError {
+  return new CallerError(
+    'ERR_USAGE',
+    'nothing is locked by these words',
+    {},
+    { where: '--lock', hint: `No lock can be undone. If that is meant: --lock ${lockWords}.` },
+  )
+}
+
+function nonceOf(text: string | undefined): Uint8Array {
+  if (text === undefined) return new Uint8Array(randomBytes(nonceLength))
+  if (/^[0-9a-f]{64}$/i.test(text)) return fromHex(text.toLowerCase())
+  throw new CallerError(
+    'ERR_USAGE',
+    'a nonce is 32 bytes in hex',
+    {},
+    { where: '--nonce', hint: 'Give the 64 hex digits that the verifier gave.' },
+  )
+}
+
+function attestsNothing(url: string): CallerError {
+  return new CallerError(
+    'ERR_ELEMENT_UNSUPPORTED',
+    'this element makes no statement that a verifier could believe',
+    {},
+    { where: url, hint: 'An ATECC608 that was set up with an attestation key does.' },
+  )
+}

@@ -1,0 +1,113 @@
+/**
+ * An emulated ATECC608 as it comes from the shop: the file is made when it is not there, and what is
+ * in it is made by the driver over the emulated wire, as a factory would. Parts of one folder come
+ * from the same works, whose root certificate lies beside them.
+ */
+import { readFile, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { BusTime } from './bus/ports.ts'
+import { machineTime, paperTime } from './bus/time.ts'
+import { i2cWire } from './drivers/atecc608/i2cWire.ts'
+import { openChipSession } from './drivers/atecc608/session.ts'
+import { type SetupOptions, setUp } from './drivers/atecc608/setup.ts'
+import { swiWire } from './drivers/atecc608/swiWire.ts'
+import type { ChipWire } from './drivers/atecc608/wire.ts'
+import { writeDurably } from './durable.ts'
+import { emulatedI2c } from './emulators/atecc608/i2cEndpoint.ts'
+import { openEmulatedPart } from './emulators/atecc608/persistence.ts'
+import { emulatedSwi } from './emulators/atecc608/swiEndpoint.ts'
+import { openWorks, worksFile } from './emulators/atecc608/works.ts'
+import { elementError, lockWords } from './ports.ts'
+import type { ChipPlace } from './url.ts'
+
+export type EmulatedPlace = Extract<ChipPlace, { readonly kind: 'emulator' }>
+
+/** What to do when there is no such file. */
+export type WhenMissing = 'refuse' | 'blank' | 'set up'
+
+/** A wire with the time that its driver goes by. */
+export interface TimedWire {
+  readonly wire: ChipWire
+  readonly time: BusTime
+}
+
+/** The works of this part, made when they are first needed. */
+export function certifierOf(place: Pick<EmulatedPlace, 'file'>): SetupOptions['certify'] {
+  return async (serial, point) =>
+    (await openWorks(worksFile(dirname(place.file)))).certify(serial, point)
+}
+
+export async function emulatedWire(
+  place: EmulatedPlace,
+  whenMissing: WhenMissing,
+): Promise<TimedWire> {
+  await provideEmulated(place, whenMissing)
+  const time = place.times === 'real' ? machineTime : paperTime()
+  return wireOf(place, time, { flush: true })
+}
+
+/** Sees to it that there is such a part; one that is there stays as it is. */
+export async function provideEmulated(
+  place: EmulatedPlace,
+  whenMissing: WhenMissing,
+  address?: number,
+): Promise<void> {
+  const isThere = await stat(place.file).then(
+    () => true,
+    () => false,
+  )
+  if (isThere) return
+  if (whenMissing === 'refuse') {
+    throw elementError(
+      'ERR_ELEMENT_GONE',
+      'there is no emulated part in this file',
+      {},
+      { where: place.file, hint: '"device enroll" and "element setup" make one.' },
+    )
+  }
+  await manufacture(place, whenMissing === 'set up', address)
+}
+
+/** Made beside and put in place when it is whole: a part that is half set up is never seen. */
+async function manufacture(
+  { file, framing }: EmulatedPlace,
+  isSetUp: boolean,
+  address: number | undefined,
+): Promise<void> {
+  const beside: EmulatedPlace = { kind: 'emulator', file: `${file}.making`, framing, times: 'none' }
+  // What an attempt before left.
+  await rm(beside.file, { force: true })
+  const { wire, time } = wireOf(beside, paperTime(), {
+    flush: false,
+    ...(address === undefined ? {} : { address }),
+  })
+  const chip = await openChipSession(wire, time)
+  try {
+    if (isSetUp) await setUp(chip, { confirm: lockWords, certify: certifierOf({ file }) })
+  } finally {
+    await chip.close()
+  }
+  await writeDurably(file, await readFile(beside.file))
+  await rm(beside.file)
+  await rm(`${beside.file}.lock`, { force: true })
+}
+
+function wireOf(
+  { file, framing, times }: EmulatedPlace,
+  time: BusTime,
+  how: { readonly flush: boolean; readonly address?: number },
+): TimedWire {
+  const opened = openEmulatedPart(file, { time, times, framing, ...how })
+  const onClose = (): void => opened.close()
+  try {
+    const { part } = opened
+    const wire =
+      framing === 'i2c'
+        ? i2cWire(emulatedI2c([part], { onClose }), time, part.wiring.address)
+        : swiWire(emulatedSwi(part, time, { onClose }), time)
+    return { wire, time }
+  } catch (error) {
+    opened.close()
+    throw error
+  }
+}

@@ -1,0 +1,157 @@
+/** Manifests in the house: imported whole or not at all, and what they make of a key that enrols. */
+import assert from 'node:assert/strict'
+import { afterEach, suite, test } from 'node:test'
+import { fromHex } from '@countersign/core/codec'
+import { enrolled, refusal } from '../authority/estClient.ts'
+import type { House } from '../authority/house.ts'
+import {
+  type AttestedHouse,
+  attestedHouse,
+  attestedRequest,
+  certificate,
+  deviceKey,
+  enrolAttested,
+  keyOf,
+  manifests as vectors,
+  request,
+  serial,
+  vectors as chip,
+} from './world.ts'
+
+const [a, b, c] = vectors.serials
+let open: AttestedHouse | undefined
+
+async function begin(
+  signer: 'signer' | 'emulatorSigner' = 'signer',
+  isDemo = false,
+): Promise<AttestedHouse> {
+  open = await attestedHouse([], { isDemo })
+  await open.house.registry.addAnchor({ role: 'manifest', der: fromHex(vectors[signer]) })
+  return open
+}
+afterEach(async () => {
+  await open?.close()
+  open = undefined
+})
+
+function file(name: string): string {
+  return vectors.files[name] ?? ''
+}
+
+async function count(house: House): Promise<readonly number[]> {
+  const rows = await house.store.scan('manifest', { limit: 100 })
+  const keys = await house.store.scan('manifestKey', { limit: 100 })
+  return [rows.length, keys.length]
+}
+
+const ownKey = keyOf(vectors.privateKeys['0'])
+
+suite('an import', () => {
+  test('brings elements and their keys, and says how many; the log names them', async () => {
+    const { manifests, house } = await begin()
+    const counts = await manifests.add(file('three'))
+    assert.deepEqual(counts, { elements: 3, imported: 3, known: 0, keys: 15 })
+    assert.deepEqual(await count(house), [3, 15])
+    const events = await house.store.find('event', 'subject', 'manifest')
+    assert.deepEqual(
+      events.map(({ data }) => JSON.parse(data) as unknown),
+      [{ elements: 3, serials: [a, b, c] }],
+    )
+  })
+
+  test('twice changes nothing, also when the same payload was signed in the other form', async () => {
+    const { manifests, house } = await begin()
+    await manifests.add(file('three'))
+    for (const again of ['three', 'general', 'one alone']) {
+      const counts = await manifests.add(file(again))
+      assert.equal(counts.imported, 0)
+      assert.equal(counts.known, counts.elements)
+    }
+    assert.deepEqual(await count(house), [3, 15])
+  })
+
+  test('of other content for the same element is refused, and brings nothing else either', async () => {
+    const { manifests, house } = await begin()
+    await manifests.add(file('general'))
+    const other = file('the same element signed of another content').slice(1, -1)
+    const fresh = file('version 3').slice(1, -1)
+    await assert.rejects(manifests.add(`[${fresh},${other}]`), {
+      code: 'ERR_MANIFEST_CONFLICT',
+      where: a,
+    })
+    assert.deepEqual(await count(house), [1, 5])
+  })
+
+  test('without a signer that is configured is refused', async () => {
+    open = await attestedHouse([])
+    await assert.rejects(open.manifests.add(file('three')), { code: 'ERR_MANIFEST_SIGNER' })
+    await open.house.registry.addAnchor({ role: 'attestation', der: certificate('root') })
+    await assert.rejects(open.manifests.add(file('three')), { code: 'ERR_MANIFEST_SIGNER' })
+  })
+
+  test('of anything hostile brings nothing', async () => {
+    const { manifests, house } = await begin()
+    for (const [name, { code, file: text }] of Object.entries(vectors.hostile)) {
+      await assert.rejects(manifests.add(text), { code }, name)
+    }
+    assert.deepEqual(await count(house), [0, 0])
+  })
+})
+
+suite('a key that a manifest names', () => {
+  test('is level 3 when its device shows that it has it, and the JWS is the evidence', async () => {
+    const { manifests, house } = await begin()
+    await manifests.add(file('general'))
+    enrolled(await enrolAttested(house, request(ownKey)))
+    const device = await house.registry.find(serial)
+    assert.equal(device.assurance, 3)
+    const [key] = await house.registry.keysOf(device.id)
+    assert.deepEqual(
+      [key?.evidenceFormat, key?.elementSerial, key?.slot, key?.origin],
+      ['trust-platform-manifest', a, 0, 'element'],
+    )
+    assert.equal(Buffer.from(key?.evidence ?? []).toString(), file('general').slice(1, -1))
+  })
+
+  test('is worth nothing before the import, and nothing once its signer is no more believed', async () => {
+    const { manifests, house } = await begin()
+    await manifests.add(file('general'))
+    const [anchor] = await house.registry.allAnchors('manifest')
+    await house.registry.removeAnchor(anchor?.fingerprint ?? '')
+    enrolled(await enrolAttested(house, request(ownKey)))
+    assert.equal((await house.registry.find(serial)).assurance, 0)
+  })
+
+  test('is no word for another key of the same device', async () => {
+    const { manifests, house } = await begin()
+    await manifests.add(file('general'))
+    enrolled(await enrolAttested(house, request(deviceKey)))
+    assert.equal((await house.registry.find(serial)).assurance, 0)
+  })
+
+  test('is of one device: its other key does not enrol a second one', async () => {
+    const { manifests, house } = await begin()
+    await manifests.add(file('general'))
+    enrolled(await enrolAttested(house, request(ownKey)))
+    const second = request(keyOf(vectors.privateKeys['1']), undefined, 'TH-2')
+    assert.equal(refusal(await enrolAttested(house, second)), '409 ERR_ELEMENT_USED')
+  })
+
+  test('of an emulator is level 1, and 3 in a house of the demo', async () => {
+    for (const isDemo of [false, true]) {
+      const { manifests, house } = await begin('emulatorSigner', isDemo)
+      await manifests.add(file('an emulator'))
+      enrolled(await enrolAttested(house, request(ownKey)))
+      assert.equal((await house.registry.find(serial)).assurance, isDemo ? 3 : 1)
+      await open?.close()
+    }
+    open = undefined
+  })
+
+  test('does not excuse evidence that is wrong', async () => {
+    const { manifests, house } = await begin()
+    await manifests.add(file('general'))
+    const answer = await enrolAttested(house, attestedRequest(chip.evidence, { key: ownKey }))
+    assert.equal(refusal(answer), '403 ERR_ATTESTATION_KEY')
+  })
+})

@@ -1,0 +1,36 @@
+/** What a database of an earlier version holds is what the newer one reads of it. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { DatabaseSync } from 'node:sqlite'
+import { migrations } from '../../src/store/migrations.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'upgrade-'))
+after(() => rm(folder, { recursive: true }))
+
+test('a key of version 2 takes the level of its device; those of nobody’s device have none', () => {
+  const db = new DatabaseSync(join(folder, 'store.db'))
+  const [first, second, third] = migrations
+  db.exec(first?.sql ?? '')
+  db.exec(second?.sql ?? '')
+  db.exec(`
+    INSERT INTO device (id, eui64, serial, product, owner, state, assurance, createdAt, version)
+      VALUES ('d1', '1', 'S1', 'p', 'house', 'active', 2, 1, 1);
+    INSERT INTO key (spkiHash, spki, holder, origin, createdAt) VALUES
+      ('k1', x'01', 'd1', 'software', 1), ('k2', x'02', 'd1', 'software', 2),
+      ('k3', x'03', 'application:a', 'software', 3);
+  `)
+  db.exec(third?.sql ?? '')
+  const rows = db.prepare('SELECT spkiHash, assurance, verifier FROM key ORDER BY spkiHash').all()
+  assert.deepEqual(
+    rows.map(({ spkiHash, assurance, verifier }) => [spkiHash, assurance, verifier]),
+    [
+      ['k1', 2, null],
+      ['k2', 2, null],
+      ['k3', 0, null],
+    ],
+  )
+  db.close()
+})
