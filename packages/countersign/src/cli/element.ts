@@ -198,7 +198,9 @@ async function setup(line: Line): Promise<void> {
         packet: step.packet === undefined ? null : hex(step.packet),
       }))
       line.terminal.data({ url, ...about, steps: shown }, () =>
-        steps.length === 0 ? `${about.serial} is set up as ${about.layout}.` : steps.map(stepLine).join('\n'),
+        steps.length === 0
+          ? `${about.serial} is set up as ${about.layout}.`
+          : steps.map(stepLine).join('\n'),
       )
       return
     }
