@@ -47,7 +47,6 @@ const verbs: readonly string[] = [
   'device run',
   'device renew',
   'device show',
-  'factory import',
   'device command',
   'device commands',
   'element list',
