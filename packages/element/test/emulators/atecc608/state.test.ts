@@ -112,7 +112,7 @@ test('details of single rules', () => {
   const privWrite = `46 00 0000 00000000${'33'.repeat(32)}${'00'.repeat(32)}`
   const iv = { config: { 72: '02', 73: 'aabb' } }
   checkRows([
-    row('a private key is not locked by its CRC', privateKey('8720', '3300'), '17 02 fb4c', '0f'),
+    row('Lock of a slot that is locked', { slotLocks: [8] }, '17 22 0000', '0f'),
     row('PrivWrite', privateKey('8740', '3300', { locks: 'config' }), privWrite, '00'),
     row('PrivWrite, ReqAuth', privateKey('8740', 'b304', { locks: 'config' }), privWrite, '0f'),
     row(
