@@ -19,7 +19,13 @@ import { hex, utf8 } from '@countersign/core/codec'
 import { parseCertificate, statementOid } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
 import type { Clock, Crypto, Milliseconds, Random } from '@countersign/core/ports'
-import type { AttestationDesk, AttestationDoorErrorCode, KeyAttestation, Store } from '../ports.ts'
+import type {
+  Assurance,
+  AttestationDesk,
+  AttestationDoorErrorCode,
+  KeyAttestation,
+  Store,
+} from '../ports.ts'
 import { Manifests } from './manifests.ts'
 import { type NonceFate, Nonces } from './nonces.ts'
 
