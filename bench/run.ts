@@ -35,6 +35,9 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   registry: () => import('./registry.ts'),
   issuance: () => import('./issuance.ts'),
   crl: () => import('./crl.ts'),
+  atecc608: () => import('./atecc608.ts'),
+  pkcs11: () => import('./pkcs11.ts'),
+  elementHandshakes: () => import('./elementHandshakes.ts'),
   quickjs: () => import('./quickjs.ts'),
 }
 const page = new URL('../docs/performance.md', import.meta.url)

@@ -4,14 +4,17 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Milliseconds } from '@countersign/core/ports'
-import { openElement } from '@countersign/element/compose'
+import { type OpenElementOptions, openElement } from '@countersign/element/compose'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { opensslTls } from './opensslTls.ts'
 import { ownTls } from './ownTls.ts'
 import type { TlsName } from './tlsWay.ts'
 import type { World } from './world.ts'
 
-export function systemWorld(tls: TlsName = 'own'): World {
+/** How the machine's world meets its user. */
+export type WorldOptions = Pick<OpenElementOptions, 'askPin'>
+
+export function systemWorld(tls: TlsName = 'own', { askPin }: WorldOptions = {}): World {
   return {
     clock: { now: () => Date.now() },
     random: randomBytes,
@@ -19,7 +22,7 @@ export function systemWorld(tls: TlsName = 'own'): World {
     tls: tls === 'own' ? ownTls() : opensslTls,
     wait: elapse,
     limit: elapse,
-    openElement: (url, folder) => openElement(url, { folder }),
+    openElement: (url, folder) => openElement(url, { folder, askPin }),
   }
 }
 

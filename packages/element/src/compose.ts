@@ -17,11 +17,13 @@ export interface OpenElementOptions {
   readonly folder: string
   /** Make no new twin or emulated chip where there is none. */
   readonly mustExist?: boolean
+  /** Asks a person for the PIN of a token, where no file has it. */
+  readonly askPin?: ((token: string) => Promise<string>) | undefined
 }
 
 export async function openElement(
   url: string,
-  { folder, mustExist = false }: OpenElementOptions,
+  { folder, mustExist = false, askPin }: OpenElementOptions,
 ): Promise<SecureElement> {
   const parsed = parseElementUrl(url)
   switch (parsed.kind) {
@@ -35,7 +37,7 @@ export async function openElement(
     }
     case 'pkcs11': {
       const { openPkcs11Element } = await import('./drivers/pkcs11/index.ts')
-      return openPkcs11Element(parsed.uri)
+      return openPkcs11Element(parsed.uri, askPin === undefined ? {} : { askPin })
     }
   }
 }

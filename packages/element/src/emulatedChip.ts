@@ -4,7 +4,7 @@
  * from the same works, whose root certificate lies beside them.
  */
 import { readFile, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { BusTime } from './bus/ports.ts'
 import { machineTime, paperTime } from './bus/time.ts'
 import { i2cWire } from './drivers/atecc608/i2cWire.ts'
@@ -16,7 +16,7 @@ import { writeDurably } from './durable.ts'
 import { emulatedI2c } from './emulators/atecc608/i2cEndpoint.ts'
 import { openEmulatedPart } from './emulators/atecc608/persistence.ts'
 import { emulatedSwi } from './emulators/atecc608/swiEndpoint.ts'
-import { openWorks } from './emulators/atecc608/works.ts'
+import { openWorks, worksFile } from './emulators/atecc608/works.ts'
 import { elementError, lockWords } from './ports.ts'
 import type { ChipPlace } from './url.ts'
 
@@ -33,12 +33,8 @@ export interface TimedWire {
 
 /** The works of this part, made when they are first needed. */
 export function certifierOf(place: Pick<EmulatedPlace, 'file'>): SetupOptions['certify'] {
-  return async (serial, point) => (await openWorks(worksFile(place.file))).certify(serial, point)
-}
-
-/** Beside the parts: who makes them. */
-export function worksFile(part: string): string {
-  return join(dirname(part), 'emulator-works.json')
+  return async (serial, point) =>
+    (await openWorks(worksFile(dirname(place.file)))).certify(serial, point)
 }
 
 export async function emulatedWire(

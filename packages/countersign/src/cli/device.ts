@@ -9,6 +9,7 @@ import { addCommand, type Line, type OptionSpec } from './command.ts'
 import { addDeviceCommands } from './deviceCommand.ts'
 import { urls } from './element.ts'
 import { readInvitation } from './invitation.ts'
+import { pinAsker } from './passphrase.ts'
 import { outline, plain, type Terminal } from './terminal.ts'
 import { parseDuration } from './time.ts'
 
@@ -107,7 +108,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
     options: [tls, state],
     run: async (line) => {
       const { renew, systemWorld, tlsNames } = await import('@countersign/device')
-      const world = systemWorld(line.choice('tls', tlsNames))
+      const world = systemWorld(line.choice('tls', tlsNames), pinAsker(line.terminal))
       const renewed = await line.terminal.during('renewing', renew({ state: stateOf(line), world }))
       line.terminal.data(renewed, () => outline(renewed))
     },
@@ -156,7 +157,7 @@ async function enroll(line: Line): Promise<void> {
       element: absoluteElementUrl(line.text('element'), process.cwd()),
       newKey: line.flag('newKey'),
       state: stateOf(line),
-      world: systemWorld(line.choice('tls', tlsNames)),
+      world: systemWorld(line.choice('tls', tlsNames), pinAsker(line.terminal)),
       listener: (event) => sayTrouble(line.terminal, event),
       ...(eui64 === undefined ? {} : { eui64 }),
       ...(mqttsUrl === undefined ? {} : { mqtts: mqttsUrl }),
@@ -175,7 +176,7 @@ async function send(line: Line): Promise<void> {
       topic: line.argument(0),
       sample: textSample(line.argument(1)),
       ...roadOf(line, roadNames),
-      world: device.systemWorld(line.choice('tls', device.tlsNames)),
+      world: device.systemWorld(line.choice('tls', device.tlsNames), pinAsker(line.terminal)),
       listener: (event) => sayTrouble(line.terminal, event),
     }),
   )
@@ -186,7 +187,7 @@ async function run(line: Line): Promise<void> {
   const device = await import('@countersign/device')
   const { terminal } = line
   const every = parseDuration(line.text('every'), '--every')
-  const world = device.systemWorld(line.choice('tls', device.tlsNames))
+  const world = device.systemWorld(line.choice('tls', device.tlsNames), pinAsker(line.terminal))
   const name = line.text('source')
   const source =
     name === 'host'

@@ -9,6 +9,7 @@ import { CallerError } from '@countersign/core/errors'
 import { lockWords, type SecureElement } from '@countersign/element/ports'
 import type { Command } from 'commander'
 import { addCommand, type Line } from './command.ts'
+import { pinAsker } from './passphrase.ts'
 import { outline, record, type Terminal, table } from './terminal.ts'
 
 const nonceLength = 32
@@ -85,13 +86,18 @@ atecc608:relay:SOCKET, atecc608:emulator:FILE?framing=i2c|swi&times=real|none, p
 
 /** Opens what is there, and closes it whatever happens. */
 export async function withElement<T>(
+  line: Line,
   url: string,
   use: (element: SecureElement) => Promise<T>,
 ): Promise<T> {
   const { openElement } = await import('@countersign/element/compose')
   const { absoluteElementUrl } = await import('@countersign/element/url')
   const folder = process.cwd()
-  const element = await openElement(absoluteElementUrl(url, folder), { folder, mustExist: true })
+  const element = await openElement(absoluteElementUrl(url, folder), {
+    folder,
+    mustExist: true,
+    ...pinAsker(line.terminal),
+  })
   try {
     return await use(element)
   } finally {
@@ -111,7 +117,7 @@ async function list(line: Line): Promise<void> {
 
 async function info(line: Line): Promise<void> {
   const url = line.argument(0)
-  const report = await withElement(url, async (element) => {
+  const report = await withElement(line, url, async (element) => {
     const state = await element.state()
     return {
       url,
@@ -130,7 +136,7 @@ async function info(line: Line): Promise<void> {
       slot.state,
       slot.uses.join(' '),
       slot.canGenerate ? 'yes' : 'no',
-      slot.locked ? 'locked' : '',
+      slot.locked ? 'locked' : 'isExposed' in slot && slot.isExposed === true ? 'may leave' : '',
     ])
     const room = dataSlots.map((one) => `${one.slot} (${one.size} B)`).join(', ')
     const told = [
@@ -154,7 +160,7 @@ async function countersOf({ counters }: SecureElement): Promise<readonly number[
 async function attest(line: Line): Promise<void> {
   const url = line.argument(0)
   const nonce = nonceOf(line.optional('nonce'))
-  const report = await withElement(url, async (element) => {
+  const report = await withElement(line, url, async (element) => {
     if (element.attest === undefined) throw attestsNothing(url)
     const held = (await element.slots()).find(
       ({ state, uses }) => state === 'key' && uses.includes('sign'),

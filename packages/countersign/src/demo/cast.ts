@@ -7,13 +7,15 @@ interface Cast {
   readonly product: string
   readonly road: DemoRoad
   readonly topic: string
+  /** What its chip hangs on; I2C when nothing is said. */
+  readonly wire?: 'i2c' | 'swi'
   /** What happens to it when all have sent. */
   readonly fate?: 'suspended' | 'revoked'
   /** It takes commands; one on each road does. */
   readonly isCommanded?: boolean
 }
 
-const room = { product: 'thermostat', road: 'https', topic: 'room/temperature' } as const
+export const room = { product: 'thermostat', road: 'https', topic: 'room/temperature' } as const
 
 export const cast: readonly Cast[] = [
   { serial: 'TH-0001', ...room, isCommanded: true },
@@ -23,6 +25,7 @@ export const cast: readonly Cast[] = [
     product: 'water-meter',
     road: 'mqtts',
     topic: 'meter/litres',
+    wire: 'swi',
     fate: 'suspended',
     isCommanded: true,
   },

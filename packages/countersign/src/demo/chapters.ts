@@ -2,10 +2,12 @@
  * The chapters of the demo, in order: doors and gateways, enrolment, sending, commands, intruders,
  * suspension, revocation, the books.
  */
+import { pem } from '@countersign/core/codec'
+import { openWorks, worksFile } from '@countersign/element/emulatorWorks'
 import { compareDoors, searchRecording, verifyLog } from './books.ts'
 import { cast, type DemoRoad, demoRoads } from './cast.ts'
 import { commandDevices } from './commanding.ts'
-import type { DemoFolder } from './demoHouse.ts'
+import type { DemoFolder, DemoServer } from './demoHouse.ts'
 import { observe } from './gateways.ts'
 import { type Address, sendNameless } from './intruders.ts'
 import type { CommandObservation, Observations, RevocationObservation } from './report.ts'
@@ -29,6 +31,8 @@ export interface Chapters {
   }
 }
 
+/** Every product of the demo wants keys that a chip attests. */
+const assuranceDemanded = 3
 /** Of each gateway. */
 const faultsWanted = 3
 const visitsMax = 40
@@ -37,6 +41,7 @@ export async function tellStory(chapters: Chapters, folder: DemoFolder): Promise
   const { story, observed } = chapters
   const world = await openWorld(chapters, folder)
   observed.world = world
+  await believeWorks(chapters, world.server, folder)
   const { address, tokens } = await enrolAll(chapters, world)
   await sendAll(chapters, world, address)
   await commandDevices(chapters, world)
@@ -73,6 +78,24 @@ export async function observations({ story, started, observed }: Chapters): Prom
   }
 }
 
+/** The works are to these chips what a vendor's root is to real ones. Only a demo believes them so far. */
+async function believeWorks(
+  { story }: Chapters,
+  { house }: DemoServer,
+  folder: DemoFolder,
+): Promise<void> {
+  await story.step(
+    'the root of the chips is believed: what a chip attests can be judged',
+    async () => {
+      const works = await openWorks(worksFile(folder.chips))
+      await house.call('anchor.add', {
+        role: 'attestation',
+        certificate: Buffer.from(pem('CERTIFICATE', works.root)).toString('base64'),
+      })
+    },
+  )
+}
+
 async function enrolAll(
   { story }: Chapters,
   { server, gateways, devices }: DemoWorld,
@@ -87,12 +110,17 @@ async function enrolAll(
   }
   let anchor = ''
   await story.step(
-    'devices enrol over EST, each with a key that its element made',
+    'devices enrol over EST, each with a key that its chip made and attests',
     async () => {
       for (const name of products) {
         const mine = devices.filter((device) => device.product === name)
         const roads = [...new Set(mine.map((device) => device.road))]
-        await house.call('product.add', { name, roads, credential: 'owner' })
+        await house.call('product.add', {
+          name,
+          roads,
+          credential: 'owner',
+          assuranceMin: assuranceDemanded,
+        })
         const invitation = await house.call('identity.invite', {
           product: name,
           count: mine.length,
@@ -101,9 +129,14 @@ async function enrolAll(
         tokens.push(invitation.token)
         ;({ anchor } = invitation)
         await Promise.all(mine.map((device) => device.enroll({ ...invitation, ...through })))
+        for (const device of mine) {
+          const { assurance } = await house.call('identity.show', { id: device.id })
+          device.recorded(assurance)
+        }
       }
     },
-    () => `${devices.length} devices enrol over EST, each with a key that its element made`,
+    () =>
+      `${devices.length} devices enrol over EST, each with a key that its chip made and attests`,
   )
   return { address: { ...through, anchor }, tokens }
 }

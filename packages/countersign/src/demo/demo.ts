@@ -84,10 +84,21 @@ function grumble(error: unknown): void {
 
 function tellReport(story: Story, seen: Observations, report: DemoReport): void {
   story.heading('What the application saw')
-  const columns = ['device', 'product', 'road', 'sent', 'received', 'refused']
+  const columns = [
+    'device',
+    'product',
+    'element',
+    'assurance',
+    'road',
+    'sent',
+    'received',
+    'refused',
+  ]
   const rows = report.devices.map((device) => [
     device.id.slice('urn:dev:mac:'.length),
     device.product,
+    device.element,
+    String(device.assurance),
     device.road,
     String(device.sent),
     String(device.received),

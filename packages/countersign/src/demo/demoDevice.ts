@@ -63,6 +63,7 @@ export class DemoDevice {
   #watchers: ((event: DeviceEvent) => void)[] = []
   #running: Promise<unknown> | undefined
   #eui64 = ''
+  #assurance = 0
   #connected = false
 
   constructor({ root, isCommanded, element, ...about }: DemoDeviceOptions) {
@@ -103,6 +104,11 @@ export class DemoDevice {
       signal: this.#stop.signal,
     })
     this.#eui64 = eui64
+  }
+
+  /** What the house's books say of its key. */
+  recorded(assurance: number): void {
+    this.#assurance = assurance
   }
 
   start(): void {
@@ -181,7 +187,7 @@ export class DemoDevice {
       id: this.id,
       product: this.product,
       element: 'atecc608',
-      assurance: 0,
+      assurance: this.#assurance,
       road: this.road,
       offered: new Map(ids.slice(0, this.#allowed)),
       offeredAfter: new Set(ids.slice(this.#allowed).map(([id]) => id)),

@@ -46,14 +46,18 @@ export async function openWorld(chapters: Chapters, folder: DemoFolder): Promise
       new DemoDevice({
         ...each,
         root: folder.root,
-        // The times of silicon: each handshake waits for a signature as on hardware.
-        element: `atecc608:emulator:${join(folder.chips, each.serial)}.json?times=real`,
+        element: chipOf(folder, each),
       }),
   )
   cleanups.push(async () => {
     await Promise.all(devices.map((device) => device.stop()))
   })
   return { server, gateways, application, token, devices }
+}
+
+/** The times of silicon: each handshake waits for a signature as on hardware. */
+function chipOf({ chips }: DemoFolder, { serial, wire = 'i2c' }: (typeof cast)[number]): string {
+  return `atecc608:emulator:${join(chips, serial)}.json?framing=${wire}&times=real`
 }
 
 /** Answers with its bearer token. */

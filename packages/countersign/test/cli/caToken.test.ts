@@ -3,6 +3,7 @@
  * own key in a token too, and the token is pulled and put back while the server runs.
  */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -166,6 +167,7 @@ describe('a house on a token', { skip, timeout: timeMsMax }, () => {
       assert.match(stdout, /"code":"ERR_USAGE"/)
       assert.match(stdout, /"where":"--ca-token"/)
       assert.doesNotMatch(stdout, /271828/)
+      assert.equal(existsSync(other), false)
     }
   })
 })

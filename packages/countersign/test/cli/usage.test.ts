@@ -47,6 +47,7 @@ const verbs: readonly string[] = [
   'device run',
   'device renew',
   'device show',
+  'factory import',
   'device command',
   'device commands',
   'element list',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { pointOf } from '../../src/drivers/pkcs11/keys.ts'
 import { Pace } from '../../src/drivers/pkcs11/pace.ts'
-import { codeOf, CryptokiError, nameOf, translated } from '../../src/drivers/pkcs11/returnValues.ts'
+import { CryptokiError, codeOf, nameOf, translated } from '../../src/drivers/pkcs11/returnValues.ts'
 import { serialOf } from '../../src/drivers/pkcs11/serial.ts'
 import { skip } from './softhsm.ts'
 

@@ -141,6 +141,25 @@ suite('a token that goes away', { skip }, () => {
     await element.close()
   })
 
+  test('a login that was lost is not taken for a key that is gone', async () => {
+    const token = real('logged-out')
+    let isOut = false
+    const load = changing((call, _, answer) => {
+      if (!isOut) return answer()
+      if (call === 'find') return []
+      if (call === 'isLoggedIn') return false
+      // The next login mends it.
+      if (call === 'login') isOut = false
+      return answer()
+    })
+    const element = await openPkcs11Element(token.url('key'), { load })
+    await element.generateKey(0)
+    isOut = true
+    await assert.rejects(element.publicKey(0), { code: 'ERR_ELEMENT_GONE' })
+    await assertSigns(element)
+    await element.close()
+  })
+
   test('another token under the same label is not taken for the one that was there', async () => {
     const token = real('twin')
     let serial: string | undefined

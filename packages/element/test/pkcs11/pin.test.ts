@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { openPkcs11Element } from '../../src/drivers/pkcs11/index.ts'
+import { CryptokiError } from '../../src/drivers/pkcs11/returnValues.ts'
 import { between, changing, pin, skip, softTokens } from './softhsm.ts'
 
 function counting(): { readonly load: ReturnType<typeof between>; logins: number } {
@@ -78,6 +79,18 @@ suite('the PIN of a token', { skip }, () => {
       assert.equal(logins, 0)
     })
   }
+
+  test('a PIN that was locked works when it is unlocked', async () => {
+    const token = make('unlocked')
+    let isLocked = true
+    const load = between((call) => {
+      // CKR_PIN_LOCKED: here from the token itself, without a flag before.
+      if (call === 'login' && isLocked) throw new CryptokiError('C_Login', 0xa4)
+    })
+    await assert.rejects(openPkcs11Element(token.url('key'), { load }), { code: 'ERR_ELEMENT_PIN' })
+    isLocked = false
+    await (await openPkcs11Element(token.url('key'), { load })).close()
+  })
 
   test('a low count of tries does not stop the right PIN', async () => {
     const token = make('low')

@@ -64,6 +64,7 @@ export async function createFolder(dir: string, options: FoundOptions): Promise<
   } catch (error) {
     // What was made in the token would be nobody's. The reason for all this is told, not another one.
     await token?.undo().catch(() => undefined)
+    await token?.close()
     await opened.pop()?.close()
     // It was empty when we took it, so that everything in it is ours: the next init finds it as
     // this one did.

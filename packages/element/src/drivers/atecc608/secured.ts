@@ -16,6 +16,8 @@ export interface SharedSecret {
   readonly key: Uint8Array
   /** Where the chip has it: the ReadKey or WriteKey of the slot that is meant. */
   readonly slot: number
+  /** The slot has NoMac: the host then says in GenDig what goes into the digest. */
+  readonly noMac?: boolean
   /** 20 bytes that the host drew for this once. */
   readonly hostNonce: Uint8Array
   /** The nine bytes of the chip. */
@@ -122,8 +124,9 @@ async function agreeSessionKey(line: CommandLine, secret: SharedSecret): Promise
   requireLength('a serial number', secret.serial, 9)
   const slot = requireSlot(secret.slot)
   const randOut = await randomNonce(line, secret.hostNonce)
-  // The same bytes that the chip would take itself, so that a slot with NoMac gives the same.
-  await genDig(line, 'slot', slot, Uint8Array.of(0x15, 0x02, slot, 0x00))
+  // Where the host must say it, it says what the chip would take itself: the key is the same.
+  const other = secret.noMac ? Uint8Array.of(0x15, 0x02, slot, 0x00) : new Uint8Array()
+  await genDig(line, 'slot', slot, other)
   const nonce = nonceValue(randOut, secret.hostNonce, 0)
   return genDigValue(nonce, secret.key, slot, secret.serial)
 }

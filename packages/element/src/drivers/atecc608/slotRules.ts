@@ -9,16 +9,15 @@ export interface SlotRules {
   readonly encryptRead: boolean
   readonly isSecret: boolean
   readonly writeKey: number
-  /** Four bits: see the constants below. */
+  /**
+   * Four bits. Of a private key: 2 allows GenKey, 4 PrivWrite. Of data: 0 is open, 4 wants writes
+   * masked and with a MAC, 8 is never after the data lock.
+   */
   readonly writeConfig: number
 }
 
-/** Bit 13 of SlotConfig: for a private key, GenKey is allowed. */
+/** Of a private key: GenKey is allowed (bit 13 of SlotConfig). */
 export const writeConfigGenKey = 0b0010
-/** Bit 14: for a private key, PrivWrite is allowed; for data, writes are masked and have a MAC. */
-export const writeConfigEncrypted = 0b0100
-/** Of data: never written after the data zone is locked. */
-export const writeConfigNever = 0b1000
 
 export interface PrivateUses {
   readonly signExternal: boolean

@@ -47,6 +47,8 @@ export interface Cryptoki {
   closeSession(session: Handle): void
   /** As the user; without a PIN when the token asks for it itself. */
   login(session: Handle, pin: string | undefined): void
+  /** C_GetSessionInfo: the user is logged in. */
+  isLoggedIn(session: Handle): boolean
   find(session: Handle, template: readonly Attribute[]): readonly Handle[]
   /** Undefined when the object has no such attribute or does not show it. */
   attribute(session: Handle, object: Handle, type: number): Uint8Array | undefined

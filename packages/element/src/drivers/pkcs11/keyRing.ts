@@ -6,7 +6,7 @@
 import { elementError } from '@countersign/core/ports'
 import { attribute, keyType, objectClass } from './constants.ts'
 import type { Cryptoki, Handle } from './cryptoki.ts'
-import { curves, findKey, makeKey, type TokenCurve, type TokenKey } from './keys.ts'
+import { curves, destroyKey, findKey, makeKey, type TokenCurve, type TokenKey } from './keys.ts'
 import { CryptokiError, isObjectGone, returnValue, translated } from './returnValues.ts'
 import { quietly } from './sessions.ts'
 import type { Connection, Token } from './token.ts'
@@ -31,10 +31,19 @@ export class KeyRing {
   }
 
   async make(label: string, curve: TokenCurve): Promise<TokenKey> {
-    const made = this.#writing.then(() => makeKey(this.token, label, curve))
-    this.#writing = made.catch(() => undefined)
+    return await this.#write(label, () => makeKey(this.token, label, curve))
+  }
+
+  /** The pair, and all others of its label. */
+  async destroy(label: string): Promise<void> {
+    await this.#write(label, () => destroyKey(this.token, label))
+  }
+
+  async #write<T>(label: string, work: () => Promise<T>): Promise<T> {
+    const written = this.#writing.then(work)
+    this.#writing = written.catch(() => undefined)
     try {
-      return await made
+      return await written
     } catch (error) {
       throw translated(error, this.token.where)
     } finally {
@@ -50,10 +59,19 @@ export class KeyRing {
     )
   }
 
-  /** r || s over a digest, whose length the caller has looked at. */
-  async sign(label: string, curve: TokenCurve, digest: Uint8Array): Promise<Uint8Array> {
+  /**
+   * r || s over a digest, whose length the caller has looked at. With `point`, by that key alone:
+   * somebody may have put another under its label.
+   */
+  async sign(
+    label: string,
+    curve: TokenCurve,
+    digest: Uint8Array,
+    point?: Uint8Array,
+  ): Promise<Uint8Array> {
     return await this.#trying(label, async (connection, session) => {
       const key = this.#required(connection, session, label, curve)
+      if (point !== undefined && Buffer.compare(point, key.point) !== 0) throw this.#replaced(label)
       if (!key.canSign) throw this.#forbidden(label, 'sign')
       const length = 2 * curves[curve].size
       const signature = await connection.sign(session, key.privateKey, digest, length)
@@ -103,7 +121,10 @@ export class KeyRing {
     const known = this.#known.get(connection)?.get(label)
     if (known !== undefined) return known
     const found = findKey(connection.cryptoki, session, label, this.token.where)
-    if (found === undefined) return undefined
+    if (found === undefined) {
+      connection.requireLogin(session)
+      return undefined
+    }
     const keys = this.#known.get(connection) ?? new Map<string, TokenKey>()
     this.#known.set(connection, keys.set(label, found))
     return found
@@ -119,6 +140,15 @@ export class KeyRing {
       `the token holds no key "${label}"`,
       {},
       { where: this.token.where, hint: 'Make one first, or name the key that is in it: object=…' },
+    )
+  }
+
+  #replaced(label: string): Error {
+    return elementError(
+      'ERR_ELEMENT_SWAPPED',
+      `another key has taken the place of "${label}" in the token`,
+      {},
+      { where: this.token.where, hint: 'Bring the first one back, from a backup of the token.' },
     )
   }
 

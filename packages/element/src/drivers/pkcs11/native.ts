@@ -15,6 +15,9 @@ const serialSession = 0x4
 const writableSession = 0x2
 /** CKU_USER. */
 const user = 1
+/** CKS_RO_USER_FUNCTIONS and CKS_RW_USER_FUNCTIONS. */
+const readOnlyUser = 1
+const readWriteUser = 3
 /** CKD_NULL, and pkcs11js's name for CK_ECDH1_DERIVE_PARAMS. */
 const noKdf = 1
 const ecdhParameters = 6
@@ -41,7 +44,8 @@ export async function loadCryptoki(path: string): Promise<Cryptoki> {
   return new NativeCryptoki(path, native)
 }
 
-async function loadLibrary(): Promise<Pkcs11jsLibrary> {
+/** pkcs11js itself; ERR_ELEMENT_MODULE with the line to run where it is not there. */
+export async function loadLibrary(): Promise<Pkcs11jsLibrary> {
   try {
     const { default: library } = await import('pkcs11js')
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- typed by us: see pkcs11jsTypes.ts
@@ -116,6 +120,11 @@ class NativeCryptoki implements Cryptoki {
         ? this.#native.C_Login(session, user)
         : this.#native.C_Login(session, user, pin),
     )
+  }
+
+  isLoggedIn(session: Handle): boolean {
+    const { state } = calling('C_GetSessionInfo', () => this.#native.C_GetSessionInfo(session))
+    return state === readOnlyUser || state === readWriteUser
   }
 
   find(session: Handle, template: readonly Attribute[]): readonly Handle[] {

@@ -3,7 +3,7 @@
  * somebody who is asked. A PIN that a token has refused is not tried on it again by this process:
  * tokens lock themselves after a few.
  */
-import { createHash } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { elementError } from '@countersign/core/ports'
 import { tokenFlag } from './constants.ts'
@@ -35,8 +35,9 @@ export async function pinFor(
   return pin
 }
 
-/** Salted by the process alone: it is never written down. */
+/** Hashed under a key of this process: a PIN is too short for a hash alone. */
 const refused: Set<string> = new Set()
+const refusedKey = randomBytes(32)
 
 export function rememberRefused(token: TokenInfo, pin: string | undefined): void {
   if (pin !== undefined) refused.add(keyOf(token, pin))
@@ -44,7 +45,7 @@ export function rememberRefused(token: TokenInfo, pin: string | undefined): void
 
 function keyOf(token: TokenInfo, pin: string): string {
   const text = JSON.stringify([token.manufacturer, token.serial, token.label, pin])
-  return createHash('sha256').update(text).digest('hex')
+  return createHmac('sha256', refusedKey).update(text).digest('hex')
 }
 
 /** PKCS#11 v2.40 §3.2, the flags of CK_TOKEN_INFO. */

@@ -40,6 +40,7 @@ export interface Pkcs11js {
   C_OpenSession(slot: Buffer, flags: number): Buffer
   C_CloseSession(session: Buffer): void
   C_Login(session: Buffer, user: number, pin?: string): void
+  C_GetSessionInfo(session: Buffer): { readonly state: number }
   C_FindObjectsInit(session: Buffer, template: readonly Attribute[]): void
   C_FindObjects(session: Buffer, max: number): Buffer[]
   C_FindObjectsFinal(session: Buffer): void

@@ -137,7 +137,11 @@ type ReturnValueName =
   | 'mechanismParamInvalid'
   | 'notInitialized'
   | 'objectHandleInvalid'
+  | 'pinIncorrect'
+  | 'pinInvalid'
+  | 'pinLengthRange'
   | 'sessionCount'
+  | 'userNotLoggedIn'
 
 export const returnValue: Readonly<Record<ReturnValueName, number>> = {
   argumentsBad: valueOf('CKR_ARGUMENTS_BAD'),
@@ -150,7 +154,11 @@ export const returnValue: Readonly<Record<ReturnValueName, number>> = {
   mechanismParamInvalid: valueOf('CKR_MECHANISM_PARAM_INVALID'),
   notInitialized: valueOf('CKR_CRYPTOKI_NOT_INITIALIZED'),
   objectHandleInvalid: valueOf('CKR_OBJECT_HANDLE_INVALID'),
+  pinIncorrect: valueOf('CKR_PIN_INCORRECT'),
+  pinInvalid: valueOf('CKR_PIN_INVALID'),
+  pinLengthRange: valueOf('CKR_PIN_LEN_RANGE'),
   sessionCount: valueOf('CKR_SESSION_COUNT'),
+  userNotLoggedIn: valueOf('CKR_USER_NOT_LOGGED_IN'),
 }
 
 /** Of an object, not of the token: it may have got another handle, or be gone alone. */

@@ -77,6 +77,16 @@ export class Connection implements Live {
     return await timed
   }
 
+  /**
+   * Without its login a token hides private objects instead of refusing to look for them: before one
+   * is said to be absent.
+   */
+  requireLogin(session: Handle): void {
+    if ((this.info.flags & tokenFlag.loginRequired) === 0) return
+    if (this.cryptoki.isLoggedIn(session)) return
+    throw new CryptokiError('C_FindObjects', returnValue.userNotLoggedIn)
+  }
+
   isAlive(): boolean {
     try {
       if (this.cryptoki.tokenInfo(this.slot).serial === this.info.serial) return true
@@ -263,11 +273,18 @@ export class Token {
       if (error.returnValue === returnValue.alreadyLoggedIn) return
       const told = translated(error, this.where)
       if (!isElementError(told) || told.code !== 'ERR_ELEMENT_PIN') throw told
-      rememberRefused(info, pin)
+      if (wrongPin.has(error.returnValue)) rememberRefused(info, pin)
       throw pinError(told.message, this.where, undefined, error)
     }
   }
 }
+
+/** The PIN itself is wrong. A locked one may be right, and be unlocked. */
+const wrongPin: ReadonlySet<number> = new Set([
+  returnValue.pinIncorrect,
+  returnValue.pinInvalid,
+  returnValue.pinLengthRange,
+])
 
 /** A slot whose token does not answer is as good as empty. */
 function infoOf(cryptoki: Cryptoki, slot: Handle): TokenInfo | undefined {

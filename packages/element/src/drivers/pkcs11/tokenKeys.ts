@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { der } from '@countersign/core/codec'
 import { elementError, isElementError, type Signer } from '@countersign/core/ports'
-import { curves, destroyKey, spkiOf, type TokenCurve, type TokenKey } from './keys.ts'
+import { curves, spkiOf, type TokenCurve, type TokenKey } from './keys.ts'
 import { KeyRing } from './keyRing.ts'
 import { serialOf } from './serial.ts'
 import { Token, type TokenOptions } from './token.ts'
@@ -107,7 +107,7 @@ class Keys implements TokenKeys {
   }
 
   async destroy(label: string): Promise<void> {
-    await destroyKey(this.#token, label)
+    await this.#ring.destroy(label)
   }
 
   async close(): Promise<void> {
@@ -121,7 +121,7 @@ class Keys implements TokenKeys {
       spki: spkiOf(point, curve),
       sign: async (message) => {
         const digest = createHash(hash).update(message).digest()
-        const signature = await this.#ring.sign(label, curve, digest)
+        const signature = await this.#ring.sign(label, curve, digest, point)
         const [r, s] = [signature.subarray(0, size), signature.subarray(size)]
         return der.sequence(der.unsignedInteger(r), der.unsignedInteger(s))
       },

@@ -11,6 +11,7 @@ import {
   randomBytes,
 } from 'node:crypto'
 import { link, open, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { noExpiration, utf8 } from '@countersign/core/codec'
 import {
   attributeOid,
@@ -39,6 +40,11 @@ export interface EmulatorWorks {
    * in lower-case hex. DER, short enough for slot 8.
    */
   certify(serial: string, point: Uint8Array): Promise<Uint8Array>
+}
+
+/** Beside the parts of a folder: who made them. */
+export function worksFile(folder: string): string {
+  return join(folder, 'emulator-works.json')
 }
 
 /** Of slot 8 of an ATECC608, where the certificate is kept. */

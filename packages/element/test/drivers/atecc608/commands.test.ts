@@ -400,6 +400,12 @@ test('a digest is cut into blocks, and its rest goes with the end', async () => 
   )
 })
 
+test('a keyed digest begins with its slot', async () => {
+  const line = new Recorder('00', block)
+  assert.equal(hexOf(await digests.hmacInside(line, 5, of('61', 3))), block)
+  line.sent('07 47 04 05 00 a7 c7', `0a 47 02 03 00 ${r('61', 3)} fc d2`)
+})
+
 test('a digest may come in pieces and stay in the chip', async () => {
   const line = new Recorder('00', block)
   const stream = new digests.ShaStream(line)

@@ -18,6 +18,10 @@ export class ManualTime implements BusTime {
   }
 
   async wait(milliseconds: number): Promise<void> {
+    this.pass(milliseconds)
+  }
+
+  pass(milliseconds: number): void {
     this.#now += milliseconds
   }
 }
@@ -63,7 +67,7 @@ export interface StepOptions {
   /** What the bus does to each read of the answer, in turn. */
   readonly damage?: readonly ((answer: Uint8Array) => Uint8Array)[]
   /** Runs when the packet arrives. */
-  readonly then?: () => void
+  readonly onArrival?: () => void
 }
 
 /**
@@ -78,10 +82,13 @@ export class ScriptedChip implements I2cBus {
   /** Wakes that get lost, from now on. */
   lostWakes = 0
   gone = false
+  wakeSays: Uint8Array = wakeAnswer
+  onIdle: () => void = () => undefined
+  /** How far the buffer was read. */
+  readAt = 0
   readonly #time: BusTime
   readonly #steps: Step[]
   #output: Uint8Array = new Uint8Array()
-  #readAt = 0
   #busyUntil = 0
   #damage: ((answer: Uint8Array) => Uint8Array)[] = []
 
@@ -96,10 +103,11 @@ export class ScriptedChip implements I2cBus {
     assert.equal(address, 0x60)
     if (!this.awake || this.#time.now() < this.#busyUntil) return false
     const [word, ...rest] = written
-    if (word === 0) this.#readAt = 0
+    if (word === 0) this.readAt = 0
     else if (word === 1 || word === 2) {
       this.log.push(word === 1 ? 'sleep' : 'idle')
       this.awake = false
+      this.onIdle()
     } else if (word === 3) this.#take(Uint8Array.from(rest))
     else assert.fail(`word address ${word}`)
     return true
@@ -108,9 +116,9 @@ export class ScriptedChip implements I2cBus {
   async read(address: number, length: number): Promise<Uint8Array | undefined> {
     assert.equal(address, 0x60)
     if (this.gone || !this.awake || this.#time.now() < this.#busyUntil) return undefined
-    if (this.#readAt === 0) this.#shown = this.#damage.shift()?.(this.#output) ?? this.#output
-    const start = this.#readAt
-    this.#readAt += length
+    if (this.readAt === 0) this.#shown = this.#damage.shift()?.(this.#output) ?? this.#output
+    const start = this.readAt
+    this.readAt += length
     // Past its end the buffer gives 0xFF.
     return Uint8Array.from({ length }, (_, index) => this.#shown[start + index] ?? 0xff)
   }
@@ -137,7 +145,7 @@ export class ScriptedChip implements I2cBus {
     }
     this.log.push('wake')
     this.awake = true
-    this.#show(wakeAnswer)
+    this.#show(this.wakeSays)
     return false
   }
 
@@ -151,12 +159,12 @@ export class ScriptedChip implements I2cBus {
     this.#show(said ?? new Uint8Array())
     this.#busyUntil =
       said === undefined ? Number.POSITIVE_INFINITY : this.#time.now() + (more.busyMs ?? 0)
-    more.then?.()
+    more.onArrival?.()
   }
 
   #show(output: Uint8Array): void {
     this.#output = output
-    this.#readAt = 0
+    this.readAt = 0
     this.#busyUntil = 0
   }
 }

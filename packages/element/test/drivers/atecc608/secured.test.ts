@@ -32,10 +32,7 @@ const tempKey = bytes('503bb7607e9f9716ed1906bc23882db42a981c3a27b19a2c6fda7588b
 const sessionKey = 'f1a1f14ac3ae705a11723c421dae122cc841be394eb7bf8e332470a3ecee9821'
 const plain = Uint8Array.from({ length: 32 }, (_, index) => index)
 const masked = 'f1a0f349c7ab765d197b364911a31c23d850ac2a5aa2a9992b3d6ab8f0f3863e'
-const agreement = [
-  `1b 16 00 00 00 ${r('21', 20)} f6 85`,
-  '0b 15 02 04 00 15 02 04 00 d2 ec',
-] as const
+const agreement = [`1b 16 00 00 00 ${r('21', 20)} f6 85`, '07 15 02 04 00 33 48'] as const
 
 test('a nonce and a GenDig give the same key on both sides', () => {
   assert.equal(hexOf(nonceValue(bytes(randOut), hostNonce, 0)), hexOf(tempKey))
@@ -46,6 +43,13 @@ test('an encrypted read is unmasked', async () => {
   const line = new Recorder(randOut, '00', masked)
   assert.equal(hexOf(await readEncrypted(line, 5, 0, secret)), hexOf(plain))
   line.sent(...agreement, '07 02 82 28 00 0a 50')
+})
+
+test('where the slot has NoMac, the host says what goes into the digest', async () => {
+  const line = new Recorder(randOut, '00', masked)
+  const read = await readEncrypted(line, 5, 0, { ...secret, noMac: true })
+  assert.equal(hexOf(read), hexOf(plain))
+  line.sent(agreement[0], '0b 15 02 04 00 15 02 04 00 d2 ec', '07 02 82 28 00 0a 50')
 })
 
 test('an encrypted write is masked and proves whose it is', async () => {

@@ -21,10 +21,17 @@ export function sign(inside: Inside, command: Command): Uint8Array {
   requireParse(external ? (mode & bits.invalidate) === 0 : (mode & bits.messageDigest) === 0)
   const use = external ? privateUse.externalSign : privateUse.internalSign
   const scalar = requirePrivateKey(inside, param2, use)
-  requireRandomNonce(inside, param2)
+  requireNonceRule(inside, param2, mode)
   const digest = external ? takeDigest(inside, mode) : sha256(takeMessage(inside, command))
   countUse(inside, param2)
   return signDigest(scalar, digest, (length) => inside.random(length))
+}
+
+/** The message digest buffer has only ever what a host said. */
+function requireNonceRule(inside: Inside, slot: number, mode: number): void {
+  const fromBuffer = (mode & bits.messageDigest) !== 0
+  requireExecution(!fromBuffer || !inside.config.keyConfig(slot).reqRandom)
+  requireRandomNonce(inside, slot)
 }
 
 /** What was signed is gone, as is TempKey behind any command that used it. */
