@@ -191,14 +191,16 @@ async function setup(line: Line): Promise<void> {
   const { chip, certify } = await openChip(url, process.cwd())
   try {
     if (line.flag('dryRun')) {
-      const { serial, steps } = await planSetup(chip)
+      const { steps, ...about } = await planSetup(chip)
       const shown = steps.map((step) => ({
         act: step.act,
         words: step.words,
         packet: step.packet === undefined ? null : hex(step.packet),
       }))
-      line.terminal.data({ url, serial, steps: shown }, () =>
-        steps.length === 0 ? `${serial} is set up.` : steps.map(stepLine).join('\n'),
+      line.terminal.data({ url, ...about, steps: shown }, () =>
+        steps.length === 0
+          ? `${about.serial} is set up as ${about.layout}.`
+          : steps.map(stepLine).join('\n'),
       )
       return
     }

@@ -5,7 +5,8 @@ import type { BusTime } from './ports.ts'
 export const machineTime: BusTime = {
   now: () => performance.now(),
   wait: async (milliseconds) => {
-    await sleep(milliseconds)
+    // Node cuts a fraction off, and a chip that is not awake yet does not answer.
+    await sleep(Math.ceil(milliseconds))
   },
 }
 

@@ -1,6 +1,6 @@
 /** CA keys in a token: a real SoftHSM, pulled and put back; OpenSSL and pkcs11-tool look at it. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -22,6 +22,11 @@ function keysIn(token: SoftToken): readonly string[] {
 
 function roles(labels: readonly string[]): readonly string[] {
   return labels.map((label) => label.replace(/^countersign-[0-9a-f]{6}-/, ''))
+}
+
+/** What a timer began has ended: the log or the folder tells. */
+async function until(done: () => Promise<boolean> | boolean): Promise<void> {
+  while (!(await done())) await new Promise((resolve) => setImmediate(resolve))
 }
 
 describe('CA keys in a token', { skip }, () => {
@@ -118,6 +123,25 @@ describe('CA keys in a token', { skip }, () => {
     const list = parseCertificateList((await house.authority.crl('owner')) ?? new Uint8Array())
     assert.ok(list.findRevoked(leaf.serial))
     assert.ok((list.crlNumber ?? 0n) > (earlier.crlNumber ?? 0n))
+  })
+
+  it('pulled while CRLs are kept fresh: the log says so, and the next try publishes', async () => {
+    await house.authority.start(() => undefined)
+    const leaf = await enrol(house, await requestFor('LISTED', newKey().signer))
+    token.pull()
+    const said = house.logged.length
+    await house.registry.revokeCertificate(hex(leaf.serial), 'superseded')
+    await until(() => {
+      house.timers.fire()
+      return house.logged.slice(said).some((line) => /CRL of owner could not be signed/.test(line))
+    })
+    token.putBack()
+    const file = join(house.directory, 'crl', 'owner.crl')
+    await until(async () => {
+      house.timers.fire()
+      const list = parseCertificateList(await readFile(file))
+      return list.findRevoked(leaf.serial) !== undefined
+    })
   })
 
   it('the house opens again with its token, and not without', async () => {

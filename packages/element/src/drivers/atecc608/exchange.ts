@@ -81,24 +81,23 @@ export class Exchange {
   }
 
   /**
-   * The chip is ours when this resolves. False when it was silent for a time: it may be another
-   * one.
+   * The chip is ours when this resolves. False when it did not answer at once: it may be another
+   * one, or someone else has had it.
    */
   async wake(seenBefore: boolean): Promise<boolean> {
     const begun = this.#time.now()
-    let silences = 0
-    for (;;) {
+    let tries = 1
+    for (; ; tries++) {
       const answer = readWakeAnswer(await this.#wire.wake())
       if (answer === 'awake') break
       // It woke, and its answer came damaged: it is ours to put down again.
       if (answer === 'damaged') await this.#wire.idle()
       if (answer === 'selftest') throw this.#selfTestFailed()
-      if (answer === 'silent') silences++
       if (this.#time.now() - begun >= this.#patienceMs) throw this.#noWake(answer, seenBefore)
       await this.#time.wait(wakePauseMs)
     }
     this.#wokeAt = this.#time.now()
-    return silences === 0
+    return tries === 1
   }
 
   /** Keeps the volatile memory. Silent when it fails: then the watchdog does it. */
@@ -181,7 +180,7 @@ export class Exchange {
     const wokeAt = this.#wokeAt ?? 0
     await this.idle()
     if (this.#time.now() - wokeAt >= this.#watchdogMs()) throw this.#breach('watchdog', command)
-    // A chip that does not answer at once may have been someone else's in between.
+    // With someone else in between, the volatile memory may be theirs.
     if (!(await this.wake(true))) throw this.#breach('silent', command)
   }
 

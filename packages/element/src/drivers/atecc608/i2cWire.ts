@@ -15,8 +15,8 @@ const wordAddress = { reset: 0x00, sleep: 0x01, idle: 0x02, command: 0x03 } as c
  */
 const wakeByte = 0x01
 const generalCall = 0
-/** From wake to the first answer. */
-const wakeMs = 1.5
+/** From wake to the first answer: 1.5 of the chip, and a timer of the machine may be one early. */
+const wakeMs = 2.5
 const wakeAnswerLength = 4
 
 export const defaultI2cAddress = 0x60

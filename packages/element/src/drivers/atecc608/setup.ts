@@ -11,7 +11,13 @@ import { elementError, lockWords } from '../../ports.ts'
 import { keyValid } from './basics.ts'
 import { crc16 } from './crc.ts'
 import { createKey, publicKeyOf } from './keys.ts'
-import { attestationSlot, certificateSlot, isComparable, wantedConfig } from './layout.ts'
+import {
+  attestationSlot,
+  certificateSlot,
+  isComparable,
+  layoutName,
+  wantedConfig,
+} from './layout.ts'
 import { type Command, encodeCommand } from './packet.ts'
 import { isConfigLocked, isDataLocked } from './slotViews.ts'
 import type { ChipSession } from './session.ts'
@@ -41,6 +47,7 @@ export function stepLine({ act, words, packet }: SetupStep): string {
 
 export interface SetupPlan {
   readonly serial: string
+  readonly layout: string
   /** Empty when the part is as it should be. */
   readonly steps: readonly SetupStep[]
 }
@@ -57,6 +64,7 @@ export interface SetupOptions {
 
 export interface SetupResult {
   readonly serial: string
+  readonly layout: string
   readonly locked: boolean
   /** X || Y; undefined as long as nothing is locked. */
   readonly attestationKey: Uint8Array | undefined
@@ -78,7 +86,7 @@ export async function planSetup(chip: ChipSession): Promise<SetupPlan> {
     if (!isMade) steps.push(generateStep)
     steps.push(certificateStep, lockDataStep)
   }
-  return { serial: chip.serial, steps }
+  return { serial: chip.serial, layout: layoutName, steps }
 }
 
 export async function setUp(chip: ChipSession, options: SetupOptions = {}): Promise<SetupResult> {
@@ -87,12 +95,12 @@ export async function setUp(chip: ChipSession, options: SetupOptions = {}): Prom
   if (options.confirm !== lockWords) {
     const config = await readConfig(chip)
     const locked = isConfigLocked(config) && isDataLocked(config)
-    return { serial: chip.serial, locked, attestationKey: undefined }
+    return { serial: chip.serial, layout: layoutName, locked, attestationKey: undefined }
   }
   await lockLayout(chip, heard)
   const attestationKey = await makeAttestationKey(chip, heard)
   await closeData(chip, attestationKey, options, heard)
-  return { serial: chip.serial, locked: true, attestationKey }
+  return { serial: chip.serial, layout: layoutName, locked: true, attestationKey }
 }
 
 type Heard = (step: SetupStep) => void

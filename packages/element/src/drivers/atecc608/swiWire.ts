@@ -16,8 +16,8 @@ const wakeRate = 115_200
 const wakeToken: Uint8Array = Uint8Array.of(0x00)
 const one = 0x7f
 const zero = 0x7d
-/** From wake to the first answer; the chip wants 1.5, and a UART is late. */
-const wakeMs = 2
+/** From wake to the first answer: 1.5 of the chip, and a timer of the machine may be one early. */
+const wakeMs = 2.5
 /** A bit is a byte of 9 bits (start, 7, stop) at 230400. */
 const bitMs = 0.04
 /** USB adapters collect what they receive for 16 ms before they hand it over. */

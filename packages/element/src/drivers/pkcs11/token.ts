@@ -3,6 +3,7 @@
  * passes through `use`: that opens it when it is not open, gives a session, and judges what the
  * library throws. A token that went is ERR_ELEMENT_GONE once; the next call looks for it anew.
  */
+import { setTimeout } from 'node:timers/promises'
 import { elementError, isElementError } from '@countersign/core/ports'
 import { tokenFlag } from './constants.ts'
 import type { Cryptoki, Handle, LoadCryptoki, TokenInfo } from './cryptoki.ts'
@@ -19,6 +20,9 @@ import {
 } from './returnValues.ts'
 import { quietly, Sessions } from './sessions.ts'
 import { nameOfToken, type Pkcs11Url } from './url.ts'
+
+const pauseFactor = 9
+const pauseMsMax = 5000
 
 export interface TokenOptions {
   /** When neither the URL nor COUNTERSIGN_PIN_FILE names a file. */
@@ -109,6 +113,8 @@ export class Token {
   /** Of the first connection: another token under the same label is not this one. */
   #serial: string | undefined
   #isClosed = false
+  /** No look for the token before this time. */
+  #notBefore = 0
 
   private constructor(url: Pkcs11Url, module: Pkcs11Module, pin: PinSource) {
     this.url = url
@@ -183,10 +189,28 @@ export class Token {
   /** One at a time, however many ask. */
   #connected(): Promise<Connection> {
     if (this.#isClosed) return Promise.reject(gone('this element was closed', this.where))
-    this.#connecting ??= this.#connect().finally(() => {
+    this.#connecting ??= this.#pausing().finally(() => {
       this.#connecting = undefined
     })
     return this.#connecting
+  }
+
+  /**
+   * Looking for a token that is away keeps the turn, with some libraries for long. So the next look
+   * waits until the last one is a tenth of the time that has passed since it began.
+   */
+  async #pausing(): Promise<Connection> {
+    const pause = this.#notBefore - performance.now()
+    if (pause > 0) await setTimeout(pause)
+    if (this.#isClosed) throw gone('this element was closed', this.where)
+    const start = performance.now()
+    try {
+      return await this.#connect()
+    } catch (error) {
+      const now = performance.now()
+      this.#notBefore = now + Math.min(pauseMsMax, pauseFactor * (now - start))
+      throw error
+    }
   }
 
   async #connect(): Promise<Connection> {

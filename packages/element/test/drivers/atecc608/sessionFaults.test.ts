@@ -229,7 +229,7 @@ test('a chip that woke and failed its self-test says so, with either CRC', async
 })
 
 test('a wake answer that came damaged costs a second wake, not a watchdog', async () => {
-  const { chip, session, time } = await open([info, infoAnswer])
+  const { chip, session, time } = await open(opening(), [info, infoAnswer])
   const begun = time.now()
   chip.wakeSays = bytes('04 11 33 42')
   chip.onIdle = () => {
@@ -284,6 +284,37 @@ test('a sequence that would not end in time is woken anew between its commands',
     return signExternal(line, 0)
   })
   assert.deepEqual(chip.log, ['wake', '1603', '4008', 'idle', 'wake', '4180', 'idle'])
+})
+
+test('a sequence into whose pause someone else came begins again', async () => {
+  const digest: Step = ['07 40 08 02 00 45 04', answer(r('d4', 64)), { busyMs: 650 }]
+  const { chip, session, time } = await openAs(
+    0x68,
+    [nonce, answer('00'), { busyMs: 20 }],
+    digest,
+    opening(0x68),
+    [nonce, answer('00'), { busyMs: 20 }],
+    digest,
+    [sign, answer(signature), { busyMs: 660 }],
+  )
+  let comes = true
+  chip.onIdle = () => {
+    if (!comes) return
+    comes = false
+    // Another driver wakes it, works with its memory, and lets it go.
+    chip.awake = true
+    chip.readAt = 4
+    otherIdlesAt(chip, time, time.now() + 40)
+  }
+  await session.sequence(async (line) => {
+    await loadNonce(line, of('5a', 32))
+    await digestPrivateSlot(line, 2)
+    return signExternal(line, 0)
+  })
+  const first = ['wake', '1603', '4008', 'idle', 'wake', 'idle']
+  const second = ['wake', '0280', '1603', '4008', 'idle', 'wake', '4180', 'idle']
+  assert.deepEqual(chip.log, [...first, ...second])
+  chip.done()
 })
 
 test('the long watchdog is believed', async () => {
@@ -355,8 +386,8 @@ test('a wake answer in the place of an answer: the command is lost with the memo
   chip.done()
 })
 
-test('a chip that is awake and ours is not spoken to by another', async () => {
-  const { chip, session, time } = await open([info, infoAnswer])
+test('a chip that someone else has is not spoken to', async () => {
+  const { chip, session, time } = await open(opening(), [info, infoAnswer])
   // Someone woke it and read its wake answer; what is left in the buffer is 0xFF.
   chip.awake = true
   chip.readAt = 4

@@ -33,13 +33,13 @@ class NotingBus implements I2cBus {
   }
 }
 
-test('I2C: a wake is a write to address 0, and four bytes 1.5 ms later', async () => {
+test('I2C: a wake is a write to address 0, and four bytes when the chip is up', async () => {
   const bus = new NotingBus('04 11 33 43')
   const time = new ManualTime()
   bus.nacks = 1
   assert.equal(hexOf(await i2cWire(bus, time).wake()), '04113343')
   assert.deepEqual(bus.log, ['W 0 01', 'R 60 4'])
-  assert.equal(time.now(), 1.5)
+  assert.ok(time.now() >= 1.5)
 })
 
 test('I2C: a chip that does not wake gives nothing', async () => {
