@@ -26,7 +26,6 @@ const verbs: readonly string[] = [
   'product add',
   'product set',
   'product list',
-  'factory import',
   'application add',
   'application list',
   'application test',
