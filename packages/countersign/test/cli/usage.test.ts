@@ -46,6 +46,7 @@ const verbs: readonly string[] = [
   'device run',
   'device renew',
   'device show',
+  'factory import',
   'device command',
   'device commands',
   'element list',
