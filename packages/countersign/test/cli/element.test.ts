@@ -1,5 +1,6 @@
 /** `countersign element …` as its users run it. */
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -86,6 +87,18 @@ test('a part is served to other processes on a socket, and set up through it', a
     await once(child, 'close')
   }
   await assert.rejects(stat(socket), { code: 'ENOENT' })
+})
+
+test('the root of the works of a folder is printed as PEM, and none is made by asking', async () => {
+  const missing = await countersign(['element', 'works', join(folder, 'nowhere'), '--json'])
+  assert.equal(JSON.parse(missing.stdout).error.code, 'ERR_ELEMENT_GONE')
+  await document(['element', 'setup', emulated('root.json'), '--lock', 'yes-permanently'])
+  const { stdout } = await countersign(['element', 'works', folder])
+  const { subject, ca } = new X509Certificate(stdout)
+  assert.deepEqual([subject, ca], ['CN=emulator works', true])
+  const attested = await document(['element', 'attest', emulated('root.json'), '--slot', '1'])
+  const leaf = new X509Certificate(String(attested['chain']))
+  assert.ok(leaf.verify(new X509Certificate(stdout).publicKey))
 })
 
 async function firstLine(child: ReturnType<typeof start>): Promise<string> {
