@@ -1,81 +1,93 @@
-/** Nonces under a flood: whoever asks for many costs nobody else his. */
+/** Nonces: whose, how often, how long, and how many at once. */
 import assert from 'node:assert/strict'
-import { suite, test } from 'node:test'
-import { nonceLifeMs, Nonces } from '../../src/attestation/nonces.ts'
+import { test } from 'node:test'
+import { PeerError } from '@countersign/core/errors'
+import { Nonces, nonceLifeMs } from '../../src/attestation/nonces.ts'
 
-interface Desk {
-  readonly nonces: Nonces
-  readonly pass: (ms: number) => void
-}
-
-/** Nonces that count, and a clock that is moved by hand. */
-function desk(): Desk {
-  let time = 0
-  let count = 0
-  const bytes = (length: number): Uint8Array => {
-    const nonce = new Uint8Array(length)
-    new DataView(nonce.buffer).setUint32(0, ++count)
-    return nonce
+function open(): { readonly nonces: Nonces; readonly clock: { time: number; now(): number } } {
+  const clock = {
+    time: 1_000_000,
+    now(): number {
+      return this.time
+    },
   }
-  const nonces = new Nonces({ clock: { now: () => time }, random: { bytes } })
-  return { nonces, pass: (ms) => void (time += ms) }
+  let drawn = 0
+  const random = {
+    bytes: (length: number): Uint8Array => {
+      const bytes = new Uint8Array(length)
+      new DataView(bytes.buffer).setUint32(0, ++drawn)
+      return bytes
+    },
+  }
+  return { nonces: new Nonces({ clock, random }), clock }
 }
 
-/** As many as this holder is given, and what he does with each; how many. */
-function flood(nonces: Nonces, holder: string, then: (nonce: Uint8Array) => void): number {
-  for (let given = 0; ; given++) {
-    try {
-      then(nonces.give(holder).nonce)
-    } catch {
-      return given
-    }
+function refused(nonces: Nonces, holder: string): boolean {
+  try {
+    nonces.give(holder)
+    return false
+  } catch (error) {
+    if (error instanceof PeerError && error.code === 'ERR_ATTESTATION_RATE') return true
+    throw error
   }
 }
 
-suite('a flood', () => {
-  test('of holders of tokens who use what they get leaves nonces for the others', () => {
-    const { nonces, pass } = desk()
-    let given = 0
-    // One minute less than a nonce lives: nothing has expired.
-    for (let second = 0; second < 540; second++) {
-      for (let token = 0; token < 8; token++) {
-        const holder = `token:${token}`
-        given += flood(nonces, holder, (nonce) => assert.equal(nonces.take(nonce, holder), 'good'))
-      }
-      pass(1000)
-    }
-    assert.ok(given > 200_000)
-    assert.equal(nonces.give('certificate:other').nonce.length, 32)
-  })
+const mine = 'certificate:aa'
+const other = 'certificate:bb'
 
-  test('of many holders who use nothing leaves each other a few', () => {
-    const { nonces, pass } = desk()
-    for (let second = 0; second < 20; second++) {
-      for (let token = 0; token < 150; token++) flood(nonces, `token:${token}`, () => undefined)
-      pass(1000)
-    }
-    // Each may have 1,000; all of them together are too many.
-    assert.throws(() => nonces.give('token:0'), { code: 'ERR_ATTESTATION_RATE' })
-    for (const holder of ['token:other', 'certificate:other']) {
-      assert.equal(nonces.take(nonces.give(holder).nonce, holder), 'good')
-    }
-    pass(nonceLifeMs)
-    assert.equal(nonces.give('token:0').nonce.length, 32)
-  })
+test('a nonce is of 32 bytes, good once and for its holder', () => {
+  const { nonces, clock } = open()
+  const { nonce, expires } = nonces.give(mine)
+  assert.equal(nonce.length, 32)
+  assert.equal(expires, clock.time + 600_000)
+  assert.equal(nonces.take(nonce, other), 'foreign')
+  assert.equal(nonces.take(nonce, mine), 'good')
+  assert.equal(nonces.take(nonce, mine), 'used')
+  assert.equal(nonces.take(new Uint8Array(32), mine), 'unknown')
+})
 
-  test('does not make a used nonce good again', () => {
-    const { nonces, pass } = desk()
-    const { nonce } = nonces.give('token:mine')
-    assert.equal(nonces.take(nonce, 'token:mine'), 'good')
-    assert.equal(nonces.take(nonce, 'token:mine'), 'used')
-    assert.equal(nonces.take(nonce, 'token:other'), 'foreign')
-    for (let second = 0; second < 300; second++) {
-      for (let token = 0; token < 2; token++) {
-        const holder = `token:${token}`
-        flood(nonces, holder, (one) => assert.equal(nonces.take(one, holder), 'good'))
-      }
-      pass(1000)
-    }
-    assert.equal(nonces.take(nonce, 'token:mine'), 'unknown')
-  })
+test('it is good until its end and not at it', () => {
+  const { nonces, clock } = open()
+  const [first, second] = [nonces.give(mine), nonces.give(mine)]
+  clock.time += nonceLifeMs - 1
+  assert.equal(nonces.take(first.nonce, mine), 'good')
+  clock.time += 1
+  assert.equal(nonces.take(second.nonce, mine), 'expired')
+})
+
+test('a certificate holds eight at once; what was used, and what has expired, makes room', () => {
+  const { nonces, clock } = open()
+  const given = Array.from({ length: 8 }, () => nonces.give(mine).nonce)
+  clock.time += 60_000
+  assert.ok(refused(nonces, mine))
+  assert.ok(!refused(nonces, other))
+  assert.equal(nonces.take(given[0] ?? new Uint8Array(), mine), 'good')
+  assert.ok(!refused(nonces, mine))
+  assert.ok(refused(nonces, mine))
+  clock.time += nonceLifeMs
+  const again = Array.from({ length: 8 }, () => refused(nonces, mine))
+  assert.deepEqual(
+    again,
+    Array.from({ length: 8 }, () => false),
+  )
+})
+
+test('using them at once does not lift the rate: eight, then one in ten seconds', () => {
+  const { nonces, clock } = open()
+  const spend = (): void => void nonces.take(nonces.give(mine).nonce, mine)
+  for (let count = 0; count < 8; count++) spend()
+  assert.ok(refused(nonces, mine))
+  clock.time += 10_000
+  assert.ok(!refused(nonces, mine))
+  assert.ok(refused(nonces, mine))
+})
+
+test('a token, which may serve a line, holds a thousand and no more', () => {
+  const { nonces, clock } = open()
+  let held = 0
+  for (let round = 0; round < 60; round++) {
+    clock.time += 1_000
+    for (let count = 0; count < 50; count++) if (!refused(nonces, 'token:1')) held++
+  }
+  assert.equal(held, 1_000)
 })
