@@ -4,7 +4,9 @@
  * stored, the data zone locked. A lock cannot be undone, so nothing is locked without the words,
  * and the plan can be had before, byte by byte.
  *
- * Each step is decided by what the part holds: a setup that broke off is taken up where it was.
+ * Each step is decided by what the part holds: a setup that broke off is taken up where it was. Keys
+ * alone are never taken as found: until the data zone is locked PrivWrite puts in what somebody
+ * knows, so each that is there by then is made anew, inside.
  */
 import { hex } from '@countersign/core/codec'
 import { elementError, lockWords } from '../../ports.ts'
@@ -19,7 +21,7 @@ import {
   wantedConfig,
 } from './layout.ts'
 import { type Command, encodeCommand } from './packet.ts'
-import { isConfigLocked, isDataLocked } from './slotViews.ts'
+import { allRules, isConfigLocked, isDataLocked } from './slotViews.ts'
 import type { ChipSession } from './session.ts'
 import {
   lockConfig,
@@ -82,8 +84,7 @@ export async function planSetup(chip: ChipSession): Promise<SetupPlan> {
     requireLayout(chip, config)
   }
   if (!isDataLocked(config)) {
-    const isMade = isConfigLocked(config) && (await keyValid(chip, attestationSlot))
-    if (!isMade) steps.push(generateStep)
+    for (const slot of await slotsToMake(chip, config)) steps.push(generateStep(slot))
     steps.push(certificateStep, lockDataStep)
   }
   return { serial: chip.serial, layout: layoutName, steps }
@@ -98,7 +99,7 @@ export async function setUp(chip: ChipSession, options: SetupOptions = {}): Prom
     return { serial: chip.serial, layout: layoutName, locked, attestationKey: undefined }
   }
   await lockLayout(chip, heard)
-  const attestationKey = await makeAttestationKey(chip, heard)
+  const attestationKey = await makeKeys(chip, heard)
   await closeData(chip, attestationKey, options, heard)
   return { serial: chip.serial, layout: layoutName, locked: true, attestationKey }
 }
@@ -130,18 +131,48 @@ async function lockLayout(chip: ChipSession, heard: Heard): Promise<void> {
   requireLayout(chip, after)
 }
 
-async function makeAttestationKey(chip: ChipSession, heard: Heard): Promise<Uint8Array> {
-  if (await keyValid(chip, attestationSlot)) return publicKeyOf(chip, attestationSlot)
-  if (isDataLocked(await readConfig(chip))) {
-    throw elementError(
-      'ERR_ELEMENT_CONFIG',
-      'the part was locked without an attestation key',
-      { serial: chip.serial },
-      { where: chip.where, hint: 'It serves for identities, and cannot attest them.' },
-    )
+/** X || Y of the attestation key. */
+async function makeKeys(chip: ChipSession, heard: Heard): Promise<Uint8Array> {
+  const config = await readConfig(chip)
+  if (isDataLocked(config)) return foundAttestationKey(chip)
+  let attestationKey: Uint8Array = new Uint8Array()
+  for (const slot of await slotsToMake(chip, config)) {
+    heard(generateStep(slot))
+    const point = await createKey(chip, slot)
+    if (slot === attestationSlot) attestationKey = point
   }
-  heard(generateStep)
-  return createKey(chip, attestationSlot)
+  return attestationKey
+}
+
+/** The attestation key's, and every other that holds a key already. */
+async function slotsToMake(chip: ChipSession, config: Uint8Array): Promise<readonly number[]> {
+  if (!isConfigLocked(config)) return [attestationSlot]
+  const slots: number[] = []
+  for (const { slot, isLocked } of allRules(config).filter(({ isKey }) => isKey)) {
+    const holds = await keyValid(chip, slot)
+    if (holds && isLocked) throw lockedBefore(chip, slot)
+    if (holds || slot === attestationSlot) slots.push(slot)
+  }
+  return slots
+}
+
+async function foundAttestationKey(chip: ChipSession): Promise<Uint8Array> {
+  if (await keyValid(chip, attestationSlot)) return publicKeyOf(chip, attestationSlot)
+  throw elementError(
+    'ERR_ELEMENT_CONFIG',
+    'the part was locked without an attestation key',
+    { serial: chip.serial },
+    { where: chip.where, hint: 'It serves for identities, and cannot attest them.' },
+  )
+}
+
+function lockedBefore(chip: ChipSession, slot: number): Error {
+  return elementError(
+    'ERR_ELEMENT_CONFIG',
+    `the key in slot ${slot} was locked before this setup, and somebody may know it`,
+    { serial: chip.serial, slot },
+    { where: chip.where, hint: 'Take another part, and ask who had this one.' },
+  )
 }
 
 async function closeData(
@@ -236,17 +267,16 @@ function lockConfigStep(config: Uint8Array): SetupStep {
   return step('lock', 'the configuration, if its 128 bytes have this CRC', command)
 }
 
-const generateStep: SetupStep = step(
-  'generate',
-  `the attestation key, in slot ${attestationSlot}`,
-  {
+function generateStep(slot: number): SetupStep {
+  const what = slot === attestationSlot ? 'the attestation key' : 'a key for the one that is there'
+  return step('generate', `${what}, in slot ${slot}`, {
     name: 'GenKey',
     param1: 0x04,
-    param2: attestationSlot,
+    param2: slot,
     answer: 64,
     repeat: 'never',
-  },
-)
+  })
+}
 
 const certificateStep: SetupStep = {
   act: 'write',

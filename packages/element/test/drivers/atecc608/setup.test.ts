@@ -1,14 +1,18 @@
 /** From blank to locked: what is sent, what is not, and a setup that breaks off anywhere. */
 import assert from 'node:assert/strict'
-import { createHash, createPublicKey, verify } from 'node:crypto'
+import { createECDH, createHash, createPublicKey, verify } from 'node:crypto'
 import { test } from 'node:test'
 import { fromHex, hex } from '@countersign/core/codec'
 import type { BusTime, I2cBus } from '../../../src/bus/ports.ts'
 import { paperTime } from '../../../src/bus/time.ts'
+import { crc16 } from '../../../src/drivers/atecc608/crc.ts'
 import { openAtecc608 } from '../../../src/drivers/atecc608/element.ts'
 import { i2cWire } from '../../../src/drivers/atecc608/i2cWire.ts'
+import { publicKeyOf } from '../../../src/drivers/atecc608/keys.ts'
+import { writePrivateKey } from '../../../src/drivers/atecc608/secured.ts'
 import { type ChipSession, openChipSession } from '../../../src/drivers/atecc608/session.ts'
 import { planSetup, setUp, stepLine } from '../../../src/drivers/atecc608/setup.ts'
+import { lockConfig as sendLock, lockSlot, readConfig } from '../../../src/drivers/atecc608/zones.ts'
 import { blankEeprom } from '../../../src/emulators/atecc608/blank.ts'
 import { coreOf } from '../../../src/emulators/atecc608/core.ts'
 import { Eeprom } from '../../../src/emulators/atecc608/eeprom.ts'
@@ -217,5 +221,69 @@ test('a step reads as what is done and the packet that does it', async () => {
     stepLine(first),
     'write     configuration bytes 20 to 23: 85208200\n          0b12000500852082006bdd',
   )
+  await chip.close()
+})
+
+/** Whoever had the part before: the layout and its lock as ours, and keys that he knows. */
+async function prepared(eeprom: Eeprom, slots: readonly number[]): Promise<void> {
+  const { open } = bench(eeprom)
+  const chip = await open()
+  await setUp(chip)
+  await sendLock(chip, crc16(await readConfig(chip)))
+  for (const slot of slots) {
+    const scalar = new Uint8Array(32).fill(slot + 1)
+    await writePrivateKey(chip, slot, scalar)
+  }
+  await chip.close()
+}
+
+/** Points of the scalars above, by OpenSSL. */
+function pointOf(slot: number): string {
+  const key = createECDH('prime256v1')
+  key.setPrivateKey(new Uint8Array(32).fill(slot + 1))
+  return key.getPublicKey('hex').slice(2)
+}
+
+test('keys that somebody put into a part before its lock do not outlive the setup', async () => {
+  const known = [0, 1, 2, 3, 4]
+  const eeprom = blankEeprom({ serial, revision: 3 })
+  await prepared(eeprom, known)
+  const { sent, open } = bench(eeprom)
+  const chip = await open()
+  for (const slot of known) assert.equal(hex(await publicKeyOf(chip, slot)), pointOf(slot))
+  sent.length = 0
+  const planned = (await planSetup(chip)).steps.flatMap(({ act, packet }) =>
+    act === 'generate' && packet !== undefined ? [hex(packet)] : [],
+  )
+  let certified = ''
+  const { attestationKey } = await setUp(chip, {
+    confirm: lockWords,
+    certify: async (_, point) => {
+      certified = hex(point)
+      return certificate
+    },
+  })
+  assert.deepEqual(
+    sent.filter((packet) => isOne(packet, opcodes.genKey) && packet.slice(4, 6) === '04'),
+    planned,
+  )
+  for (const slot of known) assert.notEqual(hex(await publicKeyOf(chip, slot)), pointOf(slot))
+  assert.equal(certified, hex(attestationKey ?? new Uint8Array()))
+  assert.equal(certified, hex(await publicKeyOf(chip, 1)))
+  await chip.close()
+})
+
+test('a slot that somebody locked before the setup, with a key that he knows, stops it', async () => {
+  const eeprom = blankEeprom({ serial, revision: 3 })
+  await prepared(eeprom, [2])
+  const { sent, open } = bench(eeprom)
+  const chip = await open()
+  await lockSlot(chip, 2)
+  sent.length = 0
+  for (const attempt of [planSetup(chip), setUp(chip, everything)]) {
+    await assert.rejects(attempt, { code: 'ERR_ELEMENT_CONFIG', message: /slot 2/ })
+  }
+  assert.deepEqual(changing(sent), [])
+  assert.equal(hex(eeprom.read('config', 86, 1)), '55')
   await chip.close()
 })
