@@ -12,7 +12,11 @@ import { publicKeyOf } from '../../../src/drivers/atecc608/keys.ts'
 import { writePrivateKey } from '../../../src/drivers/atecc608/secured.ts'
 import { type ChipSession, openChipSession } from '../../../src/drivers/atecc608/session.ts'
 import { planSetup, setUp, stepLine } from '../../../src/drivers/atecc608/setup.ts'
-import { lockConfig as sendLock, lockSlot, readConfig } from '../../../src/drivers/atecc608/zones.ts'
+import {
+  lockConfig as sendLock,
+  lockSlot,
+  readConfig,
+} from '../../../src/drivers/atecc608/zones.ts'
 import { blankEeprom } from '../../../src/emulators/atecc608/blank.ts'
 import { coreOf } from '../../../src/emulators/atecc608/core.ts'
 import { Eeprom } from '../../../src/emulators/atecc608/eeprom.ts'
