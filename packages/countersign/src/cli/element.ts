@@ -3,6 +3,7 @@
  * folder is opened here.
  */
 import { randomBytes } from 'node:crypto'
+import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { base64, fromHex, hex, pem } from '@countersign/core/codec'
 import { CallerError } from '@countersign/core/errors'
@@ -59,6 +60,14 @@ export function addElement(program: Command, terminal: Terminal): void {
     notes:
       'Without --lock the configuration is written, read back and compared, and can still be changed.\nA setup that broke off is taken up where it was. The file of a new emulated part is made, blank.',
     run: setup,
+  })
+  addCommand(element, terminal, {
+    usage: 'works [folder]',
+    summary: 'Print the root certificate under which the emulated parts of a folder attest, PEM.',
+    example: 'element works . > works.pem',
+    notes:
+      'For "ca anchor add works.pem --role attestation" at a server that is to know them. Their word is worth 1 at most.',
+    run: works,
   })
   addCommand(element, terminal, {
     usage: 'emulate <file>',
@@ -198,7 +207,9 @@ async function setup(line: Line): Promise<void> {
         packet: step.packet === undefined ? null : hex(step.packet),
       }))
       line.terminal.data({ url, ...about, steps: shown }, () =>
-        steps.length === 0 ? `${about.serial} is set up as ${about.layout}.` : steps.map(stepLine).join('\n'),
+        steps.length === 0
+          ? `${about.serial} is set up as ${about.layout}.`
+          : steps.map(stepLine).join('\n'),
       )
       return
     }
@@ -217,6 +228,18 @@ async function setup(line: Line): Promise<void> {
   } finally {
     await chip.close()
   }
+}
+
+async function works(line: Line): Promise<void> {
+  const { openWorks, worksFile } = await import('@countersign/element/emulatorWorks')
+  const file = worksFile(resolve(line.argument(0) || '.'))
+  // Opening makes them; here they are only looked at.
+  await access(file).catch(() => {
+    throw noWorks(file)
+  })
+  const { root } = await openWorks(file)
+  const text = pem('CERTIFICATE', root)
+  line.terminal.data({ file, root: text }, () => text)
 }
 
 async function emulate(line: Line): Promise<void> {
@@ -238,6 +261,15 @@ async function emulate(line: Line): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => done())
   })
   await served.close()
+}
+
+function noWorks(file: string): CallerError {
+  return new CallerError(
+    'ERR_ELEMENT_GONE',
+    'no emulated part was set up in this folder',
+    {},
+    { where: file, hint: 'Name the folder that holds the files of the parts.' },
+  )
 }
 
 function addressOf(text: string | undefined): number | undefined {

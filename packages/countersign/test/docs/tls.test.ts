@@ -1,4 +1,4 @@
-/** Runs the program of docs/device/tls.md as it stands there, with a device that is enrolled. */
+/** Runs the program of docs/device-maker/tls.md as it stands there, with a device that is enrolled. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { enroll } from '@countersign/device'
 import { openTestHouse } from '../device/house.ts'
 
-const page = new URL('../../../../docs/device/tls.md', import.meta.url)
+const page = new URL('../../../../docs/device-maker/tls.md', import.meta.url)
 const packageFolder = fileURLToPath(new URL('../..', import.meta.url))
 
 test('the program of the page speaks with the house by a key in an element', async () => {

@@ -1,7 +1,8 @@
 /**
  * Manifests in the store: what makers say of elements. An import is whole or not at all: everything is
  * read, verified and compared with what is here before the first row is written; a crash in between
- * leaves rows that the next import finds known.
+ * leaves rows that the next import finds known. What somebody said who is no more believed stands in
+ * nobody's way: it is removed when another speaks of the same element or key.
  */
 import { hex } from '@countersign/core/codec'
 import {
@@ -52,7 +53,8 @@ export class Manifests {
     const fresh: ManifestElement[] = []
     for (const element of elements) if (await this.#isNew(element)) fresh.push(element)
     const keys = fresh.flatMap((element) => this.#keyRows(element))
-    await this.#requireFreeKeys(keys)
+    const holders = await this.#requireFreeKeys(keys)
+    await this.#removeUnbelieved([...fresh.map(({ serial }) => serial), ...holders])
     for (let from = 0; from < fresh.length; from += elementsPerChange) {
       await this.#write(fresh.slice(from, from + elementsPerChange))
     }
@@ -101,7 +103,7 @@ export class Manifests {
 
   /** The same payload is the same word, however it was signed. */
   async #isNew({ serial, digest }: ManifestElement): Promise<boolean> {
-    const known = await this.#parts.store.get('manifest', serial)
+    const known = await this.#believed(serial)
     if (known === undefined) return true
     if (known.digest === digest) return false
     throw conflict(`of the element ${serial} something else was imported before`, serial)
@@ -117,16 +119,42 @@ export class Manifests {
     }))
   }
 
-  /** One key is in one element: said of two, one of them lies. */
-  async #requireFreeKeys(keys: readonly ManifestKeyRow[]): Promise<void> {
+  /**
+   * One key is in one element: said of two, one of them lies. Answers the elements that are said to
+   * have one of them by somebody who is no more believed.
+   */
+  async #requireFreeKeys(keys: readonly ManifestKeyRow[]): Promise<readonly string[]> {
     const holders = new Map<string, string>()
+    const unbelieved: string[] = []
     for (const { spkiHash, serial } of keys) {
-      const known = await this.#parts.store.get('manifestKey', spkiHash)
-      const holder = known?.serial ?? holders.get(spkiHash) ?? serial
+      const row = await this.#parts.store.get('manifestKey', spkiHash)
+      const isBelieved = row !== undefined && (await this.#believed(row.serial)) !== undefined
+      if (row !== undefined && !isBelieved) unbelieved.push(row.serial)
+      const known = isBelieved ? row.serial : undefined
+      const holder = known ?? holders.get(spkiHash) ?? serial
       if (holder !== serial) {
         throw conflict(`a key of the element ${serial} is one of ${holder} already`, serial)
       }
       holders.set(spkiHash, serial)
+    }
+    return unbelieved
+  }
+
+  /** Of these elements none is believed that is here. */
+  async #removeUnbelieved(serials: readonly string[]): Promise<void> {
+    const { store, clock } = this.#parts
+    for (const serial of new Set(serials)) {
+      if ((await store.get('manifest', serial)) === undefined) continue
+      const keys = await store.find('manifestKey', 'serial', serial, { limit: keysOfElementMax })
+      const writes: Write[] = [
+        { kind: 'delete', table: 'manifest', key: serial },
+        ...keys.map(
+          ({ spkiHash }): Write => ({ kind: 'delete', table: 'manifestKey', key: spkiHash }),
+        ),
+      ]
+      const data = JSON.stringify({ elements: 1, serials: [serial] })
+      const event = { time: clock.now(), type: 'manifest.removed', actor: 'operator', data }
+      await store.apply({ writes, events: [{ ...event, subject: 'manifest' }] })
     }
   }
 

@@ -58,7 +58,7 @@ const remedies: Readonly<Record<Code, string>> = {
   ERR_CREDENTIAL_NOT_ALLOWED:
     'Enrol the device for the kind of certificate its product asks for, or change the product.',
   ERR_ASSURANCE_TOO_LOW:
-    "Use a device with a better secure element, or lower the product's demand.",
+    'Use an element that attests its key under a root that is known here ("countersign ca anchor list --role attestation"), or lower the demand of the product.',
   ERR_ATTESTATION_MALFORMED: 'The device sends evidence in another form: update it.',
   ERR_ATTESTATION_NONCE:
     'Let the device ask for a nonce each time, and use it within ten minutes; if it did, somebody replays its evidence.',

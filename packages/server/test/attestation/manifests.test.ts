@@ -82,6 +82,44 @@ suite('an import', () => {
     assert.deepEqual(await count(house), [1, 5])
   })
 
+  test('takes the place of what somebody signed who is no more believed', async () => {
+    const { manifests, house } = await begin('emulatorSigner')
+    await manifests.add(file('an emulator'))
+    const [old] = await house.registry.allAnchors('manifest')
+    const before = await house.store.scan('manifest', { limit: 100 })
+    assert.deepEqual(
+      before.map(({ signer }) => signer),
+      [old?.fingerprint],
+    )
+    const der = fromHex(vectors.signer)
+    const fresh = await house.registry.addAnchor({ role: 'manifest', der })
+    await house.registry.removeAnchor(old?.fingerprint ?? '')
+    const counts = await manifests.add(file('three'))
+    assert.deepEqual(counts, { elements: 3, imported: 3, known: 0, keys: 15 })
+    assert.deepEqual(await count(house), [3, 15])
+    const rows = await house.store.scan('manifest', { limit: 100 })
+    assert.ok(rows.every(({ signer }) => signer === fresh.fingerprint))
+    enrolled(await enrolAttested(house, request(ownKey)))
+    assert.equal((await house.registry.find(serial)).assurance, 3)
+  })
+
+  test('of other content takes its place too, and is refused as long as he is believed', async () => {
+    const { manifests, house } = await begin()
+    await manifests.add(file('the same element signed of another content'))
+    await assert.rejects(manifests.add(file('three')), { code: 'ERR_MANIFEST_CONFLICT' })
+    // As if another had signed it, who was removed since.
+    const [row] = await house.store.scan('manifest', { limit: 1 })
+    assert.ok(row)
+    const set = { signer: '00'.repeat(32) }
+    await house.store.apply({ writes: [{ kind: 'update', table: 'manifest', key: a, set }] })
+    const counts = await manifests.add(file('three'))
+    assert.deepEqual(counts, { elements: 3, imported: 3, known: 0, keys: 15 })
+    const events = await house.store.find('event', 'subject', 'manifest')
+    const [gone] = events.filter(({ type }) => type === 'manifest.removed')
+    assert.deepEqual(JSON.parse(gone?.data ?? ''), { elements: 1, serials: [a] })
+    assert.deepEqual(await count(house), [3, 15])
+  })
+
   test('without a signer that is configured is refused', async () => {
     open = await attestedHouse([])
     await assert.rejects(open.manifests.add(file('three')), { code: 'ERR_MANIFEST_SIGNER' })

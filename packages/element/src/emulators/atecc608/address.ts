@@ -13,19 +13,26 @@ export const wholeBlock = 0x80
 export interface Cells {
   readonly region: Region
   readonly offset: number
+  /** That travel: 4 or 32. */
   readonly length: number
+  /** That are there: fewer than travel when the last block of a slot is not full. */
+  readonly held: number
 }
 
-/** The cells that a zone byte and an address mean; a status "parse" when there are none such. */
-export function cellsOf(zoneByte: number, address: number): Cells {
+/**
+ * The cells that a zone byte and an address mean; a status "parse" when there are none such. A block
+ * may go beyond the end of its slot where the command lets it.
+ */
+export function cellsOf(zoneByte: number, address: number, mayOverhang = false): Cells {
   const length = (zoneByte & wholeBlock) === 0 ? wordLength : blockLength
   const word = address & 7
   // Unconfirmed on silicon: a block begins at word 0, anything else is refused.
   requireParse(length === wordLength || word === 0)
   const { region, block, size } = placeOf(zoneByte & 3, address)
   const offset = block * blockLength + word * wordLength
-  requireParse(offset + length <= size)
-  return { region, offset, length }
+  const held = Math.min(length, size - offset)
+  requireParse(held === length || (mayOverhang && held > 0))
+  return { region, offset, length, held }
 }
 
 function placeOf(

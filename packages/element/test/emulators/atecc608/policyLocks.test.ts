@@ -45,9 +45,12 @@ const lockTable: readonly [
   ['Write of a word before byte 16', [], '12 00 0300 00000000', '0f', '0f', '0f'],
   ['Write of the block with the lock bytes', [], `12 80 1000 ${zeros32}`, '0f', '0f', '0f'],
   ['Write of the word with the lock bytes', [], '12 00 1500 00000000', '0f', '0f', '0f'],
-  ['Write of the one-time zone', [], '12 01 0000 00000000', '0f', 'ok', '0f'],
-  ['Write of a free slot', [], '12 02 4000 00000000', '0f', 'ok', 'ok'],
-  ['Write of a slot that is never written', [], '12 02 2800 00000000', '0f', 'ok', '0f'],
+  ['Write of the one-time zone, a block', [], `12 81 0000 ${zeros32}`, '0f', 'ok', '0f'],
+  ['Write of the one-time zone, a word', [], '12 01 0000 00000000', '0f', '0f', '0f'],
+  ['Write of a free slot, a block', [], `12 82 4000 ${zeros32}`, '0f', 'ok', 'ok'],
+  ['Write of a free slot, a word', [], '12 02 4000 00000000', '0f', '0f', 'ok'],
+  ['Write of its last block, which is not full', [], `12 82 4802 ${zeros32}`, '0f', 'ok', '03'],
+  ['Write of a slot that is never written', [], `12 82 2800 ${zeros32}`, '0f', 'ok', '0f'],
   ['GenKey where it is allowed', [], '40 04 0000', '0f', 'ok', 'ok'],
   ['GenKey where it is not', [], '40 04 0100', '0f', 'ok', '0f'],
   ['GenKey of an ephemeral key', [], '40 04 ffff', '0f', 'ok', 'ok'],
@@ -116,7 +119,7 @@ test('a locked slot keeps its content and its use', () => {
     row(`${command} not locked`, { data, slots }, after(before, command), 'ok'),
   ]
   checkRows([
-    ...both('12 02 2800 00000000', '0f'),
+    ...both(`12 82 2800 ${zeros32}`, '0f'),
     ...both('40 04 0000', '0f'),
     ...both(
       sealedPrivWrite.replace('46 40 0200', '46 40 0000').slice(0, -64) + privWriteMac0,

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hex } from '@countersign/core/codec'
-import { ask, chipOn, memory, packet } from './packets.ts'
+import { ask, chipOn, memory, packet, type Setup } from './packets.ts'
 import {
   after,
   authorize4,
@@ -112,7 +112,7 @@ test('details of single rules', () => {
   const privWrite = `46 00 0000 00000000${'33'.repeat(32)}${'00'.repeat(32)}`
   const iv = { config: { 72: '02', 73: 'aabb' } }
   checkRows([
-    row('a private key is not locked by its CRC', privateKey('8720', '3300'), '17 02 fb4c', '0f'),
+    row('Lock of a slot that is locked', { slotLocks: [8] }, '17 22 0000', '0f'),
     row('PrivWrite', privateKey('8740', '3300', { locks: 'config' }), privWrite, '00'),
     row('PrivWrite, ReqAuth', privateKey('8740', 'b304', { locks: 'config' }), privWrite, '0f'),
     row(
@@ -193,25 +193,25 @@ test('a Nonce that was not understood leaves no TempKey', () => {
   assert.equal(ask(chip, '30 02 0000'), '00000000')
 })
 
-test('sleep forgets every register but the latch', () => {
-  const setup = secret('8020', '1c00', {
-    config: { 68: '4a' },
-    slots: { 0: ['8720', '3300'], ...key4 },
-  })
-  const kept: readonly [step: readonly string[], use: string][] = [
-    [['47 00 0000'], '47 c2 0000'],
-    [[...authorize4, digestBuffer], '41 a0 0000'],
-    [[`16 83 0000 ${numbers32}`], '56 53 0000 02000001 00'],
-    [authorize4, '47 04 0500'],
-    [['40 04 ffff'], `43 0d 0000 ${point}`],
+test('sleep forgets every register but the latch, idle none', () => {
+  const slots = { 0: ['8720', '3300'], ...key4 } as const
+  const plain = secret('8020', '1c00', { slots })
+  const useLocked = secret('8020', '1c00', { slots, config: { 68: '4a' } })
+  const kept: readonly [setup: Setup, steps: readonly string[], use: string][] = [
+    [plain, ['47 00 0000'], '47 c2 0000'],
+    [plain, [digestBuffer], '41 a0 0000'],
+    [plain, [`16 83 0000 ${numbers32}`], '56 53 0000 02000001 00'],
+    [plain, ['40 04 ffff'], `43 0d 0000 ${point}`],
+    [useLocked, authorize4, '47 04 0500'],
   ]
-  for (const [steps, use] of kept) {
-    const awake = chipOn(memory(setup))
-    for (const step of steps) ask(awake, step)
+  for (const [setup, steps, use] of kept) {
+    const [awake, slept] = [chipOn(memory(setup)), chipOn(memory(setup))]
+    for (const step of steps) {
+      ask(awake, step)
+      ask(slept, step)
+    }
     awake.idle()
     assert.notEqual(ask(awake, use), '0f', use)
-    const slept = chipOn(memory(setup))
-    for (const step of steps) ask(slept, step)
     slept.sleep()
     assert.equal(ask(slept, use), '0f', use)
   }

@@ -129,7 +129,10 @@ test('the life of a part: configuration, lock, keys and data, lock, rules', () =
   assert.equal(ask(chip, '17 00 69a6'), '0f', 'once')
   assert.equal(ask(chip, '12 00 0600 8f8f8f8f'), '0f', 'no configuration after')
   assert.equal(ask(chip, '02 02 4000'), '0f', 'no data is read yet')
-  assert.equal(ask(chip, '12 02 4000 ffffffff'), '00')
+  assert.equal(ask(chip, '12 02 4000 ffffffff'), '0f', 'words come after the next lock')
+  assert.equal(ask(chip, `12 82 4000 ${'ff'.repeat(32)}`), '00')
+  // The last block of a slot of 36 bytes has 4 of its own.
+  assert.equal(ask(chip, `12 82 1801 ${'ff'.repeat(32)}`), '00')
   assert.equal(ask(chip, '17 01 3554'), '0f')
   assert.equal(ask(chip, '17 01 3553'), '00')
   assert.equal(eeprom.byte('config', 86), 0)

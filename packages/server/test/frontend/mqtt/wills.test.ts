@@ -180,10 +180,11 @@ describe('a will', () => {
 
   it('names the device as it is at the end', async () => {
     const client = await house.enter(device, 'x', 5, { will: will() })
-    const set = { assurance: 1 } as const
-    const key = device.row.id
-    await house.house.store.apply({ writes: [{ kind: 'update', table: 'device', key, set }] })
-    house.house.notices.tell({ kind: 'device', id: key })
+    const { registry, store, notices } = house.house
+    const [row] = await registry.keysOf(device.row.id)
+    const [set, key] = [{ assurance: 1 } as const, row?.spkiHash ?? '']
+    await store.apply({ writes: [{ kind: 'update', table: 'key', key, set }] })
+    notices.tell({ kind: 'device', id: device.row.id })
     await client.ping()
     await client.vanish()
     await comes('gone')

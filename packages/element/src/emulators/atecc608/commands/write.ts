@@ -8,7 +8,7 @@ import { headOf, serialMark, sha256, xor, zeros } from '../digests.ts'
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
 import { isValidated } from '../keys.ts'
-import { at } from '../layout.ts'
+import { at, blockLength } from '../layout.ts'
 import { requireAuthorized } from '../policy.ts'
 import { takeSessionKey } from '../sessionKey.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
@@ -20,7 +20,7 @@ const writeRule = { always: 0, pubInvalid: 1, encryptedBit: 4 } as const
 export function write(inside: Inside, command: Command): Uint8Array {
   const { mode, param2, data } = command
   requireParse((mode & ~(wholeBlock | encrypted | 3)) === 0)
-  const cells = cellsOf(mode, param2)
+  const cells = cellsOf(mode, param2, !inside.config.dataLocked)
   const withMac = (mode & encrypted) !== 0
   requireParse(!withMac || cells.length === 32)
   requireParse(data.length === cells.length + (withMac ? 32 : 0))
@@ -47,6 +47,7 @@ function writeConfig({ config, eeprom }: Inside, cells: Cells, { mode, data }: C
 /** After the lock it is read only. */
 function writeOneTime({ config, eeprom }: Inside, cells: Cells, { mode, data }: Command): void {
   requireExecution(config.configLocked && !config.dataLocked && (mode & encrypted) === 0)
+  requireExecution(cells.length === blockLength)
   eeprom.write('otp', cells.offset, data)
 }
 
@@ -58,8 +59,11 @@ function writeSlot(inside: Inside, cells: Cells, command: Command, slot: number)
   requireAuthorized(inside, slot)
   const withMac = (command.mode & encrypted) !== 0
   if (config.dataLocked) requireRule(inside, slot, withMac)
+  // Before the data lock by whole blocks only; what goes beyond the slot is dropped. Both
+  // unconfirmed on silicon.
+  else requireExecution(cells.length === blockLength)
   const bytes = withMac ? decrypted(inside, command, slot) : command.data
-  eeprom.write(slot, cells.offset, bytes)
+  eeprom.write(slot, cells.offset, bytes.subarray(0, cells.held))
 }
 
 function requireRule(inside: Inside, slot: number, withMac: boolean): void {

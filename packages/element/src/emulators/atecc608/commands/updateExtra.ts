@@ -1,15 +1,9 @@
-/** SelfTest (77) and UpdateExtra (20). */
+/** UpdateExtra (20): two bytes that are set once, and the use counter of keys. */
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
 import { at } from '../layout.ts'
 import { countUse } from '../policy.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
-
-/** RNG 01, ECDSA 02, ECDH 08, AES 10, SHA 20; the bits of what failed are answered: never any. */
-export function selfTest(_inside: Inside, { mode, param2, data }: Command): Uint8Array {
-  requireParse((mode & ~0x3b) === 0 && param2 === 0 && data.length === 0)
-  return Uint8Array.of(0)
-}
 
 const extra = { userExtra: 0, userExtraAddress: 1, countUse: 2 } as const
 
