@@ -26,6 +26,8 @@ const kills = Number(process.env['ELEMENT_KILLS'] ?? 3)
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 /** Of one device: then the next is enrolled. */
 const killsPerDevice = 8
+/** The server grants a device six a day before they are due; one is for the end. */
+const renewalsMax = 4
 /** Node has started by then; a process that was quicker than its kill lives. */
 const killAfterMs = 150
 const killWithinMs = 750
@@ -84,6 +86,7 @@ class Device {
   /** PEM of the certificate in use, as last seen. */
   #certificate: string | undefined
   #readings = 0
+  #renewals = 0
 
   constructor(house: TestHouse, url: string, nth: number) {
     this.#house = house
@@ -100,7 +103,7 @@ class Device {
 
   /** True when it was killed, false when it was quicker. */
   async liveAndDie(afterMs: number, renews: boolean): Promise<boolean> {
-    const what = this.#certificate === undefined ? this.#enroll : renews ? ['renew'] : this.#send()
+    const what = this.#next(renews)
     const child = start(['device', ...what, '--state', this.#state, '--json'])
     let [said, complained] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
@@ -109,12 +112,20 @@ class Device {
     await Promise.race([sleep(afterMs), closed])
     child.kill('SIGKILL')
     await closed
-    this.#log.push(`${what[0]} ${afterMs} ms: ${child.exitCode} ${complained}`)
+    const told = child.exitCode === 1 ? said + complained : ''
+    this.#log.push(`${what[0]} ${afterMs} ms: ${child.exitCode} ${told}`)
     const isKilled = child.signalCode === 'SIGKILL'
     assert.ok(isKilled || child.exitCode === 0, this.#told())
     if (what[0] === 'send' && !isKilled) this.#acknowledged.push(String(parseRecord(said)?.['id']))
     await this.#check()
     return isKilled
+  }
+
+  #next(renews: boolean): readonly string[] {
+    if (this.#certificate === undefined) return this.#enroll
+    if (!renews || this.#renewals === renewalsMax) return this.#send()
+    this.#renewals++
+    return ['renew']
   }
 
   /** Each command is run to its end, and the server has everything. */
