@@ -142,8 +142,9 @@ export class Exchange {
     timeMsMax: number,
     limitMs: number,
   ): Promise<Uint8Array> {
-    const begun = this.#time.now()
     if (!(await this.#wire.send(packet))) throw this.#breach('silent', command)
+    // From here on: the chip begins when it has the last byte, and a bus may have taken its time.
+    const begun = this.#time.now()
     await this.#time.wait(timeMsMax * firstLookShare)
     let reads = 0
     for (;;) {
