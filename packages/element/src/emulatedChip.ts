@@ -34,9 +34,11 @@ export interface TimedWire {
 }
 
 /** The works of this part, made when they are first needed. */
-export function certifierOf(place: Pick<EmulatedPlace, 'file'>): SetupOptions['certify'] {
-  return async (serial, point) =>
-    (await openWorks(worksFile(dirname(place.file)))).certify(serial, point)
+export async function certifierOf(
+  place: Pick<EmulatedPlace, 'file'>,
+): Promise<NonNullable<SetupOptions['certify']>> {
+  const works = await openWorks(worksFile(dirname(place.file)))
+  return (serial, point) => works.certify(serial, point)
 }
 
 export async function emulatedWire(
@@ -54,11 +56,16 @@ export async function provideEmulated(
   whenMissing: WhenMissing,
   address?: number,
 ): Promise<void> {
-  const isThere = await stat(place.file).then(
-    () => true,
-    () => false,
-  )
-  if (isThere) return
+  const there = await stat(place.file).catch(() => undefined)
+  if (there?.isFile() === true) return
+  if (there !== undefined) {
+    throw elementError(
+      'ERR_ELEMENT_DAMAGED',
+      'what is there is no file of an emulated part',
+      {},
+      { where: place.file, hint: 'Name a file.' },
+    )
+  }
   if (whenMissing === 'refuse') {
     throw elementError(
       'ERR_ELEMENT_GONE',
@@ -99,7 +106,7 @@ async function makePart(
   })
   const chip = await openChipSession(wire, time)
   try {
-    if (isSetUp) await setUp(chip, { confirm: lockWords, certify: certifierOf(place) })
+    if (isSetUp) await setUp(chip, { confirm: lockWords, certify: await certifierOf(place) })
   } finally {
     await chip.close()
   }

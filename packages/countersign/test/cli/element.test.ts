@@ -52,7 +52,7 @@ test('a dry run shows packets, and the part stays blank; without the words nothi
   const planned = await countersign(['element', 'setup', url, '--dry-run'])
   assert.match(
     planned.stdout,
-    /^write {5}configuration bytes 20 to 23: 85208200\n {10}0b12000500852082006bdd\n/,
+    /\n\nwrite {5}configuration bytes 20 to 23: 85208200\n {10}0b12000500852082006bdd\n/,
   )
   assert.deepEqual(await readFile(join(folder, 'dry.json')), blank)
   for (const words of ['yes', 'YES-PERMANENTLY', '']) {
