@@ -36,12 +36,18 @@ export function requireAuthorized({ config, registers }: Inside, slot: number): 
   requireExecution(!reqAuth || registers.authorized === authKey)
 }
 
-/** KeyConfig.ReqRandom: what is in TempKey must have the chip's own randomness in it. */
-export function requireRandomNonce({ config, registers }: Inside, slot: number): void {
-  const { tempKey } = registers
-  requireExecution(
-    !config.keyConfig(slot).reqRandom || (tempKey.valid && tempKey.source === tempKeySource.random),
-  )
+/**
+ * KeyConfig.ReqRandom, for the commands that fold TempKey into what they make of the key: it must
+ * have the chip's own randomness in it, and be used. Sign is not among them: parts whose keys have
+ * this bit are documented to sign what a host loads.
+ */
+export function requireRandomNonce(
+  { config, registers: { tempKey } }: Inside,
+  slot: number,
+  usesTempKey = true,
+): void {
+  const isRandom = tempKey.valid && tempKey.source === tempKeySource.random
+  requireExecution(!config.keyConfig(slot).reqRandom || (usesTempKey && isRandom))
 }
 
 /** A private P-256 key that may be used for what the bit of ReadKey says. */

@@ -18,6 +18,8 @@ export class TempKey {
   genDig = false
   genKey = false
   noMac = false
+  /** GenDig or GenKey made it, of whatever: only then it is the begin of an internal message. */
+  madeInside = false
   /** An ephemeral private key by GenKey with slot FFFF: usable by ECDH only. */
   isPrivateKey = false
 

@@ -7,7 +7,7 @@ import { sha256, zeros } from '../digests.ts'
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
 import { at } from '../layout.ts'
-import { countUse, requireSymmetricKey, requireTempKey } from '../policy.ts'
+import { countUse, requireRandomNonce, requireSymmetricKey, requireTempKey } from '../policy.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
 import { tempKeySource } from '../tempKey.ts'
 
@@ -79,10 +79,13 @@ function takeParts(inside: Inside, { mode, param2, data }: Command): [Uint8Array
   const fromSlot = (mode & bits.keyFromTempKey) === 0
   try {
     if (usesTempKey) requireMatchingTempKey(inside, mode)
-    if (fromSlot) requireExecution(!inside.config.slotConfig(param2).noMac)
+    const fromTempKey = (mode & bits.challengeFromTempKey) !== 0
+    if (fromSlot) {
+      requireExecution(!inside.config.slotConfig(param2).noMac)
+      requireRandomNonce(inside, param2, fromTempKey)
+    }
     const key = fromSlot ? requireSymmetricKey(inside, param2) : tempKey.lower.slice()
     if (fromSlot) countUse(inside, param2)
-    const fromTempKey = (mode & bits.challengeFromTempKey) !== 0
     return [key, fromTempKey ? tempKey.lower.slice() : data.subarray(0, 32)]
   } finally {
     if (usesTempKey) tempKey.clear()
