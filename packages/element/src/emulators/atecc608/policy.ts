@@ -8,7 +8,7 @@ import { isScalar } from './ecc.ts'
 import type { Inside } from './inside.ts'
 import { privateKeyOf, symmetricKeyOf } from './keys.ts'
 import { at } from './layout.ts'
-import { requireExecution } from './status.ts'
+import { Refusal, requireExecution } from './status.ts'
 import { tempKeySource } from './tempKey.ts'
 
 const useLockOn = 0x0a
@@ -19,6 +19,17 @@ export function requireKeyUse(inside: Inside, slot: number): void {
   // GenKey alone does not look at the latch.
   requireExecution(!inside.config.keyConfig(slot).persistentDisable || inside.registers.latch)
   requireUseUnlocked(inside, slot)
+}
+
+/** The same as an answer, where a refusal is not the host's business. */
+export function isKeyUsable(inside: Inside, slot: number): boolean {
+  try {
+    requireKeyUse(inside, slot)
+    return true
+  } catch (error) {
+    if (error instanceof Refusal) return false
+    throw error
+  }
 }
 
 /**
