@@ -60,9 +60,11 @@ export class Chip {
 
   /** What it answers to the first read behind a wake pulse. ChipOptions bit 0: it tests itself then. */
   wake(): Uint8Array {
-    const { registers, config, selfTest } = this.#inside
+    const { registers, config } = this.#inside
     registers.wake()
-    if ((config.byte(at.chipOptions) & 1) !== 0) registers.failedTests = selfTest(allTests)
+    if ((config.byte(at.chipOptions) & 1) !== 0) {
+      registers.failedTests = this.#inside.selfTest(allTests)
+    }
     return responseOf(Uint8Array.of(registers.failedTests === 0 ? status.woke : status.selfTest))
   }
 

@@ -103,9 +103,10 @@ test('0F: what the rules of the slot forbid', async () => {
   )
 })
 
+const woken = (): Uint8Array => bytes('04 11 33 43')
+
 test('11: the answer to a wake where one to a command should be', async () => {
   const { chip, part } = await onEmulator(memory(setup))
-  const woken = () => bytes('04 11 33 43')
   part.faults.bendReplyTo(1, woken)
   assert.equal(hexOf(await basics.revision(chip)), '00006002', 'what harms nothing is sent again')
   // The reply of the wake by which the driver looks who is there is not counted.
