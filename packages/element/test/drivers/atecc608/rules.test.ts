@@ -285,6 +285,16 @@ test('under the wrong secret nothing is read, written or put in', async () => {
   assert.equal(hexOf(eeprom.read(3, 4, 32)), '21'.repeat(32))
 })
 
+/** SHA-256 of the key, 1C 04 and the slot, the mark of the family, 25 zeros, TempKey. */
+function derived(key: string, slot: string): string {
+  return createHash('sha256')
+    .update(bytes(key.repeat(32)))
+    .update(bytes(`1c 04 ${slot}00 ee 0123`))
+    .update(new Uint8Array(25))
+    .update(nonce)
+    .digest('hex')
+}
+
 test('DeriveKey rolls slot 6 and makes slot 7 of its parent, each with the MAC of its parent', async () => {
   const { chip, eeprom } = await onEmulator(memory(secretSetup))
   const derive = (slot: number, mac?: Uint8Array) =>
@@ -292,14 +302,6 @@ test('DeriveKey rolls slot 6 and makes slot 7 of its parent, each with the MAC o
       await keys.loadNonce(line, nonce)
       await macs.deriveKey(line, 4, slot, mac)
     })
-  /** SHA-256 of the key, 1C 04 and the slot, the mark of the family, 25 zeros, TempKey. */
-  const derived = (key: string, slot: string) =>
-    createHash('sha256')
-      .update(bytes(key.repeat(32)))
-      .update(bytes(`1c 04 ${slot}00 ee 0123`))
-      .update(new Uint8Array(25))
-      .update(nonce)
-      .digest('hex')
   for (const [slot, old, source] of [
     [6, '66', '66'],
     [7, '77', '44'],
