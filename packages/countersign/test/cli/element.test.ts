@@ -88,6 +88,24 @@ test('a part is served to other processes on a socket, and set up through it', a
   await assert.rejects(stat(socket), { code: 'ENOENT' })
 })
 
+test('a part on the single wire is served with the line that makes a serial port of it', async () => {
+  const socket = join(folder, 'wire.sock')
+  const child = start([
+    ...['element', 'emulate', join(folder, 'wire.json'), '--framing', 'swi'],
+    ...['--socket', socket, '--times', 'none', '--blank', '--json'],
+  ])
+  try {
+    const { url, serialPort, address, serial } = JSON.parse(await firstLine(child))
+    assert.equal(url, `atecc608:swi:${socket}.tty`)
+    assert.equal(serialPort, `socat PTY,link=${socket}.tty,rawer UNIX-CONNECT:${socket}`)
+    assert.equal(address, null)
+    assert.match(serial, /^0123[0-9a-f]{12}ee$/)
+  } finally {
+    child.kill('SIGTERM')
+    await once(child, 'close')
+  }
+})
+
 async function firstLine(child: ReturnType<typeof start>): Promise<string> {
   for await (const line of createInterface({ input: child.stdout })) return line
   return assert.fail('it ended without a word')
