@@ -23,7 +23,7 @@ import type { ChipPlace } from './url.ts'
 export type EmulatedPlace = Extract<ChipPlace, { readonly kind: 'emulator' }>
 
 /** What to do when there is no such file. */
-export type WhenMissing = 'refuse' | 'blank' | 'set up'
+export type WhenMissing = 'refuse' | 'blank' | 'set up' | 'trust part'
 
 /** A wire with the time that its driver goes by. */
 export interface TimedWire {
@@ -65,13 +65,13 @@ export async function provideEmulated(
       { where: place.file, hint: '"device enroll" and "element setup" make one.' },
     )
   }
-  await manufacture(place, whenMissing === 'set up', address)
+  await manufacture(place, whenMissing, address)
 }
 
 /** Made beside and put in place when it is whole: a part that is half set up is never seen. */
 async function manufacture(
   { file, framing }: EmulatedPlace,
-  isSetUp: boolean,
+  as: Exclude<WhenMissing, 'refuse'>,
   address: number | undefined,
 ): Promise<void> {
   const beside: EmulatedPlace = { kind: 'emulator', file: `${file}.making`, framing, times: 'none' }
@@ -79,11 +79,14 @@ async function manufacture(
   await rm(beside.file, { force: true })
   const { wire, time } = wireOf(beside, paperTime(), {
     flush: false,
+    isTrustPart: as === 'trust part',
     ...(address === undefined ? {} : { address }),
   })
   const chip = await openChipSession(wire, time)
   try {
-    if (isSetUp) await setUp(chip, { confirm: lockWords, certify: certifierOf({ file }) })
+    if (as === 'set up') {
+      await setUp(chip, { confirm: lockWords, certify: certifierOf({ file }) })
+    }
   } finally {
     await chip.close()
   }
@@ -95,7 +98,7 @@ async function manufacture(
 function wireOf(
   { file, framing, times }: EmulatedPlace,
   time: BusTime,
-  how: { readonly flush: boolean; readonly address?: number },
+  how: { readonly flush: boolean; readonly address?: number; readonly isTrustPart?: boolean },
 ): TimedWire {
   const opened = openEmulatedPart(file, { time, times, framing, ...how })
   const onClose = (): void => opened.close()

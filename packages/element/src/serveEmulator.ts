@@ -8,7 +8,7 @@ import { i2cWire } from './drivers/atecc608/i2cWire.ts'
 import { openChipSession } from './drivers/atecc608/session.ts'
 import { swiWire } from './drivers/atecc608/swiWire.ts'
 import type { ChipWire } from './drivers/atecc608/wire.ts'
-import { provideEmulated } from './emulatedChip.ts'
+import { provideEmulated, type WhenMissing } from './emulatedChip.ts'
 import { emulatedI2c } from './emulators/atecc608/i2cEndpoint.ts'
 import type { EmulatedPart } from './emulators/atecc608/part.ts'
 import { openEmulatedPart } from './emulators/atecc608/persistence.ts'
@@ -25,6 +25,8 @@ export interface ServeEmulatorOptions {
   readonly framing?: 'i2c' | 'swi'
   /** A part that is not there yet is made blank, and not set up. */
   readonly blank: boolean
+  /** It is made as one that its factory has configured and locked (TrustFLEX). */
+  readonly trustPart?: boolean
   /** 7 bits, of a new part on I2C. */
   readonly address?: number
   /** Why a connection was ended from this side. */
@@ -49,7 +51,7 @@ export async function serveEmulatedChip(options: ServeEmulatorOptions): Promise<
     throw elementError('ERR_ELEMENT_ARGUMENT', 'a part on the single wire has no address')
   }
   const place = { kind: 'emulator', file, framing, times } as const
-  await provideEmulated(place, options.blank ? 'blank' : 'set up', address)
+  await provideEmulated(place, kindOf(options), address)
   const opened = openEmulatedPart(file, { time: machineTime, times, framing })
   try {
     const { server, ...served } = await onWire(opened.part, framing, options)
@@ -64,6 +66,14 @@ export async function serveEmulatedChip(options: ServeEmulatorOptions): Promise<
     opened.close()
     throw error
   }
+}
+
+function kindOf({ blank, trustPart = false }: ServeEmulatorOptions): WhenMissing {
+  if (blank && trustPart) {
+    throw elementError('ERR_ELEMENT_ARGUMENT', 'a part is blank or configured by its factory')
+  }
+  if (trustPart) return 'trust part'
+  return blank ? 'blank' : 'set up'
 }
 
 type Served = Omit<ServedEmulator, 'close'> & { readonly server: UnixServer }

@@ -76,7 +76,10 @@ export function addElement(program: Command, terminal: Terminal): void {
         choices: ['i2c', 'swi'],
         default: 'i2c',
       },
-      { flags: '--address <n>', text: '7-bit I2C address of a new part (default: 0x60)' },
+      {
+        flags: '--address <n>',
+        text: '7-bit I2C address of a new part (default: 0x60, 0x36 of a trust part)',
+      },
       {
         flags: '--times <times>',
         text: 'execution times: as silicon, or none',
@@ -84,6 +87,10 @@ export function addElement(program: Command, terminal: Terminal): void {
         default: 'real',
       },
       { flags: '--blank', text: 'a new part is blank, as from a distributor, and not set up' },
+      {
+        flags: '--trust-part',
+        text: 'a new part is locked as a TrustFLEX one, its key in slot 0 for good (address 0x36)',
+      },
     ],
     notes:
       'The format of the socket is in docs/element/emulator.md. Ctrl-C stops.\nKeys of an emulated part lie in its file: it is for desks and tests.',
@@ -240,6 +247,7 @@ async function emulate(line: Line): Promise<void> {
     framing: line.choice('framing', ['i2c', 'swi'] as const) ?? 'i2c',
     times: line.choice('times', ['real', 'none'] as const) ?? 'real',
     blank: line.flag('blank'),
+    trustPart: line.flag('trustPart'),
     ...(address === undefined ? {} : { address }),
     onFault: (fault) => line.terminal.warn(fault),
   })

@@ -69,3 +69,18 @@ for (const [revision, model] of [
     assert.deepEqual([info.model, info.revision], [model, `0000600${revision}`])
   })
 }
+
+/** As a factory configures it: an identity key that stays, one that attests, three to be replaced. */
+function openTrustPart(): Promise<SecureElement> {
+  const time = paperTime()
+  const file = join(folder, 'trust.json')
+  const { part, close } = openEmulatedPart(file, { time, isTrustPart: true, flush: false })
+  const bus = emulatedI2c([part], { onClose: close })
+  return openAtecc608(i2cWire(bus, time, part.wiring.address), time)
+}
+
+elementCompliance('ATECC608, emulated, configured by its factory', {
+  open: openTrustPart,
+  reopen: openTrustPart,
+  mayLock: true,
+})
