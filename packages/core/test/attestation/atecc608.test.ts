@@ -42,6 +42,51 @@ suite('what travels', () => {
   })
 })
 
+suite('what travels of a chip that drew a number', () => {
+  const overRandom = fromHex(vectors.overRandom)
+
+  test('is read as it was composed, and written as it was read', () => {
+    const read = parseAtecc608Evidence(overRandom)
+    assert.deepEqual(read.randOut, fromHex(vectors.randOut))
+    assert.deepEqual(read.nonce, fromHex(vectors.nonce))
+    assert.deepEqual(encodeAtecc608Evidence(read), overRandom)
+    assert.equal(parseAtecc608Evidence(evidence).randOut, undefined)
+  })
+
+  test('is level 3 as the other', () => {
+    assert.equal(outcome(overRandom), 'level 3')
+  })
+
+  test('cut anywhere it is malformed', () => {
+    for (let length = 0; length < overRandom.length; length++) {
+      const cut = overRandom.subarray(0, length)
+      assert.equal(outcome(cut), 'ERR_ATTESTATION_MALFORMED', `${length}`)
+    }
+  })
+
+  test('with any bit flipped it is refused, but for those of the revision', () => {
+    // Behind the revision stand the two octets of a head and the number.
+    const revision = overRandom.length - 34 - 4
+    for (let bit = 0; bit < overRandom.length * 8; bit++) {
+      const bent = Uint8Array.from(overRandom)
+      bent[bit >> 3] = (bent[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+      const found = outcome(bent)
+      if (bit >> 3 >= revision && bit >> 3 < revision + 4) assert.equal(found, 'level 3')
+      else assert.match(found, /^ERR_ATTESTATION_/, `bit ${bit}`)
+    }
+  })
+
+  test('of version 1 with a number, or of version 2 without, it is malformed', () => {
+    const version = 6
+    assert.equal(overRandom[version], 2)
+    const asFirst = overRandom.with(version, 1)
+    assert.equal(outcome(asFirst), 'ERR_ATTESTATION_MALFORMED')
+    assert.equal(evidence[version - 1], 1)
+    assert.equal(outcome(evidence.with(version - 1, 2)), 'ERR_ATTESTATION_MALFORMED')
+    assert.equal(outcome(evidence.with(version - 1, 3)), 'ERR_ATTESTATION_MALFORMED')
+  })
+})
+
 suite('a good statement', () => {
   test('under a configured root is level 3, with element, slot and root named', () => {
     const verdict = verify(evidence)

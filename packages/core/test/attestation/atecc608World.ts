@@ -31,6 +31,9 @@ export interface Vectors {
   readonly evidence: string
   readonly lockedSlot: string
   readonly withoutSource: string
+  readonly randOut: string
+  /** Version 2: the chip drew a number. */
+  readonly overRandom: string
   readonly certificates: Readonly<Record<string, string>>
   readonly wrong: Readonly<Record<string, string>>
   readonly signedByStranger: string

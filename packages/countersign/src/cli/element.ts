@@ -74,8 +74,21 @@ export function addElement(program: Command, terminal: Terminal): void {
     summary: 'Serve an emulated ATECC608 to any program on this machine, over a socket.',
     example: 'element emulate chip.json --socket chip.sock',
     options: [
-      { flags: '--socket <path>', text: 'takes raw I2C transactions', required: true },
-      { flags: '--address <n>', text: '7-bit I2C address of a new part (default: 0x60)' },
+      {
+        flags: '--socket <path>',
+        text: 'takes raw I2C transactions, or the bytes of a UART',
+        required: true,
+      },
+      {
+        flags: '--framing <framing>',
+        text: 'I2C, or the single wire of a new part without I2C',
+        choices: ['i2c', 'swi'],
+        default: 'i2c',
+      },
+      {
+        flags: '--address <n>',
+        text: '7-bit I2C address of a new part (default: 0x60, 0x36 of a trust part)',
+      },
       {
         flags: '--times <times>',
         text: 'execution times: as silicon, or none',
@@ -83,6 +96,10 @@ export function addElement(program: Command, terminal: Terminal): void {
         default: 'real',
       },
       { flags: '--blank', text: 'a new part is blank, as from a distributor, and not set up' },
+      {
+        flags: '--trust-part',
+        text: 'a new part is locked as a TrustFLEX one, its key in slot 0 for good (address 0x36)',
+      },
     ],
     notes:
       'The format of the socket is in docs/element/emulator.md. Ctrl-C stops.\nKeys of an emulated part lie in its file: it is for desks and tests.',
@@ -261,15 +278,24 @@ async function emulate(line: Line): Promise<void> {
   const served = await serveEmulatedChip({
     file: resolve(line.argument(0)),
     socket: resolve(line.text('socket')),
+    framing: line.choice('framing', ['i2c', 'swi'] as const) ?? 'i2c',
     times: line.choice('times', ['real', 'none'] as const) ?? 'real',
     blank: line.flag('blank'),
+    trustPart: line.flag('trustPart'),
     ...(address === undefined ? {} : { address }),
     onFault: (fault) => line.terminal.warn(fault),
   })
-  const { socket, serial, address: at } = served
-  const url = `atecc608:relay:${socket}?address=0x${at.toString(16)}`
-  const report = { event: 'ready', socket, address: at, serial, url }
-  line.terminal.data(report, () => `The part ${serial} answers at ${url}; Ctrl-C stops.`)
+  const { socket, serial, address: at, url, serialPort } = served
+  const report = {
+    event: 'ready',
+    socket,
+    address: at ?? null,
+    serial,
+    url,
+    serialPort: serialPort ?? null,
+  }
+  const where = serialPort === undefined ? '' : `, behind this serial port:\n  ${serialPort}`
+  line.terminal.data(report, () => `The part ${serial} answers at ${url}${where}\nCtrl-C stops.`)
   await new Promise<void>((done) => {
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => done())
   })

@@ -131,7 +131,7 @@ export class EmulatedPart {
 
   #execute(packet: Uint8Array): Execution | undefined {
     try {
-      const execution = this.#core.chip.execute(packet)
+      const execution = this.#core.chip.execute(packet, this.#timeLeftMs())
       this.faults.afterExecution()
       return execution
     } catch (error) {
@@ -140,6 +140,11 @@ export class EmulatedPart {
       this.sleep()
       return undefined
     }
+  }
+
+  /** A part whose commands take no time, or a test's, has always enough. */
+  #timeLeftMs(): number {
+    return this.#times === 'real' ? this.#watchdogAtMs - this.#time.now() : Number.POSITIVE_INFINITY
   }
 
   #durationMs(execution: Execution): number {

@@ -1,7 +1,8 @@
 /**
  * What the chip remembers until it sleeps: TempKey with its flags, the message digest buffer, the
  * alternate key buffer, the context of SHA, the seed of the generator, and which key was
- * authorized. Idle keeps all of it, sleep and the watchdog lose all but the latch.
+ * authorized. Idle keeps all of it (but SHA, by the wake that ends it), sleep and the watchdog lose
+ * all but the latch.
  */
 import type { Sha256State } from './sha256State.ts'
 
@@ -18,6 +19,8 @@ export class TempKey {
   genDig = false
   genKey = false
   noMac = false
+  /** GenDig or GenKey made it, of whatever: only then it is the begin of an internal message. */
+  madeInside = false
   /** An ephemeral private key by GenKey with slot FFFF: usable by ECDH only. */
   isPrivateKey = false
 
@@ -72,6 +75,14 @@ export class Registers {
   secureBootProhibited = false
   /** The persistent latch: only the loss of power clears it. */
   latch = false
+  /** Self-tests that failed, as bits of SelfTest's mode: until they pass, or the next wake. */
+  failedTests = 0
+
+  /** Also from idle. A digest under way does not survive it, and TempKey does. */
+  wake(): void {
+    this.sha = undefined
+    this.failedTests = 0
+  }
 
   sleep(): void {
     this.tempKey.clear()

@@ -42,8 +42,9 @@ function stateOf({ registers }: Inside): Uint8Array {
 }
 
 /**
- * The persistent latch, which keys with PersistentDisable need. Bit 1 of param2 sets it to bit 0;
- * to one only after the key of VolatileKeyPermission was authorized. Unconfirmed on silicon.
+ * The persistent latch, which keys with PersistentDisable need. Bit 1 of param2 sets it to bit 0,
+ * and a write answers zero whatever it wrote; to one only after the key of VolatileKeyPermission was
+ * authorized, which is unconfirmed on silicon.
  */
 function latch({ config, registers }: Inside, param2: number): Uint8Array {
   requireParse((param2 & ~3) === 0)
@@ -53,6 +54,7 @@ function latch({ config, registers }: Inside, param2: number): Uint8Array {
     requireExecution((permission & 0x80) !== 0)
     requireExecution(!wanted || registers.authorized === (permission & 0x0f))
     registers.latch = wanted
+    return flag(false)
   }
   return flag(registers.latch)
 }
