@@ -290,9 +290,16 @@ export interface KeyAttestation {
   readonly verifier: string
   readonly judgedAt: Milliseconds
   /** Where the key is; undefined when nobody whom we know stands behind it. */
-  readonly element:
-    | { readonly serial: string; readonly kind: string; readonly slot: number }
-    | undefined
+  readonly element: ElementPlace | undefined
+}
+
+/** Where a key is, and whose word that is. */
+export interface ElementPlace {
+  readonly serial: string
+  readonly kind: string
+  readonly slot: number
+  /** As in `KeyRow.voucher`. */
+  readonly voucher: string
 }
 
 /** Attestation as enrolment sees it. */
@@ -341,13 +348,13 @@ export interface ReservationRequest {
         readonly assurance: Assurance
         /** Hash of the token that pays for it. */
         readonly tokenHash: string | undefined
-        readonly element?: { readonly serial: string; readonly kind: string; readonly slot: number }
+        readonly element?: ElementPlace
       }
     | {
         readonly kind: 'device'
         readonly id: string
         readonly origin: KeyOrigin
-        readonly element?: { readonly serial: string; readonly kind: string; readonly slot: number }
+        readonly element?: ElementPlace
       }
     | { readonly kind: 'application'; readonly id: string }
     | { readonly kind: 'house'; readonly name: string }

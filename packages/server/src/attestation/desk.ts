@@ -12,6 +12,7 @@ import {
   serialOfAtecc608,
   type Verdict,
   verifyAtecc608,
+  type Voucher,
   vouchedLevel,
 } from '@countersign/core/attestation'
 import { hex, utf8 } from '@countersign/core/codec'
@@ -19,6 +20,7 @@ import { parseCertificate, statementOid } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
 import type { Clock, Crypto, Milliseconds, Random } from '@countersign/core/ports'
 import type { AttestationDesk, AttestationDoorErrorCode, KeyAttestation, Store } from '../ports.ts'
+import { voucherName } from '../recordValues.ts'
 import { Manifests } from './manifests.ts'
 import { type NonceFate, Nonces } from './nonces.ts'
 
@@ -88,10 +90,7 @@ export class Desk implements AttestationDesk {
       throw refused('ERR_ATTESTATION_KEY', 'the key of the request is not of P-256', 'publicKey')
     }
     const roots = await store.find('anchor', 'role', 'attestation', { limit: anchorsMax })
-    const signers = await store.find('anchor', 'role', 'manifest', {
-      limit: anchorsMax,
-      withoutBlobs: true,
-    })
+    const signers = await store.find('anchor', 'role', 'manifest', { limit: anchorsMax })
     const caps = [...roots, ...signers].map((row) => [row.fingerprint, row.assuranceCap] as const)
     return verifyAtecc608(statement, {
       nonce,
@@ -139,7 +138,7 @@ export class Desk implements AttestationDesk {
       verdict,
       verifier,
       judgedAt: this.#parts.clock.now(),
-      element: { serial, kind: elementKind, slot },
+      element: { serial, kind: elementKind, slot, voucher: nameOf(voucher) },
     }
   }
 
@@ -160,6 +159,12 @@ export class Desk implements AttestationDesk {
       element: undefined,
     }
   }
+}
+
+function nameOf(voucher: Voucher): string {
+  return voucher.kind === 'root'
+    ? voucherName('attestation', voucher.fingerprint)
+    : voucherName('manifest', voucher.signer)
 }
 
 const fates: Readonly<Record<Exclude<NonceFate, 'good'>, string>> = {

@@ -54,6 +54,7 @@ export class ReservationRows {
       resumeState: null,
       createdAt: this.parts.clock.now(),
       version: 1,
+      voucher: target.element?.voucher ?? null,
     }
   }
 
@@ -83,6 +84,7 @@ export class ReservationRows {
       evidenceFormat: null,
       verifier: null,
       judgedAt: null,
+      voucher: null,
       ...(attestation === undefined ? {} : attested(attestation)),
     }
   }
@@ -145,9 +147,13 @@ export function levelAsked({ attestation, target }: ReservationRequest): Assuran
 /** What an attestation says of a key, as columns. */
 export function attested(
   attestation: KeyAttestation,
-): Pick<KeyRow, 'assurance' | 'evidence' | 'evidenceFormat' | 'verdict' | 'verifier' | 'judgedAt'> {
-  const { assurance, evidence, format, verdict, verifier, judgedAt } = attestation
-  return { assurance, evidence, evidenceFormat: format, verdict, verifier, judgedAt }
+): Pick<
+  KeyRow,
+  'assurance' | 'evidence' | 'evidenceFormat' | 'verdict' | 'verifier' | 'judgedAt' | 'voucher'
+> {
+  const { assurance, evidence, format, verdict, verifier, judgedAt, element } = attestation
+  const voucher = element?.voucher ?? null
+  return { assurance, evidence, evidenceFormat: format, verdict, verifier, judgedAt, voucher }
 }
 
 export function elementWrites(element: ElementClaim | undefined, device: DeviceRow): Write[] {

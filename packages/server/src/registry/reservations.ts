@@ -7,6 +7,7 @@
 import { matchesPattern } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import type {
+  Assurance,
   CertificateRow,
   Change,
   DeviceRow,
@@ -22,6 +23,7 @@ import type { RegistryCache } from './cache.ts'
 import { conflictOf, type RegistryParts, refusal, untilSettled } from './context.ts'
 import type { Invitations } from './invitations.ts'
 import { requireEnrollable } from './lifecycle.ts'
+import type { Vouchers } from './vouchers.ts'
 import {
   attested,
   type ElementClaim,
@@ -36,6 +38,7 @@ export interface ReservationParts {
   readonly invitations: Invitations
   readonly addresses: Addresses
   readonly cache: RegistryCache
+  readonly vouchers: Vouchers
 }
 
 export class Reservations {
@@ -43,13 +46,15 @@ export class Reservations {
   private readonly invitations: Invitations
   private readonly addresses: Addresses
   private readonly cache: RegistryCache
+  private readonly vouchers: Vouchers
   private readonly rows: ReservationRows
 
-  constructor({ parts, invitations, addresses, cache }: ReservationParts) {
+  constructor({ parts, invitations, addresses, cache, vouchers }: ReservationParts) {
     this.parts = parts
     this.invitations = invitations
     this.addresses = addresses
     this.cache = cache
+    this.vouchers = vouchers
     this.rows = new ReservationRows(parts)
   }
 
@@ -192,7 +197,7 @@ export class Reservations {
       ...(await this.elementOf(target.element, device)),
     ]
     if (known === undefined) writes.push({ kind: 'insert', table: 'key', row: key })
-    else writes.push(...betterKnown(known, request, target))
+    else writes.push(...(await this.betterKnown(known, request, target)))
     await this.parts.store.apply({
       conditions: [
         { kind: 'equals', table: 'device', key: device.id, where: { state: device.state } },
@@ -217,13 +222,38 @@ export class Reservations {
     const asked = levelAsked(request)
     if (request.profile !== 'ldevid' || asked >= assuranceMin) return
     const shown = known ?? (await this.parts.store.get('key', this.rows.hashOf(request)))
-    if (shown !== undefined && shown.assurance >= assuranceMin) return
+    if (shown !== undefined && (await this.worthOf(shown)) >= assuranceMin) return
     throw refusal(
       'ERR_ASSURANCE_TOO_LOW',
       `the assurance of this key is ${asked}, below the ${assuranceMin} of product ${name}`,
       { product: name },
       'key: assurance',
     )
+  }
+
+  private async worthOf(key: KeyRow): Promise<Assurance> {
+    return (await this.vouchers.worth(key)).assurance
+  }
+
+  /**
+   * The same key again, with evidence: what it shows counts unless it shows less. What was judged
+   * under an anchor that is gone gives way to whatever is worth more now, and to nothing else.
+   */
+  private async betterKnown(
+    known: KeyRow,
+    request: ReservationRequest,
+    { origin, element }: Target<'device'>,
+  ): Promise<Write[]> {
+    const { attestation } = request
+    if (attestation === undefined) return []
+    const { assurance } = attestation
+    if (assurance < known.assurance && assurance <= (await this.worthOf(known))) return []
+    const place =
+      element === undefined
+        ? {}
+        : { origin, elementKind: element.kind, elementSerial: element.serial, slot: element.slot }
+    const set = { ...attested(attestation), ...place }
+    return [{ kind: 'update', table: 'key', key: known.spkiHash, set }]
   }
 
   /** An element that the device has shown before is its own; another device's is refused. */
@@ -317,22 +347,6 @@ export class Reservations {
     await this.parts.store.apply({ writes, events: [this.rows.event(request, certificate)] })
     return { serial: certificate.serial, device: null, issued: null }
   }
-}
-
-/** The same key again, with evidence: what it shows counts unless it shows less. */
-function betterKnown(
-  known: KeyRow,
-  request: ReservationRequest,
-  { origin, element }: Target<'device'>,
-): Write[] {
-  const { attestation } = request
-  if (attestation === undefined || attestation.assurance < known.assurance) return []
-  const place =
-    element === undefined
-      ? {}
-      : { origin, elementKind: element.kind, elementSerial: element.serial, slot: element.slot }
-  const set = { ...attested(attestation), ...place }
-  return [{ kind: 'update', table: 'key', key: known.spkiHash, set }]
 }
 
 function checkNewDevice(

@@ -404,7 +404,7 @@ describe('enrolment', () => {
     const t = await token(9)
     await enrol(house, { serial: 'A-1', key: 'k', token: t })
     await assert.rejects(reserve({ serial: 'A-2', key: 'k', token: t }), { code: 'ERR_KEY_USED' })
-    const element = { serial: '0123', kind: 'atecc608', slot: 0 }
+    const element = { serial: '0123', kind: 'atecc608', slot: 0, voucher: 'attestation:r' }
     const withElement = (serial: string): ReturnType<typeof newDeviceRequest> => {
       const request = newDeviceRequest(house, { serial, token: t })
       assert.ok(request.target.kind === 'newDevice')
@@ -468,7 +468,7 @@ describe('renewal', () => {
   test('a device shows its own element again, and never the one of another', async () => {
     const one = await enrol(house, { serial: 'A-1' })
     const two = await enrol(house, { serial: 'A-2' })
-    const element = { serial: '0123', kind: 'atecc608', slot: 0 }
+    const element = { serial: '0123', kind: 'atecc608', slot: 0, voucher: 'attestation:r' }
     const ask = (id: string, key: string): Promise<unknown> => {
       const request = renewal(house, id, key, `renew:${key}`)
       assert.ok(request.target.kind === 'device')

@@ -23,9 +23,9 @@ test('a key of version 2 takes the level of its device; those of nobody’s devi
       ('k3', x'03', 'application:a', 'software', 3);
   `)
   db.exec(third?.sql ?? '')
-  const rows = db.prepare('SELECT spkiHash, assurance, verifier FROM key ORDER BY spkiHash').all()
+  const rows = db.prepare('SELECT spkiHash, assurance, voucher FROM key ORDER BY spkiHash').all()
   assert.deepEqual(
-    rows.map(({ spkiHash, assurance, verifier }) => [spkiHash, assurance, verifier]),
+    rows.map(({ spkiHash, assurance, voucher }) => [spkiHash, assurance, voucher]),
     [
       ['k1', 2, null],
       ['k2', 2, null],
