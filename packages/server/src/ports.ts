@@ -298,6 +298,8 @@ export interface ElementPlace {
   readonly serial: string
   readonly kind: string
   readonly slot: number
+  /** What is taken of it: see `ElementRow`. */
+  readonly claim: string
   /** As in `KeyRow.voucher`. */
   readonly voucher: string
 }

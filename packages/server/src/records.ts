@@ -85,10 +85,13 @@ export type ProfileName = 'idevid' | 'ldevid' | 'server' | 'operator' | 'applica
 
 /** A secure element: one passport, one device. */
 export interface ElementRow {
-  readonly serial: string
+  /** Its serial number; of a claim below level 3, with `@` and the voucher behind it. */
+  readonly claim: string
   readonly kind: string
   readonly device: string
   readonly createdAt: Milliseconds
+  /** As in `KeyRow`: by whose word it is claimed. */
+  readonly voucher: string | null
 }
 
 export interface CertificateRow {

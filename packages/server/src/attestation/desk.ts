@@ -138,7 +138,7 @@ export class Desk implements AttestationDesk {
       verdict,
       verifier,
       judgedAt: this.#parts.clock.now(),
-      element: { serial, kind: elementKind, slot, voucher: nameOf(voucher) },
+      element: placeOf(judged, nameOf(voucher)),
     }
   }
 
@@ -159,6 +159,15 @@ export class Desk implements AttestationDesk {
       element: undefined,
     }
   }
+}
+
+/**
+ * What is claimed rests on what the voucher gives, not on what the key is worth in the end: a maker's
+ * cap makes no second element of a chip.
+ */
+function placeOf({ level, serial, slot }: Verdict, voucher: string): KeyAttestation['element'] {
+  const claim = level < 3 ? `${serial}@${voucher}` : serial
+  return { serial, kind: elementKind, slot, claim, voucher }
 }
 
 function nameOf(voucher: Voucher): string {

@@ -171,7 +171,7 @@ export class Issuing {
       writes.push({ kind: 'delete', table: 'device', key: id })
       writes.push({ kind: 'delete', table: 'key', key: row.spkiHash })
       for (const element of await this.parts.store.find('element', 'device', id))
-        writes.push({ kind: 'delete', table: 'element', key: element.serial })
+        writes.push({ kind: 'delete', table: 'element', key: element.claim })
       writes.push(...refund(row.request))
       notices.push({ kind: 'device', id })
     }

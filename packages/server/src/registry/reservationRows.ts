@@ -11,7 +11,6 @@ import type {
   KeyAttestation,
   KeyRow,
   ReservationRequest,
-  Write,
 } from '../ports.ts'
 import { deviceId } from './addresses.ts'
 import { auditEvent, type RegistryParts, randomHex, sha256Hex } from './context.ts'
@@ -154,16 +153,4 @@ export function attested(
   const { assurance, evidence, format, verdict, verifier, judgedAt, element } = attestation
   const voucher = element?.voucher ?? null
   return { assurance, evidence, evidenceFormat: format, verdict, verifier, judgedAt, voucher }
-}
-
-export function elementWrites(element: ElementClaim | undefined, device: DeviceRow): Write[] {
-  if (element === undefined) return []
-  const { serial, kind } = element
-  return [
-    {
-      kind: 'insert',
-      table: 'element',
-      row: { serial, kind, device: device.id, createdAt: device.createdAt },
-    },
-  ]
 }

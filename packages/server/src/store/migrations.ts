@@ -136,6 +136,8 @@ ALTER TABLE key ADD COLUMN verifier TEXT;
 ALTER TABLE key ADD COLUMN judgedAt INTEGER;
 ALTER TABLE key ADD COLUMN voucher TEXT;
 ALTER TABLE device ADD COLUMN voucher TEXT;
+ALTER TABLE element RENAME COLUMN serial TO claim;
+ALTER TABLE element ADD COLUMN voucher TEXT;
 -- Until now a device had one level for all its keys.
 UPDATE key SET assurance = COALESCE((SELECT device.assurance FROM device WHERE device.id = key.holder), 0);
 

@@ -64,8 +64,14 @@ export const schema: { readonly [T in TableName]: Table<T> } = {
     indexes: [],
   },
   element: {
-    key: 'serial',
-    columns: { serial: 'text', kind: 'text', device: 'text', createdAt: 'integer' },
+    key: 'claim',
+    columns: {
+      claim: 'text',
+      kind: 'text',
+      device: 'text',
+      createdAt: 'integer',
+      voucher: 'text?',
+    },
     unique: [],
     indexes: ['device'],
   },
