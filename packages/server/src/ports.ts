@@ -272,6 +272,12 @@ export interface Admitted {
   readonly credential: string
 }
 
+/** What asks for the next certificate of its device. */
+export interface AdmittedToRenew extends Admitted {
+  /** Of the key in use, as in `KeyRow`: the next one is worth no more. */
+  readonly assuranceMax: Assurance
+}
+
 /** An application that passed chain and registry: what its session holds. */
 export interface AdmittedApplication {
   readonly application: ApplicationRow
@@ -340,6 +346,8 @@ export interface ReservationRequest {
   readonly actor: string
   /** What is known of the key beyond its possession. */
   readonly attestation?: KeyAttestation | undefined
+  /** As in `KeyRow`; absent, 4. The attestation is within it already. */
+  readonly assuranceMax?: Assurance | undefined
   readonly target: /** A new device: serial by the CSR; EUI-64 by the CSR or taken from the product's block. */
     | {
         readonly kind: 'newDevice'

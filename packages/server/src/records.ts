@@ -71,6 +71,11 @@ export interface KeyRow {
    * for nobody, or the house itself.
    */
   readonly voucher: string | null
+  /**
+   * The most that it can be judged: what the anchor of its device's maker gave when that certificate
+   * enrolled it, and what renewals take over; 4 when no foreign maker did.
+   */
+  readonly assuranceMax: Assurance
 }
 
 export type CertificateStatus =

@@ -7,6 +7,7 @@ import type { VerifiedPeer } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import type {
   Admitted,
+  AdmittedToRenew,
   CertificateRow,
   DeviceRow,
   MessageDraft,
@@ -81,12 +82,13 @@ export class Admission {
    * For EST, which stays at the https door whatever roads the messages of a product take: judged like
    * any handshake, and nothing is accepted by it.
    */
-  async admitToRenew(peer: VerifiedPeer): Promise<Admitted> {
+  async admitToRenew(peer: VerifiedPeer): Promise<AdmittedToRenew> {
     const known = await this.knownOf(peer)
     const product = await this.cache.product(known.device.product)
     const worth = await this.worthOf(peer, known)
     this.judge({ peer, road: undefined, known, product, worth })
-    return admittedBy(peer, known, product, worth)
+    const { assuranceMax } = known
+    return { ...admittedBy(peer, known, product, worth), assuranceMax }
   }
 
   private async knownOf(peer: VerifiedPeer): Promise<Known> {
@@ -212,7 +214,7 @@ export class Admission {
       ],
     )
     const shown = { ...certificate, status: confirmed }
-    return { certificate: shown, device: after, assurance, voucher, seenAt: now }
+    return { ...known, certificate: shown, device: after, seenAt: now }
   }
 
   private async olderThan(certificate: CertificateRow): Promise<CertificateRow[]> {

@@ -6,6 +6,7 @@ import type { RevocationReason, Role, VerifiedPeer } from '@countersign/core/cre
 import type {
   Admitted,
   AdmittedApplication,
+  AdmittedToRenew,
   AnchorRole,
   AnchorRow,
   CertificateRow,
@@ -186,7 +187,7 @@ export class Registry implements Gatekeeper {
   }
 
   /** Throws PeerError<RegistryErrorCode>: like `admit`, but for the product's roads. */
-  admitToRenew(peer: VerifiedPeer): Promise<Admitted> {
+  admitToRenew(peer: VerifiedPeer): Promise<AdmittedToRenew> {
     return this.#admission.admitToRenew(peer)
   }
 

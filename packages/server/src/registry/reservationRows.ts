@@ -84,6 +84,7 @@ export class ReservationRows {
       verifier: null,
       judgedAt: null,
       voucher: null,
+      assuranceMax: request.assuranceMax ?? 4,
       ...(attestation === undefined ? {} : attested(attestation)),
     }
   }

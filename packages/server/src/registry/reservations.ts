@@ -245,7 +245,7 @@ export class Reservations {
     request: ReservationRequest,
     { origin, element }: Target<'device'>,
   ): Promise<Write[]> {
-    const { attestation } = request
+    const { attestation, assuranceMax = 4 } = request
     if (attestation === undefined) return []
     const { assurance } = attestation
     if (assurance < known.assurance && assurance <= (await this.worthOf(known))) return []
@@ -253,7 +253,7 @@ export class Reservations {
       element === undefined
         ? {}
         : { origin, elementKind: element.kind, elementSerial: element.serial, slot: element.slot }
-    const set = { ...attested(attestation), ...place }
+    const set = { ...attested(attestation), ...place, assuranceMax }
     return [{ kind: 'update', table: 'key', key: known.spkiHash, set }]
   }
 

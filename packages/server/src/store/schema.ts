@@ -59,6 +59,7 @@ export const schema: { readonly [T in TableName]: Table<T> } = {
       verifier: 'text?',
       judgedAt: 'integer?',
       voucher: 'text?',
+      assuranceMax: 'integer',
     },
     unique: [],
     indexes: [],

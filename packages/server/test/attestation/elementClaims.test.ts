@@ -40,6 +40,10 @@ function second(house: House, leaf: string): Promise<EstResponse> {
   return enrolAttested(house, attestedRequest(vectors.next.evidence, asked))
 }
 
+function level(leaf: string): number {
+  return leaf === 'leaf' ? 3 : 1
+}
+
 /** Level and element of a device's newest key. */
 async function worth(house: House, name: string): Promise<readonly unknown[]> {
   const [key] = await house.registry.keysOf((await house.registry.find(name)).id)
@@ -59,7 +63,6 @@ suite('a serial number', () => {
       const house = await begin(both)
       enrolled(await first(house, one))
       enrolled(await second(house, other))
-      const level = (leaf: string): number => (leaf === 'leaf' ? 3 : 1)
       assert.deepEqual(await worth(house, 'TH-1'), [level(one), vectors.serial])
       assert.deepEqual(await worth(house, 'TH-2'), [level(other), vectors.serial])
       await open?.close()

@@ -24,13 +24,20 @@ test('a key of version 2 takes the level of its device, and an element stays cla
     INSERT INTO element (serial, kind, device, createdAt) VALUES ('0123', 'atecc608', 'd1', 1);
   `)
   db.exec(third?.sql ?? '')
-  const rows = db.prepare('SELECT spkiHash, assurance, voucher FROM key ORDER BY spkiHash').all()
+  const rows = db
+    .prepare('SELECT spkiHash, assurance, voucher, assuranceMax FROM key ORDER BY spkiHash')
+    .all()
   assert.deepEqual(
-    rows.map(({ spkiHash, assurance, voucher }) => [spkiHash, assurance, voucher]),
+    rows.map(({ spkiHash, ...row }) => [
+      spkiHash,
+      row['assurance'],
+      row['voucher'],
+      row['assuranceMax'],
+    ]),
     [
-      ['k1', 2, null],
-      ['k2', 2, null],
-      ['k3', 0, null],
+      ['k1', 2, null, 4],
+      ['k2', 2, null, 4],
+      ['k3', 0, null, 4],
     ],
   )
   const elements = db.prepare('SELECT claim, device, voucher FROM element').all()
