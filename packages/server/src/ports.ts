@@ -396,6 +396,8 @@ export interface Log {
 export interface Refusal {
   readonly road: Road
   readonly address: string
+  /** Of a device that is not known yet, from a request whose token was good. */
+  readonly serial?: string
   readonly fingerprint?: string
   readonly device?: string
   readonly code: string

@@ -104,7 +104,8 @@ export function createEst(parts: EstParts): EstService {
     try {
       return await find(operations, request).run(request)
     } catch (error) {
-      return explain(parts, request, operations.get(request.operation)?.method, error)
+      const method = operations.get(request.operation)?.method
+      return explain(parts, request, method, error, enrolment.serialOf(request))
     }
   }
 }
@@ -134,6 +135,7 @@ export function explain(
   request: EstRequest,
   method: string | undefined,
   error: unknown,
+  serial?: string,
 ): EstResponse {
   const status = statusOf(error)
   if (status >= 500 || !isCountersignError(error)) {
@@ -148,6 +150,7 @@ export function explain(
     code,
     message,
     ...(request.peer === undefined ? {} : { fingerprint: request.peer.fingerprint }),
+    ...(serial === undefined ? {} : { serial }),
     ...(where === undefined ? {} : { where }),
     ...(hint === undefined ? {} : { hint }),
   })
@@ -170,11 +173,17 @@ class Enrolment {
   readonly #parts: EstParts
   readonly #rate: EnrolmentRate
   readonly #products: Policies
+  readonly #serials = new WeakMap<EstRequest, string>()
 
   constructor(parts: EstParts) {
     this.#parts = parts
     this.#rate = new EnrolmentRate(parts.clock)
     this.#products = new Policies(parts.desk, parts.notices)
+  }
+
+  /** Whom a request was for, once its token was good: by this name the operator asks why. */
+  serialOf(request: EstRequest): string | undefined {
+    return this.#serials.get(request)
   }
 
   /** §4.2.1: a first certificate of the owner. */
@@ -206,6 +215,7 @@ class Enrolment {
     }
     const token = await this.#parts.desk.checkToken(password)
     const asked = this.#read(request)
+    this.#serials.set(request, asked.serial)
     return this.#issue(asked, token.product, tokenHolder(token.id), {
       request: `token:${token.id}`,
       actor: `token:${token.id}`,

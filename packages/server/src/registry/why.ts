@@ -6,6 +6,7 @@ import type { CertificateRow, DeviceRow, EventRow } from '../ports.ts'
 import type { RegistryParts } from './context.ts'
 import { isStateRefusal, stateRefusal } from './lifecycle.ts'
 import type { LookUp } from './lookUp.ts'
+import { strangerName } from './refusals.ts'
 import { remedyOf } from './remedies.ts'
 import type { WorthyKey } from './vouchers.ts'
 
@@ -109,11 +110,13 @@ async function deviceOf(
 }
 
 async function strangerOf(parts: RegistryParts, text: string): Promise<readonly EventRow[]> {
-  const events = await newest(parts, subjectOf(text))
-  return events.filter(({ type }) => type === 'refused')
+  const subject = subjectOf(text)
+  const events = await newest(parts, subject)
+  const named = await newest(parts, strangerName(subject))
+  return [...events, ...named].filter(({ type }) => type === 'refused')
 }
 
-/** Events of strangers stand under a fingerprint or an address, both lower case. */
+/** Events of strangers stand under a fingerprint, an address or a serial number, in lower case. */
 function subjectOf(text: string): string {
   return text.trim().toLowerCase()
 }
