@@ -3,7 +3,8 @@
  * in it is made by the driver over the emulated wire, as a factory would. Parts of one folder come
  * from the same works, whose root certificate lies beside them.
  */
-import { readFile, rm, stat } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { link, open, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { BusTime } from './bus/ports.ts'
 import { machineTime, paperTime } from './bus/time.ts'
@@ -12,12 +13,13 @@ import { openChipSession } from './drivers/atecc608/session.ts'
 import { type SetupOptions, setUp } from './drivers/atecc608/setup.ts'
 import { swiWire } from './drivers/atecc608/swiWire.ts'
 import type { ChipWire } from './drivers/atecc608/wire.ts'
-import { writeDurably } from './durable.ts'
+import { syncFolder } from './durable.ts'
 import { emulatedI2c } from './emulators/atecc608/i2cEndpoint.ts'
 import { openEmulatedPart } from './emulators/atecc608/persistence.ts'
 import { emulatedSwi } from './emulators/atecc608/swiEndpoint.ts'
 import { openWorks, worksFile } from './emulators/atecc608/works.ts'
 import { elementError, lockWords } from './ports.ts'
+import { errorCode } from './shapes.ts'
 import type { ChipPlace } from './url.ts'
 
 export type EmulatedPlace = Extract<ChipPlace, { readonly kind: 'emulator' }>
@@ -32,9 +34,11 @@ export interface TimedWire {
 }
 
 /** The works of this part, made when they are first needed. */
-export function certifierOf(place: Pick<EmulatedPlace, 'file'>): SetupOptions['certify'] {
-  return async (serial, point) =>
-    (await openWorks(worksFile(dirname(place.file)))).certify(serial, point)
+export async function certifierOf(
+  place: Pick<EmulatedPlace, 'file'>,
+): Promise<NonNullable<SetupOptions['certify']>> {
+  const works = await openWorks(worksFile(dirname(place.file)))
+  return (serial, point) => works.certify(serial, point)
 }
 
 export async function emulatedWire(
@@ -52,11 +56,16 @@ export async function provideEmulated(
   whenMissing: WhenMissing,
   address?: number,
 ): Promise<void> {
-  const isThere = await stat(place.file).then(
-    () => true,
-    () => false,
-  )
-  if (isThere) return
+  const there = await stat(place.file).catch(() => undefined)
+  if (there?.isFile() === true) return
+  if (there !== undefined) {
+    throw elementError(
+      'ERR_ELEMENT_DAMAGED',
+      'what is there is no file of an emulated part',
+      {},
+      { where: place.file, hint: 'Name a file.' },
+    )
+  }
   if (whenMissing === 'refuse') {
     throw elementError(
       'ERR_ELEMENT_GONE',
@@ -68,16 +77,30 @@ export async function provideEmulated(
   await manufacture(place, whenMissing, address)
 }
 
-/** Made beside and put in place when it is whole: a part that is half set up is never seen. */
+/**
+ * Made beside and linked into place when it is whole: a part that is half set up is never seen, and
+ * of two that begin at once both take the first.
+ */
 async function manufacture(
   { file, framing }: EmulatedPlace,
   as: Exclude<WhenMissing, 'refuse'>,
   address: number | undefined,
 ): Promise<void> {
-  const beside: EmulatedPlace = { kind: 'emulator', file: `${file}.making`, framing, times: 'none' }
-  // What an attempt before left.
-  await rm(beside.file, { force: true })
-  const { wire, time } = wireOf(beside, paperTime(), {
+  const beside = `${file}.${randomBytes(8).toString('hex')}.making`
+  try {
+    await makePart({ kind: 'emulator', file: beside, framing, times: 'none' }, as, address)
+    await putInPlace(beside, file)
+  } finally {
+    for (const name of [beside, `${beside}.lock`]) await rm(name, { force: true })
+  }
+}
+
+async function makePart(
+  place: EmulatedPlace,
+  as: Exclude<WhenMissing, 'refuse'>,
+  address: number | undefined,
+): Promise<void> {
+  const { wire, time } = wireOf(place, paperTime(), {
     flush: false,
     isTrustPart: as === 'trust part',
     ...(address === undefined ? {} : { address }),
@@ -85,14 +108,26 @@ async function manufacture(
   const chip = await openChipSession(wire, time)
   try {
     if (as === 'set up') {
-      await setUp(chip, { confirm: lockWords, certify: certifierOf({ file }) })
+      await setUp(chip, { confirm: lockWords, certify: await certifierOf(place) })
     }
   } finally {
     await chip.close()
   }
-  await writeDurably(file, await readFile(beside.file))
-  await rm(beside.file)
-  await rm(`${beside.file}.lock`, { force: true })
+}
+
+async function putInPlace(beside: string, file: string): Promise<void> {
+  const made = await open(beside, 'r+')
+  try {
+    await made.sync()
+  } finally {
+    await made.close()
+  }
+  try {
+    await link(beside, file)
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error
+  }
+  await syncFolder(dirname(file))
 }
 
 function wireOf(

@@ -57,7 +57,9 @@ export function der(name: string): Uint8Array {
 }
 
 export interface Asked
-  extends Partial<Pick<Atecc608Question, 'nonce' | 'publicKey' | 'makerKeys' | 'at' | 'isDemo'>> {
+  extends Partial<
+    Pick<Atecc608Question, 'nonce' | 'publicKey' | 'makerKeys' | 'caps' | 'at' | 'isDemo'>
+  > {
   readonly chain?: readonly string[]
   readonly roots?: readonly string[]
 }

@@ -3,6 +3,7 @@
  * folder is opened here.
  */
 import { randomBytes } from 'node:crypto'
+import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { base64, fromHex, hex, pem } from '@countersign/core/codec'
 import { CallerError } from '@countersign/core/errors'
@@ -35,7 +36,7 @@ export function addElement(program: Command, terminal: Terminal): void {
     summary: 'Have an element say in a signed statement what a slot holds.',
     example: 'element attest atecc608:emulator:chip.json --slot 0',
     options: [
-      { flags: '--slot <n>', text: 'the slot (default: the first that holds a key)' },
+      { flags: '--slot <n>', text: 'the slot (default: the first that signs and holds a key)' },
       { flags: '--nonce <hex>', text: "the verifier's 32 bytes (default: drawn here)" },
     ],
     notes:
@@ -59,6 +60,14 @@ export function addElement(program: Command, terminal: Terminal): void {
     notes:
       'Without --lock the configuration is written, read back and compared, and can still be changed.\nA setup that broke off is taken up where it was. The file of a new emulated part is made, blank.',
     run: setup,
+  })
+  addCommand(element, terminal, {
+    usage: 'works [folder]',
+    summary: 'Print the root certificate under which the emulated parts of a folder attest, PEM.',
+    example: 'element works . > works.pem',
+    notes:
+      'For "ca anchor add works.pem --role attestation" at a server that is to know them. Their word is worth 1 at most.',
+    run: works,
   })
   addCommand(element, terminal, {
     usage: 'emulate <file>',
@@ -98,8 +107,14 @@ export function addElement(program: Command, terminal: Terminal): void {
   })
 }
 
-export const urls = `URLs: sw: or sw:NAME, atecc608:/dev/i2c-1?address=0x60, atecc608:swi:/dev/ttyS0,
-atecc608:relay:SOCKET, atecc608:emulator:FILE?framing=i2c|swi&times=real|none, pkcs11:… (RFC 7512).`
+export const urls = `URLs of elements:
+  sw: or sw:NAME                           a file in the state folder
+  atecc608:/dev/i2c-1?address=0x60         a chip on a Linux I2C bus
+  atecc608:swi:/dev/ttyS0                  a chip on a single wire
+  atecc608:relay:SOCKET?address=0x60       a chip behind a relay
+  atecc608:emulator:FILE                   an emulated chip
+    ?framing=i2c|swi&times=real|none
+  pkcs11:token=T;object=K?module-path=F    a token (RFC 7512)`
 
 /** Opens what is there, and closes it whatever happens. */
 export async function withElement<T>(
@@ -161,12 +176,16 @@ async function info(line: Line): Promise<void> {
       ['data slots', room],
       ['counters', counters.join(', ')],
     ] as const
+    const advice = report.config === 'open' ? blankAdvice : ''
     return `${record([...Object.entries(head), ...told])}\n\n${table(
-      ['slot', 'holds', 'for', 'new key', ''],
+      ['slot', 'holds', 'for', 'new key', 'lock'],
       rows,
-    )}`
+    )}${advice}`
   })
 }
+
+const blankAdvice =
+  '\n\nThis part is blank: its configuration is open, and no key is safe in it. "element setup" makes it ready.'
 
 async function countersOf({ counters }: SecureElement): Promise<readonly number[]> {
   const values: number[] = []
@@ -182,7 +201,8 @@ async function attest(line: Line): Promise<void> {
     const held = (await element.slots()).find(
       ({ state, uses }) => state === 'key' && uses.includes('sign'),
     )
-    const slot = line.whole('slot', { min: 0, max: 255 }) ?? held?.slot ?? 0
+    const slot = line.whole('slot', { min: 0, max: 255 }) ?? held?.slot
+    if (slot === undefined) throw holdsNoKey(url)
     const { format, evidence, chain } = await element.attest(slot, nonce)
     return {
       url,
@@ -205,7 +225,7 @@ async function setup(line: Line): Promise<void> {
   const url = absoluteElementUrl(line.argument(0), process.cwd())
   const words = line.optional('lock')
   if (words !== undefined && words !== lockWords) throw noLockWords()
-  const { chip, certify } = await openChip(url, process.cwd())
+  const { chip, certifier } = await openChip(url, process.cwd())
   try {
     if (line.flag('dryRun')) {
       const { steps, ...about } = await planSetup(chip)
@@ -217,10 +237,12 @@ async function setup(line: Line): Promise<void> {
       line.terminal.data({ url, ...about, steps: shown }, () =>
         steps.length === 0
           ? `${about.serial} is set up as ${about.layout}.`
-          : steps.map(stepLine).join('\n'),
+          : `${url}\n${about.serial}, to be ${about.layout}; from the first lock on only with --lock ${lockWords}:\n\n${steps.map(stepLine).join('\n')}`,
       )
       return
     }
+    // Who certifies is asked before anything is made for ever.
+    const certify = words === undefined ? undefined : await certifier?.()
     const result = await setUp(chip, {
       ...(words === undefined ? {} : { confirm: lockWords }),
       certify,
@@ -236,6 +258,18 @@ async function setup(line: Line): Promise<void> {
   } finally {
     await chip.close()
   }
+}
+
+async function works(line: Line): Promise<void> {
+  const { openWorks, worksFile } = await import('@countersign/element/emulatorWorks')
+  const file = worksFile(resolve(line.argument(0) || '.'))
+  // Opening makes them; here they are only looked at.
+  await access(file).catch(() => {
+    throw noWorks(file)
+  })
+  const { root } = await openWorks(file)
+  const text = pem('CERTIFICATE', root)
+  line.terminal.data({ file, root: text }, () => text)
 }
 
 async function emulate(line: Line): Promise<void> {
@@ -268,6 +302,15 @@ async function emulate(line: Line): Promise<void> {
   await served.close()
 }
 
+function noWorks(file: string): CallerError {
+  return new CallerError(
+    'ERR_ELEMENT_GONE',
+    'no emulated part was set up in this folder',
+    {},
+    { where: file, hint: 'Name the folder that holds the files of the parts.' },
+  )
+}
+
 function addressOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const value = /^(?:0x[0-9a-f]{1,2}|[0-9]{1,3})$/i.test(text) ? Number(text) : Number.NaN
@@ -297,6 +340,15 @@ function nonceOf(text: string | undefined): Uint8Array {
     'a nonce is 32 bytes in hex',
     {},
     { where: '--nonce', hint: 'Give the 64 hex digits that the verifier gave.' },
+  )
+}
+
+function holdsNoKey(url: string): CallerError {
+  return new CallerError(
+    'ERR_ELEMENT_SLOT_EMPTY',
+    'no slot that signs holds a key yet',
+    {},
+    { where: url, hint: '"device enroll" makes one; --slot names another slot.' },
   )
 }
 

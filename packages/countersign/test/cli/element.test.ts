@@ -1,5 +1,6 @@
 /** `countersign element …` as its users run it. */
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -46,12 +47,12 @@ test('a dry run shows packets, and the part stays blank; without the words nothi
   const plan = await document(['element', 'setup', url, '--dry-run'])
   const { steps } = plan as { steps: { act: string; packet: string | null }[] }
   // Lock of the data zone without a CRC, as the reference has it.
-  assert.equal(steps.at(-1)?.packet, '07178100003a07')
+  assert.equal(steps.at(-2)?.packet, '07178100003a07')
   const blank = await readFile(join(folder, 'dry.json'))
   const planned = await countersign(['element', 'setup', url, '--dry-run'])
   assert.match(
     planned.stdout,
-    /^write {5}configuration bytes 20 to 23: 85208200\n {10}0b12000500852082006bdd\n/,
+    /\n\nwrite {5}configuration bytes 20 to 23: 85208200\n {10}0b12000500852082006bdd\n/,
   )
   assert.deepEqual(await readFile(join(folder, 'dry.json')), blank)
   for (const words of ['yes', 'YES-PERMANENTLY', '']) {
@@ -86,6 +87,18 @@ test('a part is served to other processes on a socket, and set up through it', a
     await once(child, 'close')
   }
   await assert.rejects(stat(socket), { code: 'ENOENT' })
+})
+
+test('the root of the works of a folder is printed as PEM, and none is made by asking', async () => {
+  const missing = await countersign(['element', 'works', join(folder, 'nowhere'), '--json'])
+  assert.equal(JSON.parse(missing.stdout).error.code, 'ERR_ELEMENT_GONE')
+  await document(['element', 'setup', emulated('root.json'), '--lock', 'yes-permanently'])
+  const { stdout } = await countersign(['element', 'works', folder])
+  const { subject, ca } = new X509Certificate(stdout)
+  assert.deepEqual([subject, ca], ['CN=emulator works', true])
+  const attested = await document(['element', 'attest', emulated('root.json'), '--slot', '1'])
+  const leaf = new X509Certificate(String(attested['chain']))
+  assert.ok(leaf.verify(new X509Certificate(stdout).publicKey))
 })
 
 test('a part on the single wire is served with the line that makes a serial port of it', async () => {

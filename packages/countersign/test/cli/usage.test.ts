@@ -53,6 +53,7 @@ const verbs: readonly string[] = [
   'element info',
   'element attest',
   'element setup',
+  'element works',
   'element emulate',
   'doctor',
   'backup',

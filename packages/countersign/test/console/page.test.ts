@@ -104,6 +104,7 @@ test('the page in a real browser', { skip }, async (t) => {
     await detail.getByText('It is not let in').waitFor()
     await detail.getByText('Certificates').waitFor()
     await detail.getByText('ldevid').first().waitFor()
+    await detail.getByText('no evidence').waitFor()
     await detail.getByText('device.suspended').waitFor()
     await page.keyboard.press('Escape')
     await detail.waitFor({ state: 'detached' })

@@ -1,13 +1,14 @@
 /**
  * Nonces of attestation: each for one holder (a token or a certificate), once, for ten minutes. Kept in
  * memory: a restart forgets them, and a device that was about to use one asks again. Bounded for each
- * holder and as a whole, so that nobody's asking costs another his nonce.
+ * holder and as a whole; when the whole is reached, who waits with a few still gets his.
  */
 import { hex } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
 import type { Clock, Milliseconds, Random } from '@countersign/core/ports'
-import { type Rate, TokenBuckets } from '../rates.ts'
 import type { AttestationDoorErrorCode } from '../ports.ts'
+import { type Rate, TokenBuckets } from '../rates.ts'
+import { Recent } from '../recent.ts'
 
 const nonceBytes = 32
 export const nonceLifeMs = 600_000
@@ -17,8 +18,11 @@ const rates: Readonly<Record<keyof typeof outstandingMax, Rate>> = {
   token: { perSecond: 50, burst: 200 },
   certificate: { perSecond: 0.1, burst: 8 },
 }
-/** About 200 bytes each. */
+/** About 200 bytes each. Beyond it a holder gets what he needs for one device, and no more. */
 const noncesMax = 100_000
+const fewMax = 4
+/** Used ones are remembered for their own word only: what is not known is refused as well. */
+const usedMax = 10_000
 const holdersMax = 100_000
 
 /** What became of a nonce that somebody shows. */
@@ -27,15 +31,15 @@ export type NonceFate = 'good' | 'unknown' | 'used' | 'expired' | 'foreign'
 interface Given {
   readonly holder: string
   readonly expires: Milliseconds
-  isUsed: boolean
 }
 
 export class Nonces {
   readonly #clock: Clock
   readonly #random: Random
   readonly #rates: TokenBuckets
-  /** In the order they were given, which is the order in which they expire. */
+  /** Not used yet; in the order they were given, which is the order in which they expire. */
   readonly #given = new Map<string, Given>()
+  readonly #used = new Recent<Given>(usedMax)
   readonly #outstanding = new Map<string, number>()
 
   constructor({ clock, random }: { readonly clock: Clock; readonly random: Random }) {
@@ -49,34 +53,38 @@ export class Nonces {
     this.#forgetExpired()
     const kind = holder.startsWith('token:') ? 'token' : 'certificate'
     const waiting = this.#outstanding.get(holder) ?? 0
-    const isTooMany = waiting >= outstandingMax[kind] || this.#given.size >= noncesMax
+    const max = this.#given.size < noncesMax ? outstandingMax[kind] : fewMax
+    const isTooMany = waiting >= max
     if (isTooMany || this.#rates.take(holder, rates[kind]) > 0) throw tooOften(waiting)
     const nonce = this.#random.bytes(nonceBytes)
     const expires = this.#clock.now() + nonceLifeMs
-    this.#given.set(hex(nonce), { holder, expires, isUsed: false })
+    this.#given.set(hex(nonce), { holder, expires })
     this.#outstanding.set(holder, waiting + 1)
     return { nonce, expires }
   }
 
   /** Takes it out of use, whatever comes of the evidence. */
   take(nonce: Uint8Array, holder: string): NonceFate {
-    const given = this.#given.get(hex(nonce))
+    const name = hex(nonce)
+    const waiting = this.#given.get(name)
+    const given = waiting ?? this.#used.get(name)
     if (given === undefined) return 'unknown'
     // Told apart only for its own holder: others learn nothing of it, and cannot spend it.
     if (given.holder !== holder) return 'foreign'
     if (given.expires <= this.#clock.now()) return 'expired'
-    if (given.isUsed) return 'used'
-    given.isUsed = true
+    if (waiting === undefined) return 'used'
+    this.#given.delete(name)
+    this.#used.set(name, given)
     this.#settle(holder)
     return 'good'
   }
 
   #forgetExpired(): void {
     const now = this.#clock.now()
-    for (const [nonce, { holder, expires, isUsed }] of this.#given) {
+    for (const [nonce, { holder, expires }] of this.#given) {
       if (expires > now) return
       this.#given.delete(nonce)
-      if (!isUsed) this.#settle(holder)
+      this.#settle(holder)
     }
   }
 

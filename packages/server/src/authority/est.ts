@@ -14,7 +14,7 @@ import {
 import { isCountersignError } from '@countersign/core/errors'
 import type { Clock, Crypto } from '@countersign/core/ports'
 import type {
-  Admitted,
+  AdmittedToRenew,
   Assurance,
   AttestationDesk,
   CaRow,
@@ -53,7 +53,7 @@ export interface EnrolmentDesk {
   checkToken(token: string): Promise<TokenRow>
   product(name: string): Promise<ProductRow>
   /** Judges the state of device and certificate: throws for a suspended or revoked one. */
-  admitToRenew(peer: VerifiedPeer): Promise<Admitted>
+  admitToRenew(peer: VerifiedPeer): Promise<AdmittedToRenew>
   /**
    * What a maker's certificate entitles to: the device that it names, or a new one of the product
    * in its anchor's scope.
@@ -262,17 +262,19 @@ class Enrolment {
         'Connect with the certificate that is to be renewed; a first one comes by simpleenroll.',
       )
     }
-    const { device, certificate } = await this.#parts.desk.admitToRenew(peer)
+    const admitted = await this.#parts.desk.admitToRenew(peer)
+    const { device, certificate, assuranceMax } = admitted
     const asked = this.#read(request)
     requireSame(asked, device.serial, device.eui64)
     const product = await this.#products.of(device.product)
     const isDue = peer.leaf.notAfter - product.renewalDays * dayMs <= this.#parts.clock.now()
     this.#rate.take(device.id, peer.fingerprint, asked.spki, isDue)
-    return this.#issue(asked, product, certificateHolder(peer.fingerprint), {
+    const wanted = {
       request: `renew:${certificate?.serial ?? peer.fingerprint}`,
       actor: 'device',
       target: { kind: 'device', id: device.id, origin: 'software' },
-    })
+    } as const
+    return this.#issue(asked, product, certificateHolder(peer.fingerprint), wanted, assuranceMax)
   }
 
   #read(request: EstRequest): DeviceRequest {
@@ -299,6 +301,7 @@ class Enrolment {
       ...wanted,
       target: placed(wanted.target, attestation),
       attestation,
+      assuranceMax,
     })
     const der = encodeCertsOnly([issued.der])
     return derAnswer('application/pkcs7-mime; smime-type=certs-only', der)

@@ -13,6 +13,7 @@ import {
   enrolAttested,
   keyOf,
   manifests as vectors,
+  nextKey,
   request,
   serial,
   vectors as chip,
@@ -82,6 +83,94 @@ suite('an import', () => {
     assert.deepEqual(await count(house), [1, 5])
   })
 
+  test('takes the place of what somebody signed who is no more believed', async () => {
+    const { manifests, house } = await begin('emulatorSigner')
+    await manifests.add(file('an emulator'))
+    const [old] = await house.registry.allAnchors('manifest')
+    const before = await house.store.scan('manifest', { limit: 100 })
+    assert.deepEqual(
+      before.map(({ signer }) => signer),
+      [old?.fingerprint],
+    )
+    const der = fromHex(vectors.signer)
+    const fresh = await house.registry.addAnchor({ role: 'manifest', der })
+    await house.registry.removeAnchor(old?.fingerprint ?? '')
+    const counts = await manifests.add(file('three'))
+    assert.deepEqual(counts, { elements: 3, imported: 3, known: 0, keys: 15 })
+    assert.deepEqual(await count(house), [3, 15])
+    const rows = await house.store.scan('manifest', { limit: 100 })
+    assert.ok(rows.every(({ signer }) => signer === fresh.fingerprint))
+    enrolled(await enrolAttested(house, request(ownKey)))
+    assert.equal((await house.registry.find(serial)).assurance, 3)
+  })
+
+  test('of other content takes its place too, and is refused as long as he is believed', async () => {
+    const { manifests, house } = await begin()
+    await manifests.add(file('the same element signed of another content'))
+    await assert.rejects(manifests.add(file('three')), { code: 'ERR_MANIFEST_CONFLICT' })
+    // As if another had signed it, who was removed since.
+    const [row] = await house.store.scan('manifest', { limit: 1 })
+    assert.ok(row)
+    const set = { signer: '00'.repeat(32) }
+    await house.store.apply({ writes: [{ kind: 'update', table: 'manifest', key: a, set }] })
+    const counts = await manifests.add(file('three'))
+    assert.deepEqual(counts, { elements: 3, imported: 3, known: 0, keys: 15 })
+    const events = await house.store.find('event', 'subject', 'manifest')
+    const [gone] = events.filter(({ type }) => type === 'manifest.removed')
+    assert.deepEqual(JSON.parse(gone?.data ?? ''), { elements: 1, serials: [a], ...set })
+    assert.deepEqual(await count(house), [3, 15])
+  })
+
+  test('takes the place of what an emulator’s works signed, and not the other way round', async () => {
+    const { manifests, house } = await begin('emulatorSigner')
+    await manifests.add(file('an emulator'))
+    enrolled(await enrolAttested(house, request(ownKey)))
+    assert.equal((await house.registry.find(serial)).assurance, 1)
+    const der = fromHex(vectors.signer)
+    const maker = await house.registry.addAnchor({ role: 'manifest', der })
+    const counts = await manifests.add(file('general'))
+    assert.deepEqual(counts, { elements: 1, imported: 1, known: 0, keys: 5 })
+    const again = await manifests.add(file('an emulator'))
+    assert.deepEqual(again, { elements: 1, imported: 0, known: 1, keys: 0 })
+    const rows = await house.store.scan('manifest', { limit: 100 })
+    assert.deepEqual(
+      rows.map(({ signer }) => signer),
+      [maker.fingerprint],
+    )
+    const events = await house.store.find('event', 'subject', 'manifest')
+    const types = ['manifest.imported', 'manifest.removed', 'manifest.imported']
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      types,
+    )
+  })
+
+  test('takes the place of what a signer with a lower cap said, also of other content', async () => {
+    open = await attestedHouse([])
+    const { manifests, house } = open
+    const { registry } = house
+    await registry.addAnchor({
+      role: 'manifest',
+      der: fromHex(vectors.signer),
+      assuranceCap: 1,
+    })
+    await registry.addAnchor({ role: 'manifest', der: fromHex(vectors.emulatorSigner) })
+    // One says as much as the other: neither goes.
+    await manifests.add(file('the same element signed of another content'))
+    await assert.rejects(manifests.add(file('an emulator')), { code: 'ERR_MANIFEST_CONFLICT' })
+    const [weak] = await house.store.scan('manifest', { limit: 1 })
+    await registry.removeAnchor(weak?.signer ?? '')
+    await registry.addAnchor({
+      role: 'manifest',
+      der: fromHex(vectors.signer),
+      assuranceCap: 0,
+    })
+    assert.equal((await manifests.add(file('an emulator'))).imported, 1)
+    await assert.rejects(manifests.add(file('the same element signed of another content')), {
+      code: 'ERR_MANIFEST_CONFLICT',
+    })
+  })
+
   test('without a signer that is configured is refused', async () => {
     open = await attestedHouse([])
     await assert.rejects(open.manifests.add(file('three')), { code: 'ERR_MANIFEST_SIGNER' })
@@ -146,6 +235,33 @@ suite('a key that a manifest names', () => {
       await open?.close()
     }
     open = undefined
+  })
+
+  test('of whom the operator lets give less than a root does, makes no forger of a chip', async () => {
+    const { house } = await begin()
+    const { registry, store } = house
+    const [signer] = await registry.allAnchors('manifest')
+    assert.ok(signer)
+    // As if it had signed that the chip's attestation key is another.
+    const said = { serial: chip.serial, signer: signer.fingerprint, digest: '', jws: '' }
+    const row = { ...said, partNumber: 'ATECC608B-TNGTLSU-B', isEmulated: 0, createdAt: 0 }
+    const point = Uint8Array.from(fromHex(chip.otherPublicKey))
+    const key = { spkiHash: 'ab'.repeat(32), serial: chip.serial, slot: 1, point }
+    await store.apply({
+      writes: [
+        { kind: 'insert', table: 'manifest', row },
+        { kind: 'insert', table: 'manifestKey', row: key },
+      ],
+    })
+    await registry.addAnchor({ role: 'attestation', der: certificate('root') })
+    const forged = await enrolAttested(house, attestedRequest(chip.evidence))
+    assert.equal(refusal(forged), '403 ERR_ATTESTATION_SIGNATURE')
+    await registry.removeAnchor(signer.fingerprint)
+    const der = fromHex(vectors.signer)
+    await registry.addAnchor({ role: 'manifest', der, assuranceCap: 2 })
+    const next = attestedRequest(chip.next.evidence, { key: nextKey })
+    enrolled(await enrolAttested(house, next))
+    assert.equal((await registry.find(serial)).assurance, 3)
   })
 
   test('does not excuse evidence that is wrong', async () => {

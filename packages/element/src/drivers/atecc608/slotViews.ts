@@ -25,6 +25,10 @@ export interface SlotView {
   /** What is made of the key and TempKey wants a number of the chip in TempKey. */
   readonly wantsRandom: boolean
   readonly isLocked: boolean
+  /** The public key of a private one may be asked for. */
+  readonly tellsPublicKey: boolean
+  /** Uses hang on more than the rules above: a random nonce, another key, a count. */
+  readonly isConditional: boolean
   /** Read in clear by anyone. */
   readonly isReadable: boolean
   /** Written in clear by anyone once the data zone is locked. */
@@ -51,6 +55,8 @@ export function rulesOf(config: Uint8Array, slot: number): SlotView {
     uses: isKey ? usesOf(privateUses(rules)) : [],
     takesGenKey: isKey && (rules.writeConfig & writeConfigGenKey) !== 0,
     wantsRandom: key.reqRandom,
+    tellsPublicKey: isKey && key.pubInfo,
+    isConditional: key.reqRandom || key.reqAuth || key.persistentDisable || rules.limitedUse,
     isLocked: (view.getUint16(88, true) & (1 << slot)) === 0,
     isReadable: !key.private && !rules.isSecret && !rules.encryptRead,
     // WriteConfig 0 of any other slot: always, and in clear.

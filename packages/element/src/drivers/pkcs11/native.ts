@@ -6,6 +6,7 @@ import { elementError } from '@countersign/core/ports'
 import { errorCode } from '../../shapes.ts'
 import { mechanism } from './constants.ts'
 import type { Attribute, Cryptoki, Handle, Pair, TokenInfo } from './cryptoki.ts'
+import { trustedModule } from './moduleFile.ts'
 import type { Attribute as NativeAttribute, Pkcs11js, Pkcs11jsLibrary } from './pkcs11jsTypes.ts'
 import { CryptokiError, returnValue } from './returnValues.ts'
 
@@ -25,10 +26,11 @@ const ecdhParameters = 6
 const objectsMax = 64
 
 export async function loadCryptoki(path: string): Promise<Cryptoki> {
+  const file = await trustedModule(path)
   const library = await loadLibrary()
   const native = new library.PKCS11()
   try {
-    native.load(path)
+    native.load(file)
   } catch (cause) {
     throw elementError(
       'ERR_ELEMENT_MODULE',

@@ -113,10 +113,12 @@ export class EmulatedPart {
     this.faults.beforeExecution()
     // Something may have happened to the part in between.
     if (this.power !== 'awake') return
+    // Its time runs from the last byte, also where its file takes some of it.
+    const begun = this.#time.now()
     const execution = this.#execute(packet)
     if (execution === undefined) return
     this.#reply = this.faults.bendReply(execution.response)
-    this.#readyAtMs = this.#time.now() + this.#durationMs(execution)
+    this.#readyAtMs = begun + this.#durationMs(execution)
   }
 
   /** Another chip takes its place, with no power until it is woken. */

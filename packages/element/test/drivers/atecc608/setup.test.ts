@@ -1,14 +1,22 @@
 /** From blank to locked: what is sent, what is not, and a setup that breaks off anywhere. */
 import assert from 'node:assert/strict'
-import { createHash, createPublicKey, verify } from 'node:crypto'
+import { createECDH, createHash, createPublicKey, verify } from 'node:crypto'
 import { test } from 'node:test'
 import { fromHex, hex } from '@countersign/core/codec'
 import type { BusTime, I2cBus } from '../../../src/bus/ports.ts'
 import { paperTime } from '../../../src/bus/time.ts'
+import { crc16 } from '../../../src/drivers/atecc608/crc.ts'
 import { openAtecc608 } from '../../../src/drivers/atecc608/element.ts'
 import { i2cWire } from '../../../src/drivers/atecc608/i2cWire.ts'
+import { publicKeyOf } from '../../../src/drivers/atecc608/keys.ts'
+import { writePrivateKey } from '../../../src/drivers/atecc608/secured.ts'
 import { type ChipSession, openChipSession } from '../../../src/drivers/atecc608/session.ts'
 import { planSetup, setUp, stepLine } from '../../../src/drivers/atecc608/setup.ts'
+import {
+  lockConfig as sendLock,
+  lockSlot,
+  readConfig,
+} from '../../../src/drivers/atecc608/zones.ts'
 import { blankEeprom } from '../../../src/emulators/atecc608/blank.ts'
 import { coreOf } from '../../../src/emulators/atecc608/core.ts'
 import { Eeprom } from '../../../src/emulators/atecc608/eeprom.ts'
@@ -50,8 +58,9 @@ function bench(eeprom: Eeprom = blankEeprom({ serial, revision: 3 })): Bench {
   return { eeprom, part, time, sent, open: () => openChipSession(i2cWire(watched, time), time) }
 }
 
-const opcodes = { write: '12', lock: '17', genKey: '40' } as const
-const isOne = (packet: string, opcode: string): boolean => packet.slice(2, 4) === opcode
+/** Of GenKey the mode too: 04 creates. */
+const opcodes = { write: '12', lock: '17', genKey: '4004' } as const
+const isOne = (packet: string, opcode: string): boolean => packet.slice(2).startsWith(opcode)
 const changing = (sent: readonly string[]): readonly string[] =>
   sent.filter((packet) => Object.values(opcodes).some((opcode) => isOne(packet, opcode)))
 
@@ -88,8 +97,8 @@ test('the last packets of a setup are those of GenKey in slot 1 and of Lock', as
   assert.match(lockConfig ?? '', /^071700.{8}$/)
   assert.equal(generate, '07400401008a07')
   assert.equal(rest.length, 14)
-  for (const block of rest.slice(0, 13)) assert.match(block, /^271282/)
-  assert.equal(rest.at(-1), '07178100003a07')
+  assert.equal(rest[0], '07178100003a07')
+  for (const block of rest.slice(1)) assert.match(block, /^271282/)
   await chip.close()
 })
 
@@ -170,13 +179,17 @@ test('a byte that does not keep what was written stops the setup before anything
   await chip.close()
 })
 
-test('a certificate that does not fit is refused before the data lock', async () => {
+test('a certificate that does not fit is refused, and none is asked for a second time', async () => {
   const { eeprom, open } = bench()
   const chip = await open()
   await refused(setUp(chip, { confirm: lockWords, certify: tooLong }), 'ERR_ELEMENT_ARGUMENT')
-  assert.equal(hex(eeprom.read('config', 86, 1)), '55')
-  await setUp(chip, everything)
   assert.equal(hex(eeprom.read('config', 86, 1)), '00')
+  // Locked by somebody, as far as this setup knows.
+  const result = await setUp(chip, {
+    confirm: lockWords,
+    certify: async () => assert.fail('asked'),
+  })
+  assert.equal(result.isCertified, false)
   await chip.close()
 })
 
@@ -199,7 +212,11 @@ test('a setup whose power is cut before or after any write is taken up where it 
     const result = await setUp(second, everything)
     assert.equal(result.locked, true, `cut ${cut}`)
     assert.deepEqual((await planSetup(second)).steps, [], `cut ${cut}`)
-    assert.equal(hex(again.eeprom.read(8, 0, 300)), hex(certificate), `cut ${cut}`)
+    // Only a setup that locked the data zone itself has the key certified.
+    const isThere = hex(again.eeprom.read(8, 0, 300)) === hex(certificate)
+    const wasLocked = broken.eeprom.byte('config', 86) === 0
+    if (!wasLocked || cut === writes) assert.ok(isThere, `cut ${cut}`)
+    assert.equal(result.isCertified, !wasLocked, `cut ${cut}`)
     await second.close()
   }
 })
@@ -226,5 +243,69 @@ test('a step reads as what is done and the packet that does it', async () => {
     stepLine(first),
     'write     configuration bytes 20 to 23: 85208200\n          0b12000500852082006bdd',
   )
+  await chip.close()
+})
+
+/** Whoever had the part before: the layout and its lock as ours, and keys that he knows. */
+async function prepared(eeprom: Eeprom, slots: readonly number[]): Promise<void> {
+  const { open } = bench(eeprom)
+  const chip = await open()
+  await setUp(chip)
+  await sendLock(chip, crc16(await readConfig(chip)))
+  for (const slot of slots) {
+    const scalar = new Uint8Array(32).fill(slot + 1)
+    await writePrivateKey(chip, slot, scalar)
+  }
+  await chip.close()
+}
+
+/** Points of the scalars above, by OpenSSL. */
+function pointOf(slot: number): string {
+  const key = createECDH('prime256v1')
+  key.setPrivateKey(new Uint8Array(32).fill(slot + 1))
+  return key.getPublicKey('hex').slice(2)
+}
+
+test('keys that somebody put into a part before its lock do not outlive the setup', async () => {
+  const known = [0, 1, 2, 3, 4]
+  const eeprom = blankEeprom({ serial, revision: 3 })
+  await prepared(eeprom, known)
+  const { sent, open } = bench(eeprom)
+  const chip = await open()
+  for (const slot of known) assert.equal(hex(await publicKeyOf(chip, slot)), pointOf(slot))
+  sent.length = 0
+  const planned = (await planSetup(chip)).steps.flatMap(({ act, packet }) =>
+    act === 'generate' && packet !== undefined ? [hex(packet)] : [],
+  )
+  let certified = ''
+  const { attestationKey } = await setUp(chip, {
+    confirm: lockWords,
+    certify: async (_, point) => {
+      certified = hex(point)
+      return certificate
+    },
+  })
+  assert.deepEqual(
+    sent.filter((packet) => isOne(packet, opcodes.genKey) && packet.slice(4, 6) === '04'),
+    planned,
+  )
+  for (const slot of known) assert.notEqual(hex(await publicKeyOf(chip, slot)), pointOf(slot))
+  assert.equal(certified, hex(attestationKey ?? new Uint8Array()))
+  assert.equal(certified, hex(await publicKeyOf(chip, 1)))
+  await chip.close()
+})
+
+test('a slot that somebody locked before the setup, with a key that he knows, stops it', async () => {
+  const eeprom = blankEeprom({ serial, revision: 3 })
+  await prepared(eeprom, [2])
+  const { sent, open } = bench(eeprom)
+  const chip = await open()
+  await lockSlot(chip, 2)
+  sent.length = 0
+  for (const attempt of [planSetup(chip), setUp(chip, everything)]) {
+    await assert.rejects(attempt, { code: 'ERR_ELEMENT_CONFIG', message: /slot 2/ })
+  }
+  assert.deepEqual(changing(sent), [])
+  assert.equal(hex(eeprom.read('config', 86, 1)), '55')
   await chip.close()
 })

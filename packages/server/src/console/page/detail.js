@@ -1,6 +1,6 @@
 // @ts-check
-/** One device in full, in a dialog: why it is where it is, its certificates, its history. */
-import { assuranceSentence, lastLines, nothing, stateWord } from './devices.js'
+/** One device in full, in a dialog: why it is where it is, its certificates and keys, its history. */
+import { assuranceSentence, assuranceWord, lastLines, nothing, stateWord } from './devices.js'
 import { refusalLines, remedyLine } from './news.js'
 import { byId, el, foreign, nameOf, remember, time } from './text.js'
 
@@ -8,9 +8,11 @@ import { byId, el, foreign, nameOf, remember, time } from './text.js'
  * @typedef {import('./devices.js').Device} Device
  * @typedef {{ serial: string, profile: string, status: string, reason: string | null,
  *   notAfter: string, fingerprint: string | null }} Certificate
+ * @typedef {{ key: string, assurance: number, evidence: string | null, judged: string | null,
+ *   reasons: string[] }} Key
  * @typedef {{ time: string, event: string, actor: string, data: unknown }} Entry
  * @typedef {{ verdict: string, next: string, refusals: import('./news.js').Refusal[],
- *   history: Entry[], certificates: Certificate[] }} Why
+ *   history: Entry[], certificates: Certificate[], keys: Key[] }} Why
  * @typedef {(path: string) => Promise<any>} Ask
  */
 
@@ -77,6 +79,7 @@ async function bodyOf(id) {
     remedyLine(why.next),
     facts(device),
     ...list('Certificates', why.certificates, certificateLines),
+    ...list('Keys', why.keys, keyLines),
     ...list('Turned away', why.refusals, (refusal) => refusalLines(refusal)),
     ...list('History', why.history, entryLines),
   ]
@@ -117,6 +120,21 @@ function certificateLines({ serial, profile, status, reason, notAfter, fingerpri
   return [
     el('p', { class: 'head' }, standing, end),
     el('p', { class: 'mono dim', title: `SHA-256 ${fingerprint ?? 'none yet'}` }, serial),
+  ]
+}
+
+/** @param {Key} key */
+function keyLines({ key, assurance, evidence, judged, reasons }) {
+  const standing = el(
+    'span',
+    {},
+    el('b', {}, assuranceWord(assurance)),
+    `, ${evidence ?? 'no evidence'}`,
+  )
+  return [
+    el('p', { class: 'head' }, standing, judged === null ? '' : time(judged)),
+    el('p', { class: 'mono dim', title: `SHA-256 ${key}` }, key.slice(0, 16)),
+    ...reasons.map((reason) => el('p', { class: 'dim' }, foreign(reason))),
   ]
 }
 

@@ -119,7 +119,7 @@ export function stateWord({ state, reason }) {
 }
 
 /** @param {number} assurance */
-function assuranceWord(assurance) {
+export function assuranceWord(assurance) {
   const [word = ''] = assurances[assurance] ?? []
   const title = assuranceSentence(assurance)
   return el('span', { title }, `${assurance} `, el('span', { class: 'dim' }, word))

@@ -20,7 +20,12 @@ export const factoryOperations: Table<'factory.import'> = {
 
 async function readManifest(file: string): Promise<string> {
   const { charactersMax } = manifestLimits
-  const size = await tried(file, async () => (await stat(file)).size)
+  const { size, isFile } = await tried(file, async () => {
+    const found = await stat(file)
+    return { size: found.size, isFile: found.isFile() }
+  })
+  // A device or a pipe has no size, and may have no end.
+  if (!isFile) throw unreadable(file, 'it is no file')
   if (size > charactersMax) throw unreadable(file, `the file has more than ${charactersMax} bytes`)
   return await tried(file, () => readFile(file, 'utf8'))
 }
