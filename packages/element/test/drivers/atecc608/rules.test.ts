@@ -180,6 +180,29 @@ async function showKey(line: CommandLine, slot: number, key: Uint8Array): Promis
   return macs.checkMac(line, { mode: 1, slot, challenge, response, other })
 }
 
+test('a password that was shown releases the key above it into TempKey, where ReadKey is 0', async () => {
+  const above = '6b'.repeat(32)
+  const macOfReleased = async (slot4: string): Promise<string> => {
+    const { chip } = await onEmulator(
+      memory({
+        slots: { 4: [slot4, '1c00'], 5: ['8080', '1c00'] },
+        data: { 4: '44'.repeat(32), 5: above },
+      }),
+    )
+    const answer = await chip.sequence(async (line) => {
+      assert.equal(await showKey(line, 4, of('44', 32)), true)
+      // Mode 6: TempKey, as a host gave it, stands where the key would.
+      return macs.mac(line, 0x06, 0, nonce)
+    })
+    return hexOf(answer)
+  }
+  // 88 bytes: key, challenge, 08 06 and the slot, 11 zeros, SN[8], 4 zeros, SN[0:1], 2 zeros.
+  const message = `${above} ${hexOf(nonce)} 08060000 ${'00'.repeat(11)} ee 00000000 0123 0000`
+  const expected = createHash('sha256').update(bytes(message)).digest('hex')
+  assert.equal(await macOfReleased('8080'), expected)
+  await assert.rejects(macOfReleased('8f80'), refused)
+})
+
 test('a volatile key serves once its permission was given, until it is taken or the power goes', async () => {
   const on = await onEmulator(memory(volatile))
   await assert.rejects(signs(on), refused)

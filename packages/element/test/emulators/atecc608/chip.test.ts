@@ -47,7 +47,7 @@ test('Nonce with randomness: TempKey is the digest of number, input, opcode and 
     ask(chip, `16 00 0080 ${input}`),
     'd8418c088d31c7226521024adbfdde3a4baeb59a1bf7a78323191055371c6fc2',
   )
-  assert.equal(ask(chip, '30 02 0000'), '00830000')
+  assert.equal(ask(chip, '30 02 0000'), '00800000')
 })
 
 test('Nonce as the host gives it sets the source flag, sleep forgets it and idle does not', () => {
@@ -80,4 +80,16 @@ test('no inspection of a chip shows what is in its slots', () => {
   const shown = `${inspect(chipOn(eeprom), { depth: 9, showHidden: true })}${JSON.stringify(eeprom)}`
   assert.doesNotMatch(shown, /c3c3|195/)
   assert.match(JSON.stringify(eeprom.snapshot()), /c3c3/)
+})
+
+test('the pin of a part for the single wire is low when the power comes, and survives sleep', () => {
+  // I2C_Enable is bit 0 of byte 14.
+  const chip = chipOn(memory({ config: { 14: '38' } }))
+  assert.equal(ask(chip, '30 03 0000'), '00000000')
+  assert.equal(ask(chip, '30 03 0300'), '01000000')
+  chip.sleep()
+  assert.equal(ask(chip, '30 03 0000'), '01000000')
+  assert.equal(ask(chip, '30 03 0200'), '00000000')
+  assert.equal(ask(chip, '30 03 0400'), '03')
+  assert.equal(ask(chipOn(memory({})), '30 03 0300'), '0f', 'an I2C part has none')
 })

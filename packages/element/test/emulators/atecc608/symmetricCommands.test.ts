@@ -67,7 +67,7 @@ test('a key that asks for authorization works after a CheckMac over the own nonc
   assert.equal(ask(chip, '47 04 0600'), '0f')
   ask(chip, random)
   assert.equal(ask(chip, authorizing), '00')
-  assert.equal(ask(chip, '30 02 0000'), '00270000', 'slot 4 is authorized')
+  assert.equal(ask(chip, '30 02 0000'), '00240000', 'slot 4 is authorized')
   assert.equal(ask(chip, '47 04 0600'), '00')
   chip.sleep()
   assert.equal(ask(chip, '47 04 0600'), '0f')

@@ -54,7 +54,6 @@ function combine(
   const { registers } = inside
   const isNew = (param2 & fromTempKey) === 0
   requireExecution(isNew || before !== undefined)
-  if (isNew && mode === 0) registers.seeded = true
   const randOut = isNew || before === undefined ? inside.random(32) : before
   const value = createHash('sha256')
     .update(randOut)
