@@ -57,6 +57,8 @@ export const pin = '271828'
 export interface SoftToken {
   readonly label: string
   readonly pinFile: string
+  /** Where SoftHSM keeps it. */
+  readonly folder: string
   url(object?: string, extra?: string): string
   /** The token leaves its slot. */
   pull(): void
@@ -98,6 +100,7 @@ function makeFolder(): (label: string) => SoftToken {
     return {
       label,
       pinFile,
+      folder: join(tokens, folder),
       url: (object, extra = '') =>
         `pkcs11:token=${label}${object === undefined ? '' : `;object=${object}`}${extra}?module-path=${modulePath}&pin-source=file:${pinFile}`,
       pull: () => renameSync(join(tokens, folder), away),
