@@ -47,6 +47,24 @@ const soaks: Readonly<Record<string, Soak>> = {
     full: 100,
     what: 'serve is killed and started again under a running device',
   },
+  chips: {
+    file: 'packages/element/test/drivers/atecc608/lives.test.ts',
+    knob: 'CHIP_LIVES',
+    full: 2000,
+    what: 'random lives of an emulated ATECC608 under faults, with one driver and with two',
+  },
+  element: {
+    file: 'packages/countersign/test/device/elementKill.test.ts',
+    knob: 'ELEMENT_KILLS',
+    full: 200,
+    what: 'device enroll, send and renew are killed, with a chip and with a token',
+  },
+  relay: {
+    file: 'packages/countersign/test/device/relayShared.test.ts',
+    knob: 'RELAY_SIGNATURES',
+    full: 500,
+    what: 'two processes sign with one chip behind a relay, each so often',
+  },
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  constants,
   fchmodSync,
   fsyncSync,
   mkdirSync,
@@ -18,11 +19,15 @@ import { dirname } from 'node:path'
 /** Readable by the owner alone. */
 export const privateMode = 0o600
 
+/** As 'w', but never through a link that somebody has laid there. Windows has no such flag. */
+const anew =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0)
+
 export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   const beside = `${path}.new`
-  // A file left by a crash may carry other permissions or be longer: 'w' truncates, and the mode is
+  // A file left by a crash may carry other permissions or be longer: it is truncated, and the mode is
   // set before a byte is in it.
-  const file = await open(beside, 'w', privateMode)
+  const file = await open(beside, anew, privateMode)
   try {
     await file.chmod(privateMode)
     await file.writeFile(content)
@@ -44,7 +49,7 @@ export function writeDurablySync(
   { flush = true }: { readonly flush?: boolean } = {},
 ): void {
   const beside = `${path}.new`
-  const file = openSync(beside, 'w', privateMode)
+  const file = openSync(beside, anew, privateMode)
   try {
     fchmodSync(file, privateMode)
     writeFileSync(file, content)

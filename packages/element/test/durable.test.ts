@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { makeFolders, writeDurablySync } from '../src/durable.ts'
+import { makeFolders, writeDurably, writeDurablySync } from '../src/durable.ts'
 
 const base = mkdtempSync(join(tmpdir(), 'countersign-durable-'))
 after(() => rmSync(base, { recursive: true }))
@@ -39,4 +47,15 @@ test('a file is replaced as a whole, for its owner alone, flushed or not', () =>
     assert.equal(existsSync(`${file}.new`), false)
     if (process.platform !== 'win32') assert.equal(statSync(file).mode & 0o777, 0o600)
   }
+})
+
+test('a link in the way of the new file is not followed', {
+  skip: process.platform === 'win32' ? 'Windows opens links' : false,
+}, async () => {
+  const [file, victim] = [join(base, 'linked'), join(base, 'victim')]
+  writeFileSync(victim, 'untouched')
+  symlinkSync(victim, `${file}.new`)
+  assert.throws(() => writeDurablySync(file, 'new'), { code: 'ELOOP' })
+  await assert.rejects(writeDurably(file, 'new'), { code: 'ELOOP' })
+  assert.equal(readFileSync(victim, 'utf8'), 'untouched')
 })

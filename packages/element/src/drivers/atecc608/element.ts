@@ -45,6 +45,7 @@ import {
   readConfig,
   readZone,
   writeZone,
+  type Zone,
 } from './zones.ts'
 
 /** Opens the chip on this wire: wakes it, reads who it is, lets it idle. Writes nothing. */
@@ -262,6 +263,7 @@ type Reason = readonly [
     | 'ERR_ELEMENT_NOT_LOCKED'
     | 'ERR_ELEMENT_LOCKED'
     | 'ERR_ELEMENT_SLOT_EMPTY'
+    | 'ERR_ELEMENT_BUSY'
     | 'ERR_ELEMENT_POLICY',
   why: string,
   hint?: string,
@@ -284,11 +286,48 @@ function reason(config: Uint8Array, rules: SlotView, holds: SlotInfo['state'], a
   if (rules.isKey && holds === 'empty' && act !== 'generate') {
     return ['ERR_ELEMENT_SLOT_EMPTY', 'holds no key', 'Make one first, or name another slot.']
   }
+  if (isAllowed(config, rules, act)) {
+    return [
+      'ERR_ELEMENT_BUSY',
+      `refused this (${act}), which its configuration allows`,
+      'Try again. Does another program use the element, or does its supply fail?',
+    ]
+  }
   return [
     'ERR_ELEMENT_POLICY',
     `does not allow this (${act}) by its configuration`,
     'See "countersign element info" for what each slot is for.',
   ]
+}
+
+/**
+ * Then a refusal came of what is over: the volatile memory was lost twice, or another program has
+ * made the key that was missing.
+ */
+function isAllowed(config: Uint8Array, rules: SlotView, act: Act): boolean {
+  if (rules.isConditional) return false
+  switch (act) {
+    case 'sign':
+      return rules.uses.includes('sign')
+    case 'agree':
+      return rules.uses.includes('ecdh')
+    case 'ask':
+      return rules.tellsPublicKey
+    case 'generate':
+      return rules.isKey && mayGenerate(config, rules)
+    case 'attest':
+      return rules.tellsPublicKey && !attestingSlots(config).some((each) => each.isConditional)
+    case 'read':
+      return rules.isReadable
+    case 'write':
+      return rules.isReadable && rules.isWritable
+    case 'lock':
+      return false
+  }
+}
+
+function attestingSlots(config: Uint8Array): readonly SlotView[] {
+  return allRules(config).filter(({ uses }) => uses.includes('attest'))
 }
 
 /** Until the data zone is locked, GenKey goes everywhere where a key fits. */
@@ -315,8 +354,8 @@ function requireUnlocked(config: Uint8Array, target: LockTarget): void {
 }
 
 /**
- * Bytes at any offset, in whole words: what stands beside them in the first and last word is read
- * and written back.
+ * Bytes at any offset. Where they fill a word of the chip in part, what stands beside them is read
+ * and written back in one sequence: a write beside, at the same time, is not undone by it.
  */
 async function writeData(
   chip: ChipSession,
@@ -325,14 +364,32 @@ async function writeData(
   bytes: Uint8Array,
 ): Promise<void> {
   const zone = { kind: 'data', slot } as const
-  // Refuses a range that is not inside the slot.
-  const there = await readZone(chip, zone, offset, bytes.length)
+  // Refuses a range that is not inside the slot, and a slot that is not read in clear.
+  await readZone(chip, zone, offset, bytes.length)
   if (bytes.length === 0) return
+  const end = offset + bytes.length
+  const [firstWhole, lastWhole] = [Math.ceil(offset / 4) * 4, Math.floor(end / 4) * 4]
+  const part = (from: number, to: number): Promise<void> =>
+    writePart(chip, zone, from, bytes.subarray(from - offset, to - offset))
+  if (firstWhole > lastWhole) return part(offset, end)
+  if (offset < firstWhole) await part(offset, firstWhole)
+  await writeZone(chip, zone, firstWhole, bytes.subarray(firstWhole - offset, lastWhole - offset))
+  if (lastWhole < end) await part(lastWhole, end)
+}
+
+/** Less than a word. */
+async function writePart(
+  chip: ChipSession,
+  zone: Zone,
+  offset: number,
+  bytes: Uint8Array,
+): Promise<void> {
   const start = offset - (offset % 4)
-  const end = Math.ceil((offset + there.length) / 4) * 4
-  const words = await readZone(chip, zone, start, end - start)
-  words.set(bytes, offset - start)
-  await writeZone(chip, zone, start, words)
+  await chip.sequence(async (line) => {
+    const word = await readZone(line, zone, start, 4)
+    word.set(bytes, offset - start)
+    await writeZone(line, zone, start, word)
+  })
 }
 
 function sha256(bytes: Uint8Array): Uint8Array {

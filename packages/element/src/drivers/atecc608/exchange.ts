@@ -72,6 +72,7 @@ export class Exchange {
   readonly #time: BusTime
   readonly #patienceMs: number
   #wokeAt: number | undefined
+  #idleAt = 0
 
   constructor(wire: ChipWire, time: BusTime, patienceMs: number) {
     this.#wire = wire
@@ -86,29 +87,40 @@ export class Exchange {
    */
   async wake(seenBefore: boolean): Promise<boolean> {
     const begun = this.#time.now()
-    let tries = 1
-    for (; ; tries++) {
+    for (let tries = 1; ; tries++) {
+      const pulsedAt = this.#time.now()
       const answer = readWakeAnswer(await this.#wire.wake())
-      if (answer === 'awake') break
+      if (answer === 'awake') {
+        // Its watchdog runs from the pulse, however late its answer was read.
+        this.#wokeAt = pulsedAt
+        return tries === 1
+      }
       // It woke, and its answer came damaged: it is ours to put down again.
       if (answer === 'damaged') await this.#wire.idle()
       if (answer === 'selftest') throw this.#selfTestFailed()
       if (this.#time.now() - begun >= this.#patienceMs) throw this.#noWake(answer, seenBefore)
       await this.#time.wait(wakePauseMs)
     }
-    this.#wokeAt = this.#time.now()
-    return tries === 1
   }
 
   /** Keeps the volatile memory. Silent when it fails: then the watchdog does it. */
   async idle(): Promise<void> {
     if (this.#wokeAt === undefined) return
+    // By then it has slept by itself, and may be awake for another driver.
+    const isOver = this.#awakeMs() >= this.#watchdogMs()
     this.#wokeAt = undefined
+    this.#idleAt = this.#time.now()
+    if (isOver) return
     try {
       await this.#wire.idle()
     } catch {
       // The next wake says what is wrong with the bus.
     }
+  }
+
+  /** Since the chip was last ours. */
+  idleForMs(): number {
+    return this.#time.now() - this.#idleAt
   }
 
   async close(): Promise<void> {
@@ -126,13 +138,13 @@ export class Exchange {
     const packet = encodeCommand(command)
     const limitMs = timeMsMax * (1 + timeMargin.share) + timeMargin.ms
     for (let sends = 1; ; sends++) {
-      await this.#makeRoom(command, limitMs)
+      await this.#makeRoom(command, limitMs, timeMsMax)
       const payload = await this.#askOnce(command, packet, timeMsMax, limitMs)
       // Both say that nothing was carried out.
       const late = isStatus(payload, status.watchdog)
       const resend = late || isStatus(payload, status.communication)
       if (!resend || sends === sendsMax) return payload
-      if (late) await this.#renew(command)
+      if (late) await this.#renew(command, timeMsMax)
     }
   }
 
@@ -142,14 +154,17 @@ export class Exchange {
     timeMsMax: number,
     limitMs: number,
   ): Promise<Uint8Array> {
-    const begun = this.#time.now()
     if (!(await this.#wire.send(packet))) throw this.#breach('silent', command)
+    // From here on: the chip begins when it has the last byte, and a bus may have taken its time.
+    const begun = this.#time.now()
     await this.#time.wait(timeMsMax * firstLookShare)
     let reads = 0
     for (;;) {
       // A look takes its own time where a UART waits for bytes: the last one begins after the end.
       const isLast = this.#time.now() - begun > limitMs
       const bytes = await this.#wire.receive()
+      // Looked for too late: the chip has slept, and what was read may be another driver's.
+      if (this.#awakeMs() >= this.#watchdogMs()) throw this.#breach('watchdog', command)
       const payload = bytes === undefined ? undefined : decodeAnswer(bytes)
       if (payload !== undefined) return this.#judge(command, payload)
       if (bytes !== undefined && ++reads === readsMax) throw this.#breach('damaged', command)
@@ -169,19 +184,33 @@ export class Exchange {
   }
 
   /** Idle and a new wake keep the volatile memory and start the watchdog anew. */
-  async #makeRoom(command: Command, limitMs: number): Promise<void> {
+  async #makeRoom(command: Command, limitMs: number, timeMsMax: number): Promise<void> {
     const awakeMs = this.#awakeMs()
     if (awakeMs >= this.#watchdogMs()) throw this.#breach('watchdog', command)
     const tooLate = awakeMs + limitMs > this.#watchdogMs() * watchdogShare
-    if (tooLate && awakeMs > freshMs) await this.#renew(command)
+    if (tooLate && awakeMs > freshMs) await this.#renew(command, timeMsMax)
   }
 
-  async #renew(command: Command): Promise<void> {
+  async #renew(command: Command, timeMsMax: number): Promise<void> {
+    const { carry } = command
+    if (carry === 'never') throw this.#breach('watchdog', command)
     const wokeAt = this.#wokeAt ?? 0
+    const saved = carry === undefined ? undefined : await this.#quickly(carry.save, timeMsMax)
     await this.idle()
     if (this.#time.now() - wokeAt >= this.#watchdogMs()) throw this.#breach('watchdog', command)
     // With someone else in between, the volatile memory may be theirs.
     if (!(await this.wake(true))) throw this.#breach('silent', command)
+    if (carry !== undefined && saved !== undefined) {
+      await this.#quickly(carry.restore(saved), timeMsMax)
+    }
+  }
+
+  /** What a renewal itself sends, in the time that is left or has just begun. */
+  async #quickly(command: Command, timeMsMax: number): Promise<Uint8Array> {
+    const limitMs = timeMsMax * (1 + timeMargin.share) + timeMargin.ms
+    const payload = await this.#askOnce(command, encodeCommand(command), timeMsMax, limitMs)
+    if (payload.length > 1 || isStatus(payload, status.ok)) return payload
+    throw this.#breach('shape', command)
   }
 
   #awakeMs(): number {

@@ -49,6 +49,11 @@ export interface SessionOptions {
 }
 
 const patienceMsDefault = 1500
+/**
+ * No hand, and no handler, takes a chip out and puts another in its place in less: a chip that was
+ * idle for longer is asked who it is.
+ */
+const swapMsMin = 500
 /** How often one command is sent at most. */
 const triesMax = 3
 /** The serial and ChipMode are in the first 32 bytes of the configuration. */
@@ -160,7 +165,7 @@ class Session implements ChipSession {
 
   /** Awake, and still the same chip. */
   async #begin(): Promise<void> {
-    const trusted = !this.#suspect
+    const trusted = !this.#suspect && this.#exchange.idleForMs() < swapMsMin
     this.#suspect = true // until all of this has succeeded
     const smooth = await this.#exchange.wake(this.#serial !== undefined)
     if (!(trusted && smooth)) {

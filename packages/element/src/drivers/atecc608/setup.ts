@@ -1,7 +1,7 @@
 /**
  * From a blank ATECC608 to one that holds identities: the layout of layout.ts is written, read back
- * and compared, the configuration locked by its CRC, the attestation key made and its certificate
- * stored, the data zone locked. A lock cannot be undone, so nothing is locked without the words,
+ * and compared, the configuration locked by its CRC, the attestation key made, the data zone locked, and
+ * then the key certified. A lock cannot be undone, so nothing is locked without the words,
  * and the plan can be had before, byte by byte.
  *
  * Each step is decided by what the part holds: a setup that broke off is taken up where it was. Keys
@@ -29,9 +29,11 @@ import {
   lockDataUnchecked,
   lockDataUncheckedCommand,
   readConfig,
+  readZone,
   slotLength,
   writeCommand,
   writePiece,
+  writeZone,
 } from './zones.ts'
 
 export interface SetupStep {
@@ -57,7 +59,11 @@ export interface SetupPlan {
 export interface SetupOptions {
   /** Without them the configuration is written and compared, and nothing is made for ever. */
   readonly confirm?: typeof lockWords
-  /** DER of a certificate of the attestation key, at most 416 bytes, kept in the part. */
+  /**
+   * DER of a certificate of the attestation key, at most 416 bytes, kept in the part. Asked for once
+   * the data zone is locked, and only for a key that this very setup made: of a part that was locked
+   * before, nobody here knows who else has its keys.
+   */
   readonly certify?:
     | ((serial: string, attestationKey: Uint8Array) => Promise<Uint8Array>)
     | undefined
@@ -70,6 +76,8 @@ export interface SetupResult {
   readonly locked: boolean
   /** X || Y; undefined as long as nothing is locked. */
   readonly attestationKey: Uint8Array | undefined
+  /** This setup had it certified, and the part keeps the certificate. */
+  readonly isCertified: boolean
 }
 
 /** What a setup would do, from what the part holds now. Sends no Write, Lock or GenKey. */
@@ -85,7 +93,7 @@ export async function planSetup(chip: ChipSession): Promise<SetupPlan> {
   }
   if (!isDataLocked(config)) {
     for (const slot of await slotsToMake(chip, config)) steps.push(generateStep(slot))
-    steps.push(certificateStep, lockDataStep)
+    steps.push(lockDataStep, certificateStep)
   }
   return { serial: chip.serial, layout: layoutName, steps }
 }
@@ -96,12 +104,19 @@ export async function setUp(chip: ChipSession, options: SetupOptions = {}): Prom
   if (options.confirm !== lockWords) {
     const config = await readConfig(chip)
     const locked = isConfigLocked(config) && isDataLocked(config)
-    return { serial: chip.serial, layout: layoutName, locked, attestationKey: undefined }
+    const attestationKey = undefined
+    return { serial: chip.serial, layout: layoutName, locked, attestationKey, isCertified: false }
   }
   await lockLayout(chip, heard)
+  const isOpen = !isDataLocked(await readConfig(chip))
   const attestationKey = await makeKeys(chip, heard)
-  await closeData(chip, attestationKey, options, heard)
-  return { serial: chip.serial, layout: layoutName, locked: true, attestationKey }
+  if (isOpen) await lockKeys(chip, attestationKey, heard)
+  const { certify } = options
+  const isCertified = isOpen && certify !== undefined
+  if (isCertified) {
+    await writeCertificate(chip, await certify(chip.serial, attestationKey), heard)
+  }
+  return { serial: chip.serial, layout: layoutName, locked: true, attestationKey, isCertified }
 }
 
 type Heard = (step: SetupStep) => void
@@ -175,23 +190,25 @@ function lockedBefore(chip: ChipSession, slot: number): Error {
   )
 }
 
-async function closeData(
+/** After it no key comes from outside; the one that was made is still there. */
+async function lockKeys(
   chip: ChipSession,
   attestationKey: Uint8Array,
-  { certify }: SetupOptions,
   heard: Heard,
 ): Promise<void> {
-  if (isDataLocked(await readConfig(chip))) return
-  if (certify !== undefined) {
-    await writeCertificate(chip, await certify(chip.serial, attestationKey), heard)
-  }
   heard(lockDataStep)
   await lockDataUnchecked(chip)
   await chip.refresh()
   if (!isDataLocked(await readConfig(chip))) throw unlocked(chip, 'data zone')
+  if (hex(await publicKeyOf(chip, attestationSlot)) === hex(attestationKey)) return
+  throw elementError(
+    'ERR_ELEMENT_CONFIG',
+    'another attestation key is in the part than the one that was made',
+    { serial: chip.serial },
+    { where: chip.where, hint: 'Somebody else used the part meanwhile: take another one.' },
+  )
 }
 
-/** Before the data lock a slot is written by whole blocks, and cannot be read. */
 async function writeCertificate(chip: ChipSession, der: Uint8Array, heard: Heard): Promise<void> {
   const size = slotLength(certificateSlot)
   if (der.length > size) {
@@ -202,11 +219,16 @@ async function writeCertificate(chip: ChipSession, der: Uint8Array, heard: Heard
   }
   const whole = new Uint8Array(size)
   whole.set(der)
+  const zone = { kind: 'data', slot: certificateSlot } as const
   heard(certificateStep)
-  for (let offset = 0; offset < size; offset += 32) {
-    const block = whole.subarray(offset, offset + 32)
-    await writePiece(chip, { kind: 'data', slot: certificateSlot }, offset, block)
-  }
+  await writeZone(chip, zone, 0, whole)
+  if (hex(await readZone(chip, zone, 0, size)) === hex(whole)) return
+  throw elementError(
+    'ERR_ELEMENT_CONFIG',
+    'the part did not keep the certificate of its attestation key',
+    { serial: chip.serial },
+    { where: chip.where, hint: 'Write it again into slot 8; everything else is done.' },
+  )
 }
 
 interface Piece {

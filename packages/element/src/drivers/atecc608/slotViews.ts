@@ -22,7 +22,13 @@ export interface SlotView {
   readonly uses: readonly SlotUse[]
   /** GenKey may make a new key once the data zone is locked. */
   readonly takesGenKey: boolean
+  /** What is made of the key and TempKey wants a number of the chip in TempKey. */
+  readonly wantsRandom: boolean
   readonly isLocked: boolean
+  /** The public key of a private one may be asked for. */
+  readonly tellsPublicKey: boolean
+  /** Uses hang on more than the rules above: a random nonce, another key, a count. */
+  readonly isConditional: boolean
   /** Read in clear by anyone. */
   readonly isReadable: boolean
   /** Written in clear by anyone once the data zone is locked. */
@@ -48,6 +54,9 @@ export function rulesOf(config: Uint8Array, slot: number): SlotView {
     isKey,
     uses: isKey ? usesOf(privateUses(rules)) : [],
     takesGenKey: isKey && (rules.writeConfig & writeConfigGenKey) !== 0,
+    wantsRandom: key.reqRandom,
+    tellsPublicKey: isKey && key.pubInfo,
+    isConditional: key.reqRandom || key.reqAuth || key.persistentDisable || rules.limitedUse,
     isLocked: (view.getUint16(88, true) & (1 << slot)) === 0,
     isReadable: !key.private && !rules.isSecret && !rules.encryptRead,
     // WriteConfig 0 of any other slot: always, and in clear.

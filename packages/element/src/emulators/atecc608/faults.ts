@@ -78,6 +78,15 @@ export class Faults {
     this.#isDead = true
   }
 
+  /** Everything that was demanded and has not happened is forgotten; a dead part lives again. */
+  end(): void {
+    for (const demands of [this.#commandBits, this.#bends, this.#acts, this.#cuts]) demands.clear()
+    this.#lostWakes = 0
+    this.#nacksForEver = false
+    this.#isDead = false
+    this.#writesLeft = undefined
+  }
+
   // From here on: what the part and its wires ask.
 
   get isDeaf(): boolean {

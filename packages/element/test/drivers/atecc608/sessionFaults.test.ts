@@ -254,18 +254,25 @@ test('a sequence whose memory the watchdog took begins again', async () => {
   // The machine was busy with something else.
   let stalls = 1
   const stall = (): void => {
-    if (stalls-- > 0) time.pass(1400)
+    if (stalls-- === 0) return
+    time.pass(1400)
+    // Its watchdog let it sleep, and there is nothing to put down.
+    chip.awake = false
   }
   assert.equal(hexOf(await signing(session)), signature)
-  assert.deepEqual(chip.log, ['wake', '1603', 'idle', 'wake', '0280', '1603', '4180', 'idle'])
+  assert.deepEqual(chip.log, ['wake', '1603', 'wake', '0280', '1603', '4180', 'idle'])
 })
 
 test('a sequence that the watchdog breaks twice is ERR_ELEMENT_WATCHDOG', async () => {
   const { chip, session, time } = await open(
-    [nonce, answer('00'), { onArrival: () => time.pass(1400) }],
+    [nonce, answer('00'), { onArrival: () => stall() }],
     opening(),
-    [nonce, answer('00'), { onArrival: () => time.pass(1400) }],
+    [nonce, answer('00'), { onArrival: () => stall() }],
   )
+  const stall = (): void => {
+    time.pass(1400)
+    chip.awake = false
+  }
   await assert.rejects(signing(session), { code: 'ERR_ELEMENT_WATCHDOG' })
   chip.done()
 })
