@@ -36,6 +36,11 @@ export class Pkcs11Module {
     this.cryptoki = cryptoki
   }
 
+  /** A change has spoiled it: see `fresh`. */
+  get isStale(): boolean {
+    return this.#isStale
+  }
+
   initialize(): void {
     if (this.#isInitialized) return
     try {

@@ -154,7 +154,7 @@ export class Token {
    * thrown as it is (CryptokiError), for the caller to look the object up again.
    */
   async use<T>(work: (connection: Connection, session: Handle) => Promise<T> | T): Promise<T> {
-    await this.#fresh()
+    if (this.#module.isStale) await this.#fresh()
     const connection = this.#connection ?? (await this.#connected())
     return await this.#module.during(async () => {
       const session = await this.#judging(connection, () => connection.sessions.take())
