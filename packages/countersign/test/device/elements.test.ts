@@ -21,6 +21,7 @@ import { openElement } from '@countersign/element/compose'
 import { elementError } from '@countersign/element/ports'
 import { serveEmulatedChip } from '@countersign/element/emulator'
 import { skip as noTokens, softTokens } from '../../../element/test/pkcs11/softhsm.ts'
+import { skip as noTpm, softTpm } from '../../../element/test/pkcs11/swtpm.ts'
 import { openTestHouse } from './house.ts'
 
 const house = await openTestHouse()
@@ -59,6 +60,11 @@ const kinds: readonly Kind[] = [
     name: 'a token of SoftHSM',
     skip: noTokens,
     open: async () => ({ url: softTokens()('life').url('device') }),
+  },
+  {
+    name: 'a TPM 2.0',
+    skip: noTpm,
+    open: async () => ({ url: (await softTpm()).token('life').url('device') }),
   },
 ]
 
