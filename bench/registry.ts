@@ -213,6 +213,7 @@ function deviceOf(n: number): DeviceRow {
     resumeState: null,
     createdAt: 0,
     version: 1,
+    voucher: null,
   }
 }
 

@@ -17,6 +17,7 @@ import { each, fuzz } from './fuzz.ts'
 
 interface Vectors {
   readonly evidence: string
+  readonly overRandom: string
   readonly lockedSlot: string
   readonly certificates: Readonly<Record<string, string>>
   readonly wrong: Readonly<Record<string, string>>
@@ -26,9 +27,12 @@ const file = new URL('../vectors/attestation-atecc608.json', import.meta.url)
 const vectors = JSON.parse(readFileSync(file, 'utf8')) as Vectors
 const der = (name: string): Uint8Array => fromHex(vectors.certificates[name] ?? '')
 
-const evidences = [vectors.evidence, vectors.lockedSlot, ...Object.values(vectors.wrong)].map(
-  fromHex,
-)
+const evidences = [
+  vectors.evidence,
+  vectors.overRandom,
+  vectors.lockedSlot,
+  ...Object.values(vectors.wrong),
+].map(fromHex)
 const bundles = evidences.map((statement) =>
   encodeAttestationBundle({
     statements: [{ type: statementOid.atecc608InternalSign, statement }],

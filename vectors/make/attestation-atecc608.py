@@ -40,22 +40,29 @@ def sign(private, message):
 
 def octets(tag, content):
     length = len(content)
-    head = bytes([length]) if length < 128 else bytes([0x81, length])
+    size = length.to_bytes(1 if length < 256 else 2, "big")
+    head = size if length < 128 else bytes([0x80 | len(size)]) + size
     return bytes([tag]) + head + content
 
 
-def evidence(nonce, slot, public, attestation_slot, message, signature, revision):
+def evidence(nonce, slot, public, attestation_slot, message, signature, revision, rand_out=None):
     return octets(
         0x30,
-        octets(0x02, b"\x01")
+        octets(0x02, b"\x01" if rand_out is None else b"\x02")
         + octets(0x04, nonce)
         + octets(0x02, bytes([slot]))
         + octets(0x04, public)
         + octets(0x02, bytes([attestation_slot]))
         + octets(0x04, message)
         + octets(0x04, signature)
-        + octets(0x04, revision),
+        + octets(0x04, revision)
+        + (b"" if rand_out is None else octets(0x04, rand_out)),
     )
+
+
+def random_nonce(rand_out, nonce):
+    """TempKey after a Nonce of mode 0 with the first 20 bytes of the verifier's nonce as its input."""
+    return hashlib.sha256(rand_out + nonce[:20] + b"\x16\x00\x00").digest()
 
 
 def gen_key_digest(nonce, slot, serial, public):
@@ -132,9 +139,12 @@ name = SERIAL.hex()
 DIGEST = gen_key_digest(NONCE, SLOT, SERIAL, point(device))
 
 
-def stated(text, by=attester, slot=SLOT, signer_slot=SIGNER_SLOT, public=None, nonce=NONCE):
+def stated(
+    text, by=attester, slot=SLOT, signer_slot=SIGNER_SLOT, public=None, nonce=NONCE, rand_out=None
+):
     public = point(device) if public is None else public
-    return evidence(nonce, slot, public, signer_slot, text, sign(by, text), REVISION).hex()
+    signature = sign(by, text)
+    return evidence(nonce, slot, public, signer_slot, text, signature, REVISION, rand_out).hex()
 
 
 def good(**other):
@@ -149,6 +159,16 @@ def good(**other):
     )
     values.update(other)
     return message(**values)
+
+
+# A key with ReqRandom: the chip's own number goes into TempKey with the verifier's.
+RAND_OUT = bytes(range(0xA0, 0xC0))
+
+
+def over_random(rand_out=RAND_OUT, nonce=NONCE):
+    temp_key = random_nonce(rand_out, nonce)
+    digest = gen_key_digest(temp_key, SLOT, SERIAL, point(device))
+    return good(digest=digest, flags=0x40 | SLOT, key_config=KEY_CONFIG | 0x40)
 
 
 def certificates():
@@ -260,6 +280,8 @@ def main():
         "evidence": stated(good()),
         "lockedSlot": stated(good(unlocked=False)),
         "withoutSource": stated(good(flags=0x40 | SLOT)),
+        "randOut": RAND_OUT.hex(),
+        "overRandom": stated(over_random(), rand_out=RAND_OUT),
         "certificates": {label: der.hex() for label, der in certificates().items()},
         "wrong": {
             "pass-through without GenKey": stated(loaded),
@@ -278,6 +300,14 @@ def main():
             ),
             "an invalidation": stated(good()[:33] + b"\x41" + good()[34:53] + b"\x01\x00"),
             "an external message of the same length": stated(bytes(55)),
+            "a random nonce that is not told": stated(over_random()),
+            "another random number than is told": stated(
+                over_random(), rand_out=bytes(range(0xA1, 0xC1))
+            ),
+            "a random nonce with another input": stated(
+                over_random(nonce=bytes(range(32))), rand_out=RAND_OUT
+            ),
+            "a nonce passed through that is told as random": stated(good(), rand_out=RAND_OUT),
         },
         "signedByStranger": stated(good(), by=stranger),
         "signedByItself": stated(good(), by=device),

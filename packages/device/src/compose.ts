@@ -22,7 +22,7 @@ export function systemWorld(tls: TlsName = 'own', { askPin }: WorldOptions = {})
     tls: tls === 'own' ? ownTls() : opensslTls,
     wait: elapse,
     limit: elapse,
-    openElement: (url, folder) => openElement(url, { folder, askPin }),
+    openElement: (url, folder, how) => openElement(url, { folder, askPin, ...how }),
   }
 }
 

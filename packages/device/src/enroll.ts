@@ -33,8 +33,10 @@ export interface EnrollOptions {
   readonly state: string
   /** Element URL; `software:` by default. */
   readonly element?: string
-  /** Make a new key also where a chip or token holds one. */
+  /** Make a new key also where a chip or token holds one, in a free slot if none is named. */
   readonly newKey?: boolean
+  /** Of the element; the first that serves when it is absent. */
+  readonly slot?: number
   /** Ends the attempts; the next call goes on where this one was. */
   readonly signal?: AbortSignal
   readonly world?: World
@@ -45,6 +47,8 @@ export interface EnrollOptions {
 export interface EnrollResult extends CertificateReport {
   readonly server: string
   readonly state: string
+  readonly element: string
+  readonly slot: number
 }
 
 /** About ten seconds of broken connections before the terminal is given back. */
@@ -75,7 +79,7 @@ export async function enroll(options: EnrollOptions): Promise<EnrollResult> {
   }
   const state = await openState(options.state, world, { create: true, element: wanted.element })
   try {
-    const slot = await begin(state, wanted, options.newKey === true)
+    const slot = await begin(state, wanted, options)
     const { signal, listener } = options
     const certificates = await persist(() => attempt(state, slot, target, options, world), {
       attemptsMax,
@@ -84,14 +88,19 @@ export async function enroll(options: EnrollOptions): Promise<EnrollResult> {
       signal,
     })
     await state.save({ ...wanted, current: { slot, certificates } })
-    return { ...describe(certificates), server: target.url, state: options.state }
+    const { element } = wanted
+    return { ...describe(certificates), server: target.url, state: options.state, element, slot }
   } finally {
     await state.close()
   }
 }
 
 /** Makes the key, unless an interrupted attempt with the same words has made it. Its slot. */
-async function begin(state: DeviceState, wanted: Identity, newKey: boolean): Promise<number> {
+async function begin(
+  state: DeviceState,
+  wanted: Identity,
+  { newKey = false, slot }: EnrollOptions,
+): Promise<number> {
   const found = state.identity
   if (found?.current !== undefined) {
     throw new CallerError<DeviceErrorCode>(
@@ -104,10 +113,12 @@ async function begin(state: DeviceState, wanted: Identity, newKey: boolean): Pro
       },
     )
   }
-  const chosen = await firstSlot(state.element)
-  const resumed = found !== undefined && chosen.state === 'key' && sameAttempt(found, wanted)
-  if (!resumed) await prepareKey(state.element, chosen, newKey)
-  await state.save(wanted)
+  // Asked for anew, a key is made anew, also when an attempt with the same words has made one.
+  const begun = found !== undefined && !newKey && sameAttempt(found, wanted) ? found : undefined
+  const chosen = await firstSlot(state.element, { newKey, slot: slot ?? begun?.pending?.slot })
+  const isMade = begun?.pending?.slot === chosen.slot && chosen.state === 'key'
+  if (!isMade) await prepareKey(state.element, chosen, newKey)
+  await state.save({ ...wanted, pending: { slot: chosen.slot, certificates: undefined } })
   return chosen.slot
 }
 

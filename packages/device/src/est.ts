@@ -139,7 +139,11 @@ function problemOf(answer: Answer, request: EnrollRequest): Error {
       'ERR_RENEW_REFUSED',
       `the server did not renew the certificate: ${problem.message}`,
       details,
-      { hint: problem.hint ?? 'The present certificate stays in use until it expires.' },
+      {
+        hint:
+          problem.hint ??
+          'The operator finds the reason with "countersign identity why"; the present certificate is kept.',
+      },
     )
   }
   return new PeerError<DeviceErrorCode>(

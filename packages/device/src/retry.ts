@@ -3,7 +3,7 @@
  * patience of its own, without end: see run.ts.
  */
 import { AdapterError, type AnyCountersignError, PeerError } from '@countersign/core/errors'
-import type { Milliseconds } from '@countersign/core/ports'
+import { isElementError, isRetryable, type Milliseconds } from '@countersign/core/ports'
 import { backoffMs, brokenBackoff } from './backoff.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import type { Problem } from './problem.ts'
@@ -31,6 +31,8 @@ export class Later extends AdapterError<DeviceErrorCode> {
 /** A broken way or a server that asks to come again; everything else would only repeat. */
 export function isTransient(error: unknown): error is AdapterError {
   if (!(error instanceof AdapterError)) return false
+  // A token may be put back, a bus may be free again.
+  if (isElementError(error)) return isRetryable(error.code)
   // An element that did not sign may be busy.
   const codes = [
     'ERR_SERVER_UNREACHABLE',

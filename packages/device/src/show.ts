@@ -25,6 +25,8 @@ export interface DeviceReport {
   readonly mqtts: string | null
   readonly anchor: string
   readonly element: string
+  /** Of the key in use; null before the first certificate. */
+  readonly slot: number | null
   readonly state: string
   readonly certificate: {
     readonly serial: string
@@ -56,11 +58,12 @@ export async function show(options: ShowOptions): Promise<DeviceReport> {
   }
   const common = { serial, server, mqtts, anchor, element, state: options.state, readings }
   if (current === undefined) {
-    return { ...common, status: 'enrolling', id: null, eui64: null, certificate: null }
+    return { ...common, slot: null, status: 'enrolling', id: null, eui64: null, certificate: null }
   }
   const { certificate, id, eui64 } = describe(current.certificates)
   return {
     ...common,
+    slot: current.slot,
     status: validity(certificate, world.clock.now()),
     id,
     eui64,

@@ -6,12 +6,33 @@ import { CallerError } from '@countersign/core/errors'
 import type { ElementInfo, SecureElement, SlotInfo } from '@countersign/element/ports'
 import type { DeviceErrorCode } from './errors.ts'
 
-/** For a first enrolment. */
-export async function firstSlot(element: SecureElement): Promise<SlotInfo> {
-  const found = (await element.slots()).find(canServe)
-  if (found !== undefined) return found
+export interface SlotWish {
+  readonly newKey: boolean
+  readonly slot: number | undefined
+}
+
+/**
+ * For a first enrolment: the one that is named, or the first that serves. A new key goes into a free
+ * one: the key in another may be somebody's identity.
+ */
+export async function firstSlot(element: SecureElement, wish: SlotWish): Promise<SlotInfo> {
   const { kind } = await element.info()
-  throw noSlot(kind, 'has no slot whose key signs for a device')
+  const slots = (await element.slots()).filter(canServe)
+  if (wish.slot !== undefined) {
+    const named = slots.find(({ slot }) => slot === wish.slot)
+    if (named !== undefined) return named
+    throw noSlot(kind, `has no slot ${wish.slot} whose key signs for a device`)
+  }
+  const isTaken = wish.newKey && kind !== 'software'
+  const found = isTaken ? slots.find(({ state }) => state === 'empty') : slots[0]
+  if (found !== undefined) return found
+  if (slots.length === 0) throw noSlot(kind, 'has no slot whose key signs for a device')
+  throw new CallerError<DeviceErrorCode>(
+    'ERR_ELEMENT_UNFIT',
+    'each slot of the element that signs holds a key already',
+    {},
+    { where: '--new-key', hint: 'With --slot N the key in that slot is replaced, and gone.' },
+  )
 }
 
 /**

@@ -19,8 +19,15 @@ export interface World {
   wait(milliseconds: Milliseconds, signal?: AbortSignal): Promise<void>
   /** A limit to what may take too long. Resolves as `wait` does. */
   limit(milliseconds: Milliseconds, signal: AbortSignal): Promise<void>
-  /** Opens the element that this URL names; files are inside `folder`. */
-  openElement(url: string, folder: string): Promise<SecureElement>
+  /**
+   * Opens the element that this URL names; files are inside `folder`. One that must be there is not
+   * made anew: a device whose element is gone is not the same with another.
+   */
+  openElement(
+    url: string,
+    folder: string,
+    how?: { readonly mustExist: boolean },
+  ): Promise<SecureElement>
 }
 
 export interface Patience {

@@ -45,7 +45,8 @@ export async function openElement(
 /** What a setup needs beside the chip: who certifies its attestation key, where there is one. */
 export interface ChipOnBench {
   readonly chip: ChipSession
-  readonly certify: SetupOptions['certify']
+  /** Made when it is asked for. */
+  readonly certifier: (() => Promise<SetupOptions['certify']>) | undefined
 }
 
 /** The chip itself, for what is beyond the port: its setup. A new emulated part is blank. */
@@ -56,9 +57,9 @@ export async function openChip(url: string, folder: string): Promise<ChipOnBench
   const { wire, time } = await chipWire(place, 'blank')
   const { openChipSession } = await import('./drivers/atecc608/session.ts')
   const chip = await openChipSession(wire, time)
-  if (place.kind !== 'emulator') return { chip, certify: undefined }
+  if (place.kind !== 'emulator') return { chip, certifier: undefined }
   const { certifierOf } = await import('./emulatedChip.ts')
-  return { chip, certify: certifierOf(place) }
+  return { chip, certifier: () => certifierOf(place) }
 }
 
 async function chipWire(place: ChipPlace, whenMissing: WhenMissing): Promise<TimedWire> {

@@ -25,7 +25,7 @@ import type { ChipPlace } from './url.ts'
 export type EmulatedPlace = Extract<ChipPlace, { readonly kind: 'emulator' }>
 
 /** What to do when there is no such file. */
-export type WhenMissing = 'refuse' | 'blank' | 'set up'
+export type WhenMissing = 'refuse' | 'blank' | 'set up' | 'trust part'
 
 /** A wire with the time that its driver goes by. */
 export interface TimedWire {
@@ -34,9 +34,11 @@ export interface TimedWire {
 }
 
 /** The works of this part, made when they are first needed. */
-export function certifierOf(place: Pick<EmulatedPlace, 'file'>): SetupOptions['certify'] {
-  return async (serial, point) =>
-    (await openWorks(worksFile(dirname(place.file)))).certify(serial, point)
+export async function certifierOf(
+  place: Pick<EmulatedPlace, 'file'>,
+): Promise<NonNullable<SetupOptions['certify']>> {
+  const works = await openWorks(worksFile(dirname(place.file)))
+  return (serial, point) => works.certify(serial, point)
 }
 
 export async function emulatedWire(
@@ -54,11 +56,16 @@ export async function provideEmulated(
   whenMissing: WhenMissing,
   address?: number,
 ): Promise<void> {
-  const isThere = await stat(place.file).then(
-    () => true,
-    () => false,
-  )
-  if (isThere) return
+  const there = await stat(place.file).catch(() => undefined)
+  if (there?.isFile() === true) return
+  if (there !== undefined) {
+    throw elementError(
+      'ERR_ELEMENT_DAMAGED',
+      'what is there is no file of an emulated part',
+      {},
+      { where: place.file, hint: 'Name a file.' },
+    )
+  }
   if (whenMissing === 'refuse') {
     throw elementError(
       'ERR_ELEMENT_GONE',
@@ -67,7 +74,7 @@ export async function provideEmulated(
       { where: place.file, hint: '"device enroll" and "element setup" make one.' },
     )
   }
-  await manufacture(place, whenMissing === 'set up', address)
+  await manufacture(place, whenMissing, address)
 }
 
 /**
@@ -76,12 +83,12 @@ export async function provideEmulated(
  */
 async function manufacture(
   { file, framing }: EmulatedPlace,
-  isSetUp: boolean,
+  as: Exclude<WhenMissing, 'refuse'>,
   address: number | undefined,
 ): Promise<void> {
   const beside = `${file}.${randomBytes(8).toString('hex')}.making`
   try {
-    await makePart({ kind: 'emulator', file: beside, framing, times: 'none' }, isSetUp, address)
+    await makePart({ kind: 'emulator', file: beside, framing, times: 'none' }, as, address)
     await putInPlace(beside, file)
   } finally {
     for (const name of [beside, `${beside}.lock`]) await rm(name, { force: true })
@@ -90,16 +97,19 @@ async function manufacture(
 
 async function makePart(
   place: EmulatedPlace,
-  isSetUp: boolean,
+  as: Exclude<WhenMissing, 'refuse'>,
   address: number | undefined,
 ): Promise<void> {
   const { wire, time } = wireOf(place, paperTime(), {
     flush: false,
+    isTrustPart: as === 'trust part',
     ...(address === undefined ? {} : { address }),
   })
   const chip = await openChipSession(wire, time)
   try {
-    if (isSetUp) await setUp(chip, { confirm: lockWords, certify: certifierOf(place) })
+    if (as === 'set up') {
+      await setUp(chip, { confirm: lockWords, certify: await certifierOf(place) })
+    }
   } finally {
     await chip.close()
   }
@@ -123,7 +133,7 @@ async function putInPlace(beside: string, file: string): Promise<void> {
 function wireOf(
   { file, framing, times }: EmulatedPlace,
   time: BusTime,
-  how: { readonly flush: boolean; readonly address?: number },
+  how: { readonly flush: boolean; readonly address?: number; readonly isTrustPart?: boolean },
 ): TimedWire {
   const opened = openEmulatedPart(file, { time, times, framing, ...how })
   const onClose = (): void => opened.close()

@@ -38,7 +38,9 @@ const urlLengthMax = 2048
 export function parseElementUrl(url: string): ElementUrl {
   const [, kind, rest] = /^([a-z0-9]+):(.*)$/.exec(url) ?? []
   if (url.length > urlLengthMax) throw wrong(url, `it is longer than ${urlLengthMax} characters`)
-  if (kind === undefined || rest === undefined) throw wrong(url, 'it has no scheme')
+  if (kind === undefined || rest === undefined) {
+    throw wrong(url, 'it begins with no kind of element, in lower case')
+  }
   switch (kind) {
     case 'sw':
     case 'software':
@@ -90,7 +92,9 @@ function chipPlace(url: string, rest: string): ChipPlace {
   const query = question < 0 ? '' : rest.slice(question + 1)
   // A bus is a device file of Linux: with anything else in front it is a way, or a slip.
   const [, way, path] = /^(?:([a-z0-9]+):)?(.+)$/.exec(place) ?? []
-  if (path === undefined) throw wrong(url, 'it names no bus, socket or file')
+  if (path === undefined || (way === undefined && /^[a-z0-9]+:$/.test(path))) {
+    throw wrong(url, 'it names no bus, socket or file')
+  }
   if (/\p{Cc}/u.test(path)) throw wrong(url, 'a path has no control characters')
   switch (way) {
     case 'swi':
@@ -167,10 +171,10 @@ function wrong(url: string, why: string): ElementError {
     `the element URL ${JSON.stringify(url.slice(0, 200))} is not usable: ${why}`,
     {},
     {
-      where: '--element',
+      where: 'element URL',
       hint:
         'Use "sw:", "atecc608:emulator:FILE", "atecc608:/dev/i2c-1?address=0x60", ' +
-        '"atecc608:swi:/dev/ttyS0", "atecc608:relay:SOCKET" or a "pkcs11:" URI.',
+        '"atecc608:swi:/dev/ttyS0", "atecc608:relay:SOCKET?address=0x60" or a "pkcs11:" URI.',
     },
   )
 }

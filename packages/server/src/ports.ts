@@ -272,6 +272,12 @@ export interface Admitted {
   readonly credential: string
 }
 
+/** What asks for the next certificate of its device. */
+export interface AdmittedToRenew extends Admitted {
+  /** Of the key in use, as in `KeyRow`: the next one is worth no more. */
+  readonly assuranceMax: Assurance
+}
+
 /** An application that passed chain and registry: what its session holds. */
 export interface AdmittedApplication {
   readonly application: ApplicationRow
@@ -290,9 +296,18 @@ export interface KeyAttestation {
   readonly verifier: string
   readonly judgedAt: Milliseconds
   /** Where the key is; undefined when nobody whom we know stands behind it. */
-  readonly element:
-    | { readonly serial: string; readonly kind: string; readonly slot: number }
-    | undefined
+  readonly element: ElementPlace | undefined
+}
+
+/** Where a key is, and whose word that is. */
+export interface ElementPlace {
+  readonly serial: string
+  readonly kind: string
+  readonly slot: number
+  /** What is taken of it: see `ElementRow`. */
+  readonly claim: string
+  /** As in `KeyRow.voucher`. */
+  readonly voucher: string
 }
 
 /** Attestation as enrolment sees it. */
@@ -331,6 +346,8 @@ export interface ReservationRequest {
   readonly actor: string
   /** What is known of the key beyond its possession. */
   readonly attestation?: KeyAttestation | undefined
+  /** As in `KeyRow`; absent, 4. The attestation is within it already. */
+  readonly assuranceMax?: Assurance | undefined
   readonly target: /** A new device: serial by the CSR; EUI-64 by the CSR or taken from the product's block. */
     | {
         readonly kind: 'newDevice'
@@ -341,13 +358,13 @@ export interface ReservationRequest {
         readonly assurance: Assurance
         /** Hash of the token that pays for it. */
         readonly tokenHash: string | undefined
-        readonly element?: { readonly serial: string; readonly kind: string; readonly slot: number }
+        readonly element?: ElementPlace
       }
     | {
         readonly kind: 'device'
         readonly id: string
         readonly origin: KeyOrigin
-        readonly element?: { readonly serial: string; readonly kind: string; readonly slot: number }
+        readonly element?: ElementPlace
       }
     | { readonly kind: 'application'; readonly id: string }
     | { readonly kind: 'house'; readonly name: string }
@@ -379,6 +396,8 @@ export interface Log {
 export interface Refusal {
   readonly road: Road
   readonly address: string
+  /** Of a device that is not known yet, from a request whose token was good. */
+  readonly serial?: string
   readonly fingerprint?: string
   readonly device?: string
   readonly code: string

@@ -1,5 +1,8 @@
-/** The closed lists of values in the records of `ports.ts`, for whoever offers or checks a choice. */
-import type { Assurance, DeviceState, Road } from './records.ts'
+/**
+ * The closed lists of values in the records of `ports.ts`, for whoever offers or checks a choice, and
+ * the values that are put together of others.
+ */
+import type { Assurance, DeviceState, ElementAnchorRole, Road } from './records.ts'
 
 /** Every state of a device, in the order of its life. */
 export const deviceStates: readonly DeviceState[] = [
@@ -25,3 +28,8 @@ export const roads: readonly Road[] = [
 
 /** What `records.ts` calls them: from software to a certified secure element. */
 export const assurances: readonly Assurance[] = [0, 1, 2, 3, 4]
+
+/** `KeyRow.voucher`: a certificate that takes another role is no more who it was. */
+export function voucherName(role: ElementAnchorRole, fingerprint: string): string {
+  return `${role}:${fingerprint}`
+}

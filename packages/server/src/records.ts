@@ -38,6 +38,8 @@ export interface DeviceRow {
   readonly createdAt: Milliseconds
   /** Counts every write of this row: what optimistic conditions compare. */
   readonly version: number
+  /** Of the key that `assurance` is of: see `KeyRow`. */
+  readonly voucher: string | null
 }
 
 export type KeyOrigin = 'element' | 'tpm' | 'token' | 'software' | 'imported'
@@ -57,13 +59,23 @@ export interface KeyRow {
   /** JSON: what the verifier made of it. */
   readonly verdict: string | null
   readonly createdAt: Milliseconds
-  /** What whoever shows this key is worth. */
+  /** What it was judged; it is worth that as long as its voucher gives as much. */
   readonly assurance: Assurance
   /** Of the evidence: `atecc608-internal-sign`, `trust-platform-manifest`, or an OID. */
   readonly evidenceFormat: string | null
   /** Name and version of the rules that judged. */
   readonly verifier: string | null
   readonly judgedAt: Milliseconds | null
+  /**
+   * Whose word the level is: `attestation:<fingerprint>` or `manifest:<fingerprint>` of an anchor; null
+   * for nobody, or the house itself.
+   */
+  readonly voucher: string | null
+  /**
+   * The most that it can be judged: what the anchor of its device's maker gave when that certificate
+   * enrolled it, and what renewals take over; 4 when no foreign maker did.
+   */
+  readonly assuranceMax: Assurance
 }
 
 export type CertificateStatus =
@@ -78,10 +90,13 @@ export type ProfileName = 'idevid' | 'ldevid' | 'server' | 'operator' | 'applica
 
 /** A secure element: one passport, one device. */
 export interface ElementRow {
-  readonly serial: string
+  /** Its serial number; of a claim below level 3, with `@` and the voucher behind it. */
+  readonly claim: string
   readonly kind: string
   readonly device: string
   readonly createdAt: Milliseconds
+  /** As in `KeyRow`: by whose word it is claimed. */
+  readonly voucher: string | null
 }
 
 export interface CertificateRow {

@@ -16,6 +16,7 @@
  * purpose, or a manifest of a part whose attestation slot we know.
  */
 import type { Certificate } from '../credential/index.ts'
+import { PeerError } from '../errors.ts'
 import type { Crypto, Milliseconds } from '../ports.ts'
 import { equalBytes, hex } from '../codec/index.ts'
 import { type Atecc608Evidence, parseAtecc608Evidence } from './atecc608Evidence.ts'
@@ -24,7 +25,7 @@ import { attestationError } from './attestationError.ts'
 import { judgeChain, pointOf } from './attestationKey.ts'
 import { ecdsaP256Verifies } from './ecdsaP256.ts'
 import { attestationSlotOf, type MakerKey } from './makerKey.ts'
-import { type Verdict, type Voucher, vouchedLevel } from './verdict.ts'
+import { type LevelCap, type Verdict, type Voucher, vouchedLevel } from './verdict.ts'
 
 export interface Atecc608Question {
   /** Ours, 32 bytes: once for each question. */
@@ -36,6 +37,11 @@ export interface Atecc608Question {
   readonly roots: readonly Certificate[]
   /** What manifests say of elements; those of other elements are passed over. */
   readonly makerKeys: readonly MakerKey[]
+  /**
+   * The most that one of them gives, by SHA-256 (hex) of its certificate: of a root, or of who signed
+   * a manifest. Whoever is not named gives what it can.
+   */
+  readonly caps?: ReadonlyMap<string, LevelCap>
   readonly at: Milliseconds
   /** Whether a folder that `demo` made asks. */
   readonly isDemo: boolean
@@ -83,23 +89,41 @@ function requireAsked(evidence: Atecc608Evidence, question: Atecc608Question): v
 
 type Vouched = Pick<Verdict, 'level' | 'reasons' | 'voucher'>
 
+/**
+ * Of the two that may answer for the key that signed, the one whose word is worth more counts, also
+ * against the other: a manifest of an emulator must not make a forger of a chip, nor a certificate of
+ * a station that gives little make good what the maker knows better.
+ */
 function vouched(
   evidence: Atecc608Evidence,
   { serial }: Atecc608Statement,
   question: Atecc608Question,
 ): Vouched {
   const maker = makerOf(evidence, serial, question.makerKeys)
-  if (maker !== undefined) {
-    requireSigned(evidence, maker.point, question)
-    const voucher: Voucher = { kind: 'manifest', signer: maker.signer }
-    const { level, reasons } = vouchedLevel(maker.isEmulated, question.isDemo)
-    return { level, reasons: [...reasons, `A manifest names the key that signed.`], voucher }
-  }
-  if (question.certificates.length === 0) {
+  if (maker === undefined) return certified(evidence, serial, question)
+  const word = wordOf(maker, question)
+  const chain = ifGood(() => certified(evidence, serial, question))
+  if (chain !== undefined && chain.level > word.level) return chain
+  requireSigned(evidence, maker.point, question)
+  return word
+}
+
+function wordOf({ isEmulated, signer }: MakerKey, question: Atecc608Question): Vouched {
+  const voucher: Voucher = { kind: 'manifest', signer }
+  const { level, reasons } = vouchedLevel(isEmulated, question.isDemo, capOf(signer, question))
+  return { level, reasons: [...reasons, 'A manifest names the key that signed.'], voucher }
+}
+
+function certified(
+  evidence: Atecc608Evidence,
+  serial: string,
+  question: Atecc608Question,
+): Vouched {
+  const { certificates, roots, at, isDemo, crypto } = question
+  if (certificates.length === 0) {
     const reason = 'No certificate and no manifest says whose key signed.'
     return { level: 0, reasons: [reason], voucher: undefined }
   }
-  const { certificates, roots, at, isDemo, crypto } = question
   const chain = judgeChain({ certificates, roots, serial, at, crypto })
   requireSigned(evidence, pointOf(chain.leaf), question)
   if (chain.root === undefined) {
@@ -107,9 +131,23 @@ function vouched(
     return { level: 0, reasons: [reason], voucher: undefined }
   }
   const fingerprint = hex(crypto.hash('sha256', chain.root.der))
-  const { level, reasons } = vouchedLevel(chain.isEmulated, isDemo)
+  const { level, reasons } = vouchedLevel(chain.isEmulated, isDemo, capOf(fingerprint, question))
   const under = `The key that signed stands under the root ${fingerprint}.`
   return { level, reasons: [...reasons, under], voucher: { kind: 'root', fingerprint } }
+}
+
+function capOf(fingerprint: string, { caps }: Atecc608Question): LevelCap {
+  return caps?.get(fingerprint) ?? 4
+}
+
+/** Certificates that are wrong are nobody's word, where a manifest has one. */
+function ifGood(judge: () => Vouched): Vouched | undefined {
+  try {
+    return judge()
+  } catch (error) {
+    if (error instanceof PeerError) return undefined
+    throw error
+  }
 }
 
 /** The key of that slot in a manifest, if the part is one whose attestation slot is known. */

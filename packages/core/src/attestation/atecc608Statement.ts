@@ -54,7 +54,8 @@ export function readStatement(
   checkSlotConfig(at(36) | (at(37) << 8))
   checkKeyConfig(at(38) | (at(39) << 8))
   const serial = serialIn(message)
-  const digest = crypto.hash('sha256', genKeyMessage(evidence, serial))
+  const tempKey = tempKeyBefore(evidence, crypto)
+  const digest = crypto.hash('sha256', genKeyMessage(evidence, tempKey, serial))
   if (!equalBytes(digest, message.subarray(0, 32))) {
     throw wrong('it is not over the digest of this nonce and this public key', 'TempKey')
   }
@@ -73,14 +74,29 @@ export function serialOfAtecc608(message: Uint8Array): string {
   return hex(serialIn(message))
 }
 
+const nonceOpcode = 0x16
+/** A Nonce that draws a number takes so much of the host. */
+const nonceInputLength = 20
+
+/** What Nonce left there: the verifier's bytes, or a digest of them and of what the chip drew. */
+function tempKeyBefore(
+  { nonce, randOut }: Atecc608Evidence,
+  crypto: Pick<Crypto, 'hash'>,
+): Uint8Array {
+  if (randOut === undefined) return nonce
+  const input = nonce.subarray(0, nonceInputLength)
+  return crypto.hash('sha256', concat(randOut, input, Uint8Array.of(nonceOpcode, 0, 0)))
+}
+
 /** The 128 bytes whose digest GenKey leaves in TempKey. */
 function genKeyMessage(
-  { nonce, slot, publicKey }: Atecc608Evidence,
+  { slot, publicKey }: Atecc608Evidence,
+  tempKey: Uint8Array,
   serial: Uint8Array,
 ): Uint8Array {
   const [sn0 = 0, sn1 = 0] = serial
   const head = Uint8Array.of(genKeyOpcode, genKeyMode, slot, 0, serial[8] ?? 0, sn0, sn1)
-  return concat(nonce, head, new Uint8Array(25), publicKey)
+  return concat(tempKey, head, new Uint8Array(25), publicKey)
 }
 
 const isSecret = 0x0080

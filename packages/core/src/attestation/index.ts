@@ -19,6 +19,7 @@ export { attestationSlotOf, type MakerKey } from './makerKey.ts'
 export {
   type AttestedLevel,
   type EvidenceFormat,
+  type LevelCap,
   type Verdict,
   type Voucher,
   vouchedLevel,

@@ -4,8 +4,13 @@
  * stands behind it.
  */
 
-/** 0 software, 1 isolated, 3 se-attested. 4 would need a list of certified parts, which is not here. */
-export type AttestedLevel = 0 | 1 | 3
+/**
+ * 0 software, 1 isolated, 3 se-attested; 2 only as somebody's cap. 4 would need a list of certified
+ * parts, which is not here.
+ */
+export type AttestedLevel = 0 | 1 | 2 | 3
+/** The most that the operator lets somebody give. */
+export type LevelCap = 0 | 1 | 2 | 3 | 4
 
 export type EvidenceFormat = 'atecc608-internal-sign' | 'trust-platform-manifest'
 
@@ -39,14 +44,22 @@ export interface Verdict {
 const emulatorLevelMax = 1
 
 /**
- * The level that a voucher gives. An emulator's keys lie in a file: whatever stands under its works
+ * The level that a voucher gives, by what the operator said of it at most: a station that only he
+ * knows is not a vendor. An emulator's keys lie in a file: whatever stands under its works
  * is capped here, whoever was configured as a root. Only a folder that `demo` made plays that they
  * are real, and it listens on loopback only.
  */
 export function vouchedLevel(
   isEmulated: boolean,
   isDemo: boolean,
+  cap: LevelCap,
 ): { readonly level: AttestedLevel; readonly reasons: readonly string[] } {
+  const { level, reasons } = levelOf(isEmulated, isDemo)
+  if (cap === 4 || level <= cap) return { level, reasons }
+  return { level: cap, reasons: [...reasons, `Its anchor gives ${cap} at most.`] }
+}
+
+function levelOf(isEmulated: boolean, isDemo: boolean): ReturnType<typeof vouchedLevel> {
   if (!isEmulated) return { level: 3, reasons: [] }
   if (isDemo) return { level: 3, reasons: ['It is an emulator, which this demo takes for a chip.'] }
   const reason = `It is an emulator, whose keys lie in a file: ${emulatorLevelMax} is its most.`

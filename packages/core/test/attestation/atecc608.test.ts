@@ -3,10 +3,11 @@
  * from a foreign program; see atecc608World.ts.
  */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { suite, test } from 'node:test'
 import { encodeAtecc608Evidence, parseAtecc608Evidence } from '@countersign/core/attestation'
 import { fromHex } from '@countersign/core/codec'
-import { evidence, makerKey, outcome, vectors, verify } from './atecc608World.ts'
+import { der, evidence, makerKey, outcome, vectors, verify } from './atecc608World.ts'
 
 suite('what travels', () => {
   test('the evidence is read as it was composed, and written as it was read', () => {
@@ -39,6 +40,51 @@ suite('what travels', () => {
       if (bit >> 3 >= revisionFrom) assert.equal(found, 'level 3')
       else assert.match(found, /^ERR_ATTESTATION_/, `bit ${bit}`)
     }
+  })
+})
+
+suite('what travels of a chip that drew a number', () => {
+  const overRandom = fromHex(vectors.overRandom)
+
+  test('is read as it was composed, and written as it was read', () => {
+    const read = parseAtecc608Evidence(overRandom)
+    assert.deepEqual(read.randOut, fromHex(vectors.randOut))
+    assert.deepEqual(read.nonce, fromHex(vectors.nonce))
+    assert.deepEqual(encodeAtecc608Evidence(read), overRandom)
+    assert.equal(parseAtecc608Evidence(evidence).randOut, undefined)
+  })
+
+  test('is level 3 as the other', () => {
+    assert.equal(outcome(overRandom), 'level 3')
+  })
+
+  test('cut anywhere it is malformed', () => {
+    for (let length = 0; length < overRandom.length; length++) {
+      const cut = overRandom.subarray(0, length)
+      assert.equal(outcome(cut), 'ERR_ATTESTATION_MALFORMED', `${length}`)
+    }
+  })
+
+  test('with any bit flipped it is refused, but for those of the revision', () => {
+    // Behind the revision stand the two octets of a head and the number.
+    const revision = overRandom.length - 34 - 4
+    for (let bit = 0; bit < overRandom.length * 8; bit++) {
+      const bent = Uint8Array.from(overRandom)
+      bent[bit >> 3] = (bent[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+      const found = outcome(bent)
+      if (bit >> 3 >= revision && bit >> 3 < revision + 4) assert.equal(found, 'level 3')
+      else assert.match(found, /^ERR_ATTESTATION_/, `bit ${bit}`)
+    }
+  })
+
+  test('of version 1 with a number, or of version 2 without, it is malformed', () => {
+    const version = 6
+    assert.equal(overRandom[version], 2)
+    const asFirst = overRandom.with(version, 1)
+    assert.equal(outcome(asFirst), 'ERR_ATTESTATION_MALFORMED')
+    assert.equal(evidence[version - 1], 1)
+    assert.equal(outcome(evidence.with(version - 1, 2)), 'ERR_ATTESTATION_MALFORMED')
+    assert.equal(outcome(evidence.with(version - 1, 3)), 'ERR_ATTESTATION_MALFORMED')
   })
 })
 
@@ -99,6 +145,45 @@ suite('the word of the maker', () => {
   test('a manifest that names another key for that slot makes the statement a forgery', () => {
     const forged = { ...makerKey, point: fromHex(vectors.otherPublicKey) }
     assert.equal(outcome(evidence, { makerKeys: [forged] }), 'ERR_ATTESTATION_SIGNATURE')
+  })
+
+  test('the better of manifest and certificates counts, whichever it is', () => {
+    const emulated = { ...makerKey, isEmulated: true }
+    const { level, voucher } = verify(evidence, { makerKeys: [emulated] })
+    assert.deepEqual([level, voucher?.kind], [3, 'root'])
+    const emulator = { chain: ['emulatorLeaf'], roots: ['emulatorRoot'] }
+    const better = verify(evidence, { ...emulator, makerKeys: [makerKey] })
+    assert.deepEqual([better.level, better.voucher?.kind], [3, 'manifest'])
+  })
+
+  test('what the operator lets one give counts for which is better', () => {
+    const root = createHash('sha256').update(der('root')).digest('hex')
+    const caps = [
+      [makerKey.signer, 1],
+      [root, 2],
+    ] as const
+    const makerKeys = [makerKey]
+    const { level, voucher, reasons } = verify(evidence, { makerKeys, caps: new Map(caps) })
+    assert.deepEqual([level, voucher?.kind], [2, 'root'])
+    assert.match(reasons.join(' '), /gives 2 at most/)
+    assert.equal(outcome(evidence, { makerKeys, caps: new Map(caps.slice(0, 1)) }), 'level 3')
+    const alone = { chain: [], roots: [], makerKeys, caps: new Map(caps) }
+    assert.equal(outcome(evidence, alone), 'level 1')
+  })
+
+  test('one that is worth less makes no forgery of what good certificates stand behind', () => {
+    const other = { ...makerKey, point: fromHex(vectors.otherPublicKey), isEmulated: true }
+    assert.equal(outcome(evidence, { makerKeys: [other] }), 'level 3')
+    const emulator = { chain: ['emulatorLeaf'], roots: ['emulatorRoot'] }
+    const refused = outcome(evidence, { ...emulator, makerKeys: [other] })
+    assert.equal(refused, 'ERR_ATTESTATION_SIGNATURE')
+    const stranger = { roots: ['otherRoot'], makerKeys: [other] }
+    assert.equal(outcome(evidence, stranger), 'ERR_ATTESTATION_SIGNATURE')
+  })
+
+  test('certificates that are wrong take nothing from it', () => {
+    const makerKeys = [{ ...makerKey, isEmulated: true }]
+    assert.equal(outcome(evidence, { chain: ['leafWithoutPurpose'], makerKeys }), 'level 1')
   })
 
   test('a manifest of an emulator is capped as its works are', () => {

@@ -31,6 +31,9 @@ export interface Vectors {
   readonly evidence: string
   readonly lockedSlot: string
   readonly withoutSource: string
+  readonly randOut: string
+  /** Version 2: the chip drew a number. */
+  readonly overRandom: string
   readonly certificates: Readonly<Record<string, string>>
   readonly wrong: Readonly<Record<string, string>>
   readonly signedByStranger: string
@@ -54,7 +57,9 @@ export function der(name: string): Uint8Array {
 }
 
 export interface Asked
-  extends Partial<Pick<Atecc608Question, 'nonce' | 'publicKey' | 'makerKeys' | 'at' | 'isDemo'>> {
+  extends Partial<
+    Pick<Atecc608Question, 'nonce' | 'publicKey' | 'makerKeys' | 'caps' | 'at' | 'isDemo'>
+  > {
   readonly chain?: readonly string[]
   readonly roots?: readonly string[]
 }

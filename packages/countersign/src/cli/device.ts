@@ -3,6 +3,7 @@
  * the server's side wants of a device is in deviceCommand.ts.
  */
 import { resolve } from 'node:path'
+import { CallerError } from '@countersign/core/errors'
 import type { DeviceEvent, RoadName, RoadOptions } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
@@ -62,7 +63,11 @@ export function addDevice(program: Command, terminal: Terminal): void {
       { flags: '--serial <serial>', text: 'what the maker printed on the device', required: true },
       { flags: '--eui64 <eui64>', text: 'its EUI-64 (default: the server gives one)' },
       { flags: '--element <url>', text: 'secure element that keeps the key', default: 'sw:' },
-      { flags: '--new-key', text: 'make a new key also where a chip or token already holds one' },
+      { flags: '--slot <n>', text: 'slot of the element (default: the first that signs)' },
+      {
+        flags: '--new-key',
+        text: 'make a new key also where a chip or token holds one: in a free slot, or in --slot',
+      },
       tls,
       state,
     ],
@@ -140,11 +145,16 @@ function stateOf(line: Line): string {
 
 async function enroll(line: Line): Promise<void> {
   const { enroll: enrollDevice, systemWorld, tlsNames } = await import('@countersign/device')
-  const { absoluteElementUrl } = await import('@countersign/element/url')
+  const { absoluteElementUrl, parseElementUrl } = await import('@countersign/element/url')
   const eui64 = line.optional('eui64')
   const file = line.optional('invitation')
   const invitation = file === undefined ? {} : await readInvitation(file, line.terminal.stdin)
   const mqttsUrl = line.optional('mqtts') ?? invitation.mqtts
+  const slot = line.whole('slot', { min: 0, max: 255 })
+  const element = absoluteElementUrl(line.text('element'), process.cwd())
+  if (line.text('tls') === 'openssl' && parseElementUrl(element).kind !== 'software') {
+    throw opensslNeedsSoftware()
+  }
   const word = (name: 'server' | 'token' | 'anchor'): string =>
     line.optional(name) ?? invitation[name] ?? line.text(name)
   const enrolled = await line.terminal.during(
@@ -154,8 +164,9 @@ async function enroll(line: Line): Promise<void> {
       token: word('token'),
       anchor: word('anchor'),
       serial: line.text('serial'),
-      element: absoluteElementUrl(line.text('element'), process.cwd()),
+      element,
       newKey: line.flag('newKey'),
+      ...(slot === undefined ? {} : { slot }),
       state: stateOf(line),
       world: systemWorld(line.choice('tls', tlsNames), pinAsker(line.terminal)),
       listener: (event) => sayTrouble(line.terminal, event),
@@ -164,6 +175,15 @@ async function enroll(line: Line): Promise<void> {
     }),
   )
   line.terminal.data(enrolled, () => outline(enrolled))
+}
+
+function opensslNeedsSoftware(): CallerError {
+  return new CallerError(
+    'ERR_USAGE',
+    "Node's TLS needs the key itself, which only a software element has",
+    {},
+    { where: '--tls', hint: 'Leave --tls openssl out: our own TLS lets the element sign.' },
+  )
 }
 
 async function send(line: Line): Promise<void> {

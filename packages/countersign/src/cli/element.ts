@@ -36,7 +36,7 @@ export function addElement(program: Command, terminal: Terminal): void {
     summary: 'Have an element say in a signed statement what a slot holds.',
     example: 'element attest atecc608:emulator:chip.json --slot 0',
     options: [
-      { flags: '--slot <n>', text: 'the slot (default: the first that holds a key)' },
+      { flags: '--slot <n>', text: 'the slot (default: the first that signs and holds a key)' },
       { flags: '--nonce <hex>', text: "the verifier's 32 bytes (default: drawn here)" },
     ],
     notes:
@@ -74,8 +74,21 @@ export function addElement(program: Command, terminal: Terminal): void {
     summary: 'Serve an emulated ATECC608 to any program on this machine, over a socket.',
     example: 'element emulate chip.json --socket chip.sock',
     options: [
-      { flags: '--socket <path>', text: 'takes raw I2C transactions', required: true },
-      { flags: '--address <n>', text: '7-bit I2C address of a new part (default: 0x60)' },
+      {
+        flags: '--socket <path>',
+        text: 'takes raw I2C transactions, or the bytes of a UART',
+        required: true,
+      },
+      {
+        flags: '--framing <framing>',
+        text: 'I2C, or the single wire of a new part without I2C',
+        choices: ['i2c', 'swi'],
+        default: 'i2c',
+      },
+      {
+        flags: '--address <n>',
+        text: '7-bit I2C address of a new part (default: 0x60, 0x36 of a trust part)',
+      },
       {
         flags: '--times <times>',
         text: 'execution times: as silicon, or none',
@@ -83,6 +96,10 @@ export function addElement(program: Command, terminal: Terminal): void {
         default: 'real',
       },
       { flags: '--blank', text: 'a new part is blank, as from a distributor, and not set up' },
+      {
+        flags: '--trust-part',
+        text: 'a new part is locked as a TrustFLEX one, its key in slot 0 for good (address 0x36)',
+      },
     ],
     notes:
       'The format of the socket is in docs/element/emulator.md. Ctrl-C stops.\nKeys of an emulated part lie in its file: it is for desks and tests.',
@@ -90,8 +107,14 @@ export function addElement(program: Command, terminal: Terminal): void {
   })
 }
 
-export const urls = `URLs: sw: or sw:NAME, atecc608:/dev/i2c-1?address=0x60, atecc608:swi:/dev/ttyS0,
-atecc608:relay:SOCKET, atecc608:emulator:FILE?framing=i2c|swi&times=real|none, pkcs11:… (RFC 7512).`
+export const urls = `URLs of elements:
+  sw: or sw:NAME                           a file in the state folder
+  atecc608:/dev/i2c-1?address=0x60         a chip on a Linux I2C bus
+  atecc608:swi:/dev/ttyS0                  a chip on a single wire
+  atecc608:relay:SOCKET?address=0x60       a chip behind a relay
+  atecc608:emulator:FILE                   an emulated chip
+    ?framing=i2c|swi&times=real|none
+  pkcs11:token=T;object=K?module-path=F    a token (RFC 7512)`
 
 /** Opens what is there, and closes it whatever happens. */
 export async function withElement<T>(
@@ -153,12 +176,16 @@ async function info(line: Line): Promise<void> {
       ['data slots', room],
       ['counters', counters.join(', ')],
     ] as const
+    const advice = report.config === 'open' ? blankAdvice : ''
     return `${record([...Object.entries(head), ...told])}\n\n${table(
-      ['slot', 'holds', 'for', 'new key', ''],
+      ['slot', 'holds', 'for', 'new key', 'lock'],
       rows,
-    )}`
+    )}${advice}`
   })
 }
+
+const blankAdvice =
+  '\n\nThis part is blank: its configuration is open, and no key is safe in it. "element setup" makes it ready.'
 
 async function countersOf({ counters }: SecureElement): Promise<readonly number[]> {
   const values: number[] = []
@@ -174,7 +201,8 @@ async function attest(line: Line): Promise<void> {
     const held = (await element.slots()).find(
       ({ state, uses }) => state === 'key' && uses.includes('sign'),
     )
-    const slot = line.whole('slot', { min: 0, max: 255 }) ?? held?.slot ?? 0
+    const slot = line.whole('slot', { min: 0, max: 255 }) ?? held?.slot
+    if (slot === undefined) throw holdsNoKey(url)
     const { format, evidence, chain } = await element.attest(slot, nonce)
     return {
       url,
@@ -197,7 +225,7 @@ async function setup(line: Line): Promise<void> {
   const url = absoluteElementUrl(line.argument(0), process.cwd())
   const words = line.optional('lock')
   if (words !== undefined && words !== lockWords) throw noLockWords()
-  const { chip, certify } = await openChip(url, process.cwd())
+  const { chip, certifier } = await openChip(url, process.cwd())
   try {
     if (line.flag('dryRun')) {
       const { steps, ...about } = await planSetup(chip)
@@ -209,10 +237,12 @@ async function setup(line: Line): Promise<void> {
       line.terminal.data({ url, ...about, steps: shown }, () =>
         steps.length === 0
           ? `${about.serial} is set up as ${about.layout}.`
-          : steps.map(stepLine).join('\n'),
+          : `${url}\n${about.serial}, to be ${about.layout}; from the first lock on only with --lock ${lockWords}:\n\n${steps.map(stepLine).join('\n')}`,
       )
       return
     }
+    // Who certifies is asked before anything is made for ever.
+    const certify = words === undefined ? undefined : await certifier?.()
     const result = await setUp(chip, {
       ...(words === undefined ? {} : { confirm: lockWords }),
       certify,
@@ -248,15 +278,24 @@ async function emulate(line: Line): Promise<void> {
   const served = await serveEmulatedChip({
     file: resolve(line.argument(0)),
     socket: resolve(line.text('socket')),
+    framing: line.choice('framing', ['i2c', 'swi'] as const) ?? 'i2c',
     times: line.choice('times', ['real', 'none'] as const) ?? 'real',
     blank: line.flag('blank'),
+    trustPart: line.flag('trustPart'),
     ...(address === undefined ? {} : { address }),
     onFault: (fault) => line.terminal.warn(fault),
   })
-  const { socket, serial, address: at } = served
-  const url = `atecc608:relay:${socket}?address=0x${at.toString(16)}`
-  const report = { event: 'ready', socket, address: at, serial, url }
-  line.terminal.data(report, () => `The part ${serial} answers at ${url}; Ctrl-C stops.`)
+  const { socket, serial, address: at, url, serialPort } = served
+  const report = {
+    event: 'ready',
+    socket,
+    address: at ?? null,
+    serial,
+    url,
+    serialPort: serialPort ?? null,
+  }
+  const where = serialPort === undefined ? '' : `, behind this serial port:\n  ${serialPort}`
+  line.terminal.data(report, () => `The part ${serial} answers at ${url}${where}\nCtrl-C stops.`)
   await new Promise<void>((done) => {
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => done())
   })
@@ -301,6 +340,15 @@ function nonceOf(text: string | undefined): Uint8Array {
     'a nonce is 32 bytes in hex',
     {},
     { where: '--nonce', hint: 'Give the 64 hex digits that the verifier gave.' },
+  )
+}
+
+function holdsNoKey(url: string): CallerError {
+  return new CallerError(
+    'ERR_ELEMENT_SLOT_EMPTY',
+    'no slot that signs holds a key yet',
+    {},
+    { where: url, hint: '"device enroll" makes one; --slot names another slot.' },
   )
 }
 

@@ -228,7 +228,13 @@ async function show(line: Line): Promise<void> {
         one.judged,
       ]),
     )
-    return `${record(Object.entries(fields))}\n\n${certificateTable}\n\n${keyTable}`
+    const lowered = keys
+      .filter((one) => one.lowered !== null)
+      .map(
+        (one) =>
+          `\nThe key ${one.key.slice(0, 16)} is worth less than it was judged: ${one.lowered}.`,
+      )
+    return `${record(Object.entries(fields))}\n\n${certificateTable}\n\n${keyTable}${lowered.join('')}`
   })
 }
 

@@ -116,6 +116,11 @@ function tellReport(story: Story, seen: Observations, report: DemoReport): void 
     )
   }
   story.say('')
+  story.say(
+    '  assurance 3: attested by a secure element. These are emulated, in files; only a demo takes their',
+  )
+  story.say('  word for it, elsewhere it is worth 1 at most.')
+  story.say('')
   for (const [road, { frames, tampered, plaintext }] of Object.entries(report.gateway.roads)) {
     story.say(
       `  the gateway of ${road} carried ${frames} frames, tampered with ${tampered}, and could read ${plaintext}`,

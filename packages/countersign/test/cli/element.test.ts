@@ -52,7 +52,7 @@ test('a dry run shows packets, and the part stays blank; without the words nothi
   const planned = await countersign(['element', 'setup', url, '--dry-run'])
   assert.match(
     planned.stdout,
-    /^write {5}configuration bytes 20 to 23: 85208200\n {10}0b12000500852082006bdd\n/,
+    /\n\nwrite {5}configuration bytes 20 to 23: 85208200\n {10}0b12000500852082006bdd\n/,
   )
   assert.deepEqual(await readFile(join(folder, 'dry.json')), blank)
   for (const words of ['yes', 'YES-PERMANENTLY', '']) {
@@ -99,6 +99,37 @@ test('the root of the works of a folder is printed as PEM, and none is made by a
   const attested = await document(['element', 'attest', emulated('root.json'), '--slot', '1'])
   const leaf = new X509Certificate(String(attested['chain']))
   assert.ok(leaf.verify(new X509Certificate(stdout).publicKey))
+})
+
+test('a part on the single wire is served with the line that makes a serial port of it', async () => {
+  const socket = join(folder, 'wire.sock')
+  const args = ['element', 'emulate', join(folder, 'wire.json'), '--framing', 'swi']
+  const child = start([...args, '--socket', socket, '--times', 'none', '--blank', '--json'])
+  try {
+    const { url, serialPort, address, serial } = JSON.parse(await firstLine(child))
+    assert.equal(url, `atecc608:swi:${socket}.tty`)
+    assert.equal(serialPort, `socat PTY,link=${socket}.tty,rawer UNIX-CONNECT:${socket}`)
+    assert.equal(address, null)
+    assert.match(serial, /^0123[0-9a-f]{12}ee$/)
+  } finally {
+    child.kill('SIGTERM')
+    await once(child, 'close')
+  }
+})
+
+test('a part that its factory configured is served where those parts are', async () => {
+  const socket = join(folder, 'trust.sock')
+  const args = ['element', 'emulate', join(folder, 'trust.json'), '--socket', socket]
+  const child = start([...args, '--trust-part', '--times', 'none', '--json'])
+  try {
+    const { url, address } = JSON.parse(await firstLine(child))
+    assert.deepEqual([url, address], [`atecc608:relay:${socket}?address=0x36`, 0x36])
+    const info = await document(['element', 'info', url])
+    assert.deepEqual([info['config'], info['data']], ['locked', 'locked'])
+  } finally {
+    child.kill('SIGTERM')
+    await once(child, 'close')
+  }
 })
 
 async function firstLine(child: ReturnType<typeof start>): Promise<string> {

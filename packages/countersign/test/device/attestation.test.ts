@@ -67,6 +67,10 @@ test('a product that demands 1 takes the part and refuses the twin, which stays 
   })
   const another = { ...(await house.invite()), serial: 'TWIN-2', state: freshState() }
   await assert.rejects(enroll(another), { code: 'ERR_ENROLL_REFUSED' })
+  // It never became a device; the books know it by the serial number that it asked for.
+  const why = await house.call('identity.why', { id: 'twin-2' })
+  assert.equal(why['device'], null)
+  assert.match(JSON.stringify(why['refusals']), /ERR_ASSURANCE_TOO_LOW/)
   for (const road of ['https', 'mqtts'] as const) {
     await assert.rejects(send({ state: twin, road, topic: 'room', sample: textSample('1') }))
   }

@@ -1,20 +1,27 @@
 /** A device's life with its key in each kind of element, on both roads, with a house of ours. */
 import assert from 'node:assert/strict'
-import { copyFile, mkdir, rename } from 'node:fs/promises'
+import { access, copyFile, mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import {
   type EnrollOptions,
   enroll,
+  lineSource,
   renew,
   roadNames,
+  run,
   send,
   show,
+  systemWorld,
   textSample,
+  type World,
 } from '@countersign/device'
 import { openElement } from '@countersign/element/compose'
+import { elementError } from '@countersign/element/ports'
 import { serveEmulatedChip } from '@countersign/element/emulator'
 import { skip as noTokens, softTokens } from '../../../element/test/pkcs11/softhsm.ts'
+import { skip as noTpm, softTpm } from '../../../element/test/pkcs11/swtpm.ts'
 import { openTestHouse } from './house.ts'
 
 const house = await openTestHouse()
@@ -53,6 +60,11 @@ const kinds: readonly Kind[] = [
     name: 'a token of SoftHSM',
     skip: noTokens,
     open: async () => ({ url: softTokens()('life').url('device') }),
+  },
+  {
+    name: 'a TPM 2.0',
+    skip: noTpm,
+    open: async () => ({ url: (await softTpm()).token('life').url('device') }),
   },
 ]
 
@@ -105,19 +117,99 @@ test('the chip of another device in its place is found before anything is sent',
   await send({ state, topic: 'room', sample: textSample('1') })
 })
 
-test('a key that a chip brings along is taken as it is, and replaced when that is asked for', async () => {
+test('a key that a chip brings along is taken as it is; a new one goes beside it, or where that is said', async () => {
   const url = emulated('brought')
   const chip = await openElement(url, { folder: parts })
   const brought = await chip.generateKey(0)
   await chip.close()
-  await enrolled(freshState(), url, 'BROUGHT')
-  const kept = await openElement(url, { folder: parts })
-  assert.deepEqual(await kept.publicKey(0), brought)
-  await kept.close()
-  await enrolled(freshState(), url, 'REPLACED', { newKey: true })
-  const replaced = await openElement(url, { folder: parts })
-  assert.notDeepEqual(await replaced.publicKey(0), brought)
-  await replaced.close()
+  const [state, beside] = [freshState(), freshState()]
+  await enrolled(state, url, 'BROUGHT')
+  assert.equal((await show({ state })).slot, 0)
+  await enrolled(beside, url, 'BESIDE', { newKey: true })
+  assert.equal((await show({ state: beside })).slot, 2)
+  assert.deepEqual(await keyOf(url, 0), brought)
+  await send({ state, topic: 'room', sample: textSample('"still here"') })
+  await assert.rejects(enrolled(freshState(), url, 'ATTESTS', { slot: 1 }), {
+    code: 'ERR_ELEMENT_UNFIT',
+  })
+  await enrolled(freshState(), emulated('named'), 'NAMED', { slot: 4 })
+  const named = await keyOf(emulated('named'), 4)
+  await enrolled(freshState(), emulated('named'), 'AGAIN', { slot: 4, newKey: true })
+  assert.notDeepEqual(await keyOf(emulated('named'), 4), named)
+})
+
+test('a chip with a key in each slot takes no new one by itself', async () => {
+  const url = emulated('full')
+  const chip = await openElement(url, { folder: parts })
+  for (const slot of [0, 2, 4]) await chip.generateKey(slot)
+  await chip.close()
+  await assert.rejects(enrolled(freshState(), url, 'FULL', { newKey: true }), {
+    code: 'ERR_ELEMENT_UNFIT',
+    hint: /--slot N/,
+  })
+})
+
+test('an enrolment that is tried again with another element has its key there', async () => {
+  const state = freshState()
+  const late = { ...(await house.invite()), token: 'wrong', serial: 'CHANGED', state }
+  await assert.rejects(enroll({ ...late, element: 'sw:' }), { code: 'ERR_ENROLL_REFUSED' })
+  const url = emulated('changed')
+  await enrolled(state, url, 'CHANGED')
+  const { element, slot } = await show({ state })
+  assert.deepEqual([element, slot], [url, 0])
+  await send({ state, topic: 'room', sample: textSample('1') })
+})
+
+test('a chip that is gone is said to be gone, and none is made in its place', async () => {
+  const state = freshState()
+  await enrolled(state, emulated('lost'), 'LOST')
+  await rename(join(parts, 'lost.json'), join(parts, 'lost.kept'))
+  await assert.rejects(renew({ state }), { code: 'ERR_ELEMENT_GONE' })
+  await assert.rejects(send({ state, topic: 'room', sample: textSample('1') }), {
+    code: 'ERR_ELEMENT_GONE',
+  })
+  await assert.rejects(access(join(parts, 'lost.json')), { code: 'ENOENT' })
+  await rename(join(parts, 'lost.kept'), join(parts, 'lost.json'))
+  await send({ state, topic: 'room', sample: textSample('1') })
+})
+
+test('a device that runs waits for an element that is away for a while', async () => {
+  const state = freshState()
+  const { id } = await enrolled(state, 'sw:', 'WAITS')
+  const input = new Readable({ read: () => undefined })
+  let away = 2
+  const system = systemWorld()
+  const world: World = {
+    ...system,
+    async openElement(url, folder, how) {
+      const element = await system.openElement(url, folder, how)
+      const sign = element.sign.bind(element)
+      element.sign = async (slot, digest) => {
+        if (away-- > 0) throw elementError('ERR_ELEMENT_GONE', 'the token is not there')
+        return sign(slot, digest)
+      }
+      return element
+    },
+  }
+  const heard: string[] = []
+  const running = run({
+    state,
+    world,
+    topic: 'room',
+    source: lineSource(input),
+    backoff: { broken: { firstMs: 5, maxMs: 20 }, refused: { firstMs: 5, maxMs: 20 } },
+    listener: (event) => {
+      heard.push('code' in event ? event.code : event.event)
+      if (event.event === 'sent') input.push(null)
+    },
+  })
+  input.push('"patient"\n')
+  await running
+  assert.deepEqual(heard.slice(0, 2), ['ERR_ELEMENT_GONE', 'ERR_ELEMENT_GONE'])
+  assert.deepEqual(
+    (await house.events(id)).map(({ data }) => data),
+    ['patient'],
+  )
 })
 
 test('renewals go round the slots that sign, and never touch the others', async () => {
@@ -139,6 +231,15 @@ test('renewals go round the slots that sign, and never touch the others', async 
   )
   assert.equal(before.find(({ slot }) => slot === 2)?.state, 'empty')
 })
+
+async function keyOf(url: string, slot: number): Promise<Uint8Array> {
+  const chip = await openElement(url, { folder: parts })
+  try {
+    return await chip.publicKey(slot)
+  } finally {
+    await chip.close()
+  }
+}
 
 async function statesOf(url: string) {
   const chip = await openElement(url, { folder: parts })

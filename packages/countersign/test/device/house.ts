@@ -32,11 +32,12 @@ export interface TestHouse {
   close(): Promise<void>
 }
 
-export async function openTestHouse(): Promise<TestHouse> {
+/** In one that `demo` made, emulators play chips. */
+export async function openTestHouse({ demo = false } = {}): Promise<TestHouse> {
   const root = await mkdtemp(join(tmpdir(), 'countersign-house-'))
   const dir = join(root, 'data')
   const passphrase = 'a passphrase of this test only'
-  await createFolder(dir, { hosts: [], demo: false, passphrase, cost: { log2N: 10, r: 8, p: 1 } })
+  await createFolder(dir, { hosts: [], demo, passphrase, cost: { log2N: 10, r: 8, p: 1 } })
   const config = await readConfig(dir, {
     listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'console=127.0.0.1:0'],
   })

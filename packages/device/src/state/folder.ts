@@ -48,7 +48,7 @@ export interface DeviceState {
 export interface OpenOptions {
   /** Make the folder when it is not there: enrolment does. */
   readonly create: boolean
-  /** For a state that has no element yet. */
+  /** For a device that is not enrolled yet; whatever an attempt before has named. */
   readonly element?: string
   readonly outbox?: OutboxLimits
 }
@@ -63,8 +63,8 @@ export async function openState(
   try {
     const files = stateFiles(folder)
     let identity = await readIdentity(files.identity)
-    const url = identity?.element ?? options.element ?? softwareUrl
-    const element = await world.openElement(url, folder)
+    const { url, mustExist } = elementOf(identity, options)
+    const element = await world.openElement(url, folder, { mustExist })
     const counter = await openCounter(files.counter)
     const outbox = await Outbox.open(files.outbox, options.outbox ?? outboxLimits)
     return {
@@ -93,6 +93,14 @@ export async function openState(
     lock.release()
     throw error
   }
+}
+
+function elementOf(
+  identity: Identity | undefined,
+  options: OpenOptions,
+): { readonly url: string; readonly mustExist: boolean } {
+  if (identity?.current !== undefined) return { url: identity.element, mustExist: true }
+  return { url: options.element ?? identity?.element ?? softwareUrl, mustExist: false }
 }
 
 /** An enrolled device's identity and its credential in use. */

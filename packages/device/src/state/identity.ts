@@ -30,7 +30,10 @@ export interface Identity {
   readonly eui64: string | undefined
   /** undefined: an enrolment was begun and has not been answered. */
   readonly current: Credential | undefined
-  /** A renewal under way: key made; with certificates: answered, and not yet seen to work. */
+  /**
+   * Under way: where the key was made, for an enrolment or a renewal; with certificates: answered, and
+   * not yet seen to work.
+   */
   readonly pending: { readonly slot: number; readonly certificates: string | undefined } | undefined
 }
 

@@ -1,6 +1,6 @@
 /**
  * Client authentication with keys that stay where they were made: the software twin, an emulated
- * ATECC608 with the times of silicon, a token of SoftHSM. The servers are OpenSSL, nginx and
+ * ATECC608 with the times of silicon, a token of SoftHSM, a TPM 2.0 (swtpm). The servers are OpenSSL, nginx and
  * mosquitto; the certificates are OpenSSL's, for requests that the elements signed.
  */
 import assert from 'node:assert/strict'
@@ -13,6 +13,7 @@ import { openElement } from '@countersign/element/compose'
 import type { SecureElement } from '@countersign/element/ports'
 import { elementSigner, knownElementSigner } from '@countersign/element/signer'
 import { skip as noTokens, softTokens } from '../../../element/test/pkcs11/softhsm.ts'
+import { skip as noTpm, softTpm } from '../../../element/test/pkcs11/swtpm.ts'
 import { mosquitto } from './peers/mosquitto.ts'
 import { nginx } from './peers/nginx.ts'
 import { openssl } from './peers/openssl.ts'
@@ -36,7 +37,7 @@ after(async () => {
 interface Kind {
   readonly name: string
   readonly missing: string | false
-  url(): string
+  url(): string | Promise<string>
 }
 
 const kinds: readonly Kind[] = [
@@ -48,6 +49,11 @@ const kinds: readonly Kind[] = [
     url: () => 'atecc608:emulator:swi.json?framing=swi&times=none',
   },
   { name: 'SoftHSM', missing: noTokens, url: () => softTokens()('tls').url('device') },
+  {
+    name: 'a TPM 2.0',
+    missing: noTpm,
+    url: async () => (await softTpm()).token('tls').url('device'),
+  },
 ]
 
 for (const kind of kinds)
@@ -58,7 +64,7 @@ for (const kind of kinds)
     let spki: Uint8Array
 
     before(async () => {
-      element = await openElement(kind.url(), { folder })
+      element = await openElement(await kind.url(), { folder })
       slot = (await element.slots()).find(({ uses }) => uses.includes('sign'))?.slot ?? -1
       await element.generateKey(slot)
       const signer = await elementSigner(element, slot)

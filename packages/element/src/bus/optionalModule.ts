@@ -17,14 +17,22 @@ export async function loadOptional<T>(
     const isMissing = errorCode(cause) === 'ERR_MODULE_NOT_FOUND'
     throw elementError(
       'ERR_ELEMENT_MODULE',
-      isMissing ? `${name} is not installed` : `${name} is installed and cannot be loaded`,
+      isMissing
+        ? `${name} is not installed`
+        : `${name} is installed and cannot be loaded: ${reasonOf(cause)}`,
       { module: name, version },
       {
         hint: isMissing
           ? `npm install ${name}@${version}`
-          : `It may have been built for another version of Node: npm rebuild ${name}`,
+          : `Build it with the Node that runs this first in PATH: npm rebuild --nodedir= ${name}`,
         cause,
       },
     )
   }
+}
+
+/** What the loader says, in one line: Node names both versions of its ABI there. */
+function reasonOf(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause)
+  return text.replaceAll(/\s+/g, ' ').slice(0, 300)
 }

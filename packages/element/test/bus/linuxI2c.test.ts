@@ -112,7 +112,7 @@ test('a library that is not installed is named with the line that brings it', as
 test('a library that was built for another Node is named with the line that builds it', async () => {
   await assert.rejects(openLinuxI2c('/dev/i2c-1', failing('ERR_DLOPEN_FAILED')), {
     code: 'ERR_ELEMENT_MODULE',
-    hint: /npm rebuild i2c-bus/,
+    hint: /npm rebuild --nodedir= i2c-bus/,
   })
 })
 

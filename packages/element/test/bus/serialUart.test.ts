@@ -1,11 +1,9 @@
 /** The adapter of serialport: on an object with its interface, and on a pseudo terminal of socat. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, watch } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { openSerialUart, type SerialDevice, type SerialOptions } from '../../src/bus/serialUart.ts'
 import { machineTime } from '../../src/bus/time.ts'
 import { revision } from '../../src/drivers/atecc608/basics.ts'
@@ -15,6 +13,7 @@ import { blankEeprom } from '../../src/emulators/atecc608/blank.ts'
 import { coreOf } from '../../src/emulators/atecc608/core.ts'
 import { EmulatedPart } from '../../src/emulators/atecc608/part.ts'
 import { serveSwi } from '../../src/emulators/atecc608/swiEndpoint.ts'
+import { noSocat, serialPort } from './socat.ts'
 
 type Done = (error?: Error | null) => void
 type Listener = (value?: Buffer | Error | null) => void
@@ -144,29 +143,7 @@ test('a library that is not installed is named with the line that brings it', as
   })
 })
 
-const noSocat = (): string | false => {
-  if (spawnSync('socat', ['-V']).status === 0) return false
-  assert.notEqual(process.env['PEERS'], 'required', 'PEERS=required, and there is no socat here')
-  return 'socat is not installed'
-}
-
-/** A serial port whose other end is the emulated part behind this socket. */
-async function serialPort(t: TestContext, folder: string, socket: string): Promise<string> {
-  const path = join(folder, 'ttyECC')
-  const appeared = new Promise<void>((resolve) => {
-    const watcher = watch(folder, () => {
-      if (!existsSync(path)) return
-      watcher.close()
-      resolve()
-    })
-  })
-  const socat: ChildProcess = spawn('socat', [`PTY,link=${path},rawer`, `UNIX-CONNECT:${socket}`])
-  t.after(() => socat.kill())
-  await appeared
-  return path
-}
-
-test('the driver reads the emulated part through a serial port', { skip: noSocat() }, async (t) => {
+test('the driver reads the emulated part through a serial port', { skip: noSocat }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'serial-'))
   t.after(() => rm(folder, { recursive: true }))
   const serial = Uint8Array.of(0x01, 0x23, 1, 2, 3, 4, 5, 6, 0xee)
@@ -174,7 +151,7 @@ test('the driver reads the emulated part through a serial port', { skip: noSocat
   const part = new EmulatedPart(core, { time: machineTime })
   const server = await serveSwi({ part, time: machineTime, path: join(folder, 'socket') })
   t.after(() => server.close())
-  const uart = await openSerialUart(await serialPort(t, folder, server.path))
+  const uart = await openSerialUart(await serialPort(t, join(folder, 'ttyECC'), server.path))
   const session = await openChipSession(swiWire(uart, machineTime), machineTime)
   assert.equal(session.serial, '0123010203040506ee')
   assert.deepEqual(await revision(session), Uint8Array.of(0, 0, 0x60, 3))

@@ -7,6 +7,11 @@ import { waitingMax } from '../../src/drivers/pkcs11/sessions.ts'
 import { assertSigns, digest } from './signs.ts'
 import { changing, skip, softTokens } from './softhsm.ts'
 
+function keepTheTurn(milliseconds: number): void {
+  const end = performance.now() + milliseconds
+  while (performance.now() < end);
+}
+
 suite('the sessions of a token', { skip }, () => {
   const make = softTokens()
 
@@ -50,6 +55,34 @@ suite('the sessions of a token', { skip }, () => {
     token.tool('--keypairgen', '--key-type', 'EC:prime256v1', '--label', 'key', '--id', '01')
     const element = await openPkcs11Element(token.url('key'), { load })
     await Promise.all(Array.from({ length: 40 }, () => assertSigns(element)))
+    await element.close()
+  })
+
+  // tpm2-pkcs11 holds a lock of the token while it signs, and C_SignInit waits for it in this thread.
+  test('a library that does one thing at a time is asked for one at a time', async () => {
+    const token = make('one-lock')
+    let [inUse, waits] = [0, 0]
+    const load = changing((call, _, real) => {
+      if (call !== 'sign') return real()
+      if (inUse > 0) {
+        waits++
+        keepTheTurn(2)
+      }
+      inUse++
+      return new Promise((resolve) => setImmediate(resolve))
+        .then(real)
+        .then(async (signature) => {
+          const late = performance.now() + 2
+          while (performance.now() < late) await new Promise((resolve) => setImmediate(resolve))
+          return signature
+        })
+        .finally(() => inUse--)
+    })
+    const element = await openPkcs11Element(token.url('key'), { load })
+    await element.generateKey(0)
+    await Promise.all(Array.from({ length: 100 }, () => assertSigns(element)))
+    // Three to learn it, and those that were under way.
+    assert.ok(waits >= 3 && waits <= 10, `${waits} waited`)
     await element.close()
   })
 

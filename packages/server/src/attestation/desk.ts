@@ -11,21 +11,16 @@ import {
   pointOfP256,
   serialOfAtecc608,
   type Verdict,
-  type Voucher,
   verifyAtecc608,
+  type Voucher,
   vouchedLevel,
 } from '@countersign/core/attestation'
 import { hex, utf8 } from '@countersign/core/codec'
 import { parseCertificate, statementOid } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
 import type { Clock, Crypto, Milliseconds, Random } from '@countersign/core/ports'
-import type {
-  Assurance,
-  AttestationDesk,
-  AttestationDoorErrorCode,
-  KeyAttestation,
-  Store,
-} from '../ports.ts'
+import type { AttestationDesk, AttestationDoorErrorCode, KeyAttestation, Store } from '../ports.ts'
+import { voucherName } from '../recordValues.ts'
 import { Manifests } from './manifests.ts'
 import { type NonceFate, Nonces } from './nonces.ts'
 
@@ -42,7 +37,7 @@ type Asked = Parameters<AttestationDesk['judge']>[0]
 
 const elementKind = 'atecc608'
 const manifestVerifier = 'manifest-1'
-const rootsMax = 1_000
+const anchorsMax = 1_000
 
 export class Desk implements AttestationDesk {
   readonly #parts: DeskParts
@@ -94,13 +89,16 @@ export class Desk implements AttestationDesk {
     if (point === undefined) {
       throw refused('ERR_ATTESTATION_KEY', 'the key of the request is not of P-256', 'publicKey')
     }
-    const roots = await store.find('anchor', 'role', 'attestation', { limit: rootsMax })
+    const roots = await store.find('anchor', 'role', 'attestation', { limit: anchorsMax })
+    const signers = await store.find('anchor', 'role', 'manifest', { limit: anchorsMax })
+    const caps = [...roots, ...signers].map((row) => [row.fingerprint, row.assuranceCap] as const)
     return verifyAtecc608(statement, {
       nonce,
       publicKey: point,
       certificates,
       roots: roots.map(({ der }) => parseCertificate(der)),
       makerKeys: await this.#manifests.keysOf(serialOfAtecc608(message)),
+      caps: new Map(caps),
       at: clock.now(),
       isDemo,
       crypto,
@@ -112,8 +110,8 @@ export class Desk implements AttestationDesk {
     const { crypto, isDemo } = this.#parts
     const found = await this.#manifests.ofKey(hex(crypto.hash('sha256', spki)))
     if (found === undefined) return undefined
-    const { manifest, key } = found
-    const { level, reasons } = vouchedLevel(manifest.isEmulated === 1, isDemo)
+    const { manifest, key, cap } = found
+    const { level, reasons } = vouchedLevel(manifest.isEmulated === 1, isDemo, cap)
     const word = `A manifest names this key, in slot ${key.slot} of ${manifest.serial}.`
     return this.#attestation(
       {
@@ -129,35 +127,19 @@ export class Desk implements AttestationDesk {
     )
   }
 
-  async #attestation(verdict: Verdict, evidence: Uint8Array): Promise<KeyAttestation> {
-    const { format, verifier, serial, slot, voucher } = verdict
-    if (voucher === undefined) {
-      const { level, reasons } = verdict
-      const text = JSON.stringify({ level, reasons, serial, slot, voucher })
-      return this.#unvouched(format, verifier, evidence, text)
-    }
-    const { level, reasons } = await this.#capped(verdict, voucher)
+  #attestation(judged: Verdict, evidence: Uint8Array): KeyAttestation {
+    const { format, verifier, level, reasons, serial, slot, voucher } = judged
+    const verdict = JSON.stringify({ level, reasons, serial, slot, voucher })
+    if (voucher === undefined) return this.#unvouched(format, verifier, evidence, verdict)
     return {
       assurance: level,
       format,
       evidence,
-      verdict: JSON.stringify({ level, reasons, serial, slot, voucher }),
+      verdict,
       verifier,
       judgedAt: this.#parts.clock.now(),
-      element: { serial, kind: elementKind, slot },
+      element: placeOf(judged, nameOf(voucher)),
     }
-  }
-
-  /** By what the operator said of the voucher: a station that only he knows is not a vendor. */
-  async #capped(
-    { level, reasons }: Verdict,
-    voucher: Voucher,
-  ): Promise<{ readonly level: Assurance; readonly reasons: readonly string[] }> {
-    const fingerprint = voucher.kind === 'root' ? voucher.fingerprint : voucher.signer
-    const anchor = await this.#parts.store.get('anchor', fingerprint)
-    const cap = anchor?.assuranceCap ?? 0
-    if (level <= cap) return { level, reasons }
-    return { level: cap, reasons: [...reasons, `Its anchor gives ${cap} at most.`] }
   }
 
   /** Kept, so that it can be seen; an element that only its host speaks for is nobody's yet. */
@@ -177,6 +159,21 @@ export class Desk implements AttestationDesk {
       element: undefined,
     }
   }
+}
+
+/**
+ * What is claimed rests on what the voucher gives, not on what the key is worth in the end: a maker's
+ * cap makes no second element of a chip.
+ */
+function placeOf({ level, serial, slot }: Verdict, voucher: string): KeyAttestation['element'] {
+  const claim = level < 3 ? `${serial}@${voucher}` : serial
+  return { serial, kind: elementKind, slot, claim, voucher }
+}
+
+function nameOf(voucher: Voucher): string {
+  return voucher.kind === 'root'
+    ? voucherName('attestation', voucher.fingerprint)
+    : voucherName('manifest', voucher.signer)
 }
 
 const fates: Readonly<Record<Exclude<NonceFate, 'good'>, string>> = {

@@ -1,8 +1,8 @@
 /**
  * Manifests in the store: what makers say of elements. An import is whole or not at all: everything is
  * read, verified and compared with what is here before the first row is written; a crash in between
- * leaves rows that the next import finds known. What somebody said who is no more believed stands in
- * nobody's way: it is removed when another speaks of the same element or key.
+ * leaves rows that the next import finds known. What somebody said who is no more believed, or whose
+ * word gives less, stands in nobody's way: it goes when another speaks of the same element or key.
  */
 import { hex } from '@countersign/core/codec'
 import {
@@ -10,11 +10,12 @@ import {
   type MakerKey,
   parseManifest,
   spkiOfP256,
+  vouchedLevel,
 } from '@countersign/core/attestation'
 import { parseCertificate } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import type { Clock, Crypto } from '@countersign/core/ports'
-import type { AnchorRow, ManifestKeyRow, ManifestRow, Store, Write } from '../ports.ts'
+import type { AnchorRow, Assurance, ManifestKeyRow, ManifestRow, Store, Write } from '../ports.ts'
 
 export interface ManifestParts {
   readonly store: Store
@@ -27,6 +28,16 @@ export interface ManifestCounts {
   readonly imported: number
   readonly known: number
   readonly keys: number
+}
+
+/** With the most that its signer's anchor gives. */
+interface Believed {
+  readonly manifest: ManifestRow
+  readonly cap: Assurance
+}
+
+interface Said extends ManifestElement {
+  readonly worth: number
 }
 
 export type ManifestImportErrorCode = 'ERR_MANIFEST_CONFLICT'
@@ -49,12 +60,15 @@ export class Manifests {
     const { crypto } = this.#parts
     const anchors = await this.#signers()
     const signers = anchors.map(({ der }) => parseCertificate(der))
-    const elements = parseManifest(text, signers, crypto)
-    const fresh: ManifestElement[] = []
+    const caps = new Map(anchors.map((row) => [row.fingerprint, row.assuranceCap]))
+    const elements = parseManifest(text, signers, crypto).map(
+      (element): Said => ({ ...element, worth: worthOf(element, caps.get(element.signer)) }),
+    )
+    const fresh: Said[] = []
     for (const element of elements) if (await this.#isNew(element)) fresh.push(element)
     const keys = fresh.flatMap((element) => this.#keyRows(element))
-    const holders = await this.#requireFreeKeys(keys)
-    await this.#removeUnbelieved([...fresh.map(({ serial }) => serial), ...holders])
+    const holders = await this.#requireFreeKeys(fresh)
+    await this.#removeWeaker([...fresh.map(({ serial }) => serial), ...holders])
     for (let from = 0; from < fresh.length; from += elementsPerChange) {
       await this.#write(fresh.slice(from, from + elementsPerChange))
     }
@@ -65,18 +79,18 @@ export class Manifests {
   /** What is said of a key, as long as who said it is believed. */
   async ofKey(
     spkiHash: string,
-  ): Promise<{ readonly manifest: ManifestRow; readonly key: ManifestKeyRow } | undefined> {
+  ): Promise<(Believed & { readonly key: ManifestKeyRow }) | undefined> {
     const key = await this.#parts.store.get('manifestKey', spkiHash)
     if (key === undefined) return undefined
-    const manifest = await this.#believed(key.serial)
-    return manifest === undefined ? undefined : { manifest, key }
+    const believed = await this.#believed(key.serial)
+    return believed === undefined ? undefined : { ...believed, key }
   }
 
   /** What is said of the keys of an element. */
   async keysOf(serial: string): Promise<readonly MakerKey[]> {
-    const manifest = await this.#believed(serial)
-    if (manifest === undefined) return []
-    const { partNumber, signer, isEmulated } = manifest
+    const believed = await this.#believed(serial)
+    if (believed === undefined) return []
+    const { partNumber, signer, isEmulated } = believed.manifest
     const rows = await this.#parts.store.find('manifestKey', 'serial', serial, {
       limit: keysOfElementMax,
     })
@@ -90,11 +104,21 @@ export class Manifests {
     }))
   }
 
-  async #believed(serial: string): Promise<ManifestRow | undefined> {
+  async #believed(serial: string): Promise<Believed | undefined> {
     const manifest = await this.#parts.store.get('manifest', serial)
     if (manifest === undefined) return undefined
     const signer = await this.#parts.store.get('anchor', manifest.signer)
-    return signer?.role === 'manifest' ? manifest : undefined
+    if (signer?.role !== 'manifest') return undefined
+    return { manifest, cap: signer.assuranceCap }
+  }
+
+  /** What is said of an element by somebody whose word gives as much, or more. */
+  async #standing(serial: string, worth: number): Promise<ManifestRow | undefined> {
+    const believed = await this.#believed(serial)
+    if (believed === undefined) return undefined
+    const { manifest, cap } = believed
+    const known = worthOf({ isEmulated: manifest.isEmulated === 1 }, cap)
+    return known < worth ? undefined : manifest
   }
 
   #signers(): Promise<readonly AnchorRow[]> {
@@ -102,8 +126,8 @@ export class Manifests {
   }
 
   /** The same payload is the same word, however it was signed. */
-  async #isNew({ serial, digest }: ManifestElement): Promise<boolean> {
-    const known = await this.#believed(serial)
+  async #isNew({ serial, digest, worth }: Said): Promise<boolean> {
+    const known = await this.#standing(serial, worth)
     if (known === undefined) return true
     if (known.digest === digest) return false
     throw conflict(`of the element ${serial} something else was imported before`, serial)
@@ -121,30 +145,33 @@ export class Manifests {
 
   /**
    * One key is in one element: said of two, one of them lies. Answers the elements that are said to
-   * have one of them by somebody who is no more believed.
+   * have one of them by somebody who is no more believed, or less.
    */
-  async #requireFreeKeys(keys: readonly ManifestKeyRow[]): Promise<readonly string[]> {
+  async #requireFreeKeys(elements: readonly Said[]): Promise<readonly string[]> {
     const holders = new Map<string, string>()
-    const unbelieved: string[] = []
-    for (const { spkiHash, serial } of keys) {
-      const row = await this.#parts.store.get('manifestKey', spkiHash)
-      const isBelieved = row !== undefined && (await this.#believed(row.serial)) !== undefined
-      if (row !== undefined && !isBelieved) unbelieved.push(row.serial)
-      const known = isBelieved ? row.serial : undefined
-      const holder = known ?? holders.get(spkiHash) ?? serial
-      if (holder !== serial) {
-        throw conflict(`a key of the element ${serial} is one of ${holder} already`, serial)
+    const weaker: string[] = []
+    for (const element of elements) {
+      const { serial, worth } = element
+      for (const { spkiHash } of this.#keyRows(element)) {
+        const row = await this.#parts.store.get('manifestKey', spkiHash)
+        const known = row && (await this.#standing(row.serial, worth))
+        if (row !== undefined && known === undefined) weaker.push(row.serial)
+        const holder = known?.serial ?? holders.get(spkiHash) ?? serial
+        if (holder !== serial) {
+          throw conflict(`a key of the element ${serial} is one of ${holder} already`, serial)
+        }
+        holders.set(spkiHash, serial)
       }
-      holders.set(spkiHash, serial)
     }
-    return unbelieved
+    return weaker
   }
 
-  /** Of these elements none is believed that is here. */
-  async #removeUnbelieved(serials: readonly string[]): Promise<void> {
+  /** Of these elements only what gives way is here. */
+  async #removeWeaker(serials: readonly string[]): Promise<void> {
     const { store, clock } = this.#parts
     for (const serial of new Set(serials)) {
-      if ((await store.get('manifest', serial)) === undefined) continue
+      const known = await store.get('manifest', serial)
+      if (known === undefined) continue
       const keys = await store.find('manifestKey', 'serial', serial, { limit: keysOfElementMax })
       const writes: Write[] = [
         { kind: 'delete', table: 'manifest', key: serial },
@@ -152,7 +179,7 @@ export class Manifests {
           ({ spkiHash }): Write => ({ kind: 'delete', table: 'manifestKey', key: spkiHash }),
         ),
       ]
-      const data = JSON.stringify({ elements: 1, serials: [serial] })
+      const data = JSON.stringify({ elements: 1, serials: [serial], signer: known.signer })
       const event = { time: clock.now(), type: 'manifest.removed', actor: 'operator', data }
       await store.apply({ writes, events: [{ ...event, subject: 'manifest' }] })
     }
@@ -177,6 +204,11 @@ export class Manifests {
     const event = { time: createdAt, type: 'manifest.imported', actor: 'operator', data }
     await store.apply({ writes, events: [{ ...event, subject: 'manifest' }] })
   }
+}
+
+/** What a word gives, where no demo plays: who gives more replaces who gives less. */
+function worthOf({ isEmulated }: { readonly isEmulated: boolean }, cap: Assurance = 0): number {
+  return vouchedLevel(isEmulated, false, cap).level
 }
 
 function conflict(message: string, where: string): CallerError<ManifestImportErrorCode> {

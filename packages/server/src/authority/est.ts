@@ -14,7 +14,7 @@ import {
 import { isCountersignError } from '@countersign/core/errors'
 import type { Clock, Crypto } from '@countersign/core/ports'
 import type {
-  Admitted,
+  AdmittedToRenew,
   Assurance,
   AttestationDesk,
   CaRow,
@@ -53,7 +53,7 @@ export interface EnrolmentDesk {
   checkToken(token: string): Promise<TokenRow>
   product(name: string): Promise<ProductRow>
   /** Judges the state of device and certificate: throws for a suspended or revoked one. */
-  admitToRenew(peer: VerifiedPeer): Promise<Admitted>
+  admitToRenew(peer: VerifiedPeer): Promise<AdmittedToRenew>
   /**
    * What a maker's certificate entitles to: the device that it names, or a new one of the product
    * in its anchor's scope.
@@ -104,7 +104,8 @@ export function createEst(parts: EstParts): EstService {
     try {
       return await find(operations, request).run(request)
     } catch (error) {
-      return explain(parts, request, operations.get(request.operation)?.method, error)
+      const method = operations.get(request.operation)?.method
+      return explain(parts, request, method, error, enrolment.serialOf(request))
     }
   }
 }
@@ -134,6 +135,7 @@ export function explain(
   request: EstRequest,
   method: string | undefined,
   error: unknown,
+  serial?: string,
 ): EstResponse {
   const status = statusOf(error)
   if (status >= 500 || !isCountersignError(error)) {
@@ -148,6 +150,7 @@ export function explain(
     code,
     message,
     ...(request.peer === undefined ? {} : { fingerprint: request.peer.fingerprint }),
+    ...(serial === undefined ? {} : { serial }),
     ...(where === undefined ? {} : { where }),
     ...(hint === undefined ? {} : { hint }),
   })
@@ -170,11 +173,17 @@ class Enrolment {
   readonly #parts: EstParts
   readonly #rate: EnrolmentRate
   readonly #products: Policies
+  readonly #serials = new WeakMap<EstRequest, string>()
 
   constructor(parts: EstParts) {
     this.#parts = parts
     this.#rate = new EnrolmentRate(parts.clock)
     this.#products = new Policies(parts.desk, parts.notices)
+  }
+
+  /** Whom a request was for, once its token was good: by this name the operator asks why. */
+  serialOf(request: EstRequest): string | undefined {
+    return this.#serials.get(request)
   }
 
   /** §4.2.1: a first certificate of the owner. */
@@ -206,6 +215,7 @@ class Enrolment {
     }
     const token = await this.#parts.desk.checkToken(password)
     const asked = this.#read(request)
+    this.#serials.set(request, asked.serial)
     return this.#issue(asked, token.product, tokenHolder(token.id), {
       request: `token:${token.id}`,
       actor: `token:${token.id}`,
@@ -262,17 +272,19 @@ class Enrolment {
         'Connect with the certificate that is to be renewed; a first one comes by simpleenroll.',
       )
     }
-    const { device, certificate } = await this.#parts.desk.admitToRenew(peer)
+    const admitted = await this.#parts.desk.admitToRenew(peer)
+    const { device, certificate, assuranceMax } = admitted
     const asked = this.#read(request)
     requireSame(asked, device.serial, device.eui64)
     const product = await this.#products.of(device.product)
     const isDue = peer.leaf.notAfter - product.renewalDays * dayMs <= this.#parts.clock.now()
     this.#rate.take(device.id, peer.fingerprint, asked.spki, isDue)
-    return this.#issue(asked, product, certificateHolder(peer.fingerprint), {
+    const wanted = {
       request: `renew:${certificate?.serial ?? peer.fingerprint}`,
       actor: 'device',
       target: { kind: 'device', id: device.id, origin: 'software' },
-    })
+    } as const
+    return this.#issue(asked, product, certificateHolder(peer.fingerprint), wanted, assuranceMax)
   }
 
   #read(request: EstRequest): DeviceRequest {
@@ -299,6 +311,7 @@ class Enrolment {
       ...wanted,
       target: placed(wanted.target, attestation),
       attestation,
+      assuranceMax,
     })
     const der = encodeCertsOnly([issued.der])
     return derAnswer('application/pkcs7-mime; smime-type=certs-only', der)

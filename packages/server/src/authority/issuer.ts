@@ -8,6 +8,7 @@ import { fromHex, noExpiration } from '@countersign/core/codec'
 import { InvariantError } from '@countersign/core/errors'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
 import type {
+  Assurance,
   CertificateRow,
   DeviceRow,
   KeyAttestation,
@@ -42,6 +43,7 @@ export interface IssueRequest {
   readonly actor: string
   readonly target: ReservationRequest['target']
   readonly attestation?: KeyAttestation | undefined
+  readonly assuranceMax?: Assurance | undefined
   /** Subject of what is not a device. */
   readonly subject?: Uint8Array
   /** Names of a server. */
@@ -88,6 +90,7 @@ export class Issuer {
       actor: request.actor,
       target: request.target,
       attestation: request.attestation,
+      assuranceMax: request.assuranceMax,
     })
     if (reservation.issued !== null) return onRecord(reservation.issued, reservation.device)
     const der = await sign(request, reservation, validity)

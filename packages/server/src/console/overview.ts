@@ -19,6 +19,8 @@ export interface PageRegistry {
   /** Throws CallerError ERR_DEVICE_UNKNOWN or ERR_DEVICE_AMBIGUOUS. */
   find(text: string): Promise<DeviceRow>
   why(text: string): Promise<object>
+  /** A row of the store, with what the device is worth now. */
+  worthNow(row: DeviceRow): Promise<DeviceRow>
 }
 
 export interface OverviewParts {
@@ -103,7 +105,9 @@ export class Overview {
     const rows = await this.#rowsOf(query)
     const shown = rows.slice(0, devicesPerPage)
     const last = await this.news.lastOf(shown.map(({ id }) => id))
-    const devices = shown.map((row, at) => deviceOf(row, last[at]))
+    const { registry } = this.#parts
+    const worthy = await Promise.all(shown.map((row) => registry.worthNow(row)))
+    const devices = worthy.map((row, at) => deviceOf(row, last[at]))
     return { devices, next: rows.length > devicesPerPage ? (shown.at(-1)?.id ?? null) : null }
   }
 

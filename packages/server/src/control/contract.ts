@@ -65,7 +65,12 @@ export interface KeyDocument {
   /** SHA-256 of the SubjectPublicKeyInfo. */
   readonly key: string
   readonly origin: KeyOrigin
+  /** What it is worth now. */
   readonly assurance: Assurance
+  /** Why that is less than it was judged; null when it is not. */
+  readonly lowered: string | null
+  /** Whose word the level is: role and fingerprint of an anchor. */
+  readonly voucher: string | null
   readonly elementKind: string | null
   readonly elementSerial: string | null
   readonly slot: number | null

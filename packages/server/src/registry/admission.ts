@@ -7,7 +7,7 @@ import type { VerifiedPeer } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import type {
   Admitted,
-  Assurance,
+  AdmittedToRenew,
   CertificateRow,
   DeviceRow,
   MessageDraft,
@@ -30,18 +30,35 @@ import {
 } from './context.ts'
 import { isLegal, moved, stateRefusal } from './lifecycle.ts'
 import { roadsOf } from './products.ts'
+import type { Vouchers, Worth } from './vouchers.ts'
 
 /** Last seen is exact to this much. */
 const seenEveryMs = 60_000
 
+/** What is decided upon; without a road at EST. */
+interface Case {
+  readonly peer: VerifiedPeer
+  readonly road: Road | undefined
+  readonly known: Known
+  readonly product: ProductRow
+  readonly worth: Worth
+}
+
 export class Admission {
   private readonly parts: RegistryParts
   private readonly cache: RegistryCache
+  private readonly vouchers: Vouchers
   private readonly background: Background
 
-  constructor(parts: RegistryParts, cache: RegistryCache, background: Background) {
+  constructor(
+    parts: RegistryParts,
+    cache: RegistryCache,
+    vouchers: Vouchers,
+    background: Background,
+  ) {
     this.parts = parts
     this.cache = cache
+    this.vouchers = vouchers
     this.background = background
   }
 
@@ -49,14 +66,15 @@ export class Admission {
     return untilSettled(async () => {
       const known = await this.knownOf(peer)
       const product = await this.cache.product(known.device.product)
-      this.judge(peer, road, known, product)
+      const worth = await this.worthOf(peer, known)
+      this.judge({ peer, road, known, product, worth })
       const { certificate, device } = known
       if (certificate.status === 'issued' || isLegal(device.state, 'activate')) {
-        const accepted = await this.accept(known, product, road, cappedAssurance(peer, known))
-        return admittedBy(peer, accepted, product)
+        const accepted = await this.accept(known, product, road, worth)
+        return admittedBy(peer, accepted, product, worth)
       }
       this.seen(known, road)
-      return admittedBy(peer, known, product)
+      return admittedBy(peer, known, product, worth)
     })
   }
 
@@ -64,11 +82,13 @@ export class Admission {
    * For EST, which stays at the https door whatever roads the messages of a product take: judged like
    * any handshake, and nothing is accepted by it.
    */
-  async admitToRenew(peer: VerifiedPeer): Promise<Admitted> {
+  async admitToRenew(peer: VerifiedPeer): Promise<AdmittedToRenew> {
     const known = await this.knownOf(peer)
     const product = await this.cache.product(known.device.product)
-    this.judge(peer, undefined, known, product)
-    return admittedBy(peer, known, product)
+    const worth = await this.worthOf(peer, known)
+    this.judge({ peer, road: undefined, known, product, worth })
+    const { assuranceMax } = known
+    return { ...admittedBy(peer, known, product, worth), assuranceMax }
   }
 
   private async knownOf(peer: VerifiedPeer): Promise<Known> {
@@ -89,12 +109,14 @@ export class Admission {
     )
   }
 
-  private judge(
-    peer: VerifiedPeer,
-    road: Road | undefined,
-    known: Known,
-    product: ProductRow,
-  ): void {
+  /** Of the key that this certificate certifies, not of the device: it may have another by now. */
+  private async worthOf(peer: VerifiedPeer, known: Known): Promise<Worth> {
+    const worth = await this.vouchers.worth(known)
+    const cap = peer.anchor.scope.assuranceCap ?? 4
+    return worth.assurance <= cap ? worth : { ...worth, assurance: cap }
+  }
+
+  private judge({ peer, road, known, product, worth }: Case): void {
     const { certificate, device } = known
     const refused = stateRefusal(device)
     // A revoked device's certificates are revoked with it: what the peer showed is named before
@@ -117,11 +139,11 @@ export class Admission {
         { ...details, road },
         `product ${product.name}: roads`,
       )
-    const assurance = cappedAssurance(peer, known)
+    const { assurance, lowered } = worth
     if (assurance < product.assuranceMin)
       throw refusal(
         'ERR_ASSURANCE_TOO_LOW',
-        `the assurance of its key is ${assurance}, below the ${product.assuranceMin} of product ${product.name}`,
+        `the assurance of its key is ${assurance}${lowered === null ? '' : ` (${lowered})`}, below the ${product.assuranceMin} of product ${product.name}`,
         details,
         `${leafField('subjectPublicKeyInfo')}: assurance`,
       )
@@ -132,11 +154,12 @@ export class Admission {
    * again and finds it done.
    */
   private async accept(
-    { certificate, device }: Known,
+    known: Known,
     product: ProductRow,
     road: Road,
-    assurance: Assurance,
+    worth: Worth,
   ): Promise<Known> {
+    const { certificate, device, assurance, voucher } = known
     const now = this.parts.clock.now()
     const activates = isLegal(device.state, 'activate')
     const base = activates
@@ -144,7 +167,7 @@ export class Admission {
       : { ...device, version: device.version + 1 }
     // The device is worth what the key in use is worth.
     const seen = { road, firstSeen: device.firstSeen ?? now, lastSeen: now }
-    const after: DeviceRow = { ...base, ...seen, assurance }
+    const after: DeviceRow = { ...base, ...seen, assurance, voucher }
     const older = await this.olderThan(certificate)
     const confirmed = certificate.status === 'issued' ? 'confirmed' : certificate.status
     const overlapUntil = now + product.overlapDays * msPerDay
@@ -160,12 +183,12 @@ export class Admission {
         kind: 'update',
         table: 'device',
         key: device.id,
-        set: { state, reason, road, firstSeen, lastSeen: now, version, assurance },
+        set: { state, reason, road, firstSeen, lastSeen: now, version, assurance, voucher },
       },
       ...older.map((row) => supersede(row, overlapUntil)),
     ]
     const messages: MessageDraft[] = activates
-      ? [deviceMessage(this.parts, 'countersign.device.changed', after)]
+      ? [deviceMessage(this.parts, 'countersign.device.changed', asWorth(after, worth))]
       : []
     const { serial, status } = certificate
     const superseded = older.map((row) => row.serial)
@@ -191,7 +214,7 @@ export class Admission {
       ],
     )
     const shown = { ...certificate, status: confirmed }
-    return { certificate: shown, device: after, assurance, seenAt: now }
+    return { ...known, certificate: shown, device: after, seenAt: now }
   }
 
   private async olderThan(certificate: CertificateRow): Promise<CertificateRow[]> {
@@ -285,15 +308,13 @@ export function credentialKind(
   return undefined
 }
 
-/** Of the key that this certificate certifies, not of the device: it may have another by now. */
-function cappedAssurance(peer: VerifiedPeer, { assurance }: Known): Assurance {
-  const cap = peer.anchor.scope.assuranceCap ?? 4
-  return assurance < cap ? assurance : cap
+function asWorth(device: DeviceRow, { assurance }: Worth): DeviceRow {
+  return { ...device, assurance }
 }
 
-function admittedBy(peer: VerifiedPeer, known: Known, product: ProductRow): Admitted {
+function admittedBy(peer: VerifiedPeer, known: Known, product: ProductRow, worth: Worth): Admitted {
   const { certificate } = known
-  const device = { ...known.device, assurance: cappedAssurance(peer, known) }
+  const device = asWorth(known.device, worth)
   const { overlapUntil } = certificate
   const notAfter = overlapUntil === null ? peer.notAfter : Math.min(peer.notAfter, overlapUntil)
   return {

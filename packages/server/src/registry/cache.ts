@@ -16,8 +16,10 @@ const knownMax = 20_000
 export interface Known {
   readonly certificate: CertificateRow
   readonly device: DeviceRow
-  /** Of the certificate's key. */
+  /** Of the certificate's key, as it was judged. */
   readonly assurance: Assurance
+  readonly voucher: string | null
+  readonly assuranceMax: Assurance
   /** When last seen was last written: it is written at most once a minute. */
   seenAt: number
 }
@@ -58,8 +60,9 @@ export class RegistryCache {
     const device = await this.parts.store.get('device', certificate.device)
     if (device === undefined) return undefined
     const key = await this.parts.store.get('key', certificate.spkiHash)
-    const assurance = key?.assurance ?? 0
-    const known = { certificate, device, assurance, seenAt: device.lastSeen ?? 0 }
+    const { assurance = 0, voucher = null, assuranceMax = 4 } = key ?? {}
+    const ofKey = { assurance, voucher, assuranceMax }
+    const known = { certificate, device, ...ofKey, seenAt: device.lastSeen ?? 0 }
     if (generation === this.generation) this.keep(fingerprint, known)
     return known
   }

@@ -14,15 +14,18 @@ import {
   untilSettled,
 } from './context.ts'
 import { isLegal, moved, requireEnrollable } from './lifecycle.ts'
+import type { Vouchers } from './vouchers.ts'
 
 const x5tDigits = 16
 const voidPage = 500
 
 export class Issuing {
   private readonly parts: RegistryParts
+  private readonly vouchers: Vouchers
 
-  constructor(parts: RegistryParts) {
+  constructor(parts: RegistryParts, vouchers: Vouchers) {
     this.parts = parts
+    this.vouchers = vouchers
   }
 
   /**
@@ -49,7 +52,8 @@ export class Issuing {
     const { serial, profile, ca, notAfter } = row
     const device =
       row.device === null ? undefined : await this.parts.store.get('device', row.device)
-    const step = device === undefined ? undefined : this.step(device, row)
+    const worthy = device && (await this.vouchers.device(device))
+    const step = worthy && this.step(worthy, row)
     const basis = await this.basisOf(row)
     if (basis?.status === 'revoked')
       throw refusal('ERR_CERT_REVOKED', `certificate ${basis.serial} is revoked`, { serial })
@@ -167,7 +171,7 @@ export class Issuing {
       writes.push({ kind: 'delete', table: 'device', key: id })
       writes.push({ kind: 'delete', table: 'key', key: row.spkiHash })
       for (const element of await this.parts.store.find('element', 'device', id))
-        writes.push({ kind: 'delete', table: 'element', key: element.serial })
+        writes.push({ kind: 'delete', table: 'element', key: element.claim })
       writes.push(...refund(row.request))
       notices.push({ kind: 'device', id })
     }

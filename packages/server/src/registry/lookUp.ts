@@ -1,8 +1,9 @@
 /** Finding devices and certificates, for the command and the console. */
 import { CallerError } from '@countersign/core/errors'
-import type { CertificateRow, DeviceRow, DeviceState, KeyRow } from '../ports.ts'
+import type { CertificateRow, DeviceRow, DeviceState } from '../ports.ts'
 import { deviceId } from './addresses.ts'
 import { misuse, type RegistryParts } from './context.ts'
+import type { Vouchers, WorthyKey } from './vouchers.ts'
 
 const pageSize = 500
 /** A device has a few; a runaway renewal loop must not fill a screen. */
@@ -23,9 +24,11 @@ export interface DeviceFilter {
 
 export class LookUp {
   private readonly parts: RegistryParts
+  private readonly vouchers: Vouchers
 
-  constructor(parts: RegistryParts) {
+  constructor(parts: RegistryParts, vouchers: Vouchers) {
     this.parts = parts
+    this.vouchers = vouchers
   }
 
   /**
@@ -47,7 +50,7 @@ export class LookUp {
     const [row, second] = found.values()
     if (row === undefined) throw misuse('ERR_DEVICE_UNKNOWN', `no device is called ${text}`, text)
     if (second !== undefined) throw ambiguous(text, [...found.values()])
-    return row
+    return this.vouchers.device(row)
   }
 
   /** In the order of ids. */
@@ -58,7 +61,7 @@ export class LookUp {
       const page = await this.page(state, product, from)
       for (const row of page) {
         if (product !== undefined && row.product !== product) continue
-        if (found.push(row) === limit) return found
+        if (found.push(await this.vouchers.device(row)) === limit) return found
       }
       from = page.at(-1)?.id
       if (page.length < pageSize) return found
@@ -69,14 +72,14 @@ export class LookUp {
     return this.parts.store.find('certificate', 'device', device, { limit: certificatesMax })
   }
 
-  /** Of the certificates that a device has or had, the newest first. */
-  async keysOf(device: string): Promise<readonly KeyRow[]> {
+  /** Of the certificates that a device has or had, the newest first; each with what it is worth now. */
+  async keysOf(device: string): Promise<readonly WorthyKey[]> {
     const certificates = await this.certificatesOf(device)
     const hashes = new Set(certificates.toReversed().map(({ spkiHash }) => spkiHash))
-    const keys: KeyRow[] = []
+    const keys: WorthyKey[] = []
     for (const hash of [...hashes].slice(0, keysMax)) {
       const row = await this.parts.store.get('key', hash)
-      if (row !== undefined) keys.push(row)
+      if (row !== undefined) keys.push(await this.vouchers.key(row))
     }
     return keys
   }

@@ -23,6 +23,7 @@ import {
   untilSettled,
 } from './context.ts'
 import { lifecycle, type Move, moved } from './lifecycle.ts'
+import type { Vouchers } from './vouchers.ts'
 
 /** A device has a few certificates, or something is wrong with it. */
 const certificatesPage = 1_000
@@ -31,9 +32,11 @@ const casMax = 1_000
 
 export class Moves {
   private readonly parts: RegistryParts
+  private readonly vouchers: Vouchers
 
-  constructor(parts: RegistryParts) {
+  constructor(parts: RegistryParts, vouchers: Vouchers) {
     this.parts = parts
+    this.vouchers = vouchers
   }
 
   suspend(id: string, reason: string): Promise<DeviceRow> {
@@ -117,7 +120,7 @@ export class Moves {
     return untilSettled(async () => {
       const device = await this.parts.store.get('device', id)
       if (device === undefined) throw misuse('ERR_DEVICE_UNKNOWN', `there is no device ${id}`, id)
-      const after = moved(device, move, 'operator', reason)
+      const after = await this.vouchers.device(moved(device, move, 'operator', reason))
       const ended = lifecycle[move].certificates === 'revoke' ? await this.liveOf(id) : []
       const { state, resumeState, version } = after
       const event = auditEvent(this.parts, `device.${state}`, id, 'operator', {

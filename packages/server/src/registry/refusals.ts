@@ -81,11 +81,12 @@ export class Refusals {
   }
 
   private async record(refusal: Refusal, dropped: number, since: Milliseconds): Promise<void> {
-    const { road, address, fingerprint, code, where, hint } = refusal
+    const { road, address, fingerprint, serial, code, where, hint } = refusal
     const message = clip(refusal.message)
     const device = refusal.device ?? (await this.deviceOf(fingerprint))
-    const subject = device ?? fingerprint ?? address
-    const data = { code, message, where: clip(where), road, address, fingerprint }
+    const named = serial === undefined ? address : strangerName(serial)
+    const subject = device ?? fingerprint ?? named
+    const data = { code, message, where: clip(where), road, address, fingerprint, serial }
     const actor = device === undefined ? 'system' : 'device'
     const event = auditEvent(this.parts, 'refused', subject, actor, data)
     const events = [event]
@@ -123,4 +124,9 @@ export class Refusals {
 
 function clip<T extends string | undefined>(text: T): T | string {
   return text === undefined || text.length <= textMax ? text : `${text.slice(0, textMax)}…`
+}
+
+/** Under which what is known of a serial number that is no device's yet stands in the log. */
+export function strangerName(serial: string): string {
+  return `serial:${serial.toLowerCase()}`
 }

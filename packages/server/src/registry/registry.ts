@@ -6,12 +6,12 @@ import type { RevocationReason, Role, VerifiedPeer } from '@countersign/core/cre
 import type {
   Admitted,
   AdmittedApplication,
+  AdmittedToRenew,
   AnchorRole,
   AnchorRow,
   CertificateRow,
   DeviceRow,
   Gatekeeper,
-  KeyRow,
   PeerAnchorRow,
   ProductRow,
   Refusal,
@@ -35,6 +35,7 @@ import { Moves } from './moves.ts'
 import { defaultProduct, type ProductPolicy, Products } from './products.ts'
 import { Refusals } from './refusals.ts'
 import { Reservations } from './reservations.ts'
+import { Vouchers, type WorthyKey } from './vouchers.ts'
 import { explain, type Why } from './why.ts'
 
 export type {
@@ -46,10 +47,12 @@ export type {
   ProductPolicy,
   RegistryParts,
   Why,
+  WorthyKey,
 }
 
 export class Registry implements Gatekeeper {
   readonly #parts: RegistryParts
+  readonly #vouchers: Vouchers
   readonly #background: Background
   readonly #products: Products
   readonly #addresses: Addresses
@@ -64,6 +67,8 @@ export class Registry implements Gatekeeper {
 
   constructor(parts: RegistryParts) {
     const cache = new RegistryCache(parts)
+    const vouchers = new Vouchers(parts)
+    this.#vouchers = vouchers
     this.#parts = parts
     this.#background = new Background(parts.failed)
     this.#products = new Products(parts)
@@ -74,12 +79,13 @@ export class Registry implements Gatekeeper {
       invitations: this.#invitations,
       addresses: this.#addresses,
       cache,
+      vouchers,
     })
-    this.#issuing = new Issuing(parts)
-    this.#admission = new Admission(parts, cache, this.#background)
-    this.#moves = new Moves(parts)
+    this.#issuing = new Issuing(parts, vouchers)
+    this.#admission = new Admission(parts, cache, vouchers, this.#background)
+    this.#moves = new Moves(parts, vouchers)
     this.#refusals = new Refusals(parts, this.#background)
-    this.#lookUp = new LookUp(parts)
+    this.#lookUp = new LookUp(parts, vouchers)
     this.#anchors = new Anchors(parts)
   }
 
@@ -181,7 +187,7 @@ export class Registry implements Gatekeeper {
   }
 
   /** Throws PeerError<RegistryErrorCode>: like `admit`, but for the product's roads. */
-  admitToRenew(peer: VerifiedPeer): Promise<Admitted> {
+  admitToRenew(peer: VerifiedPeer): Promise<AdmittedToRenew> {
     return this.#admission.admitToRenew(peer)
   }
 
@@ -263,8 +269,13 @@ export class Registry implements Gatekeeper {
     return this.#anchors.list(role)
   }
 
-  /** What is known of a device's keys, newest first. */
-  keysOf(device: string): Promise<readonly KeyRow[]> {
+  /** A device as it is worth now: of a row that was read past the registry. */
+  worthNow(row: DeviceRow): Promise<DeviceRow> {
+    return this.#vouchers.device(row)
+  }
+
+  /** What is known of a device's keys, newest first, with what each is worth now. */
+  keysOf(device: string): Promise<readonly WorthyKey[]> {
     return this.#lookUp.keysOf(device)
   }
 

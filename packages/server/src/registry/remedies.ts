@@ -58,7 +58,7 @@ const remedies: Readonly<Record<Code, string>> = {
   ERR_CREDENTIAL_NOT_ALLOWED:
     'Enrol the device for the kind of certificate its product asks for, or change the product.',
   ERR_ASSURANCE_TOO_LOW:
-    'Use an element that attests its key under a root that is known here ("countersign ca anchor list --role attestation"), or lower the demand of the product.',
+    'Look at the reasons below "keys". Where the root became known only after the key was judged: lower the demand, have the device renew, raise it again. Otherwise another element, or a lower demand.',
   ERR_ATTESTATION_MALFORMED: 'The device sends evidence in another form: update it.',
   ERR_ATTESTATION_NONCE:
     'Let the device ask for a nonce each time, and use it within ten minutes; if it did, somebody replays its evidence.',

@@ -11,7 +11,6 @@ import type {
   KeyAttestation,
   KeyRow,
   ReservationRequest,
-  Write,
 } from '../ports.ts'
 import { deviceId } from './addresses.ts'
 import { auditEvent, type RegistryParts, randomHex, sha256Hex } from './context.ts'
@@ -54,6 +53,7 @@ export class ReservationRows {
       resumeState: null,
       createdAt: this.parts.clock.now(),
       version: 1,
+      voucher: target.element?.voucher ?? null,
     }
   }
 
@@ -83,6 +83,8 @@ export class ReservationRows {
       evidenceFormat: null,
       verifier: null,
       judgedAt: null,
+      voucher: null,
+      assuranceMax: request.assuranceMax ?? 4,
       ...(attestation === undefined ? {} : attested(attestation)),
     }
   }
@@ -145,19 +147,11 @@ export function levelAsked({ attestation, target }: ReservationRequest): Assuran
 /** What an attestation says of a key, as columns. */
 export function attested(
   attestation: KeyAttestation,
-): Pick<KeyRow, 'assurance' | 'evidence' | 'evidenceFormat' | 'verdict' | 'verifier' | 'judgedAt'> {
-  const { assurance, evidence, format, verdict, verifier, judgedAt } = attestation
-  return { assurance, evidence, evidenceFormat: format, verdict, verifier, judgedAt }
-}
-
-export function elementWrites(element: ElementClaim | undefined, device: DeviceRow): Write[] {
-  if (element === undefined) return []
-  const { serial, kind } = element
-  return [
-    {
-      kind: 'insert',
-      table: 'element',
-      row: { serial, kind, device: device.id, createdAt: device.createdAt },
-    },
-  ]
+): Pick<
+  KeyRow,
+  'assurance' | 'evidence' | 'evidenceFormat' | 'verdict' | 'verifier' | 'judgedAt' | 'voucher'
+> {
+  const { assurance, evidence, format, verdict, verifier, judgedAt, element } = attestation
+  const voucher = element?.voucher ?? null
+  return { assurance, evidence, evidenceFormat: format, verdict, verifier, judgedAt, voucher }
 }

@@ -7,6 +7,7 @@
 import { matchesPattern } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import type {
+  Assurance,
   CertificateRow,
   Change,
   DeviceRow,
@@ -22,20 +23,16 @@ import type { RegistryCache } from './cache.ts'
 import { conflictOf, type RegistryParts, refusal, untilSettled } from './context.ts'
 import type { Invitations } from './invitations.ts'
 import { requireEnrollable } from './lifecycle.ts'
-import {
-  attested,
-  type ElementClaim,
-  elementWrites,
-  levelAsked,
-  ReservationRows,
-  type Target,
-} from './reservationRows.ts'
+import type { Vouchers } from './vouchers.ts'
+import { type Claimed, ElementClaims } from './elementClaims.ts'
+import { attested, levelAsked, ReservationRows, type Target } from './reservationRows.ts'
 
 export interface ReservationParts {
   readonly parts: RegistryParts
   readonly invitations: Invitations
   readonly addresses: Addresses
   readonly cache: RegistryCache
+  readonly vouchers: Vouchers
 }
 
 export class Reservations {
@@ -43,14 +40,18 @@ export class Reservations {
   private readonly invitations: Invitations
   private readonly addresses: Addresses
   private readonly cache: RegistryCache
+  private readonly vouchers: Vouchers
   private readonly rows: ReservationRows
+  private readonly claims: ElementClaims
 
-  constructor({ parts, invitations, addresses, cache }: ReservationParts) {
+  constructor({ parts, invitations, addresses, cache, vouchers }: ReservationParts) {
     this.parts = parts
     this.invitations = invitations
     this.addresses = addresses
     this.cache = cache
+    this.vouchers = vouchers
     this.rows = new ReservationRows(parts)
+    this.claims = new ElementClaims(parts, vouchers)
   }
 
   reserve(request: ReservationRequest): Promise<Reservation> {
@@ -84,9 +85,13 @@ export class Reservations {
       const device = this.rows.device(target, eui64)
       const key = this.rows.key(request, device.id, target.origin, target.element)
       const certificate = this.rows.certificate(request, key.spkiHash, device.id, null)
+      const { claims } = this
+      const claimed = careful
+        ? await claims.again(target.element, device)
+        : claims.first(target.element, device)
       try {
         await this.parts.store.apply(
-          this.newDeviceChange(request, { device, key, certificate, token, target }),
+          this.newDeviceChange(request, { device, key, certificate, token, claimed }),
         )
         return { serial: certificate.serial, device, issued: null }
       } catch (error) {
@@ -107,15 +112,15 @@ export class Reservations {
       readonly key: KeyRow
       readonly certificate: CertificateRow
       readonly token: TokenRow | undefined
-      readonly target: Target<'newDevice'>
+      readonly claimed: Claimed
     },
   ): Change {
-    const { device, key, certificate, token, target } = made
+    const { device, key, certificate, token, claimed } = made
     const writes: Write[] = [
       { kind: 'insert', table: 'device', row: device },
       { kind: 'insert', table: 'key', row: key },
       { kind: 'insert', table: 'certificate', row: certificate },
-      ...elementWrites(target.element, device),
+      ...claimed.writes,
     ]
     if (token !== undefined)
       writes.push({
@@ -126,12 +131,13 @@ export class Reservations {
         by: 1,
         atMost: 'count',
       })
-    return { writes, events: [this.rows.event(request, certificate)] }
+    const events = [this.rows.event(request, certificate), ...claimed.events]
+    return { conditions: claimed.conditions, writes, events }
   }
 
   /**
    * A conflict is either our own earlier attempt (its answer was lost), or a reason, or a race for
-   * an address: then it is thrown again.
+   * an address, or an element that somebody has claimed: then it is thrown again.
    */
   private async explainNewDevice(
     error: unknown,
@@ -157,8 +163,6 @@ export class Reservations {
       })
     if (place.table === 'token')
       throw refusal('ERR_TOKEN_SPENT', 'the token has paid for as many devices as it may')
-    if (place.table === 'element')
-      throw refusal('ERR_ELEMENT_USED', 'the secure element belongs to another device')
     if (place.table === 'device' && target.eui64 !== undefined)
       throw refusal('ERR_EUI64_USED', `EUI-64 ${target.eui64} belongs to another device`, {
         device: device.id,
@@ -187,18 +191,20 @@ export class Reservations {
     const earlier = known && (await this.earlier(request, key.spkiHash, device.id))
     if (earlier !== undefined) return this.takeOver(request, key.spkiHash, device)
     const certificate = this.rows.certificate(request, key.spkiHash, device.id, null)
+    const claimed = await this.claims.again(target.element, device)
     const writes: Write[] = [
       { kind: 'insert', table: 'certificate', row: certificate },
-      ...(await this.elementOf(target.element, device)),
+      ...claimed.writes,
     ]
     if (known === undefined) writes.push({ kind: 'insert', table: 'key', row: key })
-    else writes.push(...betterKnown(known, request, target))
+    else writes.push(...(await this.betterKnown(known, request, target)))
     await this.parts.store.apply({
       conditions: [
         { kind: 'equals', table: 'device', key: device.id, where: { state: device.state } },
+        ...claimed.conditions,
       ],
       writes,
-      events: [this.rows.event(request, certificate)],
+      events: [this.rows.event(request, certificate), ...claimed.events],
     })
     return { serial: certificate.serial, device, issued: null }
   }
@@ -217,7 +223,7 @@ export class Reservations {
     const asked = levelAsked(request)
     if (request.profile !== 'ldevid' || asked >= assuranceMin) return
     const shown = known ?? (await this.parts.store.get('key', this.rows.hashOf(request)))
-    if (shown !== undefined && shown.assurance >= assuranceMin) return
+    if (shown !== undefined && (await this.worthOf(shown)) >= assuranceMin) return
     throw refusal(
       'ERR_ASSURANCE_TOO_LOW',
       `the assurance of this key is ${asked}, below the ${assuranceMin} of product ${name}`,
@@ -226,13 +232,29 @@ export class Reservations {
     )
   }
 
-  /** An element that the device has shown before is its own; another device's is refused. */
-  private async elementOf(element: ElementClaim | undefined, device: DeviceRow): Promise<Write[]> {
-    if (element === undefined) return []
-    const known = await this.parts.store.get('element', element.serial)
-    if (known === undefined) return elementWrites(element, device)
-    if (known.device === device.id) return []
-    throw refusal('ERR_ELEMENT_USED', 'the secure element belongs to another device')
+  private async worthOf(key: KeyRow): Promise<Assurance> {
+    return (await this.vouchers.worth(key)).assurance
+  }
+
+  /**
+   * The same key again, with evidence: what it shows counts unless it shows less. What was judged
+   * under an anchor that is gone gives way to whatever is worth more now, and to nothing else.
+   */
+  private async betterKnown(
+    known: KeyRow,
+    request: ReservationRequest,
+    { origin, element }: Target<'device'>,
+  ): Promise<Write[]> {
+    const { attestation, assuranceMax = 4 } = request
+    if (attestation === undefined) return []
+    const { assurance } = attestation
+    if (assurance < known.assurance && assurance <= (await this.worthOf(known))) return []
+    const place =
+      element === undefined
+        ? {}
+        : { origin, elementKind: element.kind, elementSerial: element.serial, slot: element.slot }
+    const set = { ...attested(attestation), ...place, assuranceMax }
+    return [{ kind: 'update', table: 'key', key: known.spkiHash, set }]
   }
 
   /** The certificate of the same request for the same key: answered before, or not yet. */
@@ -317,22 +339,6 @@ export class Reservations {
     await this.parts.store.apply({ writes, events: [this.rows.event(request, certificate)] })
     return { serial: certificate.serial, device: null, issued: null }
   }
-}
-
-/** The same key again, with evidence: what it shows counts unless it shows less. */
-function betterKnown(
-  known: KeyRow,
-  request: ReservationRequest,
-  { origin, element }: Target<'device'>,
-): Write[] {
-  const { attestation } = request
-  if (attestation === undefined || attestation.assurance < known.assurance) return []
-  const place =
-    element === undefined
-      ? {}
-      : { origin, elementKind: element.kind, elementSerial: element.serial, slot: element.slot }
-  const set = { ...attested(attestation), ...place }
-  return [{ kind: 'update', table: 'key', key: known.spkiHash, set }]
 }
 
 function checkNewDevice(

@@ -2,11 +2,13 @@
  * Why a device is where it is: its last states, its last refusals with their remedy, its
  * certificates, and what to do next. For people: one document of plain values.
  */
-import type { CertificateRow, DeviceRow, EventRow, KeyRow } from '../ports.ts'
+import type { CertificateRow, DeviceRow, EventRow } from '../ports.ts'
 import type { RegistryParts } from './context.ts'
 import { isStateRefusal, stateRefusal } from './lifecycle.ts'
 import type { LookUp } from './lookUp.ts'
+import { strangerName } from './refusals.ts'
 import { remedyOf } from './remedies.ts'
+import type { WorthyKey } from './vouchers.ts'
 
 const eventsRead = 500
 const shownMax = 10
@@ -56,7 +58,7 @@ export interface Why {
     readonly evidence: string | null
     readonly verifier: string | null
     readonly judged: string | null
-    /** The verifier's reasons. */
+    /** Why it is worth less than it was judged, if it is; then the verifier's reasons. */
     readonly reasons: readonly string[]
   }[]
 }
@@ -99,10 +101,8 @@ async function deviceOf(
   text: string,
 ): Promise<DeviceRow | undefined> {
   const [certificate] = await parts.store.find('certificate', 'fingerprint', subjectOf(text))
-  if (certificate !== undefined && certificate.device !== null)
-    return parts.store.get('device', certificate.device)
   try {
-    return await lookUp.find(text)
+    return await lookUp.find(certificate?.device ?? text)
   } catch (error) {
     if ((await strangerOf(parts, text)).length > 0) return undefined
     throw error
@@ -110,11 +110,13 @@ async function deviceOf(
 }
 
 async function strangerOf(parts: RegistryParts, text: string): Promise<readonly EventRow[]> {
-  const events = await newest(parts, subjectOf(text))
-  return events.filter(({ type }) => type === 'refused')
+  const subject = subjectOf(text)
+  const events = await newest(parts, subject)
+  const named = await newest(parts, strangerName(subject))
+  return [...events, ...named].filter(({ type }) => type === 'refused')
 }
 
-/** Events of strangers stand under a fingerprint or an address, both lower case. */
+/** Events of strangers stand under a fingerprint, an address or a serial number, in lower case. */
 function subjectOf(text: string): string {
   return text.trim().toLowerCase()
 }
@@ -219,16 +221,18 @@ function certificateOf(row: CertificateRow): Why['certificates'][number] {
   return { serial, profile, status, reason, notAfter: time(notAfter), fingerprint }
 }
 
-function keyOf(row: KeyRow): Why['keys'][number] {
-  const { spkiHash, assurance, evidenceFormat, verifier, judgedAt, verdict } = row
-  const reasons = verdict === null ? undefined : dataOf(verdict).get('reasons')
+function keyOf(row: WorthyKey): Why['keys'][number] {
+  const { spkiHash, assurance, evidenceFormat, verifier, judgedAt, verdict, lowered } = row
+  const said = verdict === null ? undefined : dataOf(verdict).get('reasons')
+  const reasons = Array.isArray(said) ? said.map(textOf) : ['Nothing speaks for this key.']
   return {
     key: spkiHash,
     assurance,
     evidence: evidenceFormat,
     verifier,
     judged: judgedAt === null ? null : time(judgedAt),
-    reasons: Array.isArray(reasons) ? reasons.map(textOf) : ['Nothing speaks for this key.'],
+    reasons:
+      lowered === null ? reasons : [`It is worth less than it was judged: ${lowered}.`, ...reasons],
   }
 }
 

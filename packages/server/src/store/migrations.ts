@@ -134,6 +134,11 @@ ALTER TABLE key ADD COLUMN assurance INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE key ADD COLUMN evidenceFormat TEXT;
 ALTER TABLE key ADD COLUMN verifier TEXT;
 ALTER TABLE key ADD COLUMN judgedAt INTEGER;
+ALTER TABLE key ADD COLUMN voucher TEXT;
+ALTER TABLE key ADD COLUMN assuranceMax INTEGER NOT NULL DEFAULT 4;
+ALTER TABLE device ADD COLUMN voucher TEXT;
+ALTER TABLE element RENAME COLUMN serial TO claim;
+ALTER TABLE element ADD COLUMN voucher TEXT;
 -- Until now a device had one level for all its keys.
 UPDATE key SET assurance = COALESCE((SELECT device.assurance FROM device WHERE device.id = key.holder), 0);
 

@@ -251,7 +251,7 @@ suite('refused with its code', () => {
     const house = await begin()
     await enrolAttested(house, attestedRequest(vectors.signedByStranger))
     await house.registry.settled()
-    const why = await house.registry.why('192.0.2.99')
+    const why = await house.registry.why(serial)
     const [last] = why.refusals
     assert.equal(last?.code, 'ERR_ATTESTATION_SIGNATURE')
     assert.equal(last.where, 'signature')

@@ -13,6 +13,7 @@ import {
   enrolAttested,
   keyOf,
   manifests as vectors,
+  nextKey,
   request,
   serial,
   vectors as chip,
@@ -116,8 +117,58 @@ suite('an import', () => {
     assert.deepEqual(counts, { elements: 3, imported: 3, known: 0, keys: 15 })
     const events = await house.store.find('event', 'subject', 'manifest')
     const [gone] = events.filter(({ type }) => type === 'manifest.removed')
-    assert.deepEqual(JSON.parse(gone?.data ?? ''), { elements: 1, serials: [a] })
+    assert.deepEqual(JSON.parse(gone?.data ?? ''), { elements: 1, serials: [a], ...set })
     assert.deepEqual(await count(house), [3, 15])
+  })
+
+  test('takes the place of what an emulator’s works signed, and not the other way round', async () => {
+    const { manifests, house } = await begin('emulatorSigner')
+    await manifests.add(file('an emulator'))
+    enrolled(await enrolAttested(house, request(ownKey)))
+    assert.equal((await house.registry.find(serial)).assurance, 1)
+    const der = fromHex(vectors.signer)
+    const maker = await house.registry.addAnchor({ role: 'manifest', der })
+    const counts = await manifests.add(file('general'))
+    assert.deepEqual(counts, { elements: 1, imported: 1, known: 0, keys: 5 })
+    const again = await manifests.add(file('an emulator'))
+    assert.deepEqual(again, { elements: 1, imported: 0, known: 1, keys: 0 })
+    const rows = await house.store.scan('manifest', { limit: 100 })
+    assert.deepEqual(
+      rows.map(({ signer }) => signer),
+      [maker.fingerprint],
+    )
+    const events = await house.store.find('event', 'subject', 'manifest')
+    const types = ['manifest.imported', 'manifest.removed', 'manifest.imported']
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      types,
+    )
+  })
+
+  test('takes the place of what a signer with a lower cap said, also of other content', async () => {
+    open = await attestedHouse([])
+    const { manifests, house } = open
+    const { registry } = house
+    await registry.addAnchor({
+      role: 'manifest',
+      der: fromHex(vectors.signer),
+      assuranceCap: 1,
+    })
+    await registry.addAnchor({ role: 'manifest', der: fromHex(vectors.emulatorSigner) })
+    // One says as much as the other: neither goes.
+    await manifests.add(file('the same element signed of another content'))
+    await assert.rejects(manifests.add(file('an emulator')), { code: 'ERR_MANIFEST_CONFLICT' })
+    const [weak] = await house.store.scan('manifest', { limit: 1 })
+    await registry.removeAnchor(weak?.signer ?? '')
+    await registry.addAnchor({
+      role: 'manifest',
+      der: fromHex(vectors.signer),
+      assuranceCap: 0,
+    })
+    assert.equal((await manifests.add(file('an emulator'))).imported, 1)
+    await assert.rejects(manifests.add(file('the same element signed of another content')), {
+      code: 'ERR_MANIFEST_CONFLICT',
+    })
   })
 
   test('without a signer that is configured is refused', async () => {
@@ -184,6 +235,33 @@ suite('a key that a manifest names', () => {
       await open?.close()
     }
     open = undefined
+  })
+
+  test('of whom the operator lets give less than a root does, makes no forger of a chip', async () => {
+    const { house } = await begin()
+    const { registry, store } = house
+    const [signer] = await registry.allAnchors('manifest')
+    assert.ok(signer)
+    // As if it had signed that the chip's attestation key is another.
+    const said = { serial: chip.serial, signer: signer.fingerprint, digest: '', jws: '' }
+    const row = { ...said, partNumber: 'ATECC608B-TNGTLSU-B', isEmulated: 0, createdAt: 0 }
+    const point = Uint8Array.from(fromHex(chip.otherPublicKey))
+    const key = { spkiHash: 'ab'.repeat(32), serial: chip.serial, slot: 1, point }
+    await store.apply({
+      writes: [
+        { kind: 'insert', table: 'manifest', row },
+        { kind: 'insert', table: 'manifestKey', row: key },
+      ],
+    })
+    await registry.addAnchor({ role: 'attestation', der: certificate('root') })
+    const forged = await enrolAttested(house, attestedRequest(chip.evidence))
+    assert.equal(refusal(forged), '403 ERR_ATTESTATION_SIGNATURE')
+    await registry.removeAnchor(signer.fingerprint)
+    const der = fromHex(vectors.signer)
+    await registry.addAnchor({ role: 'manifest', der, assuranceCap: 2 })
+    const next = attestedRequest(chip.next.evidence, { key: nextKey })
+    enrolled(await enrolAttested(house, next))
+    assert.equal((await registry.find(serial)).assurance, 3)
   })
 
   test('does not excuse evidence that is wrong', async () => {

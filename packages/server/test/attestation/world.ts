@@ -20,6 +20,7 @@ interface Vectors {
   readonly nonce: string
   readonly slot: number
   readonly privateKey: string
+  readonly otherPublicKey: string
   readonly next: {
     readonly nonce: string
     readonly slot: number

@@ -17,7 +17,7 @@ import {
   vectors,
 } from '../attestation/world.ts'
 import { base64, basic, invite } from '../authority/estClient.ts'
-import { type Answer, DoorHouse, type Shown, shown } from './house.ts'
+import { type Answer, DoorHouse, post, type Shown, shown } from './house.ts'
 
 const noncePath = '/v1/attestation/nonce'
 
@@ -113,5 +113,28 @@ suite('attestation at the https door', () => {
     const refusal = (await house.refusals()).at(-1)
     assert.equal(refusal?.['code'], 'ERR_ASSURANCE_TOO_LOW')
     assert.equal(refusal['where'], 'link 0: subjectPublicKeyInfo: assurance')
+  })
+
+  test('a live connection ends when the root that its level stands under is no anchor any more', async () => {
+    const { registry } = house.house
+    const line = await house.session(current)
+    const [root] = await registry.allAnchors('attestation')
+    await registry.removeAnchor(root?.fingerprint ?? '')
+    await line.closed
+    assert.equal((await house.send(current)).status, 403)
+    await registry.addAnchor({ role: 'attestation', der: certificate('root') })
+    assert.equal((await house.send(current)).status, 202)
+  })
+
+  test('one of a product that demands nothing goes on, and says what it is worth now', async () => {
+    const { registry } = house.house
+    await registry.setProduct('default', { assuranceMin: 0 })
+    const line = await house.session(current)
+    const [root] = await registry.allAnchors('attestation')
+    await registry.removeAnchor(root?.fingerprint ?? '')
+    line.write(post('later', 'x'))
+    await line.received('"id":')
+    assert.match((await house.messages()).at(-1)?.body ?? '', /"assurance":0/)
+    line.socket.destroy()
   })
 })

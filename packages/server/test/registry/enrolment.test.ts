@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { remedyOf } from '../../src/registry/remedies.ts'
+import { certificate as ofElements } from '../attestation/world.ts'
 import {
   day,
   enrol,
@@ -404,7 +405,8 @@ describe('enrolment', () => {
     const t = await token(9)
     await enrol(house, { serial: 'A-1', key: 'k', token: t })
     await assert.rejects(reserve({ serial: 'A-2', key: 'k', token: t }), { code: 'ERR_KEY_USED' })
-    const element = { serial: '0123', kind: 'atecc608', slot: 0 }
+    const voucher = await believed(house)
+    const element = { serial: '0123', claim: '0123', kind: 'atecc608', slot: 0, voucher }
     const withElement = (serial: string): ReturnType<typeof newDeviceRequest> => {
       const request = newDeviceRequest(house, { serial, token: t })
       assert.ok(request.target.kind === 'newDevice')
@@ -422,6 +424,12 @@ describe('enrolment', () => {
     assert.equal((await house.registry.find(one.device.eui64)).product, 'default')
   })
 })
+
+/** Somebody who stands behind elements. */
+async function believed({ registry }: House): Promise<string> {
+  const root = await registry.addAnchor({ role: 'attestation', der: ofElements('root') })
+  return `attestation:${root.fingerprint}`
+}
 
 describe('renewal', () => {
   let house: House
@@ -468,7 +476,8 @@ describe('renewal', () => {
   test('a device shows its own element again, and never the one of another', async () => {
     const one = await enrol(house, { serial: 'A-1' })
     const two = await enrol(house, { serial: 'A-2' })
-    const element = { serial: '0123', kind: 'atecc608', slot: 0 }
+    const voucher = await believed(house)
+    const element = { serial: '0123', claim: '0123', kind: 'atecc608', slot: 0, voucher }
     const ask = (id: string, key: string): Promise<unknown> => {
       const request = renewal(house, id, key, `renew:${key}`)
       assert.ok(request.target.kind === 'device')

@@ -222,7 +222,7 @@ function conflicts(open: Open): void {
         {
           kind: 'insert',
           table: 'element',
-          row: { serial: 'e1', kind: 'atecc608', device: 'd', createdAt: 0 },
+          row: { claim: 'e1', kind: 'atecc608', device: 'd', createdAt: 0, voucher: null },
         },
       ],
     })
@@ -248,11 +248,11 @@ function conflicts(open: Open): void {
           {
             kind: 'insert',
             table: 'element',
-            row: { serial: 'e1', kind: 'tpm', device: 'other', createdAt: 0 },
+            row: { claim: 'e1', kind: 'tpm', device: 'other', createdAt: 0, voucher: null },
           },
         ],
       }),
-      conflict({ table: 'element', column: 'serial' }),
+      conflict({ table: 'element', column: 'claim' }),
     )
   })
 

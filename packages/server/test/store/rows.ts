@@ -20,6 +20,7 @@ export function deviceRow(n: number, over: Partial<DeviceRow> = {}): DeviceRow {
     resumeState: null,
     createdAt: testTime,
     version: 1,
+    voucher: null,
     ...over,
   }
 }

@@ -10,7 +10,7 @@ import { migrations } from '../../src/store/migrations.ts'
 const folder = await mkdtemp(join(tmpdir(), 'upgrade-'))
 after(() => rm(folder, { recursive: true }))
 
-test('a key of version 2 takes the level of its device; those of nobody’s device have none', () => {
+test('a key of version 2 takes the level of its device, and an element stays claimed', () => {
   const db = new DatabaseSync(join(folder, 'store.db'))
   const [first, second, third] = migrations
   db.exec(first?.sql ?? '')
@@ -21,16 +21,29 @@ test('a key of version 2 takes the level of its device; those of nobody’s devi
     INSERT INTO key (spkiHash, spki, holder, origin, createdAt) VALUES
       ('k1', x'01', 'd1', 'software', 1), ('k2', x'02', 'd1', 'software', 2),
       ('k3', x'03', 'application:a', 'software', 3);
+    INSERT INTO element (serial, kind, device, createdAt) VALUES ('0123', 'atecc608', 'd1', 1);
   `)
   db.exec(third?.sql ?? '')
-  const rows = db.prepare('SELECT spkiHash, assurance, verifier FROM key ORDER BY spkiHash').all()
+  const rows = db
+    .prepare('SELECT spkiHash, assurance, voucher, assuranceMax FROM key ORDER BY spkiHash')
+    .all()
   assert.deepEqual(
-    rows.map(({ spkiHash, assurance, verifier }) => [spkiHash, assurance, verifier]),
+    rows.map(({ spkiHash, ...row }) => [
+      spkiHash,
+      row['assurance'],
+      row['voucher'],
+      row['assuranceMax'],
+    ]),
     [
-      ['k1', 2, null],
-      ['k2', 2, null],
-      ['k3', 0, null],
+      ['k1', 2, null, 4],
+      ['k2', 2, null, 4],
+      ['k3', 0, null, 4],
     ],
+  )
+  const elements = db.prepare('SELECT claim, device, voucher FROM element').all()
+  assert.deepEqual(
+    elements.map(({ claim, device, voucher }) => [claim, device, voucher]),
+    [['0123', 'd1', null]],
   )
   db.close()
 })

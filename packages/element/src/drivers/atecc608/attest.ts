@@ -1,7 +1,8 @@
 /**
  * A statement of the chip about one of its keys. Nonce (pass-through) puts the verifier's 32 bytes
  * into TempKey, GenKey makes of them and of the public key a digest, Sign (internal) by the
- * attestation key signs 55 bytes that only the chip composes. See docs/element/attestation.md for
+ * attestation key signs 55 bytes that only the chip composes. For a key with ReqRandom, as those of
+ * TNG and TFLX parts, Nonce must draw a number, and takes 20 of the verifier's bytes with it. See docs/element/attestation.md for
  * what that proves, and core/attestation for who judges it.
  *
  * The chip does not show the 55 bytes, so they are composed here too, and its signature is the
@@ -14,10 +15,18 @@ import { concat } from '@countersign/core/codec'
 import { type Attestation, type ElementError, elementError } from '../../ports.ts'
 import { spkiOfPoint } from '../../signer.ts'
 import { keyValid, revision } from './basics.ts'
-import { digestPrivateSlot, loadNonce, publicKeyOf, signInternal } from './keys.ts'
+import { nonceValue } from './hostMath.ts'
+import {
+  digestPrivateSlot,
+  loadNonce,
+  nonceInputLength,
+  publicKeyOf,
+  randomNonce,
+  signInternal,
+} from './keys.ts'
 import { attestationSlot, certificateSlot } from './layout.ts'
 import { allRules, rulesOf } from './slotViews.ts'
-import type { ChipSession } from './session.ts'
+import type { ChipSession, CommandLine } from './session.ts'
 import { readConfig, readZone, slotLength } from './zones.ts'
 
 const nonceLength = 32
@@ -33,15 +42,18 @@ export async function attestSlot(
   const config = await readConfig(chip)
   const signer = await signingSlot(chip, config)
   const attestationKey = await publicKeyOf(chip, signer)
-  const { publicKey, signature } = await chip.sequence(async (line) => {
-    await loadNonce(line, nonce)
+  const { wantsRandom } = rulesOf(config, slot)
+  const { publicKey, signature, randOut } = await chip.sequence(async (line) => {
+    const drawn = await bringNonce(line, nonce, wantsRandom)
     const point = await digestPrivateSlot(line, slot)
     return {
+      randOut: drawn,
       publicKey: point,
       signature: await signInternal(line, signer, { includeSerial: true }),
     }
   })
-  const about = { config, signer, slot, nonce, publicKey }
+  const tempKey = randOut === undefined ? nonce : nonceValue(randOut, inputOf(nonce), 0)
+  const about = { config, signer, slot, tempKey, publicKey }
   const message = [0x50, 0x40]
     .map((flags) => composeMessage(about, flags | slot))
     .find((one) => isSignedBy(attestationKey, one, signature))
@@ -54,8 +66,24 @@ export async function attestSlot(
     message,
     signature,
     revision: await revision(chip),
+    randOut,
   })
   return { format: 'atecc608-internal-sign', evidence, chain: await certificates(chip, config) }
+}
+
+/** What the chip drew; undefined when it took the nonce as it is. */
+async function bringNonce(
+  line: CommandLine,
+  nonce: Uint8Array,
+  wantsRandom: boolean,
+): Promise<Uint8Array | undefined> {
+  if (wantsRandom) return randomNonce(line, inputOf(nonce))
+  await loadNonce(line, nonce)
+  return undefined
+}
+
+function inputOf(nonce: Uint8Array): Uint8Array {
+  return nonce.subarray(0, nonceInputLength)
 }
 
 /** The slot that attests and does nothing else; ours is tried first. */
@@ -80,18 +108,19 @@ interface About {
   readonly config: Uint8Array
   readonly signer: number
   readonly slot: number
-  readonly nonce: Uint8Array
+  /** As Nonce left it. */
+  readonly tempKey: Uint8Array
   readonly publicKey: Uint8Array
 }
 
 /** 55 bytes. SlotConfig and KeyConfig are those of the slot that TempKey names. */
 function composeMessage(
-  { config, signer, slot, nonce, publicKey }: About,
+  { config, signer, slot, tempKey, publicKey }: About,
   flags: number,
 ): Uint8Array {
   const sn = (from: number, to: number): Uint8Array => serialOf(config).subarray(from, to)
   const digest = createHash('sha256')
-    .update(nonce)
+    .update(tempKey)
     .update(Uint8Array.of(0x40, 0x08, slot, 0))
     .update(concat(sn(8, 9), sn(0, 2), new Uint8Array(25), publicKey))
     .digest()

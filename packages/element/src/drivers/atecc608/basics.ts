@@ -19,12 +19,15 @@ export function deviceState(line: CommandLine): Promise<Uint8Array> {
   return info(line, 2, 0)
 }
 
-/** The pin or the latch: read, or set to a value. */
+/** The pin of a part for the single wire: read, or set to a value; the first byte is its value. */
 export function gpio(line: CommandLine, set?: boolean): Promise<Uint8Array> {
   return info(line, 3, set === undefined ? 0 : set ? 0b11 : 0b10)
 }
 
-/** Allows or forbids the keys that need it (VolatileKeyPermission), until the power goes. */
+/**
+ * Allows or forbids the keys that need it (VolatileKeyPermission), until the power goes. What is set
+ * is answered by zero in any case: read it to see it.
+ */
 export function volatileKeyPermit(line: CommandLine, set?: boolean): Promise<Uint8Array> {
   return info(line, 4, set === undefined ? 0 : set ? 0b11 : 0b10)
 }

@@ -90,7 +90,20 @@ export async function selfTest(
   line: CommandLine,
   names: readonly SelfTestName[] = allSelfTests,
 ): Promise<readonly SelfTestName[]> {
-  const mask = names.reduce((bits, name) => bits | selfTests[name], 0)
+  return runSelfTest(line, names, false)
+}
+
+/** Runs none: names those that failed before, for which a chip answers everything else with 07. */
+export async function failedSelfTests(line: CommandLine): Promise<readonly SelfTestName[]> {
+  return runSelfTest(line, allSelfTests, true)
+}
+
+async function runSelfTest(
+  line: CommandLine,
+  names: readonly SelfTestName[],
+  askOnly: boolean,
+): Promise<readonly SelfTestName[]> {
+  const mask = askOnly ? 0 : names.reduce((bits, name) => bits | selfTests[name], 0)
   const answer = await line.run({
     name: 'SelfTest',
     param1: mask,

@@ -138,13 +138,13 @@ export class Exchange {
     const packet = encodeCommand(command)
     const limitMs = timeMsMax * (1 + timeMargin.share) + timeMargin.ms
     for (let sends = 1; ; sends++) {
-      await this.#makeRoom(command, limitMs)
+      await this.#makeRoom(command, limitMs, timeMsMax)
       const payload = await this.#askOnce(command, packet, timeMsMax, limitMs)
       // Both say that nothing was carried out.
       const late = isStatus(payload, status.watchdog)
       const resend = late || isStatus(payload, status.communication)
       if (!resend || sends === sendsMax) return payload
-      if (late) await this.#renew(command)
+      if (late) await this.#renew(command, timeMsMax)
     }
   }
 
@@ -154,8 +154,9 @@ export class Exchange {
     timeMsMax: number,
     limitMs: number,
   ): Promise<Uint8Array> {
-    const begun = this.#time.now()
     if (!(await this.#wire.send(packet))) throw this.#breach('silent', command)
+    // From here on: the chip begins when it has the last byte, and a bus may have taken its time.
+    const begun = this.#time.now()
     await this.#time.wait(timeMsMax * firstLookShare)
     let reads = 0
     for (;;) {
@@ -183,19 +184,33 @@ export class Exchange {
   }
 
   /** Idle and a new wake keep the volatile memory and start the watchdog anew. */
-  async #makeRoom(command: Command, limitMs: number): Promise<void> {
+  async #makeRoom(command: Command, limitMs: number, timeMsMax: number): Promise<void> {
     const awakeMs = this.#awakeMs()
     if (awakeMs >= this.#watchdogMs()) throw this.#breach('watchdog', command)
     const tooLate = awakeMs + limitMs > this.#watchdogMs() * watchdogShare
-    if (tooLate && awakeMs > freshMs) await this.#renew(command)
+    if (tooLate && awakeMs > freshMs) await this.#renew(command, timeMsMax)
   }
 
-  async #renew(command: Command): Promise<void> {
+  async #renew(command: Command, timeMsMax: number): Promise<void> {
+    const { carry } = command
+    if (carry === 'never') throw this.#breach('watchdog', command)
     const wokeAt = this.#wokeAt ?? 0
+    const saved = carry === undefined ? undefined : await this.#quickly(carry.save, timeMsMax)
     await this.idle()
     if (this.#time.now() - wokeAt >= this.#watchdogMs()) throw this.#breach('watchdog', command)
     // With someone else in between, the volatile memory may be theirs.
     if (!(await this.wake(true))) throw this.#breach('silent', command)
+    if (carry !== undefined && saved !== undefined) {
+      await this.#quickly(carry.restore(saved), timeMsMax)
+    }
+  }
+
+  /** What a renewal itself sends, in the time that is left or has just begun. */
+  async #quickly(command: Command, timeMsMax: number): Promise<Uint8Array> {
+    const limitMs = timeMsMax * (1 + timeMargin.share) + timeMargin.ms
+    const payload = await this.#askOnce(command, encodeCommand(command), timeMsMax, limitMs)
+    if (payload.length > 1 || isStatus(payload, status.ok)) return payload
+    throw this.#breach('shape', command)
   }
 
   #awakeMs(): number {

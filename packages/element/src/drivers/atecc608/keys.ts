@@ -41,8 +41,11 @@ export interface RandomNonceOptions {
   /** Does not write a new seed to the EEPROM (mode 1). */
   readonly keepSeed?: boolean
   readonly target?: VolatileTarget
-  /** The answer is TempKey and not the random part of it: param2 bit 15. */
-  readonly returnTempKey?: boolean
+  /**
+   * No new number: what is in TempKey stands in its place, and the answer is the new TempKey (param2
+   * bit 15). TempKey must be valid, and nobody else knows the result only if nobody knew it before.
+   */
+  readonly fromTempKey?: boolean
 }
 
 export const nonceInputLength = 20
@@ -60,12 +63,12 @@ export async function randomNonce(
   const answer = await line.run({
     name: 'Nonce',
     param1: (options.keepSeed ? 1 : 0) | targetBits[options.target ?? 'tempKey'],
-    param2: options.returnTempKey ? 0x8000 : 0,
+    param2: options.fromTempKey ? 0x8000 : 0,
     data: input,
     answer: 32,
-    repeat: 'alone',
+    repeat: options.fromTempKey ? 'sequence' : 'alone',
   })
-  if (!options.returnTempKey) requireRandom(answer)
+  if (!options.fromTempKey) requireRandom(answer)
   return answer
 }
 

@@ -30,9 +30,10 @@ interface SlotRule {
 const identity: SlotRule = { slotConfig: 0x2085, keyConfig: 0x0033 }
 const attestation: SlotRule = { slotConfig: 0x0082, keyConfig: 0x0013 }
 const agreement: SlotRule = { slotConfig: 0x2084, keyConfig: 0x0033 }
-// Bits 15:12 of a slot that holds no private key: 8 is never written after the data lock.
-const secret: SlotRule = { slotConfig: 0x8080, keyConfig: 0x001c }
-const aesKey: SlotRule = { slotConfig: 0x8080, keyConfig: 0x0018 }
+// Bits 15:12 of a slot that holds no private key: 8 is never written after the data lock. Bits 3:0
+// (ReadKey) are not 0: that would let a CheckMac copy the secret into TempKey.
+const secret: SlotRule = { slotConfig: 0x808f, keyConfig: 0x001c }
+const aesKey: SlotRule = { slotConfig: 0x808f, keyConfig: 0x0018 }
 const open: SlotRule = { slotConfig: 0x0000, keyConfig: 0x003c }
 const publicKey: SlotRule = { slotConfig: 0x0000, keyConfig: 0x0030 }
 

@@ -34,6 +34,12 @@ export type AnswerShape =
  */
 export type Repeat = 'alone' | 'sequence' | 'never'
 
+/** How what a command works on is kept over a wake that loses it: read before, given back after. */
+export interface Carry {
+  readonly save: Command
+  readonly restore: (saved: Uint8Array) => Command
+}
+
 export interface Command {
   readonly name: CommandName
   /** The mode. */
@@ -42,6 +48,8 @@ export interface Command {
   readonly data?: Uint8Array
   readonly answer: AnswerShape
   readonly repeat: Repeat
+  /** Absent: a wake loses nothing of it. `never`: what it works on cannot be kept. */
+  readonly carry?: Carry | 'never'
 }
 
 export function encodeCommand(command: Command): Uint8Array {

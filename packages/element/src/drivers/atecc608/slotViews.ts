@@ -22,6 +22,8 @@ export interface SlotView {
   readonly uses: readonly SlotUse[]
   /** GenKey may make a new key once the data zone is locked. */
   readonly takesGenKey: boolean
+  /** What is made of the key and TempKey wants a number of the chip in TempKey. */
+  readonly wantsRandom: boolean
   readonly isLocked: boolean
   /** The public key of a private one may be asked for. */
   readonly tellsPublicKey: boolean
@@ -52,6 +54,7 @@ export function rulesOf(config: Uint8Array, slot: number): SlotView {
     isKey,
     uses: isKey ? usesOf(privateUses(rules)) : [],
     takesGenKey: isKey && (rules.writeConfig & writeConfigGenKey) !== 0,
+    wantsRandom: key.reqRandom,
     tellsPublicKey: isKey && key.pubInfo,
     isConditional: key.reqRandom || key.reqAuth || key.persistentDisable || rules.limitedUse,
     isLocked: (view.getUint16(88, true) & (1 << slot)) === 0,

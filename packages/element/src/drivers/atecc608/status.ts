@@ -19,6 +19,9 @@ export const status = {
   communication: 0xff,
 } as const
 
+/** RNG, ECDSA, ECDH, AES and SHA. */
+const allTests = 0x3b
+
 type Known = (typeof status)[keyof typeof status]
 
 const meanings: Readonly<Record<Known, readonly [ElementErrorCode, string]>> = {
@@ -59,8 +62,9 @@ function readByte(command: Command, payload: Uint8Array): Uint8Array {
   const { answer } = command
   if (answer === 'status' && byte === status.ok) return new Uint8Array()
   if (answer === 'verdict' && (byte === status.ok || byte === status.mismatch)) return payload
-  // A map has only bits that were asked for; anything else in its place is a status.
-  if (answer === 'map' && (byte & ~command.param1) === 0) return payload
+  // A map has only bits that were asked for (none: any of all); anything else is a status.
+  const asked = command.param1 === 0 ? allTests : command.param1
+  if (answer === 'map' && (byte & ~asked) === 0) return payload
   if (typeof answer === 'object' && 'orStatus' in answer && byte === answer.orStatus) return payload
   throw statusError(command.name, byte)
 }

@@ -16,6 +16,11 @@ export interface Attribute {
   readonly value: Value
 }
 
+export interface LibraryInfo {
+  readonly manufacturer: string
+  readonly description: string
+}
+
 export interface TokenInfo {
   readonly label: string
   readonly manufacturer: string
@@ -39,6 +44,8 @@ export interface Cryptoki {
   /** C_Initialize with CKF_OS_LOCKING_OK. */
   initialize(): void
   finalize(): void
+  /** C_GetInfo: what the library is called. */
+  library(): LibraryInfo
   /** Slots with a token in them. */
   slots(): readonly Handle[]
   tokenInfo(slot: Handle): TokenInfo

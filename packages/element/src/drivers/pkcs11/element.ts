@@ -138,7 +138,9 @@ class TokenElement implements Pkcs11Element {
       )
     }
     if (length === 0) return new Uint8Array()
-    return await this.#token.use(({ cryptoki }, session) => cryptoki.random(session, length))
+    return await this.#token.use(({ cryptoki, sessions }, session) =>
+      sessions.timed(() => cryptoki.random(session, length)),
+    )
   }
 
   async close(): Promise<void> {

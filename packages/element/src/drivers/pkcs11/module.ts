@@ -3,6 +3,10 @@
  * it: there is one `Pkcs11Module` for each file. Some libraries (SoftHSM is one) notice a token that
  * went and came back only when they are initialized again, which ends every session of all their
  * tokens: that is done when none of them lives any more and no call is under way.
+ *
+ * tpm2-pkcs11 needs it after each change. Up to 1.9 at least, once its first object was destroyed it
+ * gives two objects one handle (its issue 931), so that the next key would be signed with, or
+ * destroyed, in place of another; and what it destroys stays loaded in the TPM (its issue 900).
  */
 import { realpath } from 'node:fs/promises'
 import type { Cryptoki, LoadCryptoki } from './cryptoki.ts'
@@ -13,6 +17,7 @@ import { CryptokiError, returnValue } from './returnValues.ts'
 export interface Live {
   /** Asks the token; drops the connection when it does not answer. */
   isAlive(): boolean
+  drop(): void
 }
 
 export class Pkcs11Module {
@@ -20,9 +25,20 @@ export class Pkcs11Module {
   readonly #live: Set<Live> = new Set()
   #calls = 0
   #isInitialized = false
+  #isStale = false
+  #isSpoiledByWrites: boolean | undefined
+  #renewing: Promise<void> | undefined
+  #writing: Promise<unknown> = Promise.resolve()
+  /** Told when no call is under way any more. */
+  #drained: (() => void) | undefined
 
   constructor(cryptoki: Cryptoki) {
     this.cryptoki = cryptoki
+  }
+
+  /** A change has spoiled it: see `fresh`. */
+  get isStale(): boolean {
+    return this.#isStale
   }
 
   initialize(): void {
@@ -35,6 +51,8 @@ export class Pkcs11Module {
       if (!isDone) throw error
     }
     this.#isInitialized = true
+    const { manufacturer, description } = this.cryptoki.library()
+    this.#isSpoiledByWrites = spoiledByWrites.has(`${manufacturer}: ${description}`)
   }
 
   join(live: Live): void {
@@ -52,7 +70,39 @@ export class Pkcs11Module {
       return await work()
     } finally {
       this.#calls--
+      if (this.#calls === 0) this.#drained?.()
     }
+  }
+
+  /** One change at a time in all tokens of the library. */
+  async writing<T>(work: () => Promise<T>): Promise<T> {
+    const written = this.#writing.then(work)
+    this.#writing = written.catch(() => undefined)
+    try {
+      return await written
+    } finally {
+      this.#isStale ||= this.#isSpoiledByWrites ?? false
+    }
+  }
+
+  /**
+   * Before each use: a library that a change has spoiled begins anew. Its tokens open again by
+   * themselves. Those who come meanwhile wait for it, so calls do end.
+   */
+  async fresh(): Promise<void> {
+    if (!this.#isStale) return
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = undefined
+    })
+    await this.#renewing
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#calls > 0) await new Promise<void>((resolve) => (this.#drained = resolve))
+    this.#drained = undefined
+    for (const live of this.#live) live.drop()
+    this.restart()
+    this.#isStale = false
   }
 
   /** False when somebody still uses it. */
@@ -70,6 +120,9 @@ export class Pkcs11Module {
     return true
   }
 }
+
+/** By CK_INFO: manufacturer and description. */
+const spoiledByWrites: ReadonlySet<string> = new Set(['tpm2-software.github.io: TPM2.0 Cryptoki'])
 
 const loaded: Map<string, Promise<Pkcs11Module>> = new Map()
 

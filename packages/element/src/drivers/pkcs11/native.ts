@@ -5,7 +5,7 @@
 import { elementError } from '@countersign/core/ports'
 import { errorCode } from '../../shapes.ts'
 import { mechanism } from './constants.ts'
-import type { Attribute, Cryptoki, Handle, Pair, TokenInfo } from './cryptoki.ts'
+import type { Attribute, Cryptoki, Handle, LibraryInfo, Pair, TokenInfo } from './cryptoki.ts'
 import { trustedModule } from './moduleFile.ts'
 import type { Attribute as NativeAttribute, Pkcs11js, Pkcs11jsLibrary } from './pkcs11jsTypes.ts'
 import { CryptokiError, returnValue } from './returnValues.ts'
@@ -84,6 +84,14 @@ class NativeCryptoki implements Cryptoki {
 
   finalize(): void {
     calling('C_Finalize', () => this.#native.C_Finalize())
+  }
+
+  library(): LibraryInfo {
+    const info = calling('C_GetInfo', () => this.#native.C_GetInfo())
+    return {
+      manufacturer: unpadded(info.manufacturerID),
+      description: unpadded(info.libraryDescription),
+    }
   }
 
   slots(): readonly Handle[] {

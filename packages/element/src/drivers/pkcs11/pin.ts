@@ -8,6 +8,7 @@ import { open } from 'node:fs/promises'
 import { elementError } from '@countersign/core/ports'
 import { tokenFlag } from './constants.ts'
 import type { TokenInfo } from './cryptoki.ts'
+import { lockedHint } from './returnValues.ts'
 
 /** Asks a person. */
 export type AskPin = (token: string) => Promise<string>
@@ -51,7 +52,7 @@ function keyOf(token: TokenInfo, pin: string): string {
 /** PKCS#11 v2.40 §3.2, the flags of CK_TOKEN_INFO. */
 function requireTries({ flags }: TokenInfo, where: string): void {
   if ((flags & tokenFlag.userPinLocked) !== 0) {
-    throw pinError('the PIN of the token is locked', where, 'Unlock it with its PUK or SO PIN.')
+    throw pinError('the PIN of the token is locked', where, lockedHint)
   }
   if ((flags & tokenFlag.userPinFinalTry) !== 0) {
     throw pinError(

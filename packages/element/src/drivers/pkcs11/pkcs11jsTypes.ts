@@ -34,6 +34,7 @@ export interface Pkcs11js {
   load(path: string): void
   C_Initialize(options: { readonly flags: number }): void
   C_Finalize(): void
+  C_GetInfo(): { readonly manufacturerID: string; readonly libraryDescription: string }
   C_GetSlotList(tokenPresent: boolean): Buffer[]
   C_GetTokenInfo(slot: Buffer): TokenInfo
   C_GetMechanismList(slot: Buffer): number[]

@@ -140,6 +140,7 @@ type ReturnValueName =
   | 'pinIncorrect'
   | 'pinInvalid'
   | 'pinLengthRange'
+  | 'pinLocked'
   | 'sessionCount'
   | 'userNotLoggedIn'
 
@@ -157,6 +158,7 @@ export const returnValue: Readonly<Record<ReturnValueName, number>> = {
   pinIncorrect: valueOf('CKR_PIN_INCORRECT'),
   pinInvalid: valueOf('CKR_PIN_INVALID'),
   pinLengthRange: valueOf('CKR_PIN_LEN_RANGE'),
+  pinLocked: valueOf('CKR_PIN_LOCKED'),
   sessionCount: valueOf('CKR_SESSION_COUNT'),
   userNotLoggedIn: valueOf('CKR_USER_NOT_LOGGED_IN'),
 }
@@ -195,7 +197,8 @@ export function translated(error: unknown, where: string): unknown {
   const code = codeOf(error.returnValue)
   const message = `the token answered ${nameOf(error.returnValue)} to ${error.call}`
   const { call } = error
-  return elementError(code, message, { call }, { where, cause: error, ...hintOf(code) })
+  const hint = error.returnValue === returnValue.pinLocked ? { hint: lockedHint } : hintOf(code)
+  return elementError(code, message, { call }, { where, cause: error, ...hint })
 }
 
 export function gone(message: string, where: string, cause?: unknown): ElementError {
@@ -207,6 +210,9 @@ function hintOf(code: ElementErrorCode): { readonly hint?: string } {
   const hint = hints[code]
   return hint === undefined ? {} : { hint }
 }
+
+export const lockedHint =
+  'Unlock it with its PUK or SO PIN. A TPM unlocks itself after a time, or by tpm2_dictionarylockout.'
 
 const hints: Partial<Readonly<Record<ElementErrorCode, string>>> = {
   ERR_ELEMENT_GONE: 'Put the token back; the next call opens it again.',

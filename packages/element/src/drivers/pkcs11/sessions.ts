@@ -2,6 +2,11 @@
  * Sessions of one token: an operation has one for itself (two on one session end in
  * CKR_OPERATION_ACTIVE), so many at a time, and the rest waits in order. They are opened when they
  * are first needed.
+ *
+ * Some libraries (tpm2-pkcs11 is one) hold a lock of the token during an operation, in whatever
+ * session it is. What has to be called in this thread, the beginning of the next signature say, then
+ * waits for the lock, and everything else in the process with it. Such calls are timed; where they
+ * wait, one operation at a time is let in from then on. The token does no more anyway.
  */
 import { elementError } from '@countersign/core/ports'
 import type { Cryptoki, Handle } from './cryptoki.ts'
@@ -11,6 +16,11 @@ import { CryptokiError, returnValue } from './returnValues.ts'
 const sessionsMax = 4
 /** A token of 100 signatures a second has ten seconds of work then. */
 export const waitingMax = 1024
+
+/** A call that only begins something, or asks the library's memory, takes microseconds. */
+const waitedMs = 0.5
+/** So many more of them that waited than that did not: a pause of the garbage collector is not it. */
+const waitedMax = 3
 
 interface Waiting {
   take(session: Handle): void
@@ -23,7 +33,10 @@ export class Sessions {
   readonly #free: Handle[] = []
   readonly #waiting: Waiting[] = []
   #max = sessionsMax
+  /** Open ones, in use or not. */
   #count = 1
+  #inUse = 0
+  #waited = 0
   #closed: unknown
 
   constructor(cryptoki: Cryptoki, slot: Handle, first: Handle) {
@@ -34,8 +47,11 @@ export class Sessions {
 
   async take(): Promise<Handle> {
     if (this.#closed !== undefined) throw this.#closed
-    const session = this.#free.pop() ?? this.#open()
-    if (session !== undefined) return session
+    const session = this.#inUse < this.#max ? (this.#free.pop() ?? this.#open()) : undefined
+    if (session !== undefined) {
+      this.#inUse++
+      return session
+    }
     if (this.#waiting.length >= waitingMax) {
       throw elementError(
         'ERR_ELEMENT_BUSY',
@@ -52,9 +68,27 @@ export class Sessions {
       quietly(() => this.#cryptoki.closeSession(session))
       return
     }
-    const next = this.#waiting.shift()
-    if (next === undefined) this.#free.push(session)
-    else next.take(session)
+    const next = this.#inUse > this.#max ? undefined : this.#waiting.shift()
+    if (next !== undefined) {
+      next.take(session)
+      return
+    }
+    this.#inUse--
+    this.#free.push(session)
+  }
+
+  /** A call that keeps the turn and should be quick, by the holder of a session. */
+  timed<T>(work: () => T): T {
+    // Alone it waits for nobody: what takes long then is the token itself.
+    if (this.#inUse < 2) return work()
+    const start = performance.now()
+    try {
+      return work()
+    } finally {
+      const isSlow = performance.now() - start > waitedMs
+      this.#waited = Math.max(0, this.#waited + (isSlow ? 1 : -1))
+      if (this.#waited >= waitedMax) this.#max = 1
+    }
   }
 
   /** Those in use are closed when they are given back: another thread may be inside of them. */

@@ -15,6 +15,7 @@ import {
   gone,
   isConnectionLost,
   isObjectGone,
+  lockedHint,
   returnValue,
   translated,
 } from './returnValues.ts'
@@ -31,6 +32,11 @@ export interface TokenOptions {
   readonly load?: LoadCryptoki | undefined
 }
 
+interface Found {
+  readonly slot: Handle
+  readonly info: TokenInfo
+}
+
 /** While the token is there and logged in. What is remembered of its objects dies with it. */
 export class Connection implements Live {
   readonly cryptoki: Cryptoki
@@ -44,7 +50,7 @@ export class Connection implements Live {
 
   constructor(
     cryptoki: Cryptoki,
-    found: { readonly slot: Handle; readonly info: TokenInfo },
+    found: Found,
     session: Handle,
     dropped: (connection: Connection) => void,
   ) {
@@ -63,8 +69,11 @@ export class Connection implements Live {
     digest: Uint8Array,
     length: number,
   ): Promise<Uint8Array> {
-    const { pace, cryptoki } = this
-    if (pace.state === 'pooled') return await cryptoki.sign(session, key, digest, length)
+    const { pace, cryptoki, sessions } = this
+    // The beginning of it, C_SignInit, is in this thread.
+    const pooled = (): Promise<Uint8Array> =>
+      sessions.timed(() => cryptoki.sign(session, key, digest, length))
+    if (pace.state === 'pooled') return await pooled()
     if (pace.state === 'direct') {
       const start = performance.now()
       const signature = cryptoki.signNow(session, key, digest, length)
@@ -73,7 +82,7 @@ export class Connection implements Live {
     }
     const timed = this.#timing.then(async () => {
       const start = performance.now()
-      const signature = await cryptoki.sign(session, key, digest, length)
+      const signature = await pooled()
       pace.took(performance.now() - start)
       return signature
     })
@@ -97,8 +106,12 @@ export class Connection implements Live {
     } catch {
       // It does not answer: see below.
     }
-    this.#dropped(this)
+    this.drop()
     return false
+  }
+
+  drop(): void {
+    this.#dropped(this)
   }
 }
 
@@ -112,6 +125,12 @@ export class Token {
   #connecting: Promise<Connection> | undefined
   /** Of the first connection: another token under the same label is not this one. */
   #serial: string | undefined
+  /**
+   * Some libraries stay broken after one failed word to the device (the TPM's, when its broker was
+   * restarted), and still show the token: before the next login they begin anew. Not instead of it:
+   * a login that failed may have cost a try.
+   */
+  #isDoubtful = false
   #isClosed = false
   /** No look for the token before this time. */
   #notBefore = 0
@@ -135,26 +154,29 @@ export class Token {
    * thrown as it is (CryptokiError), for the caller to look the object up again.
    */
   async use<T>(work: (connection: Connection, session: Handle) => Promise<T> | T): Promise<T> {
+    if (this.#module.isStale) await this.#fresh()
     const connection = this.#connection ?? (await this.#connected())
-    const session = await this.#judging(connection, () => connection.sessions.take())
-    try {
-      return await this.#judging(connection, () => work(connection, session))
-    } finally {
-      connection.sessions.give(session)
-    }
+    return await this.#module.during(async () => {
+      const session = await this.#judging(connection, () => connection.sessions.take())
+      try {
+        return await this.#judging(connection, () => work(connection, session))
+      } finally {
+        connection.sessions.give(session)
+      }
+    })
   }
 
-  /** As `use`, with a session that may write. */
+  /** As `use`, with a session that may write, beside the one that gives it its turn. */
   async write<T>(work: (connection: Connection, session: Handle) => Promise<T>): Promise<T> {
-    const connection = this.#connection ?? (await this.#connected())
-    return await this.#judging(connection, async () => {
+    const write = async (connection: Connection): Promise<T> => {
       const session = connection.cryptoki.openSession(connection.slot, true)
       try {
         return await work(connection, session)
       } finally {
         quietly(() => connection.cryptoki.closeSession(session))
       }
-    })
+    }
+    return await this.#module.writing(() => this.use(write))
   }
 
   /** A key that was there is not: is it the key alone, or the token? Throws when it is the token. */
@@ -172,10 +194,13 @@ export class Token {
 
   async #judging<T>(connection: Connection, work: () => Promise<T> | T): Promise<T> {
     try {
-      return await this.#module.during(async () => await work())
+      return await work()
     } catch (error) {
       if (isObjectGone(error)) throw error
-      if (isConnectionLost(error)) this.#drop(connection)
+      if (isConnectionLost(error)) {
+        this.#drop(connection)
+        this.#isDoubtful = true
+      }
       throw translated(error, this.where)
     }
   }
@@ -214,12 +239,22 @@ export class Token {
   }
 
   async #connect(): Promise<Connection> {
-    const { cryptoki } = this.#module
-    let session: Handle | undefined
+    await this.#fresh()
     try {
+      if (this.#isDoubtful && this.#module.restart()) this.#isDoubtful = false
       this.#module.initialize()
       const found = this.#found()
-      session = cryptoki.openSession(found.slot, false)
+      return await this.#module.during(() => this.#loggedIn(found))
+    } catch (error) {
+      if (isConnectionLost(error)) this.#isDoubtful = true
+      throw translated(error, this.where)
+    }
+  }
+
+  async #loggedIn(found: Found): Promise<Connection> {
+    const { cryptoki } = this.#module
+    const session = cryptoki.openSession(found.slot, false)
+    try {
       await this.#login(session, found.info)
       const connection = new Connection(cryptoki, found, session, (one) => this.#drop(one))
       this.#serial = found.info.serial
@@ -227,13 +262,20 @@ export class Token {
       this.#connection = connection
       return connection
     } catch (error) {
-      const opened = session
-      if (opened !== undefined) quietly(() => cryptoki.closeSession(opened))
-      throw isElementError(error) ? error : translated(error, this.where)
+      quietly(() => cryptoki.closeSession(session))
+      throw error
     }
   }
 
-  #found(): { readonly slot: Handle; readonly info: TokenInfo } {
+  async #fresh(): Promise<void> {
+    try {
+      await this.#module.fresh()
+    } catch (error) {
+      throw translated(error, this.where)
+    }
+  }
+
+  #found(): Found {
     const found = this.#lookFor() ?? (this.#module.restart() ? this.#lookFor() : undefined)
     if (found === undefined) throw this.#notFound()
     if (this.#serial === undefined || this.#serial === found.info.serial) return found
@@ -258,9 +300,9 @@ export class Token {
     )
   }
 
-  #lookFor(): { readonly slot: Handle; readonly info: TokenInfo } | undefined {
+  #lookFor(): Found | undefined {
     const { cryptoki } = this.#module
-    const fitting: { readonly slot: Handle; readonly info: TokenInfo }[] = []
+    const fitting: Found[] = []
     for (const slot of cryptoki.slots()) {
       const info = infoOf(cryptoki, slot)
       if (info !== undefined && this.#fits(info)) fitting.push({ slot, info })
@@ -296,9 +338,10 @@ export class Token {
       // The login is the process's: another element on this token has done it.
       if (error.returnValue === returnValue.alreadyLoggedIn) return
       const told = translated(error, this.where)
-      if (!isElementError(told) || told.code !== 'ERR_ELEMENT_PIN') throw told
+      if (!isElementError(told) || told.code !== 'ERR_ELEMENT_PIN') throw error
       if (wrongPin.has(error.returnValue)) rememberRefused(info, pin)
-      throw pinError(told.message, this.where, undefined, error)
+      const hint = error.returnValue === returnValue.pinLocked ? lockedHint : undefined
+      throw pinError(told.message, this.where, hint, error)
     }
   }
 }

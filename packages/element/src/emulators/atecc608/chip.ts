@@ -6,19 +6,23 @@
  * Facts are those of public documentation of the part and its family; what those do not settle is
  * marked "unconfirmed on silicon" here and listed in docs/element/unconfirmed.md.
  */
+import { zone } from './address.ts'
+import { allTests } from './commands/selfTest.ts'
 import { handlers } from './commands/table.ts'
 import { Config } from './config.ts'
 import { crc16 } from './crc16.ts'
 import type { Eeprom } from './eeprom.ts'
 import type { Inside } from './inside.ts'
 import { at } from './layout.ts'
-import { Refusal, status } from './status.ts'
+import { Refusal, type Status, status } from './status.ts'
 import { Registers } from './tempKey.ts'
-import { executionMs } from './timing.ts'
+import { executionMs, parseMs } from './timing.ts'
 
 export interface ChipOptions {
-  /** Exactly `length` random bytes. */
-  random(length: number): Uint8Array
+  /** Exactly `length` random bytes; undefined when the generator fails its health test now. */
+  random(length: number): Uint8Array | undefined
+  /** Which of these self-tests fail now, as bits of SelfTest's mode. None when it is absent. */
+  readonly selfTest?: ((tests: number) => number) | undefined
 }
 
 export interface Execution {
@@ -48,14 +52,20 @@ export class Chip {
       registers: new Registers(),
       random: (length) =>
         config.configLocked
-          ? options.random(length)
+          ? healthy(options.random(length))
           : Uint8Array.from({ length }, (_, index) => fixedPattern[index % 4] ?? 0),
+      selfTest: options.selfTest ?? (() => 0),
     }
   }
 
-  /** What it answers to the first read behind a wake pulse. */
+  /** What it answers to the first read behind a wake pulse. ChipOptions bit 0: it tests itself then. */
   wake(): Uint8Array {
-    return responseOf(Uint8Array.of(status.woke))
+    const { registers, config } = this.#inside
+    registers.wake()
+    if ((config.byte(at.chipOptions) & 1) !== 0) {
+      registers.failedTests = this.#inside.selfTest(allTests)
+    }
+    return responseOf(Uint8Array.of(registers.failedTests === 0 ? status.woke : status.selfTest))
   }
 
   /** Stops the watchdog and keeps what it remembers. */
@@ -66,20 +76,26 @@ export class Chip {
     this.#inside.registers.sleep()
   }
 
-  /** A packet as it stands behind the word address: count to CRC. */
-  execute(packet: Uint8Array): Execution {
-    const sound = isSound(packet)
-    const opcode = sound ? packet[1] : undefined
+  /**
+   * A packet as it stands behind the word address: count to CRC. With less time left before the
+   * watchdog than the command may need, it is not carried out.
+   */
+  execute(packet: Uint8Array, timeLeftMs: number = Number.POSITIVE_INFINITY): Execution {
+    if (!isSound(packet)) return refusal(undefined, status.communication)
+    const opcode = packet[1]
     // Measured before: a command may change ChipMode.
     const busyMs = executionMs(opcode, this.#inside.config.byte(at.chipMode))
-    const data = sound ? this.#run(packet) : Uint8Array.of(status.communication)
-    return { response: responseOf(data), opcode, executionMs: busyMs }
+    if (busyMs > timeLeftMs) return refusal(opcode, status.watchdog)
+    return { response: responseOf(this.#run(packet)), opcode, executionMs: busyMs }
   }
 
   #run(packet: Uint8Array): Uint8Array {
     const [, opcode = 0, mode = 0, low = 0, high = 0] = packet
     const handler = handlers.get(opcode)
     if (handler === undefined) return Uint8Array.of(status.parse)
+    if (this.#inside.registers.failedTests !== 0 && !worksInFailure(opcode, mode)) {
+      return Uint8Array.of(status.selfTest)
+    }
     const data = packet.slice(5, packet.length - 2)
     try {
       return handler(this.#inside, { opcode, mode, param2: low | (high << 8), data })
@@ -89,6 +105,20 @@ export class Chip {
       return Uint8Array.of(error.status)
     }
   }
+}
+
+/** The parts that may fail are not used by these. */
+function worksInFailure(opcode: number, mode: number): boolean {
+  return opcode === 0x77 || (opcode === 0x02 && (mode & 3) === zone.config)
+}
+
+function healthy(bytes: Uint8Array | undefined): Uint8Array {
+  if (bytes === undefined) throw new Refusal(status.rngHealth)
+  return bytes
+}
+
+function refusal(opcode: number | undefined, code: Status): Execution {
+  return { response: responseOf(Uint8Array.of(code)), opcode, executionMs: parseMs }
 }
 
 function isSound(packet: Uint8Array): boolean {

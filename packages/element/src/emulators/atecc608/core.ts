@@ -8,21 +8,26 @@ import type { Core } from './part.ts'
 export interface CoreOptions {
   /** Node's generator when it is absent. Tests alone have reason for another. */
   readonly random?: ChipOptions['random']
+  /** A part that breaks, for tests. */
+  readonly selfTest?: ChipOptions['selfTest']
   /** After a command that wrote, before its reply can be seen. */
   readonly onWritten?: () => void
 }
 
-export function coreOf(eeprom: Eeprom, { random = drawBytes, onWritten }: CoreOptions = {}): Core {
-  const chip = new Chip(eeprom, { random })
+export function coreOf(
+  eeprom: Eeprom,
+  { random = drawBytes, selfTest, onWritten }: CoreOptions = {},
+): Core {
+  const chip = new Chip(eeprom, { random, selfTest })
   let written = eeprom.writeCount
   return {
     chip: {
       wake: () => chip.wake(),
       idle: () => chip.idle(),
       sleep: () => chip.sleep(),
-      execute: (packet) => {
+      execute: (packet, timeLeftMs) => {
         try {
-          return chip.execute(packet)
+          return chip.execute(packet, timeLeftMs)
         } finally {
           // Also when the power was cut under way: what is written is written. When the file cannot
           // be written, the host sees no reply, and the next command tries again.

@@ -10,6 +10,8 @@ export interface Inside {
   readonly registers: Registers
   /** From the generator, or the fixed pattern while the configuration is open. */
   random(length: number): Uint8Array
+  /** Which of these self-tests fail now. */
+  selfTest(tests: number): number
 }
 
 export interface Command {

@@ -113,10 +113,12 @@ export class EmulatedPart {
     this.faults.beforeExecution()
     // Something may have happened to the part in between.
     if (this.power !== 'awake') return
+    // Its time runs from the last byte, also where its file takes some of it.
+    const begun = this.#time.now()
     const execution = this.#execute(packet)
     if (execution === undefined) return
     this.#reply = this.faults.bendReply(execution.response)
-    this.#readyAtMs = this.#time.now() + this.#durationMs(execution)
+    this.#readyAtMs = begun + this.#durationMs(execution)
   }
 
   /** Another chip takes its place, with no power until it is woken. */
@@ -129,7 +131,7 @@ export class EmulatedPart {
 
   #execute(packet: Uint8Array): Execution | undefined {
     try {
-      const execution = this.#core.chip.execute(packet)
+      const execution = this.#core.chip.execute(packet, this.#timeLeftMs())
       this.faults.afterExecution()
       return execution
     } catch (error) {
@@ -138,6 +140,11 @@ export class EmulatedPart {
       this.sleep()
       return undefined
     }
+  }
+
+  /** A part whose commands take no time, or a test's, has always enough. */
+  #timeLeftMs(): number {
+    return this.#times === 'real' ? this.#watchdogAtMs - this.#time.now() : Number.POSITIVE_INFINITY
   }
 
   #durationMs(execution: Execution): number {

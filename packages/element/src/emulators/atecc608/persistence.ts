@@ -13,6 +13,7 @@ import type { ChipOptions } from './chip.ts'
 import { coreOf, drawBytes } from './core.ts'
 import { type Eeprom, parseEepromSnapshot } from './eeprom.ts'
 import { EmulatedPart, type PartOptions } from './part.ts'
+import { trustAddress, trustEeprom } from './trustPart.ts'
 
 export interface OpenPartOptions extends PartOptions {
   /** A new part gets this address; one that is there must have it. 7 bits. */
@@ -21,6 +22,8 @@ export interface OpenPartOptions extends PartOptions {
   readonly framing?: 'i2c' | 'swi'
   /** Of a new part. Without it a serial number is drawn. */
   readonly blank?: Pick<BlankOptions, 'serial' | 'revision'>
+  /** A new part is one that its factory has configured and locked, with its keys. */
+  readonly isTrustPart?: boolean
   readonly random?: ChipOptions['random']
   /**
    * False: a write survives the process and not a power cut of the machine, which is a hundred
@@ -60,16 +63,23 @@ export function openEmulatedPart(path: string, options: OpenPartOptions): Opened
   }
 }
 
-function newPart({ address = 0x60, framing = 'i2c', blank }: OpenPartOptions): Eeprom {
+function newPart(options: OpenPartOptions): Eeprom {
+  const { framing = 'i2c', blank, isTrustPart = false } = options
+  const { address = isTrustPart ? trustAddress : 0x60 } = options
   // 00 to 07 and 78 to 7F are the bus's own (I2C-bus specification, §3.1.12).
   if (!Number.isInteger(address) || address < 0x08 || address > 0x77) {
     throw elementError('ERR_ELEMENT_ARGUMENT', 'an I2C address is 0x08 to 0x77', { address })
+  }
+  const swi = framing === 'swi'
+  if (isTrustPart) {
+    const serial = Uint8Array.of(0x01, 0x23, ...drawBytes(6), 0x01)
+    return trustEeprom({ serial, i2cAddress: address, random: drawBytes, swi })
   }
   return blankEeprom({
     serial: blank?.serial ?? Uint8Array.of(0x01, 0x23, ...drawBytes(6), 0xee),
     revision: blank?.revision ?? 3,
     i2cAddress: address,
-    swi: framing === 'swi',
+    swi,
   })
 }
 

@@ -8,7 +8,7 @@ import { isScalar } from './ecc.ts'
 import type { Inside } from './inside.ts'
 import { privateKeyOf, symmetricKeyOf } from './keys.ts'
 import { at } from './layout.ts'
-import { requireExecution } from './status.ts'
+import { Refusal, requireExecution } from './status.ts'
 import { tempKeySource } from './tempKey.ts'
 
 const useLockOn = 0x0a
@@ -19,6 +19,17 @@ export function requireKeyUse(inside: Inside, slot: number): void {
   // GenKey alone does not look at the latch.
   requireExecution(!inside.config.keyConfig(slot).persistentDisable || inside.registers.latch)
   requireUseUnlocked(inside, slot)
+}
+
+/** The same as an answer, where a refusal is not the host's business. */
+export function isKeyUsable(inside: Inside, slot: number): boolean {
+  try {
+    requireKeyUse(inside, slot)
+    return true
+  } catch (error) {
+    if (error instanceof Refusal) return false
+    throw error
+  }
 }
 
 /**
@@ -36,12 +47,18 @@ export function requireAuthorized({ config, registers }: Inside, slot: number): 
   requireExecution(!reqAuth || registers.authorized === authKey)
 }
 
-/** KeyConfig.ReqRandom: what is in TempKey must have the chip's own randomness in it. */
-export function requireRandomNonce({ config, registers }: Inside, slot: number): void {
-  const { tempKey } = registers
-  requireExecution(
-    !config.keyConfig(slot).reqRandom || (tempKey.valid && tempKey.source === tempKeySource.random),
-  )
+/**
+ * KeyConfig.ReqRandom, for the commands that fold TempKey into what they make of the key: it must
+ * have the chip's own randomness in it, and be used. Sign is not among them: parts whose keys have
+ * this bit are documented to sign what a host loads.
+ */
+export function requireRandomNonce(
+  { config, registers: { tempKey } }: Inside,
+  slot: number,
+  usesTempKey = true,
+): void {
+  const isRandom = tempKey.valid && tempKey.source === tempKeySource.random
+  requireExecution(!config.keyConfig(slot).reqRandom || (usesTempKey && isRandom))
 }
 
 /** A private P-256 key that may be used for what the bit of ReadKey says. */

@@ -1,7 +1,6 @@
 /**
  * SHA-256 (FIPS 180-4 §6.2) with a state that can be carried out of the chip and back: 32 bytes of
- * it and the number of bytes before. Node's hashes do not show theirs. Whole blocks only; the last
- * one is padded by `finish`.
+ * it, the number of bytes before, and those that fill no block yet. Node's hashes do not show theirs.
  */
 const fractions = (count: number, root: (prime: number) => number): Uint32Array => {
   const words = new Uint32Array(count)
@@ -27,18 +26,26 @@ const blockLength = 64
 export class Sha256State {
   #state: Uint32Array = initial.slice()
   #length = 0
+  #rest: Uint8Array = new Uint8Array(0)
 
-  /** From what `export` gave. */
-  static from(state: Uint8Array, length: number): Sha256State {
+  /** From what `export`, `length` and `rest` gave. */
+  static from(state: Uint8Array, length: number, rest: Uint8Array): Sha256State {
     const made = new Sha256State()
     const words = Buffer.from(state)
     made.#state = Uint32Array.from({ length: 8 }, (_, index) => words.readUInt32BE(4 * index))
     made.#length = length
+    made.#rest = rest.slice()
     return made
   }
 
+  /** Of all bytes so far. */
   get length(): number {
     return this.#length
+  }
+
+  /** What fills no block yet, fewer than 64 bytes. */
+  get rest(): Uint8Array {
+    return this.#rest
   }
 
   export(): Uint8Array {
@@ -47,18 +54,24 @@ export class Sha256State {
     return new Uint8Array(bytes)
   }
 
-  /** Exactly 64 bytes. */
-  update(block: Uint8Array): void {
-    compress(this.#state, block)
-    this.#length += blockLength
+  update(bytes: Uint8Array): void {
+    const all = Buffer.concat([this.#rest, bytes])
+    let at = 0
+    for (; at + blockLength <= all.length; at += blockLength) {
+      compress(this.#state, all.subarray(at, at + blockLength))
+    }
+    this.#rest = new Uint8Array(all.subarray(at))
+    this.#length += bytes.length
   }
 
-  /** With the last bytes, fewer than 64. */
-  finish(rest: Uint8Array): Uint8Array {
+  /** With the last bytes. */
+  finish(last: Uint8Array): Uint8Array {
+    this.update(last)
+    const rest = this.#rest
     const tail = Buffer.alloc(rest.length < 56 ? blockLength : 2 * blockLength)
     tail.set(rest)
     tail[rest.length] = 0x80
-    tail.writeBigUInt64BE(BigInt(this.#length + rest.length) * 8n, tail.length - 8)
+    tail.writeBigUInt64BE(BigInt(this.#length) * 8n, tail.length - 8)
     for (let at = 0; at < tail.length; at += blockLength) {
       compress(this.#state, tail.subarray(at, at + blockLength))
     }

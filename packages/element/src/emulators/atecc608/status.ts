@@ -11,6 +11,8 @@ export const status = {
   /** Policy, state or lock. */
   execution: 0x0f,
   woke: 0x11,
+  /** Less time before the watchdog than the command may need: it was not carried out. */
+  watchdog: 0xee,
   /** Count or CRC of the packet. */
   communication: 0xff,
 } as const

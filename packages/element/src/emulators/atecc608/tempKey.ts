@@ -1,7 +1,7 @@
 /**
  * What the chip remembers until it sleeps: TempKey with its flags, the message digest buffer, the
- * alternate key buffer, the context of SHA, the seed of the generator, and which key was
- * authorized. Idle keeps all of it, sleep and the watchdog lose all but the latch.
+ * alternate key buffer, the context of SHA, and which key was authorized. Idle keeps all of it (but SHA, by the wake that ends it), sleep and the watchdog lose
+ * all but the latch and the pin.
  */
 import type { Sha256State } from './sha256State.ts'
 
@@ -18,6 +18,8 @@ export class TempKey {
   genDig = false
   genKey = false
   noMac = false
+  /** GenDig or GenKey made it, of whatever: only then it is the begin of an internal message. */
+  madeInside = false
   /** An ephemeral private key by GenKey with slot FFFF: usable by ECDH only. */
   isPrivateKey = false
 
@@ -62,8 +64,6 @@ export class Registers {
   messageDigest: Uint8Array | undefined
   alternateKey: Uint8Array | undefined
   sha: ShaContext | undefined
-  /** The seed of the generator was made since the last wake. */
-  seeded = false
   /** The slot whose key was shown to be known, by CheckMac or Verify. */
   authorized: number | undefined
   /** The key of UseLock was authorized. */
@@ -72,13 +72,22 @@ export class Registers {
   secureBootProhibited = false
   /** The persistent latch: only the loss of power clears it. */
   latch = false
+  /** Of a part for the single wire; as the latch. */
+  pin = false
+  /** Self-tests that failed, as bits of SelfTest's mode: until they pass, or the next wake. */
+  failedTests = 0
+
+  /** Also from idle. A digest under way does not survive it, and TempKey does. */
+  wake(): void {
+    this.sha = undefined
+    this.failedTests = 0
+  }
 
   sleep(): void {
     this.tempKey.clear()
     this.messageDigest = undefined
     this.alternateKey = undefined
     this.sha = undefined
-    this.seeded = false
     this.authorized = undefined
     this.useUnlocked = false
   }

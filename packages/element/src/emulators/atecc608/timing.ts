@@ -33,8 +33,8 @@ const times: ReadonlyMap<number, Times> = new Map<number, Times>([
   [0x80, [80, 160, 480]], // SecureBoot
 ])
 
-/** How long the chip is busy with a packet that it does not understand. Unconfirmed on silicon. */
-const parseMs = 1
+/** How long the chip is busy with a packet that it does not understand or has no time for. Unconfirmed on silicon. */
+export const parseMs = 1
 
 export function executionMs(opcode: number | undefined, chipMode: number): number {
   const known = opcode === undefined ? undefined : times.get(opcode)

@@ -73,10 +73,10 @@ const rows: readonly Row[] = [
     (l) => keys.randomNonce(l, of('21', 20), { keepSeed: true }),
   ],
   [
-    'random Nonce that shows TempKey',
+    'random Nonce over TempKey',
     `1b 16 00 00 80 ${r('21', 20)} e5 7c`,
     block,
-    (l) => keys.randomNonce(l, of('21', 20), { returnTempKey: true }),
+    (l) => keys.randomNonce(l, of('21', 20), { fromTempKey: true }),
   ],
 
   ['GenKey create', '07 40 04 02 00 85 07', r('d4', 64), (l) => keys.createKey(l, 2)],

@@ -79,6 +79,15 @@ test('a plan sends no Write, no Lock and no GenKey, and shows every packet that 
   await chip.close()
 })
 
+test('no secret of the layout is released by a CheckMac: ReadKey of each is F', async () => {
+  const { eeprom, open } = bench()
+  const chip = await open()
+  await setUp(chip, everything)
+  // SlotConfig of slots 5, 6 and 7: never written, secret.
+  assert.equal(hex(eeprom.read('config', 30, 6)), '8f808f808f80')
+  await chip.close()
+})
+
 // The packets of the lock and of GenKey as the reference has them, CRCs by a program of its own.
 test('the last packets of a setup are those of GenKey in slot 1 and of Lock', async () => {
   const { sent, open } = bench()

@@ -42,11 +42,12 @@ test('Nonce with randomness: TempKey is the digest of number, input, opcode and 
   const chip = chipOn(memory({}))
   const input = '000102030405060708090a0b0c0d0e0f10111213'
   assert.equal(exchange(chip, `1b 16 00 0000 ${input} 53b5`).slice(2, -4), 'a5'.repeat(32))
+  // TempKey is 9f71ff25…3864a54 now, and takes the place of a number.
   assert.equal(
     ask(chip, `16 00 0080 ${input}`),
-    '9f71ff258d3608a604ac40ad7baa2e44ee6b3263ba8b973c2326359bf3864a54',
+    'd8418c088d31c7226521024adbfdde3a4baeb59a1bf7a78323191055371c6fc2',
   )
-  assert.equal(ask(chip, '30 02 0000'), '00830000')
+  assert.equal(ask(chip, '30 02 0000'), '00800000')
 })
 
 test('Nonce as the host gives it sets the source flag, sleep forgets it and idle does not', () => {
@@ -79,4 +80,16 @@ test('no inspection of a chip shows what is in its slots', () => {
   const shown = `${inspect(chipOn(eeprom), { depth: 9, showHidden: true })}${JSON.stringify(eeprom)}`
   assert.doesNotMatch(shown, /c3c3|195/)
   assert.match(JSON.stringify(eeprom.snapshot()), /c3c3/)
+})
+
+test('the pin of a part for the single wire is low when the power comes, and survives sleep', () => {
+  // I2C_Enable is bit 0 of byte 14.
+  const chip = chipOn(memory({ config: { 14: '38' } }))
+  assert.equal(ask(chip, '30 03 0000'), '00000000')
+  assert.equal(ask(chip, '30 03 0300'), '01000000')
+  chip.sleep()
+  assert.equal(ask(chip, '30 03 0000'), '01000000')
+  assert.equal(ask(chip, '30 03 0200'), '00000000')
+  assert.equal(ask(chip, '30 03 0400'), '03')
+  assert.equal(ask(chipOn(memory({})), '30 03 0300'), '0f', 'an I2C part has none')
 })

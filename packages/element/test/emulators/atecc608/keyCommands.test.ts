@@ -88,13 +88,27 @@ test('the attestation of slot 0 by slot 1: Nonce, GenKey with digest, internal S
   assert.equal(ask(chip, '41 40 0100'), '0f', 'TempKey is gone')
 })
 
-test('an internal signature over a TempKey of the host lacks the flag of GenKey', () => {
+test('an internal signature is never over what a host loaded, whatever bit 5 says', () => {
   const chip = chipOn(device())
   ask(chip, `16 03 0000 ${numbers32}`)
+  assert.equal(ask(chip, '41 00 0100'), '0f')
+  ask(chip, `16 43 0000 ${numbers32}`)
+  assert.equal(ask(chip, '41 20 0100'), '0f', 'the digest buffer is no source of it')
+  assert.equal(ask(chip, '40 08 0000'), point0, 'a refused Sign leaves TempKey')
+  assert.equal(ask(chip, '41 60 0100').length, 128)
+})
+
+test('a Nonce over TempKey draws no number, and counts as random', () => {
+  const chip = chipOn(device())
+  const command = `16 00 0080 ${'00'.repeat(20)}`
+  assert.equal(ask(chip, command), '0f', 'there is no TempKey')
+  ask(chip, `16 03 0000 ${numbers32}`)
   assert.equal(
-    ask(chip, '41 00 0100'),
-    `${r}3d323f7c185426488529bfb6d3e892ff192ab60df281a47087cd4879431478b0`,
+    ask(chip, command),
+    // SHA-256 of 00 01 … 1f, 20 zeros, 16 00 00.
+    '6a0cc62f189b55dd2fec171472906ab01827e8092f308a133da926b1ef3ee6fa',
   )
+  assert.equal(ask(chip, '30 02 0000'), '00800000')
 })
 
 test('the attestation key signs nothing of the host, the device key with ReadKey 7 both', () => {

@@ -56,7 +56,7 @@ const lockTable: readonly [
   ['GenKey of an ephemeral key', [], '40 04 ffff', '0f', 'ok', 'ok'],
   ['the public key', [], '40 00 0000', '0f', 'ok', 'ok'],
   ['external Sign', [fixedNonce], '41 80 0000', '0f', '0f', 'ok'],
-  ['internal Sign', [fixedNonce], '41 00 0000', '0f', '0f', 'ok'],
+  ['internal Sign', [fixedNonce, '15 00 0000'], '41 00 0000', '0f', '0f', 'ok'],
   ['ECDH', [], `43 0c 0000 ${point}`, '0f', '0f', 'ok'],
   ['Verify, stored', [fixedNonce], `45 00 0900 ${signature}`, '0f', '0f', 'ok'],
   ['Verify, external', [fixedNonce], `45 02 0400 ${signature}${point}`, 'ok', 'ok', 'ok'],

@@ -69,7 +69,9 @@ export function publicKey(slotConfig: string, keyConfig: string, more: Setup = {
 }
 
 export const externalSign = after([fixedNonce], '41 80 0000')
-export const internalSign = after([fixedNonce], '41 00 0000')
+/** GenDig of the configuration: always allowed, and what it makes is the chip's own. */
+export const ownDigest = [fixedNonce, '15 00 0000']
+export const internalSign = after(ownDigest, '41 00 0000')
 export const ecdhToBus = after([], `43 0c 0000 ${point}`)
 export const clearRead = after([], '02 82 2800')
 export const sessionRead = after(session4, '02 82 2800')

@@ -133,14 +133,14 @@ const writeConfigTable: readonly [
   ['7', '0f', 'ok', 'ok', 'ok', 'ok', 'ok'],
   ['8', '0f', '0f', '0f', '0f', '0f', '0f'],
   ['9', '0f', '0f', '0f', '0f', '0f', '0f'],
-  ['a', '0f', '0f', 'ok', '0f', '0f', '01'],
+  ['a', '0f', '0f', 'ok', '0f', '0f', 'ok'],
   ['b', '0f', '0f', 'ok', '0f', '0f', 'ok'],
   ['c', '0f', 'ok', '0f', 'ok', '0f', '0f'],
   ['d', '0f', 'ok', '0f', 'ok', '0f', '0f'],
-  ['e', '0f', 'ok', 'ok', 'ok', '0f', '01'],
+  ['e', '0f', 'ok', 'ok', 'ok', '0f', 'ok'],
   ['f', '0f', 'ok', 'ok', 'ok', '0f', 'ok'],
 ]
-/** MAC of DeriveKey for slot 6 under the parent in slot 4. */
+/** MAC of DeriveKey for slot 6 under the key that WriteKey names, 4, also where it rolls. */
 const deriveMac = 'cedc41e08529a98df17db16706b8b536aa9ec4b7b71f9571ff26d47ec826e0b2'
 
 test('the sixteen values of WriteConfig', () => {

@@ -67,10 +67,31 @@ test('a key that asks for authorization works after a CheckMac over the own nonc
   assert.equal(ask(chip, '47 04 0600'), '0f')
   ask(chip, random)
   assert.equal(ask(chip, authorizing), '00')
-  assert.equal(ask(chip, '30 02 0000'), '00270000', 'slot 4 is authorized')
+  assert.equal(ask(chip, '30 02 0000'), '00240000', 'slot 4 is authorized')
   assert.equal(ask(chip, '47 04 0600'), '00')
   chip.sleep()
   assert.equal(ask(chip, '47 04 0600'), '0f')
+})
+
+test('a good CheckMac over TempKey copies the key above into it, where ReadKey is 0', () => {
+  const data = { 5: '606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f' }
+  const copied = (slot4: string, slot5: string, keyConfig5 = '1c00'): string => {
+    const chip = chipWith({ slots: { 4: [slot4, '1c00'], 5: [slot5, keyConfig5] }, data })
+    ask(chip, random)
+    assert.equal(ask(chip, authorizing), '00')
+    // MAC with TempKey, given by a host, in the place of the key.
+    return ask(chip, `08 06 0000 ${numbers32}`)
+  }
+  const macUnder5 = '0752b44c78780d902e6ecaa0d3cf519f784e6eca161cf50135c37557785205c9'
+  assert.equal(copied('8020', '8020'), macUnder5)
+  assert.equal(copied('8f20', '8020'), '0f', 'ReadKey of the key that was shown')
+  assert.equal(copied('8020', '8f20'), '0f', 'ReadKey of the key above')
+  assert.equal(copied('8020', '8020', '3300'), '0f', 'a private key')
+  assert.equal(copied('8020', '8020', '1c10'), '0f', 'a key that waits for the latch')
+  const chip = chipWith({ slots: { 5: ['8020', '1c00'] }, data })
+  ask(chip, random)
+  assert.equal(ask(chip, `28 01 0400 ${'00'.repeat(77)}`), '01')
+  assert.equal(ask(chip, `08 06 0000 ${numbers32}`), '0f', 'a wrong one')
 })
 
 test('while UseLock is on, only its key is used before it was authorized', () => {
@@ -97,7 +118,8 @@ test('the latch is set by the key of VolatileKeyPermission, survives sleep, and 
   assert.equal(ask(chip, '30 04 0000'), '00000000')
   ask(chip, random)
   ask(chip, authorizing)
-  assert.equal(ask(chip, '30 04 0300'), '01000000')
+  assert.equal(ask(chip, '30 04 0300'), '00000000', 'written')
+  assert.equal(ask(chip, '30 04 0000'), '01000000')
   chip.sleep()
   assert.equal(ask(chip, '30 04 0000'), '01000000')
   assert.equal(ask(chip, '47 04 0600'), '00')
@@ -279,10 +301,11 @@ test('SecureBoot over an encrypted digest answers a MAC', () => {
   )
 })
 
-test('SelfTest and UpdateExtra', () => {
+test('SelfTest of a sound part, and UpdateExtra', () => {
   const eeprom = memory({ slots: { 6: ['a020', '1c00'] } })
   const chip = chipOn(eeprom)
   assert.equal(ask(chip, '77 3b 0000'), '00')
+  assert.equal(ask(chip, '77 00 0000'), '00')
   assert.equal(ask(chip, '77 04 0000'), '03')
   assert.equal(ask(chip, '20 00 3100'), '00')
   assert.equal(ask(chip, '20 00 3200'), '0f', 'once')

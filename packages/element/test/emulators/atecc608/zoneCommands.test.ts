@@ -105,6 +105,56 @@ test('SHA over blocks and a rest, into the registers, out of the chip and back',
   )
 })
 
+test('SHA over pieces of any length', () => {
+  const chip = chipOn(symmetric())
+  ask(chip, '47 00 0000')
+  for (const length of ['09', '40', '01', '15']) {
+    const data = '61'.repeat(Number.parseInt(length, 16))
+    assert.equal(ask(chip, `47 01 ${length}00 ${data}`), '00')
+  }
+  assert.equal(ask(chip, '47 01 0000'), '03', 'nothing')
+  assert.equal(ask(chip, `47 01 4100 ${'61'.repeat(65)}`), '03', 'more than a block')
+  assert.equal(ask(chip, '47 01 0200 61'), '03', 'another length')
+  assert.equal(
+    ask(chip, '47 c2 0400 61616161'), // 99 bytes
+    '132844681d57d5ae76dfd35a07e4fc10fdc0ce9f0882a2b0c9db0e84116d5bad',
+  )
+  assert.equal(ask(chip, '47 04 0400'), '00')
+  ask(chip, `47 01 0a00 ${'61'.repeat(10)}`)
+  assert.equal(
+    ask(chip, `47 c2 3c00 ${'61'.repeat(60)}`),
+    '9e97fae304abe03c74a1ea7466422643cd0c35f9cc932852a8a8983007044c66',
+    'HMAC',
+  )
+})
+
+test('the context of a SHA has 40 bytes and those that fill no block, up to 99', () => {
+  const chip = chipOn(symmetric())
+  const startWith = (length: number): string => {
+    ask(chip, '47 00 0000')
+    ask(chip, `47 01 4000 ${'61'.repeat(64)}`)
+    const count = length.toString(16).padStart(2, '0')
+    if (length > 0) ask(chip, `47 01 ${count}00 ${'61'.repeat(length)}`)
+    return ask(chip, '47 06 0000')
+  }
+  for (const length of [0, 1, 6, 59]) {
+    const context = startWith(length)
+    assert.equal(context.length / 2, 40 + length)
+    assert.equal(context.slice(0, 8), `${(64 + length).toString(16)}000000`)
+  }
+  assert.equal(startWith(60), '0f')
+  const context = startWith(6)
+  chip.wake()
+  assert.equal(ask(chip, '47 c2 0000'), '0f', 'a wake forgets it, also from idle')
+  assert.equal(ask(chip, `47 07 2d00 ${context.slice(0, -2)}`), '03', 'cut')
+  assert.equal(ask(chip, `47 07 2f00 ${context}61`), '03', 'longer than it says')
+  assert.equal(ask(chip, `47 07 2e00 ${context}`), '00')
+  assert.equal(
+    ask(chip, '47 c2 0300 616263'),
+    '14bd1e7cd3dd882922bb1946f211466bd40bfd6c967f46935a2284e4bd2b6675',
+  )
+})
+
 test('HMAC under a slot', () => {
   const chip = chipOn(symmetric())
   assert.equal(ask(chip, '47 04 0400'), '00')

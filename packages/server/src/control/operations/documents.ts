@@ -14,11 +14,11 @@ import type {
   CertificateRow,
   DeadLetterRow,
   DeviceRow,
-  KeyRow,
   ProductRow,
   Road,
   TokenRow,
 } from '../../ports.ts'
+import type { WorthyKey } from '../../registry/registry.ts'
 import type {
   AnchorDocument,
   ApplicationDocument,
@@ -68,13 +68,15 @@ export function certificateDocument(row: CertificateRow): CertificateDocument {
   }
 }
 
-export function keyDocument(row: KeyRow): KeyDocument {
+export function keyDocument(row: WorthyKey): KeyDocument {
   const { spkiHash, origin, assurance, elementKind, elementSerial, slot, evidenceFormat } = row
   const verdict: unknown = row.verdict === null ? null : JSON.parse(row.verdict)
   return {
     key: spkiHash,
     origin,
     assurance,
+    lowered: row.lowered,
+    voucher: row.voucher,
     elementKind,
     elementSerial,
     slot,

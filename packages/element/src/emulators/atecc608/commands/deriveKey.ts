@@ -5,7 +5,7 @@
 import { headOf, serialMark, sha256, zeros } from '../digests.ts'
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
-import { countUse, requireSymmetricKey } from '../policy.ts'
+import { countUse, requireRandomNonce, requireSymmetricKey } from '../policy.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
 import { requireMatchingTempKey } from './mac.ts'
 
@@ -23,10 +23,13 @@ export function deriveKey(inside: Inside, command: Command): Uint8Array {
   const parent = (writeConfig & rule.fromParent) === 0 ? param2 : writeKey
   const key = requireSymmetricKey(inside, parent)
   requireMatchingTempKey(inside, mode)
+  requireRandomNonce(inside, parent)
   const head = [headOf(command), serialMark(inside)]
   if ((writeConfig & rule.needsMac) !== 0) {
     requireExecution(data.length === 32)
-    if (Buffer.compare(sha256(key, ...head), data) !== 0) throw new Refusal(status.mismatch)
+    // Under WriteKey also where the key is rolled: who may change it need not know it.
+    const expected = sha256(requireSymmetricKey(inside, writeKey), ...head)
+    if (Buffer.compare(expected, data) !== 0) throw new Refusal(status.mismatch)
   }
   countUse(inside, parent)
   const derived = sha256(key, ...head, zeros(25), registers.tempKey.lower)

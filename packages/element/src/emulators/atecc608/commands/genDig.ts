@@ -22,6 +22,7 @@ export function genDig(inside: Inside, command: Command): Uint8Array {
     const digest = digestOf(inside, command, before)
     const inherited = { noMac: tempKey.noMac || takesForeignHead(inside, command) }
     tempKey.set(digest, source)
+    tempKey.madeInside = true
     if (command.mode !== zone.data) return done()
     tempKey.genDig = true
     tempKey.keyId = command.param2

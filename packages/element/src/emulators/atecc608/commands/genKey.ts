@@ -10,7 +10,7 @@ import { drawScalar, isScalar, publicPoint } from '../ecc.ts'
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
 import { hasPublicKeyRoom, privateKeyOf, publicKeyOf, writePrivateKey } from '../keys.ts'
-import { requireAuthorized, requireTempKey } from '../policy.ts'
+import { requireAuthorized, requireRandomNonce, requireTempKey } from '../policy.ts'
 import { requireExecution, requireParse } from '../status.ts'
 import { tempKeySource } from '../tempKey.ts'
 
@@ -27,7 +27,10 @@ export function genKey(inside: Inside, command: Command): Uint8Array {
   if (param2 === ephemeral) return createEphemeral(inside, command)
   requireParse(param2 < 16)
   // Before anything is written: a digest needs the nonce that is to be in it.
-  if ((mode & bits.digest) !== 0) requireTempKey(inside)
+  if ((mode & bits.digest) !== 0) {
+    requireTempKey(inside)
+    requireRandomNonce(inside, param2)
+  }
   const scalar = (mode & bits.create) === 0 ? stored(inside, param2) : create(inside, param2)
   const point = publicPoint(scalar)
   if ((mode & bits.digest) !== 0) {
@@ -77,6 +80,7 @@ function digestStored(inside: Inside, { param2, data }: Command): Uint8Array {
   requireExecution(config.dataLocked && !isPrivate && type === keyType.p256)
   requireExecution(hasPublicKeyRoom(param2))
   requireTempKey(inside)
+  requireRandomNonce(inside, param2)
   digestInto(inside, param2, Uint8Array.of(0x40, ...data), publicKeyOf(inside, param2))
   return done()
 }
@@ -87,5 +91,6 @@ function digestInto(inside: Inside, slot: number, head: Uint8Array, point: Uint8
   const { source } = tempKey
   tempKey.set(sha256(tempKey.lower, head, serialMark(inside), zeros(25), point), source)
   tempKey.genKey = true
+  tempKey.madeInside = true
   tempKey.keyId = slot
 }

@@ -18,9 +18,7 @@ export function info(inside: Inside, command: Command): Uint8Array {
     case mode.state:
       return stateOf(inside)
     case mode.gpio:
-      // Only the part for the single wire has that pin, and here nothing hangs on it.
-      requireExecution((inside.config.byte(at.i2cEnable) & 1) === 0)
-      return flag(false)
+      return pin(inside, command.param2)
     case mode.latch:
       return latch(inside, command.param2)
     default:
@@ -28,22 +26,30 @@ export function info(inside: Inside, command: Command): Uint8Array {
   }
 }
 
-/**
- * Bits 0-7 the flags of TempKey, 8 and 9 the seeds of the generator, 10 a key is authorized, 11-14
- * which, 15 TempKey is valid. Taken from the older part of the family: unconfirmed on silicon.
- */
+/** Bits 0-7 the flags of TempKey, 10 a key is authorized, 11-14 which, 15 TempKey is valid. */
 function stateOf({ registers }: Inside): Uint8Array {
-  const { tempKey, seeded, authorized } = registers
+  const { tempKey, authorized } = registers
   const high =
-    (seeded ? 0x03 : 0) |
-    (authorized === undefined ? 0 : 0x04 | (authorized << 3)) |
-    (tempKey.valid ? 0x80 : 0)
+    (authorized === undefined ? 0 : 0x04 | (authorized << 3)) | (tempKey.valid ? 0x80 : 0)
   return Uint8Array.of(tempKey.flags, high, 0, 0)
 }
 
 /**
- * The persistent latch, which keys with PersistentDisable need. Bit 1 of param2 sets it to bit 0;
- * to one only after the key of VolatileKeyPermission was authorized. Unconfirmed on silicon.
+ * The pin that a part for the single wire has in place of the second wire: an output, low when the
+ * power comes. Bit 1 of param2 sets it to bit 0; the value is answered. That every such part has it
+ * as an output is unconfirmed on silicon.
+ */
+function pin({ config, registers }: Inside, param2: number): Uint8Array {
+  requireParse((param2 & ~3) === 0)
+  requireExecution((config.byte(at.i2cEnable) & 1) === 0)
+  if ((param2 & 2) !== 0) registers.pin = (param2 & 1) !== 0
+  return flag(registers.pin)
+}
+
+/**
+ * The persistent latch, which keys with PersistentDisable need. Bit 1 of param2 sets it to bit 0,
+ * and a write answers zero whatever it wrote; to one only after the key of VolatileKeyPermission was
+ * authorized, which is unconfirmed on silicon.
  */
 function latch({ config, registers }: Inside, param2: number): Uint8Array {
   requireParse((param2 & ~3) === 0)
@@ -53,6 +59,7 @@ function latch({ config, registers }: Inside, param2: number): Uint8Array {
     requireExecution((permission & 0x80) !== 0)
     requireExecution(!wanted || registers.authorized === (permission & 0x0f))
     registers.latch = wanted
+    return flag(false)
   }
   return flag(registers.latch)
 }

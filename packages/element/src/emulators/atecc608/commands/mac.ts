@@ -1,13 +1,20 @@
 /**
  * MAC (08) and CheckMac (28): SHA-256 over a key, a challenge and 24 bytes more, made and checked.
  * Either of the first two may be TempKey. A CheckMac over the chip's own nonce authorizes the key
- * for others (KeyConfig.ReqAuth). The copy of a key into TempKey by CheckMac is not here.
+ * for others (KeyConfig.ReqAuth), and a good one copies a key into TempKey where ReadKey is 0.
  */
 import { sha256, zeros } from '../digests.ts'
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
+import { symmetricKeyOf } from '../keys.ts'
 import { at } from '../layout.ts'
-import { countUse, requireSymmetricKey, requireTempKey } from '../policy.ts'
+import {
+  countUse,
+  isKeyUsable,
+  requireRandomNonce,
+  requireSymmetricKey,
+  requireTempKey,
+} from '../policy.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
 import { tempKeySource } from '../tempKey.ts'
 
@@ -63,7 +70,20 @@ export function checkMac(inside: Inside, command: Command): Uint8Array {
   )
   if (Buffer.compare(expected, data.subarray(32, 64)) !== 0) throw new Refusal(status.mismatch)
   if (fresh && (mode & bits.keyFromTempKey) === 0) authorize(inside, param2)
+  if ((mode & ~bits.source) === bits.challengeFromTempKey) copyKey(inside, param2)
   return done()
+}
+
+/**
+ * The password that was shown releases another key: that of the slot above an even one, of an odd
+ * one itself. ReadKey 0 allows it; that it must be 0 in both slots is unconfirmed on silicon.
+ */
+function copyKey(inside: Inside, slot: number): void {
+  const { config, registers } = inside
+  const target = slot | 1
+  const isAllowed = [slot, target].every((one) => config.slotConfig(one).readKey === 0)
+  if (!isAllowed || config.keyConfig(target).isPrivate || !isKeyUsable(inside, target)) return
+  registers.tempKey.set(symmetricKeyOf(inside, target), tempKeySource.fixed)
 }
 
 /** Until sleep. Which commands authorize, and for how long: unconfirmed on silicon. */
@@ -79,10 +99,13 @@ function takeParts(inside: Inside, { mode, param2, data }: Command): [Uint8Array
   const fromSlot = (mode & bits.keyFromTempKey) === 0
   try {
     if (usesTempKey) requireMatchingTempKey(inside, mode)
-    if (fromSlot) requireExecution(!inside.config.slotConfig(param2).noMac)
+    const fromTempKey = (mode & bits.challengeFromTempKey) !== 0
+    if (fromSlot) {
+      requireExecution(!inside.config.slotConfig(param2).noMac)
+      requireRandomNonce(inside, param2, fromTempKey)
+    }
     const key = fromSlot ? requireSymmetricKey(inside, param2) : tempKey.lower.slice()
     if (fromSlot) countUse(inside, param2)
-    const fromTempKey = (mode & bits.challengeFromTempKey) !== 0
     return [key, fromTempKey ? tempKey.lower.slice() : data.subarray(0, 32)]
   } finally {
     if (usesTempKey) tempKey.clear()

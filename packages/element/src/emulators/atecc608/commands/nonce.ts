@@ -5,22 +5,23 @@
 import { createHash } from 'node:crypto'
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
-import { requireParse } from '../status.ts'
+import { requireExecution, requireParse } from '../status.ts'
 import { tempKeySource } from '../tempKey.ts'
 
 const passThrough = 3
 /** Bit 5: 64 bytes instead of 32. */
 const long = 0x20
 const target = { tempKey: 0x00, messageDigest: 0x40, alternateKey: 0x80 } as const
-/** Bit 15 of param2: answer what TempKey is now, not the random number that went into it. */
-const answerTempKey = 0x8000
+/** Bit 15 of param2: TempKey as it was stands where a new random number would. */
+const fromTempKey = 0x8000
 
 export function nonce(inside: Inside, command: Command): Uint8Array {
   const { tempKey } = inside.registers
   const { mode } = command
+  const before = tempKey.valid && !tempKey.isPrivateKey ? tempKey.lower.slice() : undefined
   if ((mode & 0xc0) === target.tempKey) tempKey.clear()
   requireParse((mode & 0x1c) === 0)
-  return (mode & 3) === passThrough ? load(inside, command) : combine(inside, command)
+  return (mode & 3) === passThrough ? load(inside, command) : combine(inside, command, before)
 }
 
 function load({ registers }: Inside, { mode, param2, data }: Command): Uint8Array {
@@ -39,17 +40,26 @@ function load({ registers }: Inside, { mode, param2, data }: Command): Uint8Arra
   }
 }
 
-/** Into TempKey only. Unconfirmed on silicon: other targets are refused as not understood. */
-function combine(inside: Inside, { mode, param2, data }: Command): Uint8Array {
+/**
+ * Into TempKey only. Unconfirmed on silicon: other targets are refused as not understood. Without a
+ * new random number the source counts as random all the same, as is documented; a host that loaded
+ * TempKey knows the value then.
+ */
+function combine(
+  inside: Inside,
+  { mode, param2, data }: Command,
+  before: Uint8Array | undefined,
+): Uint8Array {
   requireParse(mode <= 1 && (param2 & 0x7fff) === 0 && data.length === 20)
   const { registers } = inside
-  if (mode === 0) registers.seeded = true
-  const randOut = inside.random(32)
+  const isNew = (param2 & fromTempKey) === 0
+  requireExecution(isNew || before !== undefined)
+  const randOut = isNew || before === undefined ? inside.random(32) : before
   const value = createHash('sha256')
     .update(randOut)
     .update(data)
     .update(Uint8Array.of(0x16, mode, 0x00))
     .digest()
   registers.tempKey.set(new Uint8Array(value), tempKeySource.random)
-  return (param2 & answerTempKey) === 0 ? randOut : registers.tempKey.value.slice()
+  return isNew ? randOut : registers.tempKey.value.slice()
 }

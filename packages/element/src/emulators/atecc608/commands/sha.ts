@@ -1,7 +1,7 @@
 /**
- * SHA (47): a digest, or an HMAC under a slot or TempKey, over as many blocks as the host likes.
- * The state of a digest can be carried out and back (6, 7), in a form of our own: what a real part
- * gives is opaque too.
+ * SHA (47): a digest, or an HMAC under a slot or TempKey, over as many bytes as the host likes. The
+ * state of a digest, and only of that, can be carried out and back (6, 7): 40 bytes and those that
+ * fill no block yet, which the low six bits of the first byte count. Beyond that its form is our own.
  */
 import { keyType } from '../config.ts'
 import type { Command, Inside } from '../inside.ts'
@@ -23,7 +23,9 @@ const step = {
 } as const
 const target = { tempKey: 0x00, messageDigest: 0x40, output: 0xc0 } as const
 const ofTempKey = 0xffff
-const contextLength = 40
+const contextHead = 40
+/** What a part gives at most. */
+const contextLengthMax = 99
 
 export function sha(inside: Inside, command: Command): Uint8Array {
   const { mode } = command
@@ -81,7 +83,7 @@ function padded(key: Uint8Array, pad: number): Sha256State {
 }
 
 function update(inside: Inside, { param2, data }: Command): Uint8Array {
-  requireParse(data.length === 64 && param2 === 64)
+  requireParse(data.length >= 1 && data.length <= 64 && param2 === data.length)
   contextOf(inside).inner.update(data)
   return done()
 }
@@ -98,7 +100,7 @@ function updatePublicKey(inside: Inside, { param2, data }: Command): Uint8Array 
 
 /** Answers the digest, and puts it into a register too unless that was not wanted. */
 function end(inside: Inside, { mode, param2, data }: Command): Uint8Array {
-  requireParse(data.length < 64 && param2 === data.length)
+  requireParse(data.length <= 64 && param2 === data.length)
   const where = mode & 0xc0
   requireParse(
     where === target.tempKey || where === target.messageDigest || where === target.output,
@@ -113,23 +115,27 @@ function end(inside: Inside, { mode, param2, data }: Command): Uint8Array {
   return digest.slice()
 }
 
-/** Not of an HMAC, whose state is worth a key. Unconfirmed on silicon. */
+/** Not of an HMAC. The context stays valid; with more bytes in it than go out it is refused. */
 function readContext(inside: Inside, { param2, data }: Command): Uint8Array {
   requireParse(param2 === 0 && data.length === 0)
   const { inner, outer } = contextOf(inside)
-  requireExecution(outer === undefined)
-  const context = Buffer.alloc(contextLength)
-  context.set(inner.export())
-  context.writeUInt32LE(inner.length, 32)
+  const { rest } = inner
+  requireExecution(outer === undefined && contextHead + rest.length <= contextLengthMax)
+  const context = Buffer.alloc(contextHead + rest.length)
+  context.writeUInt32LE(inner.length, 0)
+  context.set(inner.export(), 4)
+  context.set(rest, contextHead)
   return context
 }
 
 function writeContext({ registers }: Inside, { param2, data }: Command): Uint8Array {
-  requireParse(data.length === contextLength && param2 === data.length)
+  requireParse(data.length >= contextHead && param2 === data.length)
   const context = Buffer.from(data)
-  const length = context.readUInt32LE(32)
-  requireParse(length % 64 === 0 && context.readUInt32LE(36) === 0)
-  registers.sha = { inner: Sha256State.from(context.subarray(0, 32), length) }
+  const length = context.readUInt32LE(0)
+  requireParse(data.length === contextHead + (length & 0x3f) && data.length <= contextLengthMax)
+  requireParse(context.readUInt32LE(36) === 0)
+  const rest = context.subarray(contextHead)
+  registers.sha = { inner: Sha256State.from(context.subarray(4, 36), length, rest) }
   return done()
 }
 

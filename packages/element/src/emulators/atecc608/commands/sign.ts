@@ -8,7 +8,7 @@ import { sha256 } from '../digests.ts'
 import { signDigest } from '../ecc.ts'
 import type { Command, Inside } from '../inside.ts'
 import { at } from '../layout.ts'
-import { countUse, requirePrivateKey, requireRandomNonce, requireTempKey } from '../policy.ts'
+import { countUse, requirePrivateKey, requireTempKey } from '../policy.ts'
 import { requireExecution, requireParse } from '../status.ts'
 
 const bits = { external: 0x80, includeSerial: 0x40, messageDigest: 0x20, invalidate: 0x01 } as const
@@ -18,20 +18,12 @@ export function sign(inside: Inside, command: Command): Uint8Array {
   const { mode, param2, data } = command
   requireParse((mode & ~allBits) === 0 && param2 < 16 && data.length === 0)
   const external = (mode & bits.external) !== 0
-  requireParse(external ? (mode & bits.invalidate) === 0 : (mode & bits.messageDigest) === 0)
+  requireParse(!external || (mode & bits.invalidate) === 0)
   const use = external ? privateUse.externalSign : privateUse.internalSign
   const scalar = requirePrivateKey(inside, param2, use)
-  requireNonceRule(inside, param2, mode)
   const digest = external ? takeDigest(inside, mode) : sha256(takeMessage(inside, command))
   countUse(inside, param2)
   return signDigest(scalar, digest, (length) => inside.random(length))
-}
-
-/** The message digest buffer has only ever what a host said. */
-function requireNonceRule(inside: Inside, slot: number, mode: number): void {
-  const fromBuffer = (mode & bits.messageDigest) !== 0
-  requireExecution(!fromBuffer || !inside.config.keyConfig(slot).reqRandom)
-  requireRandomNonce(inside, slot)
 }
 
 /** What was signed is gone, as is TempKey behind any command that used it. */
@@ -51,7 +43,8 @@ function takeDigest(inside: Inside, mode: number): Uint8Array {
 function takeMessage(inside: Inside, command: Command): Uint8Array {
   const { tempKey } = inside.registers
   requireTempKey(inside)
-  requireExecution(!tempKey.noMac)
+  // What a host loaded is no message of the chip's own.
+  requireExecution(tempKey.madeInside && !tempKey.noMac)
   const message = internalMessage(inside, command)
   tempKey.clear()
   return message

@@ -11,7 +11,7 @@ import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
 import { requireIoKey } from '../ioProtection.ts'
 import { hasPublicKeyRoom, isValidated, publicKeyOf, validity } from '../keys.ts'
-import { countUse, requireKeyUse, requireTempKey } from '../policy.ts'
+import { countUse, requireKeyUse, requireRandomNonce, requireTempKey } from '../policy.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
 import { tempKeySource } from '../tempKey.ts'
 import { authorize } from './mac.ts'
@@ -47,6 +47,7 @@ function verifyStored(inside: Inside, command: Command): Uint8Array {
   requireParse(param2 < 16 && data.length === signatureLength)
   const point = requirePublicKey(inside, param2)
   requireExecution(!inside.config.keyConfig(param2).pubInfo || isValidated(inside, param2))
+  requireRandomNonce(inside, param2, (command.mode & bits.messageDigest) === 0)
   const { tempKey } = inside.registers
   const fresh = (command.mode & bits.messageDigest) === 0 && tempKey.source === tempKeySource.random
   const message = take(inside, command)
