@@ -4,8 +4,8 @@
  * from the same works, whose root certificate lies beside them.
  */
 import { randomBytes } from 'node:crypto'
-import { link, open, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { link, open, readdir, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { BusTime } from './bus/ports.ts'
 import { machineTime, paperTime } from './bus/time.ts'
 import { i2cWire } from './drivers/atecc608/i2cWire.ts'
@@ -86,12 +86,26 @@ async function manufacture(
   as: Exclude<WhenMissing, 'refuse'>,
   address: number | undefined,
 ): Promise<void> {
+  await removeLeft(file)
   const beside = `${file}.${randomBytes(8).toString('hex')}.making`
   try {
     await makePart({ kind: 'emulator', file: beside, framing, times: 'none' }, as, address)
     await putInPlace(beside, file)
   } finally {
     for (const name of [beside, `${beside}.lock`]) await rm(name, { force: true })
+  }
+}
+
+/** Making takes a second; what is older was left by a process that died, with keys in it. */
+const madeWithinMs = 60_000
+
+async function removeLeft(file: string): Promise<void> {
+  const [folder, name] = [dirname(file), basename(file)]
+  for (const each of await readdir(folder)) {
+    if (!each.startsWith(`${name}.`) || !/\.[0-9a-f]{16}\.making/.test(each)) continue
+    const path = join(folder, each)
+    const { mtimeMs } = await stat(path)
+    if (Date.now() - mtimeMs > madeWithinMs) await rm(path, { force: true })
   }
 }
 

@@ -1,26 +1,26 @@
-/** A new emulated part is made once, however many begin at once. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
-import { type EmulatedPlace, provideEmulated } from '../src/emulatedChip.ts'
+import { after, test } from 'node:test'
+import { provideEmulated } from '../src/emulatedChip.ts'
 
-test('of those who make a part at once the first wins, and nobody loses what he has seen', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'parts-'))
-  try {
-    const file = join(folder, 'chip.json')
-    const place: EmulatedPlace = { kind: 'emulator', file, framing: 'i2c', times: 'none' }
-    const seen = await Promise.all(
-      [1, 2, 3].map(async () => {
-        await provideEmulated(place, 'set up')
-        return await readFile(file, 'utf8')
-      }),
-    )
-    assert.equal(new Set([...seen, await readFile(file, 'utf8')]).size, 1)
-    assert.deepEqual((await readdir(folder)).toSorted(), ['chip.json', 'emulator-works.json'])
-    if (process.platform !== 'win32') assert.equal((await stat(file)).mode & 0o777, 0o600)
-  } finally {
-    await rm(folder, { recursive: true })
+const folder = await mkdtemp(join(tmpdir(), 'countersign-made-'))
+after(() => rm(folder, { recursive: true }))
+
+test('what a maker left that died is removed by the next one, and what another makes now is not', async () => {
+  const left = ['part.json.0123456789abcdef.making', 'part.json.0123456789abcdef.making.lock']
+  const others = ['part.json.fedcba9876543210.making', 'other.json.0123456789abcdef.making']
+  for (const name of [...left, ...others]) await writeFile(join(folder, name), 'keys')
+  const before = new Date(Date.now() - 3_600_000)
+  for (const name of [...left, 'other.json.0123456789abcdef.making']) {
+    await utimes(join(folder, name), before, before)
   }
+  const file = join(folder, 'part.json')
+  const place = { kind: 'emulator', file, framing: 'i2c', times: 'none' } as const
+  await provideEmulated(place, 'set up')
+  assert.deepEqual(
+    (await readdir(folder)).toSorted(),
+    [...others, 'emulator-works.json', 'part.json'].toSorted(),
+  )
 })
