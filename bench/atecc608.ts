@@ -25,6 +25,7 @@ import {
   openChipSession,
 } from '../packages/element/src/drivers/atecc608/session.ts'
 import { setUp } from '../packages/element/src/drivers/atecc608/setup.ts'
+import { verifyExternal } from '../packages/element/src/drivers/atecc608/verify.ts'
 import { readConfig, readZone, writeZone } from '../packages/element/src/drivers/atecc608/zones.ts'
 import { blankEeprom } from '../packages/element/src/emulators/atecc608/blank.ts'
 import { coreOf } from '../packages/element/src/emulators/atecc608/core.ts'
@@ -58,6 +59,7 @@ export async function run(): Promise<Report> {
         ...atLeast('Info through driver and wire, to the chip alone', info, anchor, 0.02),
       ],
       notes: [
+        'Verify is the one that misses: no verifier of Node takes a digest, so the emulator moves the public key and has OpenSSL verify a message whose digest is known.',
         'Emulated, without execution times: silicon takes from 5 ms (Info) to 115 ms (Sign), so ' +
           'all of this is small beside it.',
       ],
@@ -77,8 +79,17 @@ async function open(): Promise<{ chip: ChipSession; core: Core }> {
   return { chip, core }
 }
 
+function signed(chip: ChipSession, slot: number): Promise<Uint8Array> {
+  return chip.sequence(async (line) => {
+    await loadNonce(line, digest)
+    return signExternal(line, slot)
+  })
+}
+
 async function casesOf(chip: ChipSession, core: Core): Promise<readonly Case[]> {
   const peer = await createKey(chip, 0)
+  const signer = await createKey(chip, 2)
+  const signature = await signed(chip, 2)
   const works: Readonly<Record<string, () => Promise<unknown>>> = {
     Info: () => revision(chip),
     'Read of 32 bytes': () => readZone(chip, { kind: 'config' }, 0, 32),
@@ -89,10 +100,11 @@ async function casesOf(chip: ChipSession, core: Core): Promise<readonly Case[]> 
     'Counter increment': () => incrementCounter(chip, 0),
     'GenKey create': () => createKey(chip, 0),
     'GenKey public': () => publicKeyOf(chip, 0),
-    'Nonce and Sign': () =>
+    'Nonce and Sign': () => signed(chip, 0),
+    'Nonce and Verify': () =>
       chip.sequence(async (line) => {
         await loadNonce(line, digest)
-        return signExternal(line, 0)
+        return verifyExternal(line, signature, signer)
       }),
     ECDH: () => ecdhCompatible(chip, 0, peer),
     'SHA of 32 bytes': () => chip.sequence((line) => sha256Inside(line, digest)),
