@@ -1,6 +1,9 @@
-/** The codec room: bytes, text forms, DER. */
+/** The codec room: bytes, text forms, DER, CBOR. */
 export * from './base64.ts'
 export * from './bytes.ts'
+export { type CborErrorCode, cborLimits } from './cborLimits.ts'
+export { type CborKind, CborReader } from './cborReader.ts'
+export * as cbor from './cborWriter.ts'
 export { DerReader } from './der.ts'
 export { type DerErrorCode, derLimits } from './derLimits.ts'
 export { contextConstructed, contextPrimitive, tag } from './derTags.ts'
