@@ -59,7 +59,17 @@ export interface Crypto {
   verify(key: PublicKey, scheme: SignatureScheme, data: Uint8Array, signature: Uint8Array): boolean
 }
 
-export type AeadName = 'aes-128-gcm' | 'aes-256-gcm' | 'chacha20-poly1305' | 'aes-128-ccm-8'
+/**
+ * The last two are of COSE (RFC 9053 §4.2): nonces of 13 bytes, tags of 8 and 16. No suite of TLS
+ * has them.
+ */
+export type AeadName =
+  | 'aes-128-gcm'
+  | 'aes-256-gcm'
+  | 'chacha20-poly1305'
+  | 'aes-128-ccm-8'
+  | 'aes-ccm-16-64-128'
+  | 'aes-ccm-16-128-128'
 
 /** Groups of TLS 1.3 by their registered names (RFC 8446 §4.2.7, draft-ietf-tls-ecdhe-mlkem). */
 export type GroupName = 'x25519' | 'secp256r1' | 'X25519MLKEM768'
