@@ -33,7 +33,7 @@ test('kid, x5t, x5chain and x5u are read and written, alone and together', () =>
   assert.deepEqual(parse('a118214130').x5chain?.map(hex), ['30'])
   assert.deepEqual(parse('a118218241304131').x5chain?.map(hex), ['30', '31'])
   assert.equal(parse('a11823d820676125323062622f').x5u, 'a%20bb/')
-  const all = 'a404413218214130' + '1822822e4879f2a41b510c1f9b' + '1823d8206161'
+  const all = 'a4044132182141301822822e4879f2a41b510c1f9b1823d8206161'
   assert.deepEqual(Object.keys(parse(all)).toSorted(), ['kid', 'x5chain', 'x5t', 'x5u'])
   for (const text of [
     'a1044132',
@@ -67,9 +67,10 @@ test('what names nothing, something else, or breaks its form is refused', () => 
     ['a11821824130f6', 'ERR_CBOR_KIND'],
     ['a11821f6', 'ERR_CBOR_KIND'],
     // Thumbprints: unknown hashes, SHA-1 among them, another length, another form.
-    ['a11822823848' + '4879f2a41b510c1f9b', 'ERR_COSE_ALGORITHM'],
-    ['a118228226' + '4879f2a41b510c1f9b', 'ERR_COSE_ALGORITHM'],
-    ['a118228267736861' + '2d3235364101', 'ERR_COSE_ALGORITHM'],
+    ['a118228238484879f2a41b510c1f9b', 'ERR_COSE_ALGORITHM'],
+    ['a11822822d540000000000000000000000000000000000000000', 'ERR_COSE_ALGORITHM'],
+    ['a1182282264879f2a41b510c1f9b', 'ERR_COSE_ALGORITHM'],
+    ['a1182282677368612d3235364101', 'ERR_COSE_ALGORITHM'],
     ['a11822822e4779f2a41b510c1f', 'ERR_COSE_CREDENTIAL'],
     ['a11822822f4879f2a41b510c1f9b', 'ERR_COSE_CREDENTIAL'],
     ['a11822812e', 'ERR_COSE_CREDENTIAL'],
@@ -79,23 +80,24 @@ test('what names nothing, something else, or breaks its form is refused', () => 
     ['a118236161', 'ERR_COSE_CREDENTIAL'],
     ['a11823d8216161', 'ERR_COSE_CREDENTIAL'],
     ['a11823d82060', 'ERR_COSE_CREDENTIAL'],
-    ['a11823d820636120' + '62', 'ERR_COSE_CREDENTIAL'],
+    ['a11823d82063612062', 'ERR_COSE_CREDENTIAL'],
     ['a11823d82062c3bc', 'ERR_COSE_CREDENTIAL'],
     ['a11823d8204161', 'ERR_CBOR_KIND'],
     // Twice, out of order, more than the map.
-    ['a204413204' + '4133', 'ERR_CBOR_ORDER'],
-    ['a2182141300441' + '32', 'ERR_CBOR_ORDER'],
+    ['a2044132044133', 'ERR_CBOR_ORDER'],
+    ['a218214130044132', 'ERR_CBOR_ORDER'],
     ['a104413200', 'ERR_CBOR_TRAILING'],
   ]
   for (const [text, code] of refused) assert.throws(() => parse(text), { code }, text)
 })
 
+const size = (length: number): string => length.toString(16).padStart(4, '0')
+const certificate = (length: number): string => `a1182159${size(length)}${'30'.repeat(length)}`
+const uri = (length: number): string => `a11823d82079${size(length)}${'61'.repeat(length)}`
+
 test('certificates, key identifiers and URIs have their most', () => {
-  const size = (length: number): string => length.toString(16).padStart(4, '0')
-  const certificate = (length: number): string => `a1182159${size(length)}${'30'.repeat(length)}`
   assert.equal(parse(certificate(16_384)).x5chain?.[0]?.length, 16_384)
   assert.throws(() => parse(certificate(16_385)), { code: 'ERR_CBOR_SIZE' })
-  const uri = (length: number): string => `a11823d82079${size(length)}${'61'.repeat(length)}`
   assert.equal(parse(uri(512)).x5u?.length, 512)
   assert.throws(() => parse(uri(513)), { code: 'ERR_CBOR_SIZE' })
   assert.throws(() => parse(`a1045841${'00'.repeat(65)}`), { code: 'ERR_CBOR_SIZE' })
@@ -114,13 +116,14 @@ test('a thumbprint is that of its certificate alone', () => {
   assert.equal(isThumbprintOf(nodeCrypto, eight, utf8('abd')), false)
 })
 
+function identifier(text: string): string {
+  const reader = new CborReader(fromHex(text), 'message_1')
+  const value = readByteIdentifier(reader, 'C_I')
+  reader.end()
+  return hex(value)
+}
+
 test('a byte that is an integer by itself travels as it is, everything else as a byte string', () => {
-  const identifier = (text: string): string => {
-    const reader = new CborReader(fromHex(text), 'message_1')
-    const value = readByteIdentifier(reader, 'C_I')
-    reader.end()
-    return hex(value)
-  }
   // RFC 9528 §3.3.2, and -14 of RFC 9529 §3.1.
   const pairs: readonly (readonly [value: string, encoding: string])[] = [
     ['00', '00'],
