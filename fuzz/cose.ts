@@ -7,12 +7,14 @@ import { readFileSync } from 'node:fs'
 import { CborReader, equalBytes } from '@countersign/core/codec'
 import {
   encodeByteIdentifier,
+  encodeCompactReference,
   encodeCredentialReference,
   openEncrypt0,
   parseEncrypt0,
   parseMac0,
   parseSign1,
   readByteIdentifier,
+  readCompactReference,
   readCredentialReference,
   verifyMac0,
   verifySign1,
@@ -75,6 +77,12 @@ fuzz('cose', corpus, (input) =>
       const reference = readCredentialReference(reader, 'ID_CRED', 'input')
       reader.end()
       same(encodeCredentialReference(reference), input)
+    },
+    () => {
+      const reader = new CborReader(input, 'input')
+      const reference = readCompactReference(reader, 'ID_CRED', 'input')
+      reader.end()
+      same(encodeCompactReference(reference), input)
     },
     () => {
       const reader = new CborReader(input, 'input')

@@ -7,10 +7,12 @@ import {
   type CredentialReference,
   credentialHeaders,
   encodeByteIdentifier,
+  encodeCompactReference,
   encodeCredentialReference,
   hashAlgorithm,
   isThumbprintOf,
   readByteIdentifier,
+  readCompactReference,
   readCredentialReference,
   referenceOf,
   thumbprint,
@@ -92,12 +94,12 @@ test('what names nothing, something else, or breaks its form is refused', () => 
 })
 
 const size = (length: number): string => length.toString(16).padStart(4, '0')
-const certificate = (length: number): string => `a1182159${size(length)}${'30'.repeat(length)}`
+const chainOf = (length: number): string => `a1182159${size(length)}${'30'.repeat(length)}`
 const uri = (length: number): string => `a11823d82079${size(length)}${'61'.repeat(length)}`
 
 test('certificates, key identifiers and URIs have their most', () => {
-  assert.equal(parse(certificate(16_384)).x5chain?.[0]?.length, 16_384)
-  assert.throws(() => parse(certificate(16_385)), { code: 'ERR_CBOR_SIZE' })
+  assert.equal(parse(chainOf(16_384)).x5chain?.[0]?.length, 16_384)
+  assert.throws(() => parse(chainOf(16_385)), { code: 'ERR_CBOR_SIZE' })
   assert.equal(parse(uri(512)).x5u?.length, 512)
   assert.throws(() => parse(uri(513)), { code: 'ERR_CBOR_SIZE' })
   assert.throws(() => parse(`a1045841${'00'.repeat(65)}`), { code: 'ERR_CBOR_SIZE' })
@@ -149,4 +151,25 @@ test('a byte that is an integer by itself travels as it is, everything else as a
   for (const other of ['6161', 'f6', '80', 'd82000']) {
     assert.throws(() => identifier(other), { code: 'ERR_CBOR_KIND' }, other)
   }
+})
+
+function compact(text: string): CredentialReference {
+  const reader = new CborReader(fromHex(text), 'PLAINTEXT_2')
+  const reference = readCompactReference(reader, 'ID_CRED_R', 'PLAINTEXT_2')
+  reader.end()
+  return reference
+}
+
+test('a kid alone goes without its map, and with something beside it in one', () => {
+  // RFC 9529 §3.2: ID_CRED_R is { 4: h'32' }, which goes as -19.
+  assert.equal(hex(compact('32').kid ?? new Uint8Array()), '32')
+  for (const text of ['32', '4118', '43010203', 'a11822822e4879f2a41b510c1f9b']) {
+    assert.equal(hex(encodeCompactReference(compact(text))), text)
+  }
+  const both = 'a20441321823d8206161'
+  assert.equal(hex(encodeCompactReference(compact(both))), both)
+  assert.equal(hex(encodeCompactReference(parse('a1044132'))), '32')
+  assert.throws(() => compact('a1044132'), { code: 'ERR_COSE_CREDENTIAL' })
+  assert.throws(() => compact('4132'), { code: 'ERR_CBOR_VALUE' })
+  assert.throws(() => compact('a0'), { code: 'ERR_COSE_CREDENTIAL' })
 })
