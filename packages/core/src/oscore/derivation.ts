@@ -1,0 +1,74 @@
+/**
+ * What OSCORE computes from a security context: the info of its keys (RFC 8613 §3.2.1), nonces
+ * (§5.2), the additional authenticated data (§5.4).
+ */
+import { cbor, concat } from '../codec/index.ts'
+import { encStructure, noBytes } from '../cose/index.ts'
+import { encodePartialIv, partialIvBytesMax } from './partialIv.ts'
+
+/** Of a nonce, whatever its algorithm: the length of an ID, and a padded Partial IV. */
+const nonceFieldBytes = 1 + partialIvBytesMax
+
+export interface KeyInfo {
+  /** No bytes for the Common IV. */
+  readonly id: Uint8Array
+  readonly idContext: Uint8Array | undefined
+  /** Number of the AEAD. */
+  readonly algorithm: number
+  readonly type: 'Key' | 'IV'
+  /** Bytes to derive. */
+  readonly length: number
+}
+
+/** What both sides of an exchange call its request. */
+export interface RequestName {
+  readonly kid: Uint8Array
+  readonly partialIv: number
+}
+
+export function keyInfo({ id, idContext, algorithm, type, length }: KeyInfo): Uint8Array {
+  return cbor.array(
+    cbor.byteString(id),
+    idContext === undefined ? cbor.nullValue : cbor.byteString(idContext),
+    cbor.int(algorithm),
+    cbor.textString(type),
+    cbor.int(length),
+  )
+}
+
+/** RFC 8613 §3.3: what a nonce has room for; 7 with AES-CCM-16-64-128. */
+export function idBytesMax(nonceLength: number): number {
+  return nonceLength - nonceFieldBytes
+}
+
+/** `id` is of whoever made the Partial IV, and fits: see idBytesMax. */
+export function nonceOf(commonIv: Uint8Array, id: Uint8Array, partialIv: number): Uint8Array {
+  const nonce = new Uint8Array(commonIv.length)
+  const iv = encodePartialIv(partialIv)
+  nonce[0] = id.length
+  nonce.set(id, 1 + idBytesMax(commonIv.length) - id.length)
+  nonce.set(iv, nonce.length - iv.length)
+  return nonce.map((byte, index) => byte ^ (commonIv[index] ?? 0))
+}
+
+/** external_aad: an array in a byte string, for requests and for their responses. */
+export function externalAad(algorithm: number, { kid, partialIv }: RequestName): Uint8Array {
+  const oscoreVersion = cbor.int(1)
+  return cbor.array(
+    oscoreVersion,
+    cbor.array(cbor.int(algorithm)),
+    cbor.byteString(kid),
+    cbor.byteString(encodePartialIv(partialIv)),
+    // Class I options, of which there are none (RFC 8613 §4.1.2).
+    cbor.byteString(noBytes),
+  )
+}
+
+export function additionalData(algorithm: number, request: RequestName): Uint8Array {
+  return encStructure({ protectedMap: noBytes, externalAad: externalAad(algorithm, request) })
+}
+
+/** Plaintext of the COSE object: code, Class E options, payload (RFC 8613 §5.3). */
+export function plaintextOf(code: number, body: Uint8Array): Uint8Array {
+  return concat(Uint8Array.of(code), body)
+}

@@ -1,0 +1,59 @@
+/** Error codes of the OSCORE room, and what a server answers to whom it cannot verify. */
+import { coapCode } from '../coap/index.ts'
+import { CallerError, PeerError } from '../errors.ts'
+
+/** They sent it. */
+export type OscoreErrorCode =
+  | 'ERR_OSCORE_OPTION'
+  | 'ERR_OSCORE_CONTEXT'
+  | 'ERR_OSCORE_REPLAY'
+  | 'ERR_OSCORE_UNVERIFIED'
+  | 'ERR_OSCORE_MESSAGE'
+
+/** We asked for it. */
+export type OscoreUseErrorCode =
+  /** Sender Sequence Numbers are used up: nothing more goes out without new keys. */
+  'ERR_OSCORE_EXHAUSTED' | 'ERR_OSCORE_PARAMETER' | 'ERR_OSCORE_UNPROTECTABLE'
+
+/** Sent as it is, without OSCORE (RFC 8613 §8.2, §8.3). */
+export interface OscoreErrorAnswer {
+  readonly code: number
+  readonly diagnostic: string
+}
+
+const hints: Readonly<Record<OscoreErrorCode, string>> = {
+  ERR_OSCORE_OPTION: 'Encode the OSCORE option by RFC 8613 §6.1.',
+  ERR_OSCORE_CONTEXT: 'Use a security context that both sides have.',
+  ERR_OSCORE_REPLAY: 'Send each message once; a new attempt has a new Partial IV.',
+  ERR_OSCORE_UNVERIFIED: 'Compare the security contexts of both sides.',
+  ERR_OSCORE_MESSAGE: 'Protect a CoAP request or response by RFC 8613 §8.',
+}
+
+/** RFC 8613 §8.2, the steps 2, 3 and 6. Responses are never answered (§8.4). */
+const answers: Readonly<Record<OscoreErrorCode, OscoreErrorAnswer>> = {
+  ERR_OSCORE_OPTION: { code: coapCode.badOption, diagnostic: 'Failed to decode COSE' },
+  ERR_OSCORE_CONTEXT: { code: coapCode.unauthorized, diagnostic: 'Security context not found' },
+  ERR_OSCORE_REPLAY: { code: coapCode.unauthorized, diagnostic: 'Replay detected' },
+  ERR_OSCORE_UNVERIFIED: { code: coapCode.badRequest, diagnostic: 'Decryption failed' },
+  ERR_OSCORE_MESSAGE: { code: coapCode.badOption, diagnostic: 'Failed to decode COSE' },
+}
+
+export function oscoreErrorAnswer(code: OscoreErrorCode): OscoreErrorAnswer {
+  return answers[code]
+}
+
+export function oscoreError(
+  code: OscoreErrorCode,
+  what: string,
+  cause?: unknown,
+): PeerError<OscoreErrorCode> {
+  return new PeerError(code, `OSCORE: ${what}`, {}, { where: 'OSCORE', hint: hints[code], cause })
+}
+
+export function useError(
+  code: OscoreUseErrorCode,
+  what: string,
+  hint?: string,
+): CallerError<OscoreUseErrorCode> {
+  return new CallerError(code, `OSCORE: ${what}`, {}, hint === undefined ? {} : { hint })
+}
