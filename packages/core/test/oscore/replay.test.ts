@@ -34,6 +34,7 @@ test('a window is 32 numbers wide, and takes each of them once', () => {
 test('a window that moves by 31, 32, 33 or far keeps what is still inside', () => {
   assert.deepEqual(fresh([5, 36], [4, 5, 6, 36]), [6])
   assert.deepEqual(fresh([5, 37], [5, 6, 37]), [6])
+  assert.deepEqual(fresh([4, 5, 37], [5, 6, 36, 37]), [6, 36])
   assert.deepEqual(fresh([5, 38], [6, 7, 38]), [7])
   assert.deepEqual(fresh([5, 5 + 2 ** 33], [5, 2 ** 33 + 4, 2 ** 33 + 5]), [2 ** 33 + 4])
   assert.deepEqual(fresh([0, 1, 31], [0, 1, 2, 30, 31]), [2, 30])
@@ -72,6 +73,16 @@ test('a request that is replayed is refused, and a later one is taken', () => {
     assert.throws(() => unprotectRequest(server, message), { code: 'ERR_OSCORE_REPLAY' })
   }
   unprotectRequest(server, protectRequest(client, request).message)
+})
+
+test('a request that is replayed is not opened', () => {
+  const server = contextOf('C.1', 'Server')
+  const { message } = protectRequest(contextOf('C.1', 'Client'), request)
+  unprotectRequest(server, message)
+  const payload = message.payload.subarray(1)
+  assert.throws(() => unprotectRequest(server, { ...message, payload }), {
+    code: 'ERR_OSCORE_REPLAY',
+  })
 })
 
 test('a forged request moves no window', () => {
