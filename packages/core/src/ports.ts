@@ -59,7 +59,17 @@ export interface Crypto {
   verify(key: PublicKey, scheme: SignatureScheme, data: Uint8Array, signature: Uint8Array): boolean
 }
 
-export type AeadName = 'aes-128-gcm' | 'aes-256-gcm' | 'chacha20-poly1305' | 'aes-128-ccm-8'
+/**
+ * Those of TLS 1.3 (RFC 8446 §B.4), and AES-CCM as COSE has it for small messages (RFC 9053 §4.2): a
+ * nonce of 13 bytes, a tag of 8 or 16, at most 65,535 bytes of text.
+ */
+export type AeadName =
+  | 'aes-128-gcm'
+  | 'aes-256-gcm'
+  | 'chacha20-poly1305'
+  | 'aes-128-ccm-8'
+  | 'aes-ccm-16-64-128'
+  | 'aes-ccm-16-128-128'
 
 /** Groups of TLS 1.3 by their registered names (RFC 8446 §4.2.7, draft-ietf-tls-ecdhe-mlkem). */
 export type GroupName = 'x25519' | 'secp256r1' | 'X25519MLKEM768'

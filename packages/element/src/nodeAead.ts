@@ -1,6 +1,6 @@
 /**
- * The AEADs of TLS 1.3 on node:crypto (RFC 5116, RFC 6655 for CCM with a short tag, RFC 8439). The
- * sealed form is ciphertext with the tag behind it. What Node gives back is used as it is: opening
+ * The AEADs of TLS 1.3 on node:crypto (RFC 5116, RFC 6655 for CCM with a short tag, RFC 8439), and
+ * AES-CCM of EDHOC and OSCORE (RFC 9053 §4.2). The sealed form is ciphertext with the tag behind it. What Node gives back is used as it is: opening
  * copies nothing, sealing copies once, to put the pieces together.
  */
 import {
@@ -61,13 +61,35 @@ const aeads: Readonly<Record<AeadName, Aead>> = {
     cipher: (key, nonce) => createCipheriv('aes-128-ccm', key, nonce, shortTag),
     decipher: (key, nonce) => createDecipheriv('aes-128-ccm', key, nonce, shortTag),
   },
+  'aes-ccm-16-64-128': {
+    keyLength: 16,
+    nonceLength: 13,
+    tagLength: 8,
+    cipher: (key, nonce) => createCipheriv('aes-128-ccm', key, nonce, shortTag),
+    decipher: (key, nonce) => createDecipheriv('aes-128-ccm', key, nonce, shortTag),
+  },
+  'aes-ccm-16-128-128': {
+    keyLength: 16,
+    nonceLength: 13,
+    tagLength: 16,
+    cipher: (key, nonce) => createCipheriv('aes-128-ccm', key, nonce, fullTag),
+    decipher: (key, nonce) => createDecipheriv('aes-128-ccm', key, nonce, fullTag),
+  },
 }
+
+const ccmNames: ReadonlySet<AeadName> = new Set([
+  'aes-128-ccm-8',
+  'aes-ccm-16-64-128',
+  'aes-ccm-16-128-128',
+])
 
 export const aeadNames: readonly AeadName[] = [
   'aes-128-gcm',
   'aes-256-gcm',
   'chacha20-poly1305',
   'aes-128-ccm-8',
+  'aes-ccm-16-64-128',
+  'aes-ccm-16-128-128',
 ]
 
 export function seal(
@@ -89,7 +111,7 @@ export function sealPieces(
   ...pieces: readonly Uint8Array[]
 ): readonly Uint8Array[] {
   // CCM takes its plaintext in one piece.
-  const plaintext = name === 'aes-128-ccm-8' && pieces.length > 1 ? [concat(...pieces)] : pieces
+  const plaintext = ccmNames.has(name) && pieces.length > 1 ? [concat(...pieces)] : pieces
   const cipher = aeads[name].cipher(fittingKey(name, key, nonce), nonce)
   // CCM (RFC 3610 §2.2) begins with the length of the message; the others do not ask.
   cipher.setAAD(aad, { plaintextLength: lengthOf(plaintext) })
