@@ -2,7 +2,12 @@
 import { CallerError, type ErrorDetails, PeerError } from '../errors.ts'
 
 /** The other end's doing; what is no CBOR at all is a PeerError of the codec. */
-export type EdhocErrorCode = 'ERR_EDHOC_MESSAGE' | 'ERR_EDHOC_POINT' | 'ERR_EDHOC_SUITE'
+export type EdhocErrorCode =
+  | 'ERR_EDHOC_MESSAGE'
+  | 'ERR_EDHOC_METHOD'
+  | 'ERR_EDHOC_SUITE'
+  | 'ERR_EDHOC_POINT'
+  | 'ERR_EDHOC_EAD'
 
 /** The side that uses EDHOC. */
 export type EdhocUseErrorCode = 'ERR_EDHOC_LENGTH'

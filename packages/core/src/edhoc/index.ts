@@ -1,5 +1,14 @@
-/** The EDHOC room (RFC 9528): cipher suites, methods, the key schedule. */
+/** The EDHOC room (RFC 9528): messages, cipher suites, methods, the key schedule. */
+export { type EadItem, encodeEad, knownEad } from './ead.ts'
 export type { EdhocErrorCode, EdhocUseErrorCode } from './edhocError.ts'
+export {
+  type ErrorMessage,
+  encodeError,
+  isErrorMessage,
+  type OtherError,
+  parseError,
+} from './errorMessage.ts'
+export { encodeIdentifier } from './identifiers.ts'
 export {
   context2,
   context3,
@@ -13,7 +22,28 @@ export {
   PrkOut,
   th2,
 } from './keySchedule.ts'
+export { edhocLimits } from './limits.ts'
+export {
+  encodeMessage1,
+  encodeMessage2,
+  encodeSealed,
+  type Message1,
+  type Message2,
+  parseMessage1,
+  parseMessage2,
+  parseMessage3,
+  parseMessage4,
+} from './messages.ts'
 export { type Authentication, type Method, macLength, methods, proofLength } from './methods.ts'
+export {
+  encodePlaintext2,
+  encodePlaintext3,
+  type Plaintext2,
+  type Plaintext3,
+  parsePlaintext2,
+  parsePlaintext3,
+  parsePlaintext4,
+} from './plaintexts.ts'
 export { peerShare, shareOnWire } from './points.ts'
 export {
   acceptSelected,
