@@ -60,8 +60,8 @@ export interface Crypto {
 }
 
 /**
- * Those of TLS 1.3 (RFC 8446 §B.4), and AES-CCM as COSE has it for small messages (RFC 9053 §4.2): a
- * nonce of 13 bytes, a tag of 8 or 16, at most 65,535 bytes of text.
+ * The last two are of COSE (RFC 9053 §4.2): nonces of 13 bytes, tags of 8 and 16. No suite of TLS
+ * has them.
  */
 export type AeadName =
   | 'aes-128-gcm'

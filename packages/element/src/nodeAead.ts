@@ -1,6 +1,6 @@
 /**
- * The AEADs of TLS 1.3 on node:crypto (RFC 5116, RFC 6655 for CCM with a short tag, RFC 8439), and
- * AES-CCM of EDHOC and OSCORE (RFC 9053 §4.2). The sealed form is ciphertext with the tag behind it. What Node gives back is used as it is: opening
+ * The AEADs of TLS 1.3 and COSE on node:crypto (RFC 5116, RFC 6655 for CCM with a short tag, RFC
+ * 8439, RFC 9053 §4.2 for CCM with a nonce of 13 bytes). The sealed form is ciphertext with the tag behind it. What Node gives back is used as it is: opening
  * copies nothing, sealing copies once, to put the pieces together.
  */
 import {
@@ -19,7 +19,7 @@ import { CallerError, PeerError } from '@countersign/core/errors'
 import type { AeadName, ChannelCryptoErrorCode, SecretKey } from '@countersign/core/ports'
 import { keyOf } from './nodeSecrets.ts'
 
-export type NodeAeadErrorCode = 'ERR_AEAD_KEY' | 'ERR_AEAD_NONCE'
+export type NodeAeadErrorCode = 'ERR_AEAD_KEY' | 'ERR_AEAD_NONCE' | 'ERR_AEAD_PLAINTEXT'
 
 interface Aead {
   readonly keyLength: number
@@ -77,7 +77,12 @@ const aeads: Readonly<Record<AeadName, Aead>> = {
   },
 }
 
-const ccmNames: ReadonlySet<AeadName> = new Set([
+/** With a nonce of 13 bytes CCM has two left for the length of the message (RFC 3610 §2.1). */
+const longNonceLength = 13
+const longNoncePlaintextMax = 0xffff
+
+/** CCM takes its plaintext in one piece. */
+const inOnePiece: ReadonlySet<AeadName> = new Set([
   'aes-128-ccm-8',
   'aes-ccm-16-64-128',
   'aes-ccm-16-128-128',
@@ -110,11 +115,16 @@ export function sealPieces(
   aad: Uint8Array,
   ...pieces: readonly Uint8Array[]
 ): readonly Uint8Array[] {
-  // CCM takes its plaintext in one piece.
-  const plaintext = ccmNames.has(name) && pieces.length > 1 ? [concat(...pieces)] : pieces
-  const cipher = aeads[name].cipher(fittingKey(name, key, nonce), nonce)
+  const plaintext = inOnePiece.has(name) && pieces.length > 1 ? [concat(...pieces)] : pieces
+  const plaintextLength = lengthOf(plaintext)
+  const keyObject = fittingKey(name, key, nonce)
+  if (nonce.length === longNonceLength && plaintextLength > longNoncePlaintextMax) {
+    const [most, found] = [longNoncePlaintextMax, plaintextLength]
+    throw misused('ERR_AEAD_PLAINTEXT', name, 'plaintext', most, found, ' at most')
+  }
+  const cipher = aeads[name].cipher(keyObject, nonce)
   // CCM (RFC 3610 §2.2) begins with the length of the message; the others do not ask.
-  cipher.setAAD(aad, { plaintextLength: lengthOf(plaintext) })
+  cipher.setAAD(aad, { plaintextLength })
   const ciphertext = plaintext.map((piece) => cipher.update(piece))
   // Ends the message: these are modes without padding, nothing comes out here.
   cipher.final()
@@ -163,9 +173,10 @@ function misused(
   what: string,
   expected: number,
   found: number,
+  bound = '',
 ): CallerError<NodeAeadErrorCode> {
   const details = { aead: name, expected, found }
-  return new CallerError(code, `the ${what} of ${name} has ${expected} bytes`, details)
+  return new CallerError(code, `the ${what} of ${name} has ${expected} bytes${bound}`, details)
 }
 
 function unopened(name: AeadName, cause?: unknown): PeerError<ChannelCryptoErrorCode> {

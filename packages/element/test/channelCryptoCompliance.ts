@@ -183,23 +183,22 @@ function hkdf(crypto: ChannelCrypto): void {
 }
 
 function aeadVectors(crypto: ChannelCrypto): void {
-  const files: readonly [string, AeadName, number][] = [
-    // How many cases the file has of them.
-    ['aes_gcm_test.json', 'aes-128-gcm', 67],
-    ['aes_gcm_test.json', 'aes-256-gcm', 66],
-    ['aes_ccm_test.json', 'aes-128-ccm-8', 8],
-    // Wycheproof has none with a nonce of 13 bytes and a tag of 8: those are in EDHOC and OSCORE.
-    ['aes_ccm_test.json', 'aes-ccm-16-128-128', 6],
+  const files: readonly [string, AeadName, number, number, number, number][] = [
+    // Key, nonce and tag in bits, and how many cases the file has of them. It has none of
+    // AES-CCM-16-64-128.
+    ['aes_gcm_test.json', 'aes-128-gcm', 128, 96, 128, 67],
+    ['aes_gcm_test.json', 'aes-256-gcm', 256, 96, 128, 66],
+    ['aes_ccm_test.json', 'aes-128-ccm-8', 128, 96, 64, 8],
+    ['aes_ccm_test.json', 'aes-ccm-16-128-128', 128, 104, 128, 6],
   ]
-  for (const [file, aead, cases] of files) {
-    const { keyLength, nonceLength, tagLength } = shapes[aead]
+  for (const [file, aead, keySize, ivSize, tagSize, cases] of files) {
     test(
       `every ${aead} of Wycheproof is sealed and opened as it says`,
       skipWithout(crypto, aead),
       () => {
         const groups = wycheproof<AeadGroup>(file).testGroups.filter(
-          ({ keySize, tagSize, ivSize }) =>
-            keySize === 8 * keyLength && tagSize === 8 * tagLength && ivSize === 8 * nonceLength,
+          (group) =>
+            group.keySize === keySize && group.tagSize === tagSize && group.ivSize === ivSize,
         )
         let judged = 0
         for (const one of all(groups)) {
@@ -229,15 +228,25 @@ function aeadVectors(crypto: ChannelCrypto): void {
     assert.equal(hex(sealed), vector.ciphertext + vector.tag)
     assert.equal(hex(crypto.open(chacha, key, nonce, aad, sealed)), vector.plaintext)
   })
+
+  const short = 'aes-ccm-16-64-128'
+  test('AES-CCM-16-64-128 seals the request of RFC 8613 C.4', skipWithout(crypto, short), () => {
+    const key = crypto.importSecret(bytes('f0910ed7295e6ad4b54fc793154302ff'))
+    const nonce = bytes('4622d4dd6d944168eefb549868')
+    const aad = bytes('8368456e63727970743040488501810a40411440')
+    const sealed = crypto.seal(short, key, nonce, aad, bytes('01b3747631'))
+    assert.equal(hex(sealed), '612f1092f1776f1c1668b3825e')
+    assert.equal(hex(crypto.open(short, key, nonce, aad, sealed)), '01b3747631')
+  })
 }
 
-interface Shape {
+interface AeadShape {
   readonly keyLength: number
   readonly nonceLength: number
   readonly tagLength: number
 }
 
-const shapes: Readonly<Record<AeadName, Shape>> = {
+const shapes: Readonly<Record<AeadName, AeadShape>> = {
   'aes-128-gcm': { keyLength: 16, nonceLength: 12, tagLength: 16 },
   'aes-256-gcm': { keyLength: 32, nonceLength: 12, tagLength: 16 },
   'chacha20-poly1305': { keyLength: 32, nonceLength: 12, tagLength: 16 },
@@ -251,10 +260,17 @@ function aeadHostile(crypto: ChannelCrypto, aead: AeadName): void {
   const keyBytes = pattern(keyLength, 3)
   const key = crypto.importSecret(keyBytes)
   const nonce = pattern(nonceLength, 5)
+  // RFC 3610 §2.1: a nonce of 13 bytes leaves two for the length.
+  const plaintextMax = nonceLength === 13 ? 65_535 : Number.POSITIVE_INFINITY
   const aad = pattern(5, 7)
 
   test(`${aead} seals messages of every size as OpenSSL does`, () => {
-    for (const size of [0, 1, 15, 16, 17, 255, 4096, 16_385, 65_535]) {
+    for (const size of [0, 1, 15, 16, 17, 255, 4096, 16_385, 65_535, 65_536]) {
+      if (size > plaintextMax) {
+        const tooLong = new Uint8Array(size)
+        assert.throws(() => crypto.seal(aead, key, nonce, aad, tooLong), CallerError)
+        continue
+      }
       const plaintext = pattern(size, 11)
       const sealed = crypto.seal(aead, key, nonce, aad, plaintext)
       assert.equal(hex(sealed), hex(opensslSeal(aead, keyBytes, nonce, aad, plaintext)))
@@ -331,7 +347,7 @@ function opensslSeal(
   plaintext: Uint8Array,
 ): Uint8Array {
   // The types know one name at a time; GCM takes what CCM needs.
-  const name = (aead.includes('ccm') ? 'aes-128-ccm' : aead) as 'aes-128-ccm'
+  const name = (aead.includes('-ccm-') ? 'aes-128-ccm' : aead) as 'aes-128-ccm'
   const cipher = createCipheriv(name, key, nonce, { authTagLength: shapes[aead].tagLength })
   cipher.setAAD(aad, { plaintextLength: plaintext.length })
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])

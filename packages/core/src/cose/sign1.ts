@@ -1,0 +1,110 @@
+/**
+ * COSE_Sign1 (RFC 9052 §4.2, §4.4): one signature over headers, external data and payload. Leaves
+ * out COSE_Sign with its several signers.
+ *
+ * @example verifySign1(parseSign1(bytes), { crypto, key }) // the payload, or it throws
+ */
+import { cbor } from '../codec/index.ts'
+import { AdapterError, CallerError } from '../errors.ts'
+import type { Crypto, KeyAlgorithm, PublicKey, SignatureScheme, Signer } from '../ports.ts'
+import { type SignatureAlgorithm, signatureAlgorithm } from './algorithms.ts'
+import { coseError } from './errors.ts'
+import { type HeaderOptions, type Headers, readHeaders } from './headers.ts'
+import {
+  algorithmOf,
+  beginMessage,
+  contentOf,
+  encodeContent,
+  encodeMessage,
+  type MessageKind,
+  type MessageOptions,
+  protectedOf,
+  readContent,
+} from './message.ts'
+import { noBytes, sigStructure } from './structures.ts'
+
+const kind: MessageKind = { name: 'COSE_Sign1', tag: 18, elements: 4 }
+
+/** Read and not yet believed. */
+export interface Sign1 {
+  readonly headers: Headers
+  /** Undefined when it travels elsewhere. */
+  readonly payload: Uint8Array | undefined
+  readonly signature: Uint8Array
+}
+
+export interface Sign1Context {
+  readonly crypto: Pick<Crypto, 'verify'>
+  readonly key: PublicKey
+  /** Where the message names none; where it does, it has to be this one. */
+  readonly algorithm?: number
+  readonly externalAad?: Uint8Array
+  /** Of a message whose payload travels elsewhere. */
+  readonly payload?: Uint8Array
+}
+
+export function parseSign1(bytes: Uint8Array, options?: HeaderOptions): Sign1 {
+  const reader = beginMessage(bytes, kind)
+  const headers = readHeaders(reader, kind.name, options)
+  const payload = readContent(reader, 'payload')
+  const signature = reader.byteString('signature')
+  reader.end()
+  return { headers, payload, signature }
+}
+
+/** The payload. Throws PeerError when the signature is not one of this key. */
+export function verifySign1(message: Sign1, context: Sign1Context): Uint8Array {
+  const { headers, signature } = message
+  const payload = contentOf(message.payload, context.payload, kind.name)
+  const algorithm = signatureAlgorithm(
+    algorithmOf(headers, context.algorithm, kind.name),
+    kind.name,
+  )
+  if (!fits(algorithm, context.key.algorithm)) {
+    throw coseError('ERR_COSE_ALGORITHM', `${algorithm.name} is not for this key`, kind.name)
+  }
+  const { protectedMap } = headers
+  const signed = sigStructure({
+    protectedMap,
+    externalAad: context.externalAad ?? noBytes,
+    payload,
+  })
+  const verified =
+    signature.length === algorithm.signatureLength &&
+    context.crypto.verify(context.key, algorithm.scheme, signed, signature)
+  if (verified) return payload
+  throw coseError('ERR_COSE_UNVERIFIED', 'the signature does not verify', kind.name)
+}
+
+/** The message with its signature, which the signer makes wherever its key is. */
+export async function makeSign1(
+  signer: Signer,
+  algorithmId: number,
+  payload: Uint8Array,
+  options: MessageOptions = {},
+): Promise<Uint8Array> {
+  const algorithm = signatureAlgorithm(algorithmId, kind.name)
+  if (!sameScheme(signer.scheme, algorithm.scheme)) {
+    throw new CallerError('ERR_COSE_SIGNER', `the signer does not make ${algorithm.name} of COSE`)
+  }
+  const protectedMap = protectedOf(algorithm.id, options)
+  const externalAad = options.externalAad ?? noBytes
+  const signature = await signer.sign(sigStructure({ protectedMap, externalAad, payload }))
+  if (signature.length !== algorithm.signatureLength) {
+    throw new AdapterError('ERR_COSE_SIGNER', `a signature of ${signature.length} bytes`)
+  }
+  const content = encodeContent(payload, options)
+  return encodeMessage(kind, protectedMap, options, content, cbor.byteString(signature))
+}
+
+function fits({ key }: SignatureAlgorithm, found: KeyAlgorithm): boolean {
+  if (key.kind === 'ec') return found.kind === 'ec' && found.curve === key.curve
+  return found.kind === key.kind
+}
+
+function sameScheme(one: SignatureScheme, other: SignatureScheme): boolean {
+  if (one.kind === 'ecdsa' && other.kind === 'ecdsa') {
+    return one.hash === other.hash && one.encoding === other.encoding
+  }
+  return one.kind === 'ed25519' && other.kind === 'ed25519'
+}
