@@ -8,7 +8,6 @@ export {
   type OtherError,
   parseError,
 } from './errorMessage.ts'
-export { encodeIdentifier } from './identifiers.ts'
 export {
   context2,
   context3,

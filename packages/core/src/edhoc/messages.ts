@@ -5,9 +5,9 @@
  * asked afterwards (suites.ts, points.ts, ead.ts).
  */
 import { cbor, CborReader, concat } from '../codec/index.ts'
+import { encodeByteIdentifier, readByteIdentifier } from '../cose/index.ts'
 import { type EadItem, encodeEad, parseEad } from './ead.ts'
 import { edhocError } from './edhocError.ts'
-import { encodeIdentifier, parseIdentifier } from './identifiers.ts'
 import { edhocLimits } from './limits.ts'
 import { type Method, methods } from './methods.ts'
 import { type Suite, suites } from './suites.ts'
@@ -26,7 +26,7 @@ export function encodeMessage1({ method, suitesI, gX, cI, ead }: Message1): Uint
     cbor.int(method.number),
     encodeSuites(suitesI),
     cbor.byteString(gX),
-    encodeIdentifier(cI),
+    encodeByteIdentifier(cI),
     encodeEad(ead),
   )
 }
@@ -37,7 +37,7 @@ export function parseMessage1(bytes: Uint8Array): Message1 {
   const suitesI = parseSuites(reader, 'SUITES_I')
   const gX = reader.byteString('G_X', edhocLimits.ephemeralKeyBytesMax)
   checkKeyLength(suites.get(suitesI.at(-1) ?? Number.NaN), gX)
-  const cI = parseIdentifier(reader, 'C_I')
+  const cI = readByteIdentifier(reader, 'C_I', edhocLimits.identifierBytesMax)
   return { method, suitesI, gX, cI, ead: parseEad(reader, 'EAD_1') }
 }
 

@@ -4,14 +4,10 @@
  * of it arrives here.
  */
 import { cbor, CborReader, concat } from '../codec/index.ts'
+import { encodeByteIdentifier, readByteIdentifier } from '../cose/index.ts'
 import { type EadItem, encodeEad, parseEad } from './ead.ts'
 import { edhocError } from './edhocError.ts'
-import {
-  encodeCredentialId,
-  encodeIdentifier,
-  parseCredentialId,
-  parseIdentifier,
-} from './identifiers.ts'
+import { encodeCredentialId, parseCredentialId } from './credentialId.ts'
 import { edhocLimits } from './limits.ts'
 import { type Authentication, type Method, proofLength } from './methods.ts'
 import type { Suite } from './suites.ts'
@@ -29,7 +25,7 @@ export interface Plaintext2 extends Plaintext3 {
 }
 
 export function encodePlaintext2(plaintext: Plaintext2): Uint8Array {
-  return concat(encodeIdentifier(plaintext.cR), encodePlaintext3(plaintext))
+  return concat(encodeByteIdentifier(plaintext.cR), encodePlaintext3(plaintext))
 }
 
 export function parsePlaintext2(
@@ -38,7 +34,7 @@ export function parsePlaintext2(
   { responder }: Method,
 ): Plaintext2 {
   const reader = new CborReader(bytes, 'PLAINTEXT_2', edhocLimits.messageBytesMax)
-  const cR = parseIdentifier(reader, 'C_R')
+  const cR = readByteIdentifier(reader, 'C_R', edhocLimits.identifierBytesMax)
   return { cR, ...parseRest(reader, suite, responder, '2') }
 }
 

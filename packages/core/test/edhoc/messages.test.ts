@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { concat, fromHex, hex } from '@countersign/core/codec'
+import { encodeByteIdentifier } from '@countersign/core/cose'
 import {
   edhocLimits,
   encodeEad,
   encodeError,
-  encodeIdentifier,
   encodeMessage1,
   encodeMessage2,
   encodePlaintext2,
@@ -55,7 +55,7 @@ describe('identifiers', () => {
       ['ff', '41ff'],
       ['abcd', '42abcd'],
     ] as const) {
-      assert.equal(hex(encodeIdentifier(fromHex(identifier))), encoded)
+      assert.equal(hex(encodeByteIdentifier(fromHex(identifier))), encoded)
       assert.equal(hex(parseMessage1(withEnd(encoded)).cI), identifier)
     }
   })
@@ -64,7 +64,7 @@ describe('identifiers', () => {
     for (const byte of Array.from({ length: 256 }, (_, value) => value)) {
       const isInteger = byte <= 0x17 || (byte >= 0x20 && byte <= 0x37)
       const end = `41${byte.toString(16).padStart(2, '0')}`
-      if (isInteger) assert.throws(() => parseMessage1(withEnd(end)), { code: 'ERR_EDHOC_MESSAGE' })
+      if (isInteger) assert.throws(() => parseMessage1(withEnd(end)), { code: 'ERR_CBOR_VALUE' })
       else assert.equal(parseMessage1(withEnd(end)).cI[0], byte)
     }
     for (const end of ['1818', '3818', '190100', 'f6', '6131', '8100', 'a0', 'c000']) {

@@ -111,12 +111,12 @@ test('the first message_1 of the second trace is answered with the suite of its 
 /** By the heading in RFC 9529 §4: why it is refused. */
 const reasons: Readonly<Record<string, string>> = {
   'Surplus array encoding of message': 'ERR_CBOR_KIND',
-  'Surplus bstr encoding of connection identifier': 'ERR_EDHOC_MESSAGE',
+  'Surplus bstr encoding of connection identifier': 'ERR_CBOR_VALUE',
   'Surplus array encoding of ciphersuite': 'ERR_EDHOC_MESSAGE',
   'Text string encoding of ephemeral key': 'ERR_CBOR_KIND',
   'Wrong number of CBOR sequence elements': 'ERR_CBOR_TRAILING',
   'Surplus map encoding of ID_CRED field': 'ERR_EDHOC_MESSAGE',
-  'Surplus bstr encoding of ID_CRED field': 'ERR_EDHOC_MESSAGE',
+  'Surplus bstr encoding of ID_CRED field': 'ERR_CBOR_VALUE',
   'Error in length of ephemeral key': 'ERR_EDHOC_MESSAGE',
   'Error in elliptic curve representation': 'ERR_EDHOC_POINT',
   'Error in elliptic curve point': 'ERR_EDHOC_POINT',
