@@ -3,7 +3,7 @@
  * each message. A negative label is critical: who does not know it ends the session. Label 0 is
  * padding.
  */
-import { cbor, type CborReader, concat } from '../codec/index.ts'
+import { type CborReader, cbor, concat } from '../codec/index.ts'
 import { edhocError } from './edhocError.ts'
 import { edhocLimits } from './limits.ts'
 

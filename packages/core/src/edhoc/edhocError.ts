@@ -8,9 +8,12 @@ export type EdhocErrorCode =
   | 'ERR_EDHOC_SUITE'
   | 'ERR_EDHOC_POINT'
   | 'ERR_EDHOC_EAD'
+  | 'ERR_EDHOC_CREDENTIAL'
+  | 'ERR_EDHOC_PROOF'
+  | 'ERR_EDHOC_PEER'
 
 /** The side that uses EDHOC. */
-export type EdhocUseErrorCode = 'ERR_EDHOC_LENGTH'
+export type EdhocUseErrorCode = 'ERR_EDHOC_LENGTH' | 'ERR_EDHOC_CREDENTIAL' | 'ERR_EDHOC_IDENTIFIER'
 
 export function edhocError(
   code: EdhocErrorCode,

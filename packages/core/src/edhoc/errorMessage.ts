@@ -2,7 +2,7 @@
  * Errors as they travel (RFC 9528 §6). Nobody authenticates them: what they say is a hint. Code 0,
  * success, never travels.
  */
-import { cbor, CborReader, concat } from '../codec/index.ts'
+import { CborReader, cbor, concat } from '../codec/index.ts'
 import { edhocError } from './edhocError.ts'
 import { edhocLimits } from './limits.ts'
 import { encodeSuites, parseSuites } from './messages.ts'

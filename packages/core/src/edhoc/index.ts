@@ -1,6 +1,7 @@
-/** The EDHOC room (RFC 9528): messages, cipher suites, methods, the key schedule. */
+/** The EDHOC room (RFC 9528): both sides of the handshake, its messages, suites and keys. */
 export { type EadItem, encodeEad, knownEad } from './ead.ts'
 export type { EdhocErrorCode, EdhocUseErrorCode } from './edhocError.ts'
+export { answerTo, answerToMessage1 } from './errorAnswer.ts'
 export {
   type ErrorMessage,
   encodeError,
@@ -8,6 +9,14 @@ export {
   type OtherError,
   parseError,
 } from './errorMessage.ts'
+export {
+  ComposeMessage3,
+  Initiator,
+  type InitiatorOptions,
+  JudgeResponder,
+  Unconfirmed,
+  WaitMessage2,
+} from './initiator.ts'
 export {
   context2,
   context3,
@@ -44,6 +53,17 @@ export {
   parsePlaintext4,
 } from './plaintexts.ts'
 export { peerShare, shareOnWire } from './points.ts'
+export type { OwnCredential, StaticKey, TrustedCredential } from './proof.ts'
+export {
+  type Answer,
+  Authenticated,
+  ComposeMessage2,
+  JudgeInitiator,
+  Responder,
+  type ResponderOptions,
+  WaitMessage3,
+} from './responder.ts'
+export type { Session, SideOptions } from './session.ts'
 export {
   acceptSelected,
   offer,

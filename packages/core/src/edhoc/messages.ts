@@ -4,7 +4,7 @@
  * same bytes again. Whether a suite is supported, a point on its curve, a critical item known, is
  * asked afterwards (suites.ts, points.ts, ead.ts).
  */
-import { cbor, CborReader, concat } from '../codec/index.ts'
+import { CborReader, cbor, concat } from '../codec/index.ts'
 import { encodeByteIdentifier, readByteIdentifier } from '../cose/index.ts'
 import { type EadItem, encodeEad, parseEad } from './ead.ts'
 import { edhocError } from './edhocError.ts'

@@ -3,11 +3,11 @@
  * values, as strict as the messages around them. PLAINTEXT_2 has no tag: whatever an attacker makes
  * of it arrives here.
  */
-import { cbor, CborReader, concat } from '../codec/index.ts'
+import { CborReader, cbor, concat } from '../codec/index.ts'
 import { encodeByteIdentifier, readByteIdentifier } from '../cose/index.ts'
+import { encodeCredentialId, parseCredentialId } from './credentialId.ts'
 import { type EadItem, encodeEad, parseEad } from './ead.ts'
 import { edhocError } from './edhocError.ts'
-import { encodeCredentialId, parseCredentialId } from './credentialId.ts'
 import { edhocLimits } from './limits.ts'
 import { type Authentication, type Method, proofLength } from './methods.ts'
 import type { Suite } from './suites.ts'

@@ -57,8 +57,8 @@ export function printed(trace: Trace, name: string, kind?: string): Uint8Array {
 export type Owner = 'X' | 'Y' | 'I' | 'R'
 
 /** A key pair of the trace, ephemeral (X, Y) or static (I, R), as the port has them. */
-export function keyOf(trace: Trace, owner: Owner): EphemeralKey {
-  return ephemeralFrom(trace.suite === 0 ? 'x25519' : 'secp256r1', pairOf(trace, owner))
+export function keyOf(trace: Trace, owner: Owner, agreements = 1): EphemeralKey {
+  return ephemeralFrom(trace.suite === 0 ? 'x25519' : 'secp256r1', pairOf(trace, owner), agreements)
 }
 
 function pairOf(trace: Trace, owner: Owner): KeyPairKeyObjectResult {

@@ -1,0 +1,62 @@
+/** What both sides of a handshake share: options, the sealed messages, and what is left of it. */
+import { encStructure, noBytes } from '../cose/index.ts'
+import type { ChannelCrypto, EphemeralKey } from '../ports.ts'
+import type { MessageKey, PrkOut } from './keySchedule.ts'
+import type { Method } from './methods.ts'
+import type { OwnCredential, TrustedCredential } from './proof.ts'
+import type { UsableSuite } from './suites.ts'
+
+/** A finished handshake. Secrets of OSCORE come from `oscoreSecrets`. */
+export interface Session {
+  readonly method: Method
+  readonly suite: UsableSuite
+  /** Sender ID of the responder and recipient ID of the initiator in OSCORE (Appendix A.1). */
+  readonly cI: Uint8Array
+  /** The other way round. */
+  readonly cR: Uint8Array
+  readonly peer: TrustedCredential
+  readonly prkOut: PrkOut
+}
+
+export interface SideOptions {
+  readonly crypto: ChannelCrypto
+  readonly own: OwnCredential
+  /** Makes the ephemeral key: `crypto.generateEphemeral`, or one that a trace prescribes. */
+  readonly ephemeral?: (suite: UsableSuite, agreements: number) => EphemeralKey
+}
+
+/** With a static key of the peer the ephemeral one agrees twice. */
+export function ephemeralOf(
+  { crypto, ephemeral }: SideOptions,
+  suite: UsableSuite,
+  peerHasStaticKey: boolean,
+): EphemeralKey {
+  const agreements = peerHasStaticKey ? 2 : 1
+  return ephemeral?.(suite, agreements) ?? crypto.generateEphemeral(suite.curve.group, agreements)
+}
+
+/** CIPHERTEXT_3 and CIPHERTEXT_4 (RFC 9528 §5.4.2, §5.5.2). */
+export function seal(
+  crypto: ChannelCrypto,
+  { aead }: UsableSuite,
+  { key, iv }: MessageKey,
+  transcriptHash: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array {
+  return crypto.seal(aead.name, key, iv, aadOf(transcriptHash), plaintext)
+}
+
+/** Throws PeerError ERR_AEAD_OPEN. */
+export function open(
+  crypto: ChannelCrypto,
+  { aead }: UsableSuite,
+  { key, iv }: MessageKey,
+  transcriptHash: Uint8Array,
+  ciphertext: Uint8Array,
+): Uint8Array {
+  return crypto.open(aead.name, key, iv, aadOf(transcriptHash), ciphertext)
+}
+
+function aadOf(transcriptHash: Uint8Array): Uint8Array {
+  return encStructure({ protectedMap: noBytes, externalAad: transcriptHash })
+}
