@@ -4,9 +4,10 @@
  * Whether a certificate is one is for whoever parses it; a URI is fetched by nobody here. Leaves
  * out: x5bag, CWT claims sets by value, C509.
  */
-import { CborReader, cbor, equalBytes } from '../codec/index.ts'
+import { CborReader, cbor, concat, equalBytes } from '../codec/index.ts'
 import type { Crypto } from '../ports.ts'
 import { type AlgorithmId, coseHash, type HashAlgorithm, hashAlgorithm } from './algorithms.ts'
+import { encodeByteIdentifier, readByteIdentifier } from './byteIdentifier.ts'
 import { coseError, coseLimits } from './errors.ts'
 import { encodeMap, type HeaderEntry, type HeaderLabel, headerLabel, readMap } from './headers.ts'
 
@@ -50,8 +51,7 @@ export function credentialHeaders({
     const pair = cbor.array(cbor.int(x5t.algorithm.id), cbor.byteString(x5t.value))
     entries.push([x5Label.x5t, pair])
   }
-  if (x5u !== undefined)
-    entries.push([x5Label.x5u, Uint8Array.of(...uriTag, ...cbor.textString(x5u))])
+  if (x5u !== undefined) entries.push([x5Label.x5u, concat(uriTag, cbor.textString(x5u))])
   return entries
 }
 
@@ -68,6 +68,26 @@ export function readCredentialReference(
   }
   if (entries.size === 0) throw unnamed('it names nothing', path)
   return referenceOf(entries, path)
+}
+
+/** As a plaintext of EDHOC carries it: a kid alone goes without its map (RFC 9528 §3.5.3.2). */
+export function encodeCompactReference(reference: CredentialReference): Uint8Array {
+  const { kid, ...others } = reference
+  const alone = kid !== undefined && Object.values(others).every((value) => value === undefined)
+  return alone ? encodeByteIdentifier(kid) : encodeCredentialReference(reference)
+}
+
+/** What `encodeCompactReference` makes; a map with a kid alone is its other encoding, and refused. */
+export function readCompactReference(
+  reader: CborReader,
+  field: string,
+  where: string,
+): CredentialReference {
+  if (reader.peek() !== 'map') return { kid: readByteIdentifier(reader, field) }
+  const reference = readCredentialReference(reader, field, where)
+  const names = Object.keys(reference)
+  if (names.length > 1 || names[0] !== 'kid') return reference
+  throw unnamed('a kid alone goes without its map', `${where}.${field}`)
 }
 
 /** Out of the headers of a message, where others may stand; empty when there is none. */

@@ -84,7 +84,6 @@ function nonceOf(
   own: Uint8Array | undefined,
   { nonceLength }: AeadAlgorithm,
 ): Uint8Array {
-  const refused = (what: string): Error => coseError('ERR_COSE_HEADER', what, `${kind.name}.iv`)
   if (own !== undefined) {
     if (iv !== undefined) throw refused('an IV, where the context has one')
     return own
@@ -94,4 +93,8 @@ function nonceOf(
     throw refused(`${iv.length} bytes, the algorithm takes ${nonceLength}`)
   }
   return iv
+}
+
+function refused(what: string): Error {
+  return coseError('ERR_COSE_HEADER', what, `${kind.name}.iv`)
 }

@@ -15,8 +15,10 @@ export { encodeByteIdentifier, readByteIdentifier } from './byteIdentifier.ts'
 export {
   type CredentialReference,
   credentialHeaders,
+  encodeCompactReference,
   encodeCredentialReference,
   isThumbprintOf,
+  readCompactReference,
   readCredentialReference,
   referenceOf,
   type Thumbprint,

@@ -4,7 +4,7 @@
  * travels, or no bytes where the map is empty. EDHOC and OSCORE fill these structures with what is
  * theirs (RFC 9528 §5.3, RFC 8613 §5.4).
  *
- * @example encStructure({ protectedMap: noBytes, externalAad: cbor.byteString(th3) })
+ * @example encStructure({ protectedMap: noBytes, externalAad: th3 })
  */
 import { cbor } from '../codec/index.ts'
 

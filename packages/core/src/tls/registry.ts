@@ -49,7 +49,8 @@ export type SuiteName =
 export interface Suite {
   readonly name: SuiteName
   readonly id: number
-  readonly aead: AeadName
+  /** Those of COSE take another nonce. */
+  readonly aead: Exclude<AeadName, 'aes-ccm-16-64-128' | 'aes-ccm-16-128-128'>
   readonly keyLength: number
   readonly hash: HashName
   readonly hashLength: number
