@@ -7,7 +7,11 @@
  * responder has shown its key. A step that throws ends the handshake.
  */
 import { equalBytes } from '../codec/index.ts'
-import { encodeByteIdentifier } from '../cose/index.ts'
+import {
+  type CredentialReference,
+  encodeByteIdentifier,
+  encodeCredentialReference,
+} from '../cose/index.ts'
 import type { EphemeralKey } from '../ports.ts'
 import { type EadItem, encodeEad } from './ead.ts'
 import { edhocError } from './edhocError.ts'
@@ -110,19 +114,20 @@ interface Received extends Agreed {
 
 /** The decision about the responder. Whoever does not accept drops this state. */
 export class JudgeResponder extends OneShot {
-  readonly idCred: Uint8Array
+  /** What the responder calls its credential. */
+  readonly reference: CredentialReference
   readonly ead: readonly EadItem[]
   readonly #received: Received
 
   constructor(received: Received) {
     super()
-    this.idCred = received.plaintext2.idCred
+    this.reference = received.plaintext2.reference
     this.ead = received.plaintext2.ead
     this.#received = received
   }
 
   /**
-   * The credential that ID_CRED_R names, after it was judged: its path, dates, use, revocation.
+   * The credential that the reference names, after it was judged: its path, dates, use, revocation.
    * Throws PeerError ERR_EDHOC_PROOF when the responder has not its key.
    */
   accept(peer: TrustedCredential): ComposeMessage3 {
@@ -133,9 +138,9 @@ export class JudgeResponder extends OneShot {
       peer.kind === 'static key'
         ? prk2e.withStaticKey(key.agree(peerShare(suite, peer.g)))
         : prk2e.signed()
-    const { cR, idCred, proof, ead } = plaintext2
+    const { cR, reference, proof, ead } = plaintext2
     const fields: MacFields = {
-      idCred,
+      idCred: encodeCredentialReference(reference),
       transcriptHash: hash2,
       credential: peer.credential,
       ead: encodeEad(ead),
@@ -170,11 +175,12 @@ export class ComposeMessage3 extends OneShot {
     this.spend()
     const { crypto, suite, method, own, prk3e2m, hash3, cI, plaintext2, peer } = this.#judged
     const prk4e3m = await this.#prk4e3m()
-    const { idCred, credential } = own
+    const { reference, credential } = own
+    const idCred = encodeCredentialReference(reference)
     const fields = { idCred, transcriptHash: hash3, credential, ead: encodeEad(ead) }
     const mac3 = prk4e3m.mac3(context3(fields), macLength(suite, method.initiator))
     const proof = await makeProof(suite, own, fields, mac3)
-    const plaintext3 = encodePlaintext3({ idCred, proof, ead })
+    const plaintext3 = encodePlaintext3({ reference, proof, ead })
     const ciphertext3 = seal(crypto, suite, prk3e2m.message3(hash3), hash3, plaintext3)
     const hash4 = nextTranscriptHash(crypto, suite, hash3, plaintext3, credential)
     const prkOut = prk4e3m.out(hash4)

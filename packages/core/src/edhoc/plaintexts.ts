@@ -4,8 +4,13 @@
  * of it arrives here.
  */
 import { CborReader, cbor, concat } from '../codec/index.ts'
-import { encodeByteIdentifier, readByteIdentifier } from '../cose/index.ts'
-import { encodeCredentialId, parseCredentialId } from './credentialId.ts'
+import {
+  type CredentialReference,
+  encodeByteIdentifier,
+  encodeCompactReference,
+  readByteIdentifier,
+  readCompactReference,
+} from '../cose/index.ts'
 import { type EadItem, encodeEad, parseEad } from './ead.ts'
 import { edhocError } from './edhocError.ts'
 import { edhocLimits } from './limits.ts'
@@ -13,8 +18,8 @@ import { type Authentication, type Method, proofLength } from './methods.ts'
 import type { Suite } from './suites.ts'
 
 export interface Plaintext3 {
-  /** ID_CRED_x: the encoded map, also where a bare kid travels. */
-  readonly idCred: Uint8Array
+  /** ID_CRED_x. Its map travels, or a kid alone without one (§3.5.3.2). */
+  readonly reference: CredentialReference
   /** Signature_or_MAC_x. */
   readonly proof: Uint8Array
   readonly ead: readonly EadItem[]
@@ -38,8 +43,8 @@ export function parsePlaintext2(
   return { cR, ...parseRest(reader, suite, responder, '2') }
 }
 
-export function encodePlaintext3({ idCred, proof, ead }: Plaintext3): Uint8Array {
-  return concat(encodeCredentialId(idCred), cbor.byteString(proof), encodeEad(ead))
+export function encodePlaintext3({ reference, proof, ead }: Plaintext3): Uint8Array {
+  return concat(encodeCompactReference(reference), cbor.byteString(proof), encodeEad(ead))
 }
 
 export function parsePlaintext3(
@@ -62,12 +67,13 @@ function parseRest(
   by: Authentication,
   number: '2' | '3',
 ): Plaintext3 {
-  const idCred = parseCredentialId(reader, number === '2' ? 'ID_CRED_R' : 'ID_CRED_I')
+  const name = number === '2' ? 'ID_CRED_R' : 'ID_CRED_I'
+  const reference = readCompactReference(reader, name, `PLAINTEXT_${number}`)
   const field = `Signature_or_MAC_${number}`
   const proof = reader.byteString(field)
   const expected = proofLength(suite, by)
   if (proof.length !== expected) {
     throw edhocError('ERR_EDHOC_MESSAGE', `${field} has ${proof.length} bytes and not ${expected}`)
   }
-  return { idCred, proof, ead: parseEad(reader, `EAD_${number}`) }
+  return { reference, proof, ead: parseEad(reader, `EAD_${number}`) }
 }

@@ -3,7 +3,7 @@
  * with the one of the peer that the application trusts.
  */
 import { cbor, concat, equalBytes } from '../codec/index.ts'
-import { signatureAlgorithm, sigStructure } from '../cose/index.ts'
+import { type CredentialReference, signatureAlgorithm, sigStructure } from '../cose/index.ts'
 import { AdapterError } from '../errors.ts'
 import type { Crypto, PublicKey, SecretKey, Signer } from '../ports.ts'
 import { edhocError, useError } from './edhocError.ts'
@@ -18,8 +18,8 @@ export interface StaticKey {
 }
 
 interface Named {
-  /** ID_CRED_x, the encoded map. */
-  readonly idCred: Uint8Array
+  /** ID_CRED_x. */
+  readonly reference: CredentialReference
   /** CRED_x, the encoded item: of a certificate a byte string. */
   readonly credential: Uint8Array
 }

@@ -7,7 +7,11 @@
  * handshake; `answerTo` of errorAnswer.ts says what to answer.
  */
 import { equalBytes } from '../codec/index.ts'
-import { encodeByteIdentifier } from '../cose/index.ts'
+import {
+  type CredentialReference,
+  encodeByteIdentifier,
+  encodeCredentialReference,
+} from '../cose/index.ts'
 import type { EphemeralKey } from '../ports.ts'
 import { type EadItem, encodeEad } from './ead.ts'
 import { edhocError, useError } from './edhocError.ts'
@@ -116,12 +120,13 @@ export class ComposeMessage2 extends OneShot {
     const prk2e = Prk2e.from(crypto, suite, hash2, key.agree(gX))
     const prk3e2m =
       own.kind === 'signature' ? prk2e.signed() : prk2e.withStaticKey(await own.key.agree(gX))
-    const { idCred, credential } = own
+    const { reference, credential } = own
+    const idCred = encodeCredentialReference(reference)
     const fields = { idCred, transcriptHash: hash2, credential, ead: encodeEad(ead) }
     const context = context2(encodeByteIdentifier(cR), fields)
     const mac2 = prk3e2m.mac2(context, macLength(suite, method.responder))
     const proof = await makeProof(suite, own, fields, mac2)
-    const plaintext2 = encodePlaintext2({ cR, idCred, proof, ead })
+    const plaintext2 = encodePlaintext2({ cR, reference, proof, ead })
     const hash3 = nextTranscriptHash(crypto, suite, hash2, plaintext2, credential)
     const message2 = encodeMessage2({ gY, ciphertext2: prk2e.cipher(plaintext2) })
     return { message2, next: new WaitMessage3({ ...this.#offered, own, cR, key, prk3e2m, hash3 }) }
@@ -177,19 +182,20 @@ interface Opened extends Sent {
 
 /** The decision about the initiator. Whoever does not accept drops this state. */
 export class JudgeInitiator extends OneShot {
-  readonly idCred: Uint8Array
+  /** What the initiator calls its credential. */
+  readonly reference: CredentialReference
   readonly ead: readonly EadItem[]
   readonly #opened: Opened
 
   constructor(opened: Opened) {
     super()
-    this.idCred = opened.plaintext3.idCred
+    this.reference = opened.plaintext3.reference
     this.ead = opened.plaintext3.ead
     this.#opened = opened
   }
 
   /**
-   * The credential that ID_CRED_I names, after it was judged: its path, dates, use, revocation.
+   * The credential that the reference names, after it was judged: its path, dates, use, revocation.
    * Throws PeerError ERR_EDHOC_PROOF when the initiator has not its key.
    */
   accept(peer: TrustedCredential): Authenticated {
@@ -202,7 +208,8 @@ export class JudgeInitiator extends OneShot {
       peer.kind === 'static key'
         ? prk3e2m.withStaticKey(hash3, key.agree(peerShare(suite, peer.g)))
         : prk3e2m.signed()
-    const { idCred, proof, ead } = plaintext3
+    const { reference, proof, ead } = plaintext3
+    const idCred = encodeCredentialReference(reference)
     const { credential } = peer
     const fields = { idCred, transcriptHash: hash3, credential, ead: encodeEad(ead) }
     const mac3 = prk4e3m.mac3(context3(fields), macLength(suite, method.initiator))

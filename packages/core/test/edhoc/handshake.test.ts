@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hex } from '@countersign/core/codec'
+import { type CredentialReference, encodeCredentialReference } from '@countersign/core/cose'
 import {
   type EadItem,
   encodeEad,
@@ -20,10 +21,10 @@ for (const script of scripts) {
     const compose2 = new Responder(script.responder).receive(message1)
     const { message2, next: wait3 } = await compose2.send({ own: script.R.own, cR: script.cR })
     const judgeR = wait2.receive(message2)
-    assert.equal(hex(judgeR.idCred), hex(script.R.own.idCred))
+    sameReference(judgeR.reference, script.R.own.reference)
     const { message3, next: unconfirmed } = await judgeR.accept(script.R.trusted).send()
     const judgeI = wait3.receive(message3)
-    assert.equal(hex(judgeI.idCred), hex(script.I.own.idCred))
+    sameReference(judgeI.reference, script.I.own.reference)
     const authenticated = judgeI.accept(script.I.trusted)
     const message4 = authenticated.message4()
     const { session } = unconfirmed.receive(message4)
@@ -35,6 +36,10 @@ for (const script of scripts) {
       [script.R.trusted, script.I.trusted],
     )
   })
+}
+
+function sameReference(found: CredentialReference, own: CredentialReference): void {
+  assert.equal(hex(encodeCredentialReference(found)), hex(encodeCredentialReference(own)))
 }
 
 function keysAre(script: Script, { suite, prkOut, cI, cR }: Session): void {

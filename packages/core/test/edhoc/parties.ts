@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict'
 import { createECDH, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { cbor, fromHex, hex } from '@countersign/core/codec'
+import { CborReader, cbor, fromHex, hex } from '@countersign/core/codec'
+import { readCredentialReference } from '@countersign/core/cose'
 import { parseCertificate } from '@countersign/core/credential'
 import {
   type InitiatorOptions,
@@ -207,7 +208,9 @@ function scriptFrom(source: Source): Script {
 
 function sideFrom(source: SideSource, kind: Side['own']['kind'], suite: UsableSuite): Side {
   const { credential, certificate, privateKey } = source
-  const named = { idCred: fromHex(source.idCred), credential }
+  const reader = new CborReader(fromHex(source.idCred), 'ID_CRED')
+  const reference = readCredentialReference(reader, 'map', source.idCred)
+  const named = { reference, credential }
   const key = certificate === undefined ? undefined : parseCertificate(fromHex(certificate)).spki
   if (kind === 'static key') {
     // The last 64 bytes of the key are its point.
