@@ -1,4 +1,5 @@
 /** The EDHOC room (RFC 9528): both sides of the handshake, its messages, suites and keys. */
+export { trustedCertificate } from './certificate.ts'
 export { type EadItem, encodeEad, knownEad } from './ead.ts'
 export type { EdhocErrorCode, EdhocUseErrorCode } from './edhocError.ts'
 export { answerTo, answerToMessage1 } from './errorAnswer.ts'

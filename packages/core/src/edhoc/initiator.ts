@@ -37,7 +37,7 @@ import {
 } from './plaintexts.ts'
 import { peerShare, shareOnWire } from './points.ts'
 import { checkProof, makeProof, requireOwn, requirePeer, type TrustedCredential } from './proof.ts'
-import { ephemeralOf, open, type Session, type SideOptions, seal } from './session.ts'
+import { ephemeralOf, open, type Session, type SideOptions, seal, understood } from './session.ts'
 import type { UsableSuite } from './suites.ts'
 
 export interface InitiatorOptions extends SideOptions {
@@ -122,7 +122,7 @@ export class JudgeResponder extends OneShot {
   constructor(received: Received) {
     super()
     this.reference = received.plaintext2.reference
-    this.ead = received.plaintext2.ead
+    this.ead = understood(received, received.plaintext2.ead)
     this.#received = received
   }
 
@@ -222,7 +222,7 @@ export class Unconfirmed extends OneShot {
     const ciphertext4 = parseMessage4(bytes, suite)
     const messageKey = this.#prk4e3m.message4(this.#hash4)
     const plaintext4 = open(crypto, suite, messageKey, this.#hash4, ciphertext4)
-    return { session: this.session, ead: parsePlaintext4(plaintext4) }
+    return { session: this.session, ead: understood(this.#options, parsePlaintext4(plaintext4)) }
   }
 }
 

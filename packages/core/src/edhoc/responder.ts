@@ -43,7 +43,7 @@ import {
   requirePeer,
   type TrustedCredential,
 } from './proof.ts'
-import { ephemeralOf, open, type Session, type SideOptions, seal } from './session.ts'
+import { ephemeralOf, open, type Session, type SideOptions, seal, understood } from './session.ts'
 import { acceptSelected, type UsableSuite } from './suites.ts'
 
 export interface ResponderOptions extends Omit<SideOptions, 'own'> {
@@ -100,7 +100,7 @@ export class ComposeMessage2 extends OneShot {
     this.method = offered.message1.method
     this.suite = offered.suite
     this.cI = offered.message1.cI
-    this.ead = offered.message1.ead
+    this.ead = understood(offered, offered.message1.ead)
     this.#offered = offered
   }
 
@@ -190,7 +190,7 @@ export class JudgeInitiator extends OneShot {
   constructor(opened: Opened) {
     super()
     this.reference = opened.plaintext3.reference
-    this.ead = opened.plaintext3.ead
+    this.ead = understood(opened, opened.plaintext3.ead)
     this.#opened = opened
   }
 

@@ -1,6 +1,7 @@
 /** What both sides of a handshake share: options, the sealed messages, and what is left of it. */
 import { encStructure, noBytes } from '../cose/index.ts'
 import type { ChannelCrypto, EphemeralKey } from '../ports.ts'
+import { type EadItem, knownEad } from './ead.ts'
 import type { MessageKey, PrkOut } from './keySchedule.ts'
 import type { Method } from './methods.ts'
 import type { OwnCredential, TrustedCredential } from './proof.ts'
@@ -21,8 +22,21 @@ export interface Session {
 export interface SideOptions {
   readonly crypto: ChannelCrypto
   readonly own: OwnCredential
+  /**
+   * Labels of authorization data that the application knows; none where nothing is said. Items with
+   * others are passed over, or end the handshake when they are critical (RFC 9528 §3.8).
+   */
+  readonly eadLabels?: ReadonlySet<number>
   /** Makes the ephemeral key: `crypto.generateEphemeral`, or one that a trace prescribes. */
   readonly ephemeral?: (suite: UsableSuite, agreements: number) => EphemeralKey
+}
+
+/** What the application gets of them. Throws PeerError ERR_EDHOC_EAD. */
+export function understood(
+  { eadLabels = new Set() }: Pick<SideOptions, 'eadLabels'>,
+  items: readonly EadItem[],
+): readonly EadItem[] {
+  return knownEad(items, eadLabels)
 }
 
 /** With a static key of the peer the ephemeral one agrees twice. */

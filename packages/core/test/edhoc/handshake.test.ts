@@ -53,8 +53,10 @@ function keysAre(script: Script, { suite, prkOut, cI, cR }: Session): void {
 test('authorization data travels in each message, and is covered', async () => {
   for (const id of ['m0-s2-x5t-c-14', 'm3-s2-x5t-c-14']) {
     const script = scriptOf(id)
-    const { message1, next: wait2 } = new Initiator(script.initiator).send(item(1))
-    const compose2 = new Responder(script.responder).receive(message1)
+    const eadLabels = new Set([1, 2, 3, 4])
+    const initiator = new Initiator({ ...script.initiator, eadLabels })
+    const { message1, next: wait2 } = initiator.send(item(1))
+    const compose2 = new Responder({ ...script.responder, eadLabels }).receive(message1)
     const answer = { own: script.R.own, cR: script.cR, ead: item(2) }
     const { message2, next: wait3 } = await compose2.send(answer)
     const judgeR = wait2.receive(message2)

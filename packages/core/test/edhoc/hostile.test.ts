@@ -8,6 +8,7 @@ import {
   answerToMessage1,
   ComposeMessage2,
   type ComposeMessage3,
+  type EadItem,
   encodeError,
   Initiator,
   type OwnCredential,
@@ -167,6 +168,37 @@ function onlyOurs(error: unknown): undefined {
   const isIdentifier = error instanceof CallerError && error.code === 'ERR_EDHOC_IDENTIFIER'
   assert.ok(error instanceof PeerError || isIdentifier, String(error))
 }
+
+/** A handshake in which one message carries these items; neither side knows a label. */
+async function withEad(number: 1 | 2 | 3 | 4, items: readonly EadItem[]): Promise<Seen> {
+  const script = scriptOf('m0-s2-x5t-c-14')
+  const inMessage = (which: number): readonly EadItem[] => (which === number ? items : [])
+  const { message1, next: wait2 } = new Initiator(script.initiator).send(inMessage(1))
+  const compose2 = new Responder(script.responder).receive(message1)
+  const answer = { own: script.R.own, cR: script.cR, ead: inMessage(2) }
+  const { message2, next: wait3 } = await compose2.send(answer)
+  const judgeR = wait2.receive(message2)
+  const { message3, next } = await judgeR.accept(script.R.trusted).send(inMessage(3))
+  const judgeI = wait3.receive(message3)
+  const { ead } = next.receive(judgeI.accept(script.I.trusted).message4(inMessage(4)))
+  return [compose2.ead, judgeR.ead, judgeI.ead, ead]
+}
+
+type Seen = readonly (readonly EadItem[])[]
+
+test('a critical item of authorization data that nobody knows ends the handshake', async () => {
+  const value = undefined
+  for (const number of [1, 2, 3, 4] as const) {
+    const critical = [{ label: 9, isCritical: true, value }]
+    await assert.rejects(withEad(number, critical), hasCode('ERR_EDHOC_EAD'))
+    // One that is not critical is passed over, as padding is; both are covered by the transcript.
+    const others = [
+      { label: 9, isCritical: false, value },
+      { label: 0, isCritical: false, value: new Uint8Array(7) },
+    ]
+    assert.deepEqual(await withEad(number, others), [[], [], [], []])
+  }
+})
 
 describe('the answer', () => {
   test('to a suite that is not accepted is the one of RFC 9529', () => {

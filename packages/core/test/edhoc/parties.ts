@@ -63,9 +63,13 @@ interface Vector {
   readonly intermediate: { readonly PLAINTEXT_2: string; readonly PLAINTEXT_3: string }
 }
 
-interface Pki {
+export interface Certificates {
   readonly cred_i: string
   readonly cred_r: string
+  readonly ica: string
+}
+
+interface Pki extends Certificates {
   readonly SK_I: string
   readonly SK_R: string
 }
@@ -78,6 +82,9 @@ interface VectorFile {
 const file: VectorFile = JSON.parse(
   readFileSync(new URL('../../../../vectors/edhoc-x509.json', import.meta.url), 'utf8'),
 )
+
+/** DER of the certificates of the vectors. */
+export const certificates: Readonly<Record<Vector['pki'], Certificates>> = file.pki
 
 export const scripts: readonly Script[] = [
   ...traces.map(scriptOfTrace),
