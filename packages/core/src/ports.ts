@@ -120,7 +120,7 @@ export interface ChannelCrypto extends Crypto {
   hkdfExpand(hash: HashName, key: SecretKey, info: Uint8Array, length: number): SecretKey
   hmac(hash: HashName, key: SecretKey, data: Uint8Array): Uint8Array
   /**
-   * `agreements`: one where nothing is said. EDHOC takes two where the other end has a static key
+   * `agreements`: one where nothing is said. EDHOC takes more where the other end has a static key
    * (RFC 9528 §4.1.1).
    */
   generateEphemeral(group: GroupName, agreements?: number): EphemeralKey

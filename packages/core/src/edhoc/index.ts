@@ -67,6 +67,7 @@ export {
 export type { Session, SideOptions } from './session.ts'
 export {
   acceptSelected,
+  type Offer,
   offer,
   type Suite,
   suites,

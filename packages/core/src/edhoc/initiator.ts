@@ -36,21 +36,27 @@ import {
   parsePlaintext4,
 } from './plaintexts.ts'
 import { peerShare, shareOnWire } from './points.ts'
-import { checkProof, makeProof, requireOwn, requirePeer, type TrustedCredential } from './proof.ts'
+import {
+  checkProof,
+  firstProven,
+  makeProof,
+  requireOwn,
+  requirePeer,
+  type TrustedCredential,
+} from './proof.ts'
 import { ephemeralOf, open, type Session, type SideOptions, seal, understood } from './session.ts'
-import type { UsableSuite } from './suites.ts'
+import type { Offer, UsableSuite } from './suites.ts'
 
 export interface InitiatorOptions extends SideOptions {
   readonly method: Method
-  /** As `offer` gives them: best first, the selected one last. */
-  readonly suitesI: readonly number[]
-  /** The selected one. */
-  readonly suite: UsableSuite
+  /** What `offer` gives. */
+  readonly offer: Offer
   readonly cI: Uint8Array
 }
 
 /** What has been agreed on; each state adds its part. */
 interface Agreed extends InitiatorOptions {
+  readonly suite: UsableSuite
   readonly key: EphemeralKey
   readonly message1: Uint8Array
 }
@@ -60,7 +66,7 @@ export class Initiator extends OneShot {
 
   constructor(options: InitiatorOptions) {
     super()
-    requireOwn(options.own, options.suite, options.method.initiator)
+    requireOwn(options.own, options.offer.suite, options.method.initiator)
     this.#options = options
   }
 
@@ -69,11 +75,12 @@ export class Initiator extends OneShot {
     readonly next: WaitMessage2
   } {
     this.spend()
-    const { method, suitesI, suite, cI } = this.#options
+    const { method, offer, cI } = this.#options
+    const { suitesI, suite } = offer
     const key = ephemeralOf(this.#options, suite, method.responder === 'static key')
     const gX = shareOnWire(suite, key.share)
     const message1 = encodeMessage1({ method, suitesI, gX, cI, ead })
-    return { message1, next: new WaitMessage2({ ...this.#options, key, message1 }) }
+    return { message1, next: new WaitMessage2({ ...this.#options, suite, key, message1 }) }
   }
 }
 
@@ -128,10 +135,15 @@ export class JudgeResponder extends OneShot {
 
   /**
    * The credential that the reference names, after it was judged: its path, dates, use, revocation.
+   * Where several have this name, all of them that pass.
    * Throws PeerError ERR_EDHOC_PROOF when the responder has not its key.
    */
-  accept(peer: TrustedCredential): ComposeMessage3 {
+  accept(...candidates: readonly TrustedCredential[]): ComposeMessage3 {
     this.spend()
+    return firstProven(candidates, (peer) => this.#check(peer))
+  }
+
+  #check(peer: TrustedCredential): ComposeMessage3 {
     const { crypto, suite, method, own, key, hash2, prk2e, bytes2, plaintext2 } = this.#received
     requirePeer(peer, own, method.responder)
     const prk3e2m =
@@ -202,11 +214,11 @@ export class ComposeMessage3 extends OneShot {
  */
 export class Unconfirmed extends OneShot {
   readonly session: Session
-  readonly #options: InitiatorOptions
+  readonly #options: SideOptions
   readonly #prk4e3m: Prk4e3m
   readonly #hash4: Uint8Array
 
-  constructor(options: InitiatorOptions, session: Session, prk4e3m: Prk4e3m, hash4: Uint8Array) {
+  constructor(options: SideOptions, session: Session, prk4e3m: Prk4e3m, hash4: Uint8Array) {
     super()
     this.session = session
     this.#options = options
@@ -218,7 +230,8 @@ export class Unconfirmed extends OneShot {
   receive(bytes: Uint8Array): { readonly session: Session; readonly ead: readonly EadItem[] } {
     this.spend()
     throwIfError(bytes)
-    const { crypto, suite } = this.#options
+    const { crypto } = this.#options
+    const { suite } = this.session
     const ciphertext4 = parseMessage4(bytes, suite)
     const messageKey = this.#prk4e3m.message4(this.#hash4)
     const plaintext4 = open(crypto, suite, messageKey, this.#hash4, ciphertext4)

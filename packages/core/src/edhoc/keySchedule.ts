@@ -90,6 +90,11 @@ function edhocKdf(
   return crypto.hkdfExpand(hash.name, prk, info, length)
 }
 
+/** What one HKDF gives (RFC 5869 §2.3). */
+export function plaintext2Max(hashLength: number): number {
+  return 255 * hashLength
+}
+
 class Stage {
   protected readonly crypto: ChannelCrypto
   protected readonly suite: UsableSuite
@@ -150,10 +155,11 @@ export class Prk2e extends Stage {
 
   /** PLAINTEXT_2 to CIPHERTEXT_2 and back (§5.3.2): its sum with KEYSTREAM_2, without a tag. */
   cipher(text: Uint8Array): Uint8Array {
-    if (text.length > this.plaintextMax) {
+    const most = plaintext2Max(this.suite.hash.length)
+    if (text.length > most) {
       throw useError(
         'ERR_EDHOC_LENGTH',
-        `PLAINTEXT_2 has ${text.length} bytes, ${this.plaintextMax} at most`,
+        `PLAINTEXT_2 has ${text.length} bytes, ${most} at most`,
         'Name the credential by x5t or kid instead of sending a chain.',
       )
     }
@@ -161,11 +167,6 @@ export class Prk2e extends Stage {
     const sum = text.map((byte, index) => byte ^ (stream[index] ?? 0))
     stream.fill(0)
     return sum
-  }
-
-  /** RFC 5869 §2.3: what one HKDF gives. */
-  get plaintextMax(): number {
-    return 255 * this.suite.hash.length
   }
 
   /** The responder signs. */

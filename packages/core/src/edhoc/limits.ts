@@ -12,6 +12,8 @@ export const edhocLimits = {
   eadItemsMax: 16,
   /** RFC 9528 §10.5: labels have 16 bits. */
   eadLabelMax: 65_535,
+  /** Of credentials that share one kid; each costs a signature or an agreement. */
+  candidatesMax: 4,
   /** Of a diagnostic text in an error. */
   errorTextBytesMax: 256,
 } as const

@@ -8,6 +8,7 @@ import { CborReader, cbor, concat } from '../codec/index.ts'
 import { encodeByteIdentifier, readByteIdentifier } from '../cose/index.ts'
 import { type EadItem, encodeEad, parseEad } from './ead.ts'
 import { edhocError } from './edhocError.ts'
+import { plaintext2Max } from './keySchedule.ts'
 import { edhocLimits } from './limits.ts'
 import { type Method, methods } from './methods.ts'
 import { type Suite, suites } from './suites.ts'
@@ -85,12 +86,16 @@ export function encodeMessage2({ gY, ciphertext2 }: Message2): Uint8Array {
   return cbor.byteString(concat(gY, ciphertext2))
 }
 
-export function parseMessage2(bytes: Uint8Array, { curve }: Suite): Message2 {
+export function parseMessage2(bytes: Uint8Array, { curve, hash }: Suite): Message2 {
   const content = parseOneString(bytes, 'message_2', 'G_Y_CIPHERTEXT_2')
-  if (content.length <= curve.length) {
+  const { length } = content
+  if (length <= curve.length) {
     throw edhocError('ERR_EDHOC_MESSAGE', 'message_2 has no room for G_Y and a ciphertext', {
-      length: content.length,
+      length,
     })
+  }
+  if (length > curve.length + plaintext2Max(hash.length)) {
+    throw edhocError('ERR_EDHOC_MESSAGE', 'CIPHERTEXT_2 is longer than one HKDF', { length })
   }
   return { gY: content.subarray(0, curve.length), ciphertext2: content.subarray(curve.length) }
 }

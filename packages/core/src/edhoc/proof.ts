@@ -4,10 +4,11 @@
  */
 import { cbor, concat, equalBytes } from '../codec/index.ts'
 import { type CredentialReference, signatureAlgorithm, sigStructure } from '../cose/index.ts'
-import { AdapterError } from '../errors.ts'
+import { AdapterError, PeerError } from '../errors.ts'
 import type { Crypto, PublicKey, SecretKey, Signer } from '../ports.ts'
 import { edhocError, useError } from './edhocError.ts'
 import type { MacFields } from './keySchedule.ts'
+import { edhocLimits } from './limits.ts'
 import { type Authentication, proofLength } from './methods.ts'
 import type { SignatureName, Suite } from './suites.ts'
 
@@ -97,8 +98,36 @@ export function checkProof(
       ? sameSecretBytes(mac, proof)
       : isSignature(crypto, suite, peer.key, toBeSigned(fields, mac), proof)
   if (isProven) return
-  throw edhocError('ERR_EDHOC_PROOF', `the peer names a credential and has not shown its key`)
+  throw edhocError('ERR_EDHOC_PROOF', notShown)
 }
+
+/**
+ * Which of the credentials it is, where several have the same name (RFC 9528 §3.5.3): a kid need not
+ * be the only one of its kind. `check` throws ERR_EDHOC_PROOF for those that it is not.
+ */
+export function firstProven<Result>(
+  candidates: readonly TrustedCredential[],
+  check: (peer: TrustedCredential) => Result,
+): Result {
+  if (candidates.length > edhocLimits.candidatesMax) {
+    throw useError(
+      'ERR_EDHOC_CREDENTIAL',
+      `${candidates.length} credentials have this name, ${edhocLimits.candidatesMax} at most`,
+      'Take longer kids, or let the address of the peer choose among them.',
+    )
+  }
+  const [peer, ...others] = candidates
+  if (peer === undefined) throw edhocError('ERR_EDHOC_PROOF', notShown)
+  try {
+    return check(peer)
+  } catch (error) {
+    const isAnother = error instanceof PeerError && error.code === 'ERR_EDHOC_PROOF'
+    if (!isAnother || others.length === 0) throw error
+    return firstProven(others, check)
+  }
+}
+
+const notShown = 'the peer names a credential and has not shown its key'
 
 /** The trusted credential is one for this method, and not our own come back. */
 export function requirePeer(

@@ -37,6 +37,7 @@ import { encodePlaintext2, type Plaintext3, parsePlaintext3 } from './plaintexts
 import { peerShare, shareOnWire } from './points.ts'
 import {
   checkProof,
+  firstProven,
   makeProof,
   type OwnCredential,
   requireOwn,
@@ -196,10 +197,15 @@ export class JudgeInitiator extends OneShot {
 
   /**
    * The credential that the reference names, after it was judged: its path, dates, use, revocation.
+   * Where several have this name, all of them that pass.
    * Throws PeerError ERR_EDHOC_PROOF when the initiator has not its key.
    */
-  accept(peer: TrustedCredential): Authenticated {
+  accept(...candidates: readonly TrustedCredential[]): Authenticated {
     this.spend()
+    return firstProven(candidates, (peer) => this.#check(peer))
+  }
+
+  #check(peer: TrustedCredential): Authenticated {
     const { crypto, suite, message1, own, key, prk3e2m, hash3, bytes3, plaintext3, cR } =
       this.#opened
     const { method, cI } = message1

@@ -3,6 +3,7 @@ import { encStructure, noBytes } from '../cose/index.ts'
 import type { ChannelCrypto, EphemeralKey } from '../ports.ts'
 import { type EadItem, knownEad } from './ead.ts'
 import type { MessageKey, PrkOut } from './keySchedule.ts'
+import { edhocLimits } from './limits.ts'
 import type { Method } from './methods.ts'
 import type { OwnCredential, TrustedCredential } from './proof.ts'
 import type { UsableSuite } from './suites.ts'
@@ -39,13 +40,13 @@ export function understood(
   return knownEad(items, eadLabels)
 }
 
-/** With a static key of the peer the ephemeral one agrees twice. */
+/** With a static key of the peer the ephemeral one agrees again, with each that it may be. */
 export function ephemeralOf(
   { crypto, ephemeral }: SideOptions,
   suite: UsableSuite,
   peerHasStaticKey: boolean,
 ): EphemeralKey {
-  const agreements = peerHasStaticKey ? 2 : 1
+  const agreements = peerHasStaticKey ? 1 + edhocLimits.candidatesMax : 1
   return ephemeral?.(suite, agreements) ?? crypto.generateEphemeral(suite.curve.group, agreements)
 }
 

@@ -158,18 +158,24 @@ function preferred(
   return undefined
 }
 
+export interface Offer {
+  /** Best first, the selected one last. */
+  readonly suitesI: readonly number[]
+  /** The selected one. */
+  readonly suite: UsableSuite
+}
+
 /**
  * SUITES_I of an initiator that supports these, best first: up to the first one that the responder
  * is not known to lack. The order never changes by what an error said (RFC 9528 §5.2.2). Throws
  * PeerError ERR_EDHOC_SUITE when SUITES_R has none of them.
  */
-export function offer(
-  supported: readonly UsableSuite[],
-  suitesR?: readonly number[],
-): readonly number[] {
-  const numbers = supported.map(({ number }) => number)
-  const at = numbers.findIndex((number) => suitesR === undefined || suitesR.includes(number))
-  if (at >= 0) return numbers.slice(0, at + 1)
+export function offer(supported: readonly UsableSuite[], suitesR?: readonly number[]): Offer {
+  const selected = supported.find(({ number }) => suitesR === undefined || suitesR.includes(number))
+  if (selected !== undefined) {
+    const upTo = supported.slice(0, supported.indexOf(selected) + 1)
+    return { suitesI: upTo.map(({ number }) => number), suite: selected }
+  }
   throw edhocError('ERR_EDHOC_SUITE', 'the responder has no suite that is supported here', {
     suitesR: suitesR?.join(', '),
   })

@@ -103,6 +103,26 @@ for (const script of each) {
       assert.throws(() => wait3.receive(message3).accept(stranger), hasCode('ERR_EDHOC_PROOF'))
     })
 
+    test('is found among several that have its name, up to a limit', async () => {
+      const strangers = [1, 2, 3].map(() => strangerLike(script.R.trusted))
+      const { next } = new Initiator(script.initiator).send()
+      const { message3, next: unconfirmed } = await next
+        .receive(m2)
+        .accept(...strangers, script.R.trusted)
+        .send()
+      assert.equal(hex(message3), hex(m3))
+      assert.deepEqual(unconfirmed.session.peer, script.R.trusted)
+
+      const { next: again } = new Initiator(script.initiator).send()
+      const nobody = (): unknown => again.receive(m2).accept(...strangers)
+      assert.throws(nobody, hasCode('ERR_EDHOC_PROOF'))
+      const { next: none } = new Initiator(script.initiator).send()
+      assert.throws(() => none.receive(m2).accept(), hasCode('ERR_EDHOC_PROOF'))
+      const { next: last } = new Initiator(script.initiator).send()
+      const many = (): unknown => last.receive(m2).accept(...strangers, ...strangers)
+      assert.throws(many, CallerError)
+    })
+
     test('whose key is trusted with other bytes around it is refused', () => {
       // CRED_x is covered: a certificate issued anew for the same key is another credential.
       const credential = cbor.byteString(fromHex('3000'))

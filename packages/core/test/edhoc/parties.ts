@@ -198,8 +198,7 @@ function scriptFrom(source: Source): Script {
     initiator: {
       crypto: nodeCrypto,
       method,
-      suite,
-      suitesI: source.suitesI,
+      offer: { suitesI: source.suitesI, suite },
       cI: fromHex(source.cI),
       own: I.own,
       ephemeral: (_, agreements) => ephemeralKey(suite, X, agreements),

@@ -169,12 +169,15 @@ function read({ name, hex: text }: Invalid): void {
   }
 }
 
-test('messages without room for a key, a ciphertext or a tag are refused', () => {
+test('messages without room for a key, a ciphertext or a tag, or beyond HKDF, are refused', () => {
   const refused = { code: 'ERR_EDHOC_MESSAGE' }
   for (const length of [0, 1, 31, 32]) {
     assert.throws(() => parseMessage2(stringOf(length), suite2), refused)
   }
   assert.equal(parseMessage2(stringOf(33), suite2).ciphertext2.length, 1)
+  const longest = 32 + 255 * 32
+  assert.equal(parseMessage2(stringOf(longest), suite2).ciphertext2.length, 8160)
+  assert.throws(() => parseMessage2(stringOf(longest + 1), suite2), refused)
   for (const length of [0, 1, 7]) {
     assert.throws(() => parseMessage3(stringOf(length), suite0), refused)
     assert.throws(() => parseMessage4(stringOf(length), suite0), refused)
@@ -183,6 +186,11 @@ test('messages without room for a key, a ciphertext or a tag are refused', () =>
 })
 
 function stringOf(length: number): Uint8Array {
-  const head = length < 24 ? Uint8Array.of(0x40 + length) : Uint8Array.of(0x58, length)
-  return concat(head, new Uint8Array(length))
+  return concat(headOf(length), new Uint8Array(length))
+}
+
+function headOf(length: number): Uint8Array {
+  if (length < 24) return Uint8Array.of(0x40 + length)
+  if (length < 256) return Uint8Array.of(0x58, length)
+  return Uint8Array.of(0x59, length >> 8, length & 255)
 }

@@ -101,11 +101,18 @@ test('a selection with a better supported suite before it is a downgrade, and re
   assert.deepEqual(suitesInError([6], some(2, 3)), [2, 3])
 })
 
+/** SUITES_I, whose last is the suite that goes with it. */
+function offered(...given: Parameters<typeof offer>): readonly number[] {
+  const { suitesI, suite } = offer(...given)
+  assert.equal(suitesI.at(-1), suite.number)
+  return suitesI
+}
+
 test('an initiator offers its best first, and keeps its order whatever an error says', () => {
-  assert.deepEqual(offer(some(2, 3, 0)), [2])
-  assert.deepEqual(offer(some(2, 3, 0), [3]), [2, 3])
-  assert.deepEqual(offer(some(2, 3, 0), [0, 3]), [2, 3])
-  assert.deepEqual(offer(some(6, 2), [2]), [6, 2])
+  assert.deepEqual(offered(some(2, 3, 0)), [2])
+  assert.deepEqual(offered(some(2, 3, 0), [3]), [2, 3])
+  assert.deepEqual(offered(some(2, 3, 0), [0, 3]), [2, 3])
+  assert.deepEqual(offered(some(6, 2), [2]), [6, 2])
   assert.throws(() => offer(some(2, 3), [0, 24]), PeerError)
   assert.throws(() => offer([], [2]), PeerError)
 })
