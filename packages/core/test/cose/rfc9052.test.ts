@@ -164,4 +164,15 @@ test('a signer of another scheme, or of signatures with another length, makes no
   await assert.rejects(makeSign1(broken, -8, content), AdapterError)
   const der: Signer = { ...edSigner, scheme: { kind: 'ecdsa', hash: 'sha256', encoding: 'der' } }
   await assert.rejects(makeSign1(der, -7, content), CallerError)
+  const scheme = { kind: 'ecdsa', hash: 'sha384', encoding: 'p1363' } as const
+  await assert.rejects(makeSign1({ ...edSigner, scheme }, -7, content), CallerError)
+})
+
+test('a signature of another length is none, whatever a provider says of it', () => {
+  const { key, message } = first(examples.sign1)
+  const longer = fromHex(`${message.replace('5840', '5841')}00`)
+  const context = { crypto: { verify: () => true }, key: publicKey(key) }
+  assert.equal(hex(verifySign1(parseSign1(fromHex(message)), context)), examples.content)
+  const judge = (): unknown => verifySign1(parseSign1(longer), context)
+  assert.throws(judge, { code: 'ERR_COSE_UNVERIFIED' })
 })

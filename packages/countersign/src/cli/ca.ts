@@ -251,13 +251,14 @@ async function listAnchors(line: Line): Promise<void> {
   if (!line.flag('pem')) {
     line.terminal.data(anchors, () =>
       table(
-        ['role', 'origin', 'subject', 'not after', 'product', 'fingerprint'],
+        ['role', 'origin', 'subject', 'not after', 'product', 'most', 'fingerprint'],
         anchors.map((row) => [
           row.role,
           row.origin,
           row.subject,
           row.notAfter,
           row.product,
+          row.assuranceCap,
           row.fingerprint,
         ]),
       ),

@@ -221,7 +221,8 @@ async function show(line: Line): Promise<void> {
       keys.map((one) => [
         one.key.slice(0, 16),
         one.assurance,
-        one.origin,
+        // Its host says that it is in an element, and nobody who is believed says it too.
+        one.evidenceFormat !== null && one.elementSerial === null ? 'unvouched' : one.origin,
         one.elementSerial,
         one.slot,
         one.evidenceFormat,

@@ -35,7 +35,8 @@ import {
 } from './basics.ts'
 import { crc16 } from './crc.ts'
 import { createKey, loadNonce, publicKeyOf, signExternal } from './keys.ts'
-import { allRules, isConfigLocked, isDataLocked, rulesOf, type SlotView } from './slotViews.ts'
+import { type Act, mayGenerate, reasonOf, setupHint } from './refusals.ts'
+import { allRules, isConfigLocked, isDataLocked, rulesOf } from './slotViews.ts'
 import { type ChipSession, openChipSession, type SessionOptions } from './session.ts'
 import type { ChipWire } from './wire.ts'
 import {
@@ -243,7 +244,7 @@ class Atecc608 implements SecureElement {
     const config = await readConfig(this.#chip)
     const rules = rulesOf(config, slot)
     const holds = rules.isKey ? await this.#holds(config, slot) : 'unknown'
-    const [code, why, hint] = reason(config, rules, holds, act)
+    const [code, why, hint] = reasonOf(config, rules, holds, act)
     return elementError(
       code,
       `slot ${slot} of the element ${why}`,
@@ -253,87 +254,8 @@ class Atecc608 implements SecureElement {
   }
 }
 
-type Act = 'generate' | 'ask' | 'sign' | 'agree' | 'attest' | 'read' | 'write' | 'lock'
-
 /** The last byte of Info. That 3 is the 608B is unconfirmed on silicon. */
 const models: Readonly<Record<number, string>> = { 2: 'ATECC608A', 3: 'ATECC608B' }
-
-type Reason = readonly [
-  code:
-    | 'ERR_ELEMENT_NOT_LOCKED'
-    | 'ERR_ELEMENT_LOCKED'
-    | 'ERR_ELEMENT_SLOT_EMPTY'
-    | 'ERR_ELEMENT_BUSY'
-    | 'ERR_ELEMENT_POLICY',
-  why: string,
-  hint?: string,
-]
-
-const setup = 'Set the part up first: "countersign element setup".'
-
-function reason(config: Uint8Array, rules: SlotView, holds: SlotInfo['state'], act: Act): Reason {
-  if (!isConfigLocked(config)) {
-    return ['ERR_ELEMENT_NOT_LOCKED', 'works once its configuration is locked', setup]
-  }
-  const needsData: readonly Act[] = ['sign', 'agree', 'attest', 'read']
-  if (!isDataLocked(config) && needsData.includes(act)) {
-    return ['ERR_ELEMENT_NOT_LOCKED', 'works once its data zone is locked', setup]
-  }
-  const changes: readonly Act[] = ['generate', 'write', 'lock']
-  if (rules.isLocked && changes.includes(act)) {
-    return ['ERR_ELEMENT_LOCKED', 'is locked for ever']
-  }
-  if (rules.isKey && holds === 'empty' && act !== 'generate') {
-    return ['ERR_ELEMENT_SLOT_EMPTY', 'holds no key', 'Make one first, or name another slot.']
-  }
-  if (isAllowed(config, rules, act)) {
-    return [
-      'ERR_ELEMENT_BUSY',
-      `refused this (${act}), which its configuration allows`,
-      'Try again. Does another program use the element, or does its supply fail?',
-    ]
-  }
-  return [
-    'ERR_ELEMENT_POLICY',
-    `does not allow this (${act}) by its configuration`,
-    'See "countersign element info" for what each slot is for.',
-  ]
-}
-
-/**
- * Then a refusal came of what is over: the volatile memory was lost twice, or another program has
- * made the key that was missing.
- */
-function isAllowed(config: Uint8Array, rules: SlotView, act: Act): boolean {
-  if (rules.isConditional) return false
-  switch (act) {
-    case 'sign':
-      return rules.uses.includes('sign')
-    case 'agree':
-      return rules.uses.includes('ecdh')
-    case 'ask':
-      return rules.tellsPublicKey
-    case 'generate':
-      return rules.isKey && mayGenerate(config, rules)
-    case 'attest':
-      return rules.tellsPublicKey && !attestingSlots(config).some((each) => each.isConditional)
-    case 'read':
-      return rules.isReadable
-    case 'write':
-      return rules.isReadable && rules.isWritable
-    case 'lock':
-      return false
-  }
-}
-
-function attestingSlots(config: Uint8Array): readonly SlotView[] {
-  return allRules(config).filter(({ uses }) => uses.includes('attest'))
-}
-
-/** Until the data zone is locked, GenKey goes everywhere where a key fits. */
-function mayGenerate(config: Uint8Array, rules: SlotView): boolean {
-  return !isDataLocked(config) || rules.takesGenKey
-}
 
 function requireUnlocked(config: Uint8Array, target: LockTarget): void {
   const locked =
@@ -348,7 +270,7 @@ function requireUnlocked(config: Uint8Array, target: LockTarget): void {
       'ERR_ELEMENT_NOT_LOCKED',
       'the configuration is locked first',
       {},
-      { hint: setup },
+      { hint: setupHint },
     )
   }
 }
