@@ -90,7 +90,7 @@ export interface Hasher {
   digest(): Uint8Array
 }
 
-/** A key pair for one agreement: made for it, used once, gone with it. */
+/** A key pair for one handshake: it agrees as often as it was made for, and is gone then. */
 export interface EphemeralKey {
   readonly group: GroupName
   /** The client's share as it travels (RFC 8446 §4.2.8.2; the hybrid: ML-KEM first). */
@@ -119,7 +119,11 @@ export interface ChannelCrypto extends Crypto {
   /** RFC 5869 §2.3. */
   hkdfExpand(hash: HashName, key: SecretKey, info: Uint8Array, length: number): SecretKey
   hmac(hash: HashName, key: SecretKey, data: Uint8Array): Uint8Array
-  generateEphemeral(group: GroupName): EphemeralKey
+  /**
+   * `agreements`: one where nothing is said. EDHOC takes more where the other end has a static key
+   * (RFC 9528 §4.1.1).
+   */
+  generateEphemeral(group: GroupName, agreements?: number): EphemeralKey
   /** Ciphertext with its tag behind it (RFC 5116 §5). */
   seal(
     aead: AeadName,

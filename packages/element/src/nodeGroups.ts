@@ -37,11 +37,13 @@ class NodeEphemeralKey implements EphemeralKey {
   readonly group: GroupName
   readonly share: Uint8Array
   #pair: KeyPair | undefined
+  #left: number
 
-  constructor(group: GroupName, pair: KeyPair) {
+  constructor(group: GroupName, pair: KeyPair, agreements: number) {
     this.group = group
     this.share = pair.share
     this.#pair = pair
+    this.#left = agreements
   }
 
   agree(peerShare: Uint8Array): SecretKey {
@@ -49,13 +51,14 @@ class NodeEphemeralKey implements EphemeralKey {
     if (pair === undefined) {
       throw new CallerError<NodeGroupErrorCode>(
         'ERR_EPHEMERAL_SPENT',
-        'an ephemeral key agrees once',
+        'an ephemeral key agrees as often as it was made for',
         { group: this.group },
         { hint: 'Generate a new one for a new handshake.' },
       )
     }
-    // Gone with the first try, also with one that fails.
-    this.#pair = undefined
+    // Tries that fail count too. With the last one the key is gone.
+    this.#left--
+    if (this.#left <= 0) this.#pair = undefined
     if (peerShare.length !== pair.peerLength) {
       throw badShare(this.group, `it has ${peerShare.length} bytes and not ${pair.peerLength}`)
     }
@@ -71,7 +74,7 @@ class NodeEphemeralKey implements EphemeralKey {
   }
 }
 
-export function generateEphemeral(group: GroupName): EphemeralKey {
+export function generateEphemeral(group: GroupName, agreements = 1): EphemeralKey {
   if (!nodeGroups().includes(group)) {
     throw new CallerError<NodeGroupErrorCode>(
       'ERR_GROUP_MISSING',
@@ -80,15 +83,17 @@ export function generateEphemeral(group: GroupName): EphemeralKey {
       { hint: 'Choose among the groups that the provider names, or run a newer Node.' },
     )
   }
-  return new NodeEphemeralKey(group, generators[group]())
+  return new NodeEphemeralKey(group, generators[group](), agreements)
 }
 
 /** The same with a key pair that is there already, as vectors bring it. */
 export function ephemeralFrom(
   group: 'x25519' | 'secp256r1',
   keys: KeyPairKeyObjectResult,
+  agreements = 1,
 ): EphemeralKey {
-  return new NodeEphemeralKey(group, group === 'x25519' ? x25519(keys) : secp256r1(keys))
+  const pair = group === 'x25519' ? x25519(keys) : secp256r1(keys)
+  return new NodeEphemeralKey(group, pair, agreements)
 }
 
 const generators: Readonly<Record<GroupName, () => KeyPair>> = {

@@ -54,17 +54,30 @@ export function keyAgreement(crypto: ChannelCrypto): void {
       assert.equal(shares.size, 16, 'a share was given twice')
     })
 
-    test(`${group} agrees once, whatever came of it`, skipWithoutServer(group), () => {
-      const client = crypto.generateEphemeral(group)
-      const { share } = servers[group].answer(client.share)
-      client.agree(share)
-      assert.throws(() => client.agree(share), CallerError)
+    test(
+      `${group} agrees as often as it was made for, whatever came of it`,
+      skipWithoutServer(group),
+      () => {
+        const client = crypto.generateEphemeral(group)
+        const { share } = servers[group].answer(client.share)
+        client.agree(share)
+        assert.throws(() => client.agree(share), CallerError)
 
-      const failing = crypto.generateEphemeral(group)
-      assert.throws(() => failing.agree(new Uint8Array(1)), badShare)
-      const late = servers[group].answer(failing.share)
-      assert.throws(() => failing.agree(late.share), CallerError)
-    })
+        const failing = crypto.generateEphemeral(group)
+        assert.throws(() => failing.agree(new Uint8Array(1)), badShare)
+        const late = servers[group].answer(failing.share)
+        assert.throws(() => failing.agree(late.share), CallerError)
+
+        const twice = crypto.generateEphemeral(group, 2)
+        for (const other of [
+          servers[group].answer(twice.share),
+          servers[group].answer(twice.share),
+        ]) {
+          assert.equal(hex(crypto.exportSecret(twice.agree(other.share))), hex(other.secret))
+        }
+        assert.throws(() => twice.agree(share), CallerError)
+      },
+    )
 
     test(`${group} takes no share of another length`, skipWithoutServer(group), () => {
       for (const length of wrongLengths[group]) {

@@ -1,0 +1,98 @@
+/** Reads vectors/edhoc-rfc9529.json, the traces of RFC 9529: a value by its name and step. */
+import { createPrivateKey, createPublicKey, type KeyPairKeyObjectResult } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { fromHex } from '@countersign/core/codec'
+import type { EphemeralKey } from '@countersign/core/ports'
+import { ephemeralFrom } from '../../../element/src/nodeGroups.ts'
+
+/** One printed value. `kind` is as printed: raw, an item, a sequence, a byte string around it. */
+export interface Printed {
+  readonly section: string
+  readonly name: string
+  readonly kind: string | null
+  readonly hex: string
+}
+
+export interface Trace {
+  readonly id: 'rfc9529-2' | 'rfc9529-3'
+  readonly method: number
+  readonly suite: number
+  readonly steps: readonly Printed[]
+}
+
+export interface Invalid {
+  readonly section: string
+  readonly name: 'Invalid message_1' | 'Invalid message_2' | 'Invalid PLAINTEXT_2'
+  readonly hex: string
+}
+
+interface TraceFile {
+  readonly traces: readonly Trace[]
+  readonly invalid: readonly Invalid[]
+}
+
+const file: TraceFile = JSON.parse(
+  readFileSync(new URL('../../../../vectors/edhoc-rfc9529.json', import.meta.url), 'utf8'),
+)
+
+export const traces: readonly Trace[] = file.traces
+export const invalid: readonly Invalid[] = file.invalid
+
+export function traceOf(id: Trace['id']): Trace {
+  const found = traces.find((one) => one.id === id)
+  if (found === undefined) throw new Error(`no trace ${id}`)
+  return found
+}
+
+/** The last value of this name: trace 3 begins with a message_1 that is refused. */
+export function printed(trace: Trace, name: string, kind?: string): Uint8Array {
+  const found = trace.steps.findLast(
+    (step) =>
+      step.name === name && (kind === undefined || step.kind?.toLowerCase() === kind.toLowerCase()),
+  )
+  if (found === undefined) throw new Error(`${trace.id} prints no ${name}`)
+  return fromHex(found.hex)
+}
+
+export type Owner = 'X' | 'Y' | 'I' | 'R'
+
+/** A key pair of the trace, ephemeral (X, Y) or static (I, R), as the port has them. */
+export function keyOf(trace: Trace, owner: Owner, agreements = 1): EphemeralKey {
+  return ephemeralFrom(trace.suite === 0 ? 'x25519' : 'secp256r1', pairOf(trace, owner), agreements)
+}
+
+function pairOf(trace: Trace, owner: Owner): KeyPairKeyObjectResult {
+  const isEphemeral = owner === 'X' || owner === 'Y'
+  const d = text(printed(trace, isEphemeral ? owner : `SK_${owner}`))
+  const role = owner === 'X' || owner === 'I' ? 'Initiator' : 'Responder'
+  const kind = isEphemeral ? 'ephemeral' : 'authentication'
+  const x = text(
+    printed(
+      trace,
+      isEphemeral ? `G_${owner}` : `${role}'s public authentication key, 'x'-coordinate`,
+      'Raw Value',
+    ),
+  )
+  const one = isEphemeral ? 'one ' : ''
+  const key =
+    trace.suite === 0
+      ? { kty: 'OKP', crv: 'X25519', d, x }
+      : {
+          kty: 'EC',
+          crv: 'P-256',
+          d,
+          x,
+          y: text(
+            printed(
+              trace,
+              `${role}'s ${isEphemeral ? kind + ' public key' : 'public authentication key'}, ${one}'y'-coordinate`,
+            ),
+          ),
+        }
+  const privateKey = createPrivateKey({ key, format: 'jwk' })
+  return { privateKey, publicKey: createPublicKey(privateKey) }
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64url')
+}
