@@ -31,7 +31,7 @@ const corpus = vectors
 const request = parseMessage(fromHex('44015d1f00003974396c6f63616c686f737483747631'))
 const secret = {
   masterSecret: nodeCrypto.importSecret(fromHex('0102030405060708090a0b0c0d0e0f10')),
-  masterSalt: fromHex('9e7ca92223786340'),
+  masterSalt: nodeCrypto.importSecret(fromHex('9e7ca92223786340')),
 }
 
 const [clientId, serverId] = [new Uint8Array(), Uint8Array.of(1)]

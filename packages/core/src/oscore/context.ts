@@ -18,8 +18,8 @@ export type OscoreCrypto = Pick<
 
 export interface ContextParameters {
   readonly masterSecret: SecretKey
-  /** No bytes: there is none. */
-  readonly masterSalt?: Uint8Array
+  /** A handle too: EDHOC makes both (RFC 9528 Appendix A.1). */
+  readonly masterSalt?: SecretKey
   readonly senderId: Uint8Array
   readonly recipientId: Uint8Array
   readonly idContext?: Uint8Array
@@ -62,7 +62,7 @@ export function deriveContext(
   const recipientId = Uint8Array.from(parameters.recipientId)
   const idContext = parameters.idContext && Uint8Array.from(parameters.idContext)
   checkIdentifiers(senderId, recipientId, idContext, algorithm)
-  const prk = crypto.hkdfExtract(hash, crypto.importSecret(masterSalt ?? noBytes), masterSecret)
+  const prk = crypto.hkdfExtract(hash, masterSalt ?? crypto.importSecret(noBytes), masterSecret)
   const derive = (id: Uint8Array, type: KeyInfo['type'], length: number): SecretKey => {
     const info = keyInfo({ id, idContext, algorithm: algorithm.id, type, length })
     return crypto.hkdfExpand(hash, prk, info, length)

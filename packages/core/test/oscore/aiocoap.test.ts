@@ -42,7 +42,7 @@ function contextOf(
 ): SecurityContext {
   return deriveContext(nodeCrypto, {
     masterSecret: nodeCrypto.importSecret(fromHex(recording.masterSecret)),
-    masterSalt: fromHex(recording.masterSalt),
+    masterSalt: nodeCrypto.importSecret(fromHex(recording.masterSalt)),
     senderId: fromHex(senderId),
     recipientId: fromHex(recipientId),
     senderSequenceNumber,

@@ -38,7 +38,9 @@ export function contextOf(id: string, side: 'Client' | 'Server', first = 0): Sec
     senderId: bytes(values, 'Sender ID'),
     recipientId: bytes(values, 'Recipient ID'),
     senderSequenceNumber: first,
-    ...('Master Salt' in values && { masterSalt: bytes(values, 'Master Salt') }),
+    ...('Master Salt' in values && {
+      masterSalt: nodeCrypto.importSecret(bytes(values, 'Master Salt')),
+    }),
     ...('ID Context' in values && { idContext: bytes(values, 'ID Context') }),
   })
 }
