@@ -80,11 +80,6 @@ test('RSA is refused, and says so', () => {
 test('a SubjectPublicKeyInfo with any bit of its head changed, or cut, is refused', () => {
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const spki = spkiOf(publicKey)
-  const refuses = (bytes: Uint8Array): void =>
-    assert.throws(
-      () => crypto.importPublicKey(bytes, { kind: 'ec', curve: 'P-256' }),
-      (error) => error instanceof PeerError && error.code === 'ERR_KEY_INVALID',
-    )
   for (let bit = 0; bit < spki.length * 8; bit++) {
     const flipped = Uint8Array.from(spki)
     flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
@@ -93,6 +88,13 @@ test('a SubjectPublicKeyInfo with any bit of its head changed, or cut, is refuse
   for (let length = 0; length < spki.length; length++) refuses(spki.subarray(0, length))
   refuses(Uint8Array.of(...spki, 0))
 })
+
+function refuses(spki: Uint8Array): void {
+  assert.throws(
+    () => crypto.importPublicKey(spki, { kind: 'ec', curve: 'P-256' }),
+    (error) => error instanceof PeerError && error.code === 'ERR_KEY_INVALID',
+  )
+}
 
 test('private keys of agreements are made of what the port of randomness gives, and of nothing else', () => {
   // RFC 7748 §6.1: Alice's private key and her public one, Bob's public one, their secret.
