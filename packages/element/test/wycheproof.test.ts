@@ -1,10 +1,11 @@
-/** Wycheproof (C2SP): signatures that broken verifiers take, through the crypto port of Node. */
+/** Wycheproof (C2SP): signatures that broken verifiers take, through the crypto ports. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
+import { nobleCrypto } from '@countersign/core/crypto/noble'
 import { parseSpki } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
-import type { SignatureScheme } from '@countersign/core/ports'
-import { nodeCrypto } from '../src/nodeCrypto.ts'
+import type { Crypto, PublicKey, SignatureScheme } from '@countersign/core/ports'
+import { nodeCrypto, randomBytes } from '../src/nodeCrypto.ts'
 import { bytes, type SignatureGroup, wycheproof } from './vectors.ts'
 
 const files: readonly [string, SignatureScheme][] = [
@@ -12,73 +13,82 @@ const files: readonly [string, SignatureScheme][] = [
   ['ed25519_test.json', { kind: 'ed25519' }],
 ]
 
-for (const [file, scheme] of files) {
-  test(`every signature of ${file} is judged as Wycheproof says`, () => {
-    const vectors = wycheproof<SignatureGroup>(file)
-    let judged = 0
-    for (const group of vectors.testGroups) {
-      const { der, algorithm } = parseSpki(bytes(group.publicKeyDer))
-      assert.ok(algorithm !== undefined)
-      const key = nodeCrypto.importPublicKey(der, algorithm)
-      for (const { tcId, comment, msg, sig, result } of group.tests) {
-        assert.notEqual(result, 'acceptable')
-        const verdict = nodeCrypto.verify(key, scheme, bytes(msg), bytes(sig))
-        assert.equal(verdict, result === 'valid', `${tcId}: ${comment}`)
-        judged++
+const providers: readonly [string, Crypto][] = [
+  ['node:crypto', nodeCrypto],
+  ['@noble', nobleCrypto(randomBytes)],
+]
+
+for (const [name, crypto] of providers) describe(name, () => judges(crypto))
+
+function judges(crypto: Crypto): void {
+  for (const [file, scheme] of files) {
+    test(`every signature of ${file} is judged as Wycheproof says`, () => {
+      const vectors = wycheproof<SignatureGroup>(file)
+      let judged = 0
+      for (const group of vectors.testGroups) {
+        const { der, algorithm } = parseSpki(bytes(group.publicKeyDer))
+        assert.ok(algorithm !== undefined)
+        const key = crypto.importPublicKey(der, algorithm)
+        for (const { tcId, comment, msg, sig, result } of group.tests) {
+          assert.notEqual(result, 'acceptable')
+          const verdict = crypto.verify(key, scheme, bytes(msg), bytes(sig))
+          assert.equal(verdict, result === 'valid', `${tcId}: ${comment}`)
+          judged++
+        }
+      }
+      assert.equal(judged, vectors.numberOfTests)
+    })
+  }
+
+  test('a signature of another scheme than the key never verifies', () => {
+    const key = p256(crypto)
+    const schemes: readonly SignatureScheme[] = [
+      { kind: 'ed25519' },
+      { kind: 'rsa-pkcs1', hash: 'sha256' },
+      { kind: 'rsa-pss', hash: 'sha256', saltLength: 32 },
+    ]
+    for (const scheme of schemes) {
+      assert.equal(crypto.verify(key, scheme, new Uint8Array(1), new Uint8Array(64)), false)
+    }
+  })
+
+  test('a point that is not on its curve is refused', () => {
+    const { spki } = p256(crypto)
+    const off = Uint8Array.from(spki)
+    off[off.length - 1] = (off[off.length - 1] ?? 0) ^ 1
+    refusesKey(() => crypto.importPublicKey(off, { kind: 'ec', curve: 'P-256' }))
+  })
+
+  test('a key of another curve or kind than was parsed is refused', () => {
+    const { spki } = p256(crypto)
+    refusesKey(() => crypto.importPublicKey(spki, { kind: 'ec', curve: 'P-384' }))
+    refusesKey(() => crypto.importPublicKey(spki, { kind: 'ed25519' }))
+    refusesKey(() => crypto.importPublicKey(spki, { kind: 'rsa', modulusBits: 2048 }))
+  })
+
+  test('an Ed25519 key of small order is refused in each of its encodings', () => {
+    // RFC 8032 §5.1: y of the points whose order divides 8, and y + p where that fits into 255 bits;
+    // both signs.
+    const p = 2n ** 255n - 19n
+    const d = (-121665n * power(121666n, p - 2n, p)) % p
+    const orderEight = roots(d < 0n ? d + p : d, p)
+    const ys = [0n, 1n, p - 1n, p, p + 1n, ...orderEight]
+    assert.equal(ys.length, 7)
+    for (const y of ys) {
+      for (const sign of [0, 0x80]) {
+        const point = Buffer.from(Buffer.from(y.toString(16).padStart(64, '0'), 'hex').toReversed())
+        point.writeUInt8(point.readUInt8(31) | sign, 31)
+        const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), point])
+        refusesKey(() => crypto.importPublicKey(spki, { kind: 'ed25519' }))
       }
     }
-    assert.equal(judged, vectors.numberOfTests)
   })
 }
 
-test('a signature of another scheme than the key never verifies', () => {
-  const key = p256()
-  const schemes: readonly SignatureScheme[] = [
-    { kind: 'ed25519' },
-    { kind: 'rsa-pkcs1', hash: 'sha256' },
-    { kind: 'rsa-pss', hash: 'sha256', saltLength: 32 },
-  ]
-  for (const scheme of schemes) {
-    assert.equal(nodeCrypto.verify(key, scheme, new Uint8Array(1), new Uint8Array(64)), false)
-  }
-})
-
-test('a point that is not on its curve is refused', () => {
-  const { spki } = p256()
-  const off = Uint8Array.from(spki)
-  off[off.length - 1] = (off[off.length - 1] ?? 0) ^ 1
-  refusesKey(() => nodeCrypto.importPublicKey(off, { kind: 'ec', curve: 'P-256' }))
-})
-
-test('a key of another curve or kind than was parsed is refused', () => {
-  const { spki } = p256()
-  refusesKey(() => nodeCrypto.importPublicKey(spki, { kind: 'ec', curve: 'P-384' }))
-  refusesKey(() => nodeCrypto.importPublicKey(spki, { kind: 'ed25519' }))
-  refusesKey(() => nodeCrypto.importPublicKey(spki, { kind: 'rsa', modulusBits: 2048 }))
-})
-
-test('an Ed25519 key of small order is refused in each of its encodings', () => {
-  // RFC 8032 §5.1: y of the points whose order divides 8, and y + p where that fits into 255 bits;
-  // both signs.
-  const p = 2n ** 255n - 19n
-  const d = (-121665n * power(121666n, p - 2n, p)) % p
-  const orderEight = roots(d < 0n ? d + p : d, p)
-  const ys = [0n, 1n, p - 1n, p, p + 1n, ...orderEight]
-  assert.equal(ys.length, 7)
-  for (const y of ys) {
-    for (const sign of [0, 0x80]) {
-      const point = Buffer.from(Buffer.from(y.toString(16).padStart(64, '0'), 'hex').toReversed())
-      point.writeUInt8(point.readUInt8(31) | sign, 31)
-      const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), point])
-      refusesKey(() => nodeCrypto.importPublicKey(spki, { kind: 'ed25519' }))
-    }
-  }
-})
-
-function p256(): ReturnType<typeof nodeCrypto.importPublicKey> {
+function p256(crypto: Crypto): PublicKey {
   const vectors = wycheproof<SignatureGroup>('ecdsa_secp256r1_sha256_p1363_test.json')
   const spki = bytes(vectors.testGroups[0]?.publicKeyDer ?? '')
-  return nodeCrypto.importPublicKey(spki, { kind: 'ec', curve: 'P-256' })
+  return crypto.importPublicKey(spki, { kind: 'ec', curve: 'P-256' })
 }
 
 function refusesKey(act: () => unknown): void {

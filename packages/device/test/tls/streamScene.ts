@@ -90,7 +90,12 @@ export function makeStage(after: (end: () => void) => void): Stage {
       crypto: nodeCrypto,
       random: randomBytes,
       clock,
-      trust: trustPinned({ crypto: nodeCrypto, clock, host: 'localhost', anchor }),
+      trust: trustPinned({
+        crypto: options?.crypto ?? nodeCrypto,
+        clock,
+        host: 'localhost',
+        anchor,
+      }),
       host: 'localhost',
       credential: { chain, signer },
       policy: { groups: ['x25519'] },
