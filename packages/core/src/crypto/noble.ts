@@ -32,7 +32,7 @@ export function nobleCrypto(random: Random): ChannelCrypto {
     hkdfExtract,
     hkdfExpand,
     hmac,
-    generateEphemeral: (group) => generateEphemeral(random, group),
+    generateEphemeral: (group, agreements) => generateEphemeral(random, group, agreements),
     seal,
     open,
   }

@@ -53,7 +53,7 @@ const groups: readonly Group[] = [
 
 export const groupNames: readonly GroupName[] = groups.map(({ name }) => name)
 
-export function generateEphemeral(random: Random, name: GroupName): EphemeralKey {
+export function generateEphemeral(random: Random, name: GroupName, agreements = 1): EphemeralKey {
   const group = groups.find((one) => one.name === name)
   if (group === undefined) {
     throw new CallerError<NobleGroupErrorCode>(
@@ -72,38 +72,39 @@ export function generateEphemeral(random: Random, name: GroupName): EphemeralKey
   }
   const privateKey = group.privateKey(seed)
   seed.fill(0)
-  return new NobleEphemeralKey(group, privateKey)
+  return new NobleEphemeralKey(group, privateKey, agreements)
 }
 
 class NobleEphemeralKey implements EphemeralKey {
   readonly group: GroupName
   readonly share: Uint8Array
   readonly #group: Group
-  #privateKey: Uint8Array | undefined
+  readonly #privateKey: Uint8Array
+  #left: number
 
-  constructor(group: Group, privateKey: Uint8Array) {
+  constructor(group: Group, privateKey: Uint8Array, agreements: number) {
     this.group = group.name
     this.share = group.share(privateKey)
     this.#group = group
     this.#privateKey = privateKey
+    this.#left = agreements
   }
 
   agree(peerShare: Uint8Array): SecretKey {
-    const privateKey = this.#privateKey
-    if (privateKey === undefined) {
+    if (this.#left <= 0) {
       throw new CallerError<NobleGroupErrorCode>(
         'ERR_EPHEMERAL_SPENT',
-        'an ephemeral key agrees once',
+        'an ephemeral key agrees as often as it was made for',
         { group: this.group },
         { hint: 'Generate a new one for a new handshake.' },
       )
     }
-    // Gone with the first try, also with one that fails.
-    this.#privateKey = undefined
+    // A try counts, also one that fails; the key is gone with the last.
+    this.#left--
     try {
-      return takeSecret(this.#secret(privateKey, peerShare))
+      return takeSecret(this.#secret(this.#privateKey, peerShare))
     } finally {
-      privateKey.fill(0)
+      if (this.#left <= 0) this.#privateKey.fill(0)
     }
   }
 
