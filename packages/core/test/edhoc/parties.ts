@@ -1,5 +1,5 @@
 /**
- * Handshakes as vectors prescribe them: RFC 9529, and vectors/edhoc-x509.json. Ephemeral keys are
+ * Handshakes as vectors prescribe them: RFC 9529, vectors/edhoc-x509.json and edhoc-x25519.json. Ephemeral keys are
  * the prescribed ones, and so are ECDSA signatures, where they verify of what is to be signed: Node's
  * own are random.
  */
@@ -8,7 +8,7 @@ import { sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { CborReader, cbor, fromHex, hex } from '@countersign/core/codec'
 import { readCredentialReference } from '@countersign/core/cose'
-import { parseCertificate } from '@countersign/core/credential'
+import { type Certificate, parseCertificate } from '@countersign/core/credential'
 import {
   type InitiatorOptions,
   type Method,
@@ -48,7 +48,7 @@ interface Vector {
   readonly id: string
   readonly method: number
   readonly suite: number
-  readonly pki: 'ed25519' | 'p256'
+  readonly pki: string
   readonly X: string
   readonly Y: string
   readonly C_I: string
@@ -75,16 +75,28 @@ interface Pki extends Certificates {
 }
 
 interface VectorFile {
-  readonly pki: Readonly<Record<Vector['pki'], Pki>>
+  readonly pki: Readonly<Record<string, Pki>>
   readonly vectors: readonly Vector[]
 }
 
-const file: VectorFile = JSON.parse(
-  readFileSync(new URL('../../../../vectors/edhoc-x509.json', import.meta.url), 'utf8'),
-)
+function read(name: string): VectorFile {
+  const file = new URL(`../../../../vectors/${name}`, import.meta.url)
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
+
+const files = [read('edhoc-x509.json'), read('edhoc-x25519.json')]
+const pkis: ReadonlyMap<string, Pki> = new Map(files.flatMap(({ pki }) => Object.entries(pki)))
 
 /** DER of the certificates of the vectors. */
-export const certificates: Readonly<Record<Vector['pki'], Certificates>> = file.pki
+export function certificatesOf(pki: string): Certificates {
+  return pkiOf(pki)
+}
+
+function pkiOf(name: string): Pki {
+  const found = pkis.get(name)
+  assert.ok(found, name)
+  return found
+}
 
 export function scriptsOn(provider: Provider): readonly Script[] {
   return sources.map((source) => scriptFrom(source, provider))
@@ -123,7 +135,7 @@ interface SideSource {
 
 const sources: readonly Source[] = [
   ...traces.map(sourceOfTrace),
-  ...file.vectors.map(sourceOfVector),
+  ...files.flatMap(({ vectors }) => vectors.map(sourceOfVector)),
 ]
 
 function sourceOfTrace(trace: Trace): Source {
@@ -151,7 +163,7 @@ function sourceOfTrace(trace: Trace): Source {
 }
 
 function sourceOfVector(vector: Vector): Source {
-  const { cred_i, cred_r, SK_I, SK_R } = file.pki[vector.pki]
+  const { cred_i, cred_r, SK_I, SK_R } = pkiOf(vector.pki)
   const { PLAINTEXT_2, PLAINTEXT_3 } = vector.intermediate
   const sideOf = (certificate: string, privateKey: string, plaintext: string): SideSource => ({
     idCred: idCredOf(vector, fromHex(certificate)),
@@ -229,8 +241,7 @@ function sideFrom(
   const named = { reference, credential }
   const key = certificate === undefined ? undefined : parseCertificate(fromHex(certificate)).spki
   if (kind === 'static key') {
-    // The last 64 bytes of the key are its point.
-    const g = key === undefined ? xOf(privateKey) : key.der.slice(-64, -32)
+    const g = key === undefined ? xOf(privateKey) : coordinateOf(key)
     return {
       own: {
         ...named,
@@ -286,6 +297,11 @@ function ephemeralKey(
   const { group } = curve
   assert.ok(group === 'x25519' || group === 'secp256r1')
   return provider.prescribed(group, d, agreements)
+}
+
+/** Of a point its x; a key of X25519 is one coordinate. */
+function coordinateOf({ keyBytes, algorithm }: Certificate['spki']): Uint8Array {
+  return algorithm?.kind === 'x25519' ? keyBytes.slice() : keyBytes.slice(1, 33)
 }
 
 function xOf(d: string): Uint8Array {
