@@ -9,8 +9,8 @@ import {
   closed,
   type OutgoingRequest,
   type RequestOptions,
+  rejected,
   timeout,
-  wasReset,
 } from './endpointParts.ts'
 import { type Ground, keyAt } from './ground.ts'
 import { type CoapMessage, encodeMessage } from './message.ts'
@@ -125,7 +125,7 @@ export class ClientSide {
     const pending = this.#byMessageId.get(keyAt(from, messageId))
     if (pending?.underWay === undefined) return
     pending.underWay.wasReset = true
-    if (pending.options.accept === undefined) this.#fail(pending, wasReset(from))
+    if (pending.options.accept === undefined) this.#fail(pending, rejected(from))
   }
 
   close(): void {
@@ -134,8 +134,9 @@ export class ClientSide {
   }
 
   #goOn(to: string): void {
-    const line = this.#lines.get(to)
-    while (line !== undefined && line.outstanding < this.#ground.transmission.nstart) {
+    for (;;) {
+      const line = this.#lines.get(to)
+      if (line === undefined || line.outstanding >= this.#ground.transmission.nstart) return
       const next = line.waiting.shift()
       if (next === undefined) return
       try {

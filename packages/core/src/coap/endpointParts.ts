@@ -126,7 +126,7 @@ export function busy(what: string, to: string): AdapterError<EndpointErrorCode> 
   return new AdapterError('ERR_COAP_BUSY', `${to}: ${what}`, { to }, { hint })
 }
 
-export function wasReset(to: string): PeerError<EndpointErrorCode> {
+export function rejected(to: string): PeerError<EndpointErrorCode> {
   return new PeerError(
     'ERR_COAP_RESET',
     `${to} answered with a Reset`,

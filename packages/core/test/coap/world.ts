@@ -79,9 +79,9 @@ export interface Desk {
   readonly sent: string[]
   readonly served: Served[]
   /** A datagram in hex comes in. */
-  hears(datagram: string, from?: string): void
+  readonly hears: (datagram: string, from?: string) => void
   /** What went out since the last time. */
-  says(): readonly string[]
+  readonly says: () => readonly string[]
 }
 
 export const peer = '192.0.2.1:5683'
