@@ -94,10 +94,13 @@ export function settingChange(
   }
 }
 
+export interface EdhocInUse {
+  readonly entry: EdhocEntry
+  readonly row: CertificateRow
+}
+
 /** What is shown and what follows, without the keys: for `doctor`. */
-export async function edhocInUse(
-  store: Pick<Store, 'get'>,
-): Promise<readonly { readonly entry: EdhocEntry; readonly row: CertificateRow }[]> {
+export async function edhocInUse(store: Pick<Store, 'get'>): Promise<readonly EdhocInUse[]> {
   const { entries } = await readEdhocSetting(store)
   const rows = await Promise.all(
     entries.filter(isAlive).map(async (entry) => ({
