@@ -262,7 +262,8 @@ function signerOf(
   }
 }
 
-function ephemeralKey({ curve }: UsableSuite, d: string, agreements: number): EphemeralKey {
+/** A key pair with this private key. */
+export function ephemeralKey({ curve }: UsableSuite, d: string, agreements: number): EphemeralKey {
   const { group } = curve
   assert.ok(group === 'x25519' || group === 'secp256r1')
   const privateKey =
@@ -275,7 +276,7 @@ function pkcs8(der: string): KeyObject {
 }
 
 function p256Pair(d: string): KeyObject {
-  const point = pointOf(d)
+  const point = p256Point(d)
   const key = {
     kty: 'EC',
     crv: 'P-256',
@@ -286,12 +287,13 @@ function p256Pair(d: string): KeyObject {
   return createPrivateKey({ key, format: 'jwk' })
 }
 
-function pointOf(d: string): Buffer {
+/** 04, X, Y of this private key. */
+export function p256Point(d: string): Buffer {
   const ecdh = createECDH('prime256v1')
   ecdh.setPrivateKey(Buffer.from(d, 'hex'))
   return ecdh.getPublicKey()
 }
 
 function xOf(d: string): Uint8Array {
-  return new Uint8Array(pointOf(d).subarray(1, 33))
+  return new Uint8Array(p256Point(d).subarray(1, 33))
 }
