@@ -4,13 +4,14 @@
  *
  *   npm run peers && node vectors/make/edhoc-lakers.ts > vectors/edhoc-lakers.json
  */
+import { fixedKeys } from '../../packages/core/test/edhoc/peers/claims.ts'
 import {
   ForeignSide,
   recorded,
   type Step,
   started,
 } from '../../packages/core/test/edhoc/peers/foreignSide.ts'
-import { fixedFor, scenes } from '../../packages/core/test/edhoc/peers/lakersScenes.ts'
+import { scenes } from '../../packages/core/test/edhoc/peers/lakersScenes.ts'
 
 let source = ''
 const conversations: { name: string; steps: Step[] }[] = []
@@ -18,7 +19,7 @@ for (const { name, run } of scenes) {
   const program = started('lakersPeer.py')
   source = `lakers-python ${await new ForeignSide(program).version()}`
   const steps: Step[] = []
-  await run(new ForeignSide(recorded(program, steps)), fixedFor(name))
+  await run(new ForeignSide(recorded(program, steps)), fixedKeys(name))
   program.close()
   conversations.push({ name, steps })
 }

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { missingPythonPeers } from '../../peers/python.ts'
+import { drawnKeys, fixedKeys } from './claims.ts'
 import { ForeignSide, replayed, type Step, started } from './foreignSide.ts'
-import { drawn, fixedFor, type Keys, scenes } from './lakersScenes.ts'
+import { scenes } from './lakersScenes.ts'
 
 interface Recording {
   readonly source: string
@@ -20,7 +21,7 @@ describe('with lakers, as it was recorded', () => {
       const found = recording.conversations.find((one) => one.name === name)
       assert.ok(found)
       const lakers = new ForeignSide(replayed(found.steps))
-      await run(lakers, fixedFor(name))
+      await run(lakers, fixedKeys(name))
       lakers.close()
     })
 })
@@ -30,7 +31,7 @@ describe('with lakers itself', { skip: missingPythonPeers() }, () => {
     test(name, async () => {
       const lakers = new ForeignSide(started('lakersPeer.py'))
       try {
-        await run(lakers, remembered(drawn))
+        await run(lakers, drawnKeys())
       } finally {
         lakers.close()
       }
@@ -42,13 +43,3 @@ describe('with lakers itself', { skip: missingPythonPeers() }, () => {
     lakers.close()
   })
 })
-
-/** The same key for the same name. */
-function remembered(keys: Keys): Keys {
-  const found = new Map<string, string>()
-  return (name) => {
-    const key = found.get(name) ?? keys(name)
-    found.set(name, key)
-    return key
-  }
-}

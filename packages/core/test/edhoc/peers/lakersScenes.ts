@@ -3,7 +3,6 @@
  * that are drawn, against lakers itself, or with fixed ones against what was recorded of it.
  */
 import assert from 'node:assert/strict'
-import { createHash, randomBytes } from 'node:crypto'
 import { fromHex, hex, utf8 } from '@countersign/core/codec'
 import { encodeCredentialReference } from '@countersign/core/cose'
 import {
@@ -24,17 +23,9 @@ import {
 import { PeerError } from '@countersign/core/errors'
 import type { SecretKey } from '@countersign/core/ports'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
-import { ephemeralKey, p256Point, type Side } from '../parties.ts'
+import { ephemeralKey, type Side } from '../parties.ts'
+import { claims, type Keys } from './claims.ts'
 import { ForeignRefusal, type ForeignSide, type Item } from './foreignSide.ts'
-
-/** Private keys: a new one for each name, or the one that belongs to it. */
-export type Keys = (name: string) => string
-
-export const drawn: Keys = () => hex(randomBytes(32))
-
-export function fixedFor(scene: string): Keys {
-  return (name) => createHash('sha256').update(`${scene}: ${name}`).digest('hex')
-}
 
 export interface Scene {
   readonly name: string
@@ -215,24 +206,6 @@ function both(keys: Keys): { readonly ours: Side; readonly theirs: Side } {
   const made = { ours: claims('aabb', keys('ours')), theirs: claims('2b', keys('theirs')) }
   known.set(keys, made)
   return made
-}
-
-/** A CWT claims set: sub, and cnf with a COSE_Key (RFC 9528 §3.5.2). */
-function claims(kid: string, privateKey: string): Side {
-  const point = p256Point(privateKey)
-  const [x, y] = [point.slice(1, 33), point.slice(33)].map(hex)
-  const id = `4${kid.length / 2}${kid}`
-  const credential = fromHex(`a2026374776f08a101a5010202${id}2001215820${x}225820${y}`)
-  const kind = 'static key'
-  return {
-    own: {
-      kind,
-      credential,
-      reference: { kid: fromHex(kid) },
-      key: { agree: async (share) => ephemeralKey(suite, privateKey, 1).agree(share) },
-    },
-    trusted: { kind, credential, g: point.slice(1, 33) },
-  }
 }
 
 function initiator({ own }: Side, keys: Keys, cI: string): InitiatorOptions {
