@@ -3,3 +3,4 @@ export { type HostileRelay, type HostileRelayOptions, hostileRelay } from './hos
 export { allFaults, type Fault, type PlanOptions } from './plan.ts'
 export type { RelayStats } from './relay.ts'
 export { type Seeded, seeded } from './seeded.ts'
+export * from './world/index.ts'
