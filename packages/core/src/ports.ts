@@ -14,6 +14,11 @@ export interface Clock {
   now(): Milliseconds
 }
 
+/** Timers that tests can hold in their hand. */
+export interface Timers {
+  after(milliseconds: Milliseconds, run: () => void): { cancel(): void }
+}
+
 export interface Random {
   /** `length` bytes from a cryptographically secure source. */
   bytes(length: number): Uint8Array

@@ -88,6 +88,11 @@ export function aeadAlgorithm(id: AlgorithmId, where: string): AeadAlgorithm {
   return known(aeads, id, 'AEAD', where)
 }
 
+/** The number of an AEAD of the crypto port; undefined for one that COSE does not have. */
+export function aeadNumber(name: AeadName): number | undefined {
+  return aeads.find(({ aead }) => aead === name)?.id
+}
+
 export function macAlgorithm(id: AlgorithmId, where: string): MacAlgorithm {
   return known(macs, id, 'MAC', where)
 }
