@@ -127,16 +127,16 @@ export class DatagramNetwork {
     this.#cross(sender, 'up', datagram, from, to, (copy) => this.#arrive(copy, from, to))
   }
 
-  /** A NAT that forgot: the endpoint has another port of its host. The new address, if it is there. */
-  rebind(address: string): string | undefined {
+  /** A NAT that forgot: the endpoint has another port of its host. False when nobody is there. */
+  readonly rebind = (address: string): boolean => {
     const attached = this.#attached.get(address)
-    if (attached === undefined) return undefined
+    if (attached === undefined) return false
     const host = address.slice(0, Math.max(0, address.lastIndexOf(':')))
     let next: string
     do next = `${host}:${49_152 + (this.#rebound++ % 16_384)}`
     while (this.#attached.has(next))
     this.#move(attached, next)
-    return next
+    return true
   }
 
   #endpointOf(attached: Attached): NetworkEndpoint {

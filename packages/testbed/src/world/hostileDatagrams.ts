@@ -5,7 +5,8 @@
  * sockets (../udpRelay.ts).
  *
  * @example
- * const hostile = new HostileDatagrams({ time, random, plan, carry: network.carry })
+ * const { carry, rebind } = network
+ * const hostile = new HostileDatagrams({ time, random, plan, carry, rebind })
  * network.through(hostile.pass)
  */
 import type { Milliseconds } from '@countersign/core/ports'
@@ -72,7 +73,8 @@ export interface HostileParts {
   readonly random: Seeded
   readonly plan: AttackPlan
   readonly carry: Carry
-  readonly rebind?: (address: string) => void
+  /** False when nobody with that address is there. */
+  readonly rebind?: (address: string) => boolean
 }
 
 export interface Recorded {
@@ -206,8 +208,8 @@ export class HostileDatagrams {
         this.#carry(record)
         return false
       case 'rebind':
-        if (this.#parts.rebind !== undefined && this.#count(attack)) this.#parts.rebind(from)
-        // This one still goes in the old name.
+        // Over sockets this one has the new address already, in the network of virtual time not yet.
+        if (this.#parts.rebind?.(from) === true) this.#count(attack)
         return false
       default:
         this.#forge(attack, record, random)

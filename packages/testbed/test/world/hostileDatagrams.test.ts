@@ -253,7 +253,7 @@ function between(
     random: seeded(seed),
     plan: { share, attacks, lateMsMax: 5000 },
     carry: network.carry,
-    rebind: (address) => void network.rebind(address),
+    rebind: network.rebind,
   })
   network.through(hostile.pass)
   return hostile
