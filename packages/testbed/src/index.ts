@@ -10,6 +10,6 @@ export {
 } from './hostileRelay.ts'
 export { allFaults, type Fault, type PlanOptions } from './plan.ts'
 export type { RelayStats } from './relay.ts'
-export { type Seeded, seeded } from './seeded.ts'
+export { type Seeded, seeded, seededRandom } from './seeded.ts'
 export type { UdpRelayStats } from './udpRelay.ts'
 export * from './world/index.ts'

@@ -11,6 +11,7 @@ import { Recorder } from './recorder.ts'
 import type { RelayStats } from './relay.ts'
 import type { Seeded } from './seeded.ts'
 import { type Attack, type AttackPlan, HostileDatagrams } from './world/hostileDatagrams.ts'
+import type { Timeline } from './world/virtualTime.ts'
 
 export interface UdpRelayOptions {
   readonly target: { readonly host: string; readonly port: number }
@@ -161,9 +162,9 @@ class SocketsBetween implements UdpRelay {
   }
 }
 
-const machineTime = {
+const machineTime: Timeline = {
   now: () => Date.now(),
-  after: (milliseconds: number, run: () => void) => {
+  after: (milliseconds, run) => {
     const timer = setTimeout(run, milliseconds)
     return { cancel: () => clearTimeout(timer) }
   },

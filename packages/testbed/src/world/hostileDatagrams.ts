@@ -14,6 +14,7 @@ import type { Seeded } from '../seeded.ts'
 import type { Carry } from './datagramNetwork.ts'
 import { type Forgery, forge } from './forgeries.ts'
 import { withBitTurned } from './link.ts'
+import type { Timeline } from './virtualTime.ts'
 
 export type Attack =
   /** One that went by earlier is sent again, the way it went then. */
@@ -66,10 +67,7 @@ export const allAttacks: readonly Attack[] = [
 ]
 
 export interface HostileParts {
-  readonly time: {
-    now(): Milliseconds
-    after(milliseconds: number, run: () => void): { cancel(): void }
-  }
+  readonly time: Timeline
   readonly random: Seeded
   readonly plan: AttackPlan
   readonly carry: Carry

@@ -6,6 +6,7 @@ export {
   type NetworkAct,
   type NetworkEndpoint,
   type NetworkEvent,
+  type Receive,
 } from './datagramNetwork.ts'
 export { type Forgery, type Forged, forge } from './forgeries.ts'
 export {
@@ -17,4 +18,5 @@ export {
   type Recorded,
 } from './hostileDatagrams.ts'
 export { datagramBytesMax, type LinkPlan, perfectLink } from './link.ts'
+export { type Reuse, SealWitness } from './sealWitness.ts'
 export { type Life, type Timeline, VirtualTime } from './virtualTime.ts'

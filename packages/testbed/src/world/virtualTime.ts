@@ -7,7 +7,7 @@
  * it is handed to `during`, and time stands still until it is done.
  */
 import { CallerError } from '@countersign/core/errors'
-import type { Clock, Milliseconds } from '@countersign/core/ports'
+import type { Clock, Milliseconds, Timers } from '@countersign/core/ports'
 
 export type VirtualTimeErrorCode =
   | 'ERR_TIME_BACKWARDS'
@@ -20,9 +20,7 @@ interface Timer {
   readonly run: () => void
 }
 
-export interface Timeline extends Clock {
-  after(milliseconds: number, run: () => void): { cancel(): void }
-}
+export interface Timeline extends Clock, Timers {}
 
 /** What one process has of the time: when it ends, so do its timers, and it gets no new ones. */
 export interface Life extends Timeline {
