@@ -110,3 +110,16 @@ function item(label: number): readonly EadItem[] {
 function spent(error: unknown): boolean {
   return error instanceof InvariantError && error.code === 'ERR_EDHOC_SPENT'
 }
+
+test('a message may lie in a buffer that its owner uses again', async () => {
+  const script = scriptOf('m0-s2-x5t-c-14')
+  const [m1, m2] = script.messages.map((text) => Buffer.from(text, 'hex'))
+  assert.ok(m1 && m2)
+  const compose2 = new Responder(script.responder).receive(m1)
+  const { next: wait2 } = new Initiator(script.initiator).send()
+  const judgeR = wait2.receive(m2)
+  for (const buffer of [m1, m2]) buffer.fill(0)
+  const { message2 } = await compose2.send({ own: script.R.own, cR: script.cR })
+  const { message3 } = await judgeR.accept(script.R.trusted).send()
+  assert.deepEqual([hex(message2), hex(message3)], script.messages.slice(1, 3))
+})

@@ -21,7 +21,7 @@ import {
 } from '@countersign/core/edhoc'
 import type { ChannelCrypto, EphemeralKey, PublicKey, Signer } from '@countersign/core/ports'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
-import { node, p256Key, p256Point, pkcs8, type Provider } from '../providers.ts'
+import { node, type Provider, p256Key, p256Point, pkcs8 } from '../providers.ts'
 import { printed, type Trace, traces } from './rfc9529.ts'
 
 export interface Side {
@@ -288,7 +288,8 @@ function signerOf(
   }
 }
 
-function ephemeralKey(
+/** A key pair with this private key. */
+export function ephemeralKey(
   provider: Provider,
   { curve }: UsableSuite,
   d: string,
