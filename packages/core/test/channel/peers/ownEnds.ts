@@ -41,6 +41,7 @@ import {
 import { nodeCrypto as crypto } from '@countersign/element/nodeCrypto'
 import { ephemeralKey, type Side } from '../../edhoc/parties.ts'
 import type { Keys } from '../../edhoc/peers/claims.ts'
+import { node } from '../../providers.ts'
 
 /** What goes to and comes from the other end. */
 export interface Datagrams {
@@ -87,7 +88,7 @@ export class OwnClient {
       offer: offer([suite]),
       cI: fromHex('0e'),
       own: ours.own,
-      ephemeral: (of, agreements) => ephemeralKey(of, keys('ephemeral'), agreements),
+      ephemeral: (of, agreements) => ephemeralKey(node, of, keys('ephemeral'), agreements),
     })
     const { message1, next: wait2 } = initiator.send()
     const { payload: message2 } = await this.send(post(edhocPath, encodeStart(message1)))
@@ -182,7 +183,7 @@ export class OwnServer {
       crypto,
       methods: [3],
       suites: [suite],
-      ephemeral: (of, agreements) => ephemeralKey(of, keys('ephemeral'), agreements),
+      ephemeral: (of, agreements) => ephemeralKey(node, of, keys('ephemeral'), agreements),
     })
     const cR = Uint8Array.of(0xc0, 0xff, this.#waiting.size)
     const { message2, next } = await responder.receive(message1).send({ own: ours.own, cR })

@@ -4,7 +4,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { fromHex, hex } from '@countersign/core/codec'
 import { suitesOf } from '@countersign/core/edhoc'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
-import { ephemeralKey, p256Point, type Side } from '../parties.ts'
+import { node, p256Point } from '../../providers.ts'
+import { ephemeralKey, type Side } from '../parties.ts'
 
 /** A private key of P-256 by its name, in hex; the same for the same name. */
 export type Keys = (name: string) => string
@@ -37,7 +38,7 @@ export function claims(kid: string, privateKey: string): Side {
       kind,
       credential,
       reference: { kid: fromHex(kid) },
-      key: { agree: async (share) => ephemeralKey(suite, privateKey, 1).agree(share) },
+      key: { agree: async (share) => ephemeralKey(node, suite, privateKey, 1).agree(share) },
     },
     trusted: { kind, credential, g: point.slice(1, 33) },
   }

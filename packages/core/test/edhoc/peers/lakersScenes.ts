@@ -23,6 +23,7 @@ import {
 import { PeerError } from '@countersign/core/errors'
 import type { SecretKey } from '@countersign/core/ports'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
+import { node } from '../../providers.ts'
 import { ephemeralKey, type Side } from '../parties.ts'
 import { claims, type Keys } from './claims.ts'
 import { ForeignRefusal, type ForeignSide, type Item } from './foreignSide.ts'
@@ -210,7 +211,7 @@ function both(keys: Keys): { readonly ours: Side; readonly theirs: Side } {
 
 function initiator({ own }: Side, keys: Keys, cI: string): InitiatorOptions {
   const ephemeral: InitiatorOptions['ephemeral'] = (of, agreements) =>
-    ephemeralKey(of, keys('ephemeral'), agreements)
+    ephemeralKey(node, of, keys('ephemeral'), agreements)
   const base = { crypto: nodeCrypto, method, eadLabels: names, ephemeral }
   return { ...base, offer: offer([suite]), cI: fromHex(cI), own }
 }
@@ -221,7 +222,7 @@ function responder(keys: Keys): ResponderOptions {
     methods: [3],
     suites: [suite],
     eadLabels: names,
-    ephemeral: (of, agreements) => ephemeralKey(of, keys('ephemeral'), agreements),
+    ephemeral: (of, agreements) => ephemeralKey(node, of, keys('ephemeral'), agreements),
   }
 }
 
