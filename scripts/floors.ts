@@ -68,6 +68,7 @@ const coreRooms: Readonly<Record<string, readonly string[]>> = {
   tls: ['credential', 'cose', 'codec'],
   coap: ['codec'],
   oscore: ['cose', 'coap', 'codec'],
+  channel: ['edhoc', 'oscore', 'credential', 'cose', 'coap', 'codec'],
   schc: ['codec'],
   link: ['codec'],
 }

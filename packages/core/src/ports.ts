@@ -14,6 +14,11 @@ export interface Clock {
   now(): Milliseconds
 }
 
+/** Timers that tests can hold in their hand. */
+export interface Timers {
+  after(milliseconds: Milliseconds, run: () => void): { cancel(): void }
+}
+
 export interface Random {
   /** `length` bytes from a cryptographically secure source. */
   bytes(length: number): Uint8Array
@@ -24,6 +29,8 @@ export type HashName = 'sha1' | 'sha256' | 'sha384' | 'sha512'
 export type KeyAlgorithm =
   | { readonly kind: 'ec'; readonly curve: 'P-256' | 'P-384' | 'P-521' }
   | { readonly kind: 'ed25519' }
+  /** Agrees and signs nothing: a static key of EDHOC (RFC 8410, RFC 9528 §3.2). */
+  | { readonly kind: 'x25519' }
   | { readonly kind: 'rsa'; readonly modulusBits: number }
 
 /**

@@ -22,6 +22,7 @@ import type {
   Tables,
 } from './records.ts'
 
+export type { Timers } from '@countersign/core/ports'
 export type * from './records.ts'
 
 // --- The store -----------------------------------------------------------------------------------
@@ -199,11 +200,6 @@ export interface Notices {
   tell(notice: Notice): void
   /** Returns the way out. */
   listen(listener: (notice: Notice) => void): () => void
-}
-
-/** Timers that tests can hold in their hand. */
-export interface Timers {
-  after(milliseconds: number, run: () => void): { cancel(): void }
 }
 
 // --- The registry: who is who, and what may happen to them ---------------------------------------

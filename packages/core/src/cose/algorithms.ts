@@ -15,7 +15,7 @@ export interface SignatureAlgorithm {
   /** Of r || s, or of what RFC 8032 makes. */
   readonly signatureLength: number
   /** ECDSA with a curve of its own for each hash, as RFC 9864 has it. */
-  readonly key: Exclude<KeyAlgorithm, { readonly kind: 'rsa' }>
+  readonly key: Exclude<KeyAlgorithm, { readonly kind: 'rsa' | 'x25519' }>
 }
 
 export interface AeadAlgorithm {
@@ -86,6 +86,11 @@ export function signatureAlgorithm(id: AlgorithmId, where: string): SignatureAlg
 
 export function aeadAlgorithm(id: AlgorithmId, where: string): AeadAlgorithm {
   return known(aeads, id, 'AEAD', where)
+}
+
+/** The number of an AEAD of the crypto port; undefined for one that COSE does not have. */
+export function aeadNumber(name: AeadName): number | undefined {
+  return aeads.find(({ aead }) => aead === name)?.id
 }
 
 export function macAlgorithm(id: AlgorithmId, where: string): MacAlgorithm {

@@ -3,6 +3,7 @@ export {
   type AeadAlgorithm,
   type AlgorithmId,
   aeadAlgorithm,
+  aeadNumber,
   coseHash,
   type HashAlgorithm,
   hashAlgorithm,

@@ -101,6 +101,7 @@ function suite(
 export interface UsableSuite extends Suite {
   readonly hash: HashShape & { readonly name: HashName }
   readonly curve: CurveShape & { readonly group: GroupName }
+  readonly application: Suite['application'] & { readonly hash: { readonly name: HashName } }
 }
 
 /** Those that a provider has all of, in the order of the registry. */
