@@ -118,6 +118,11 @@ export class ServerEdhoc implements EdhocCredentials {
     })
   }
 
+  /** What is under way has ended, well or not. */
+  async settled(): Promise<void> {
+    await this.#turn
+  }
+
   async #renew(kind: Authentication): Promise<void> {
     const current = await this.#usable(this.#entry(kind, 'current'))
     const next = await this.#usable(this.#entry(kind, 'next'))
