@@ -41,11 +41,15 @@ const keyKinds = {
 
 type KeyKind = keyof typeof keyKinds
 
-export interface Holder {
-  readonly who: Who
+/** What of a certificate is needed to name it; a name by kid or issuer needs those too. */
+interface Nameable {
   readonly leaf: Uint8Array
-  readonly issuer: Uint8Array
-  readonly kid: Uint8Array
+  readonly issuer?: Uint8Array
+  readonly kid?: Uint8Array
+}
+
+export interface Holder extends Required<Nameable> {
+  readonly who: Who
 }
 
 /** One whose key is in this process. */
@@ -176,17 +180,19 @@ function keyKindOf(by: Authentication, { curve, signature }: Suite): KeyKind {
 }
 
 /** ID_CRED_x of a holder. */
-export function referenceTo({ leaf, issuer, kid }: Holder, naming: Naming): CredentialReference {
-  if (naming === 'kid') return { kid }
+export function referenceTo({ leaf, issuer, kid }: Nameable, naming: Naming): CredentialReference {
+  if (naming === 'kid') return { kid: kid ?? assert.fail('it has no kid') }
   if (naming === 'x5chain') return { x5chain: [leaf] }
-  if (naming === 'x5chain with issuer') return { x5chain: [leaf, issuer] }
+  if (naming === 'x5chain with issuer') {
+    return { x5chain: [leaf, issuer ?? assert.fail('nobody issued it')] }
+  }
   // SHA-256/64 (RFC 9360 §2).
   return { x5t: thumbprint(nodeCrypto, hashAlgorithm(-15, 'test'), leaf) }
 }
 
 /** With the key in this process. */
 export function softOwn(
-  holder: SoftHolder,
+  holder: Nameable & Pick<SoftHolder, 'privateKey'>,
   by: Authentication,
   naming: Naming,
   suite: Suite,
