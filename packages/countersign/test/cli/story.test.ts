@@ -443,6 +443,8 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
       'console=0',
       '--listen',
       'mqtts=0',
+      '--listen',
+      'coap=0',
     ]
     const taken = await countersign(['serve', '--json', ...listen, ...folder, ...key])
     squatter.close()

@@ -39,7 +39,7 @@ export async function openTestHouse({ demo = false } = {}): Promise<TestHouse> {
   const passphrase = 'a passphrase of this test only'
   await createFolder(dir, { hosts: [], demo, passphrase, cost: { log2N: 10, r: 8, p: 1 } })
   const config = await readConfig(dir, {
-    listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'console=127.0.0.1:0'],
+    listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'coap=127.0.0.1:0', 'console=127.0.0.1:0'],
   })
   let services = await openHouse(dir, { passphrase, config })
   let served = await serve(services)

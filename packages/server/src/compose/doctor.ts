@@ -157,7 +157,17 @@ async function checkHouse(
   if (shown.serverCertificate !== null) {
     checks.push(...checkValidity('server certificate', shown.serverCertificate, now, leafWarnMs))
   }
+  checks.push(...checkEdhoc(shown, now))
   await checkDoors(shown, config, checks)
+}
+
+/** Their successors are made by `serve`, half a year ahead: what ends soon was not served for long. */
+function checkEdhoc({ edhocCertificates }: HouseDocument, now: Milliseconds): readonly Check[] {
+  return edhocCertificates.flatMap((one) => {
+    const name = `${one.state === 'next' ? 'next ' : ''}certificate ${one.profile}`
+    if (one.status !== 'revoked') return checkValidity(name, one, now, leafWarnMs)
+    return [fail(name, 'is revoked', 'Start serve: it makes another one by itself.')]
+  })
 }
 
 function checkClock(now: Milliseconds, { lastEvent }: HouseDocument): Check {

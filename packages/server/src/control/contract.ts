@@ -102,8 +102,10 @@ export interface InviteDocument {
   readonly token: string
   /** `https://…`, where the device enrols. */
   readonly server: string
-  /** `mqtts://…`, the other road of the same server. */
+  /** `mqtts://…`, another road of the same server. */
   readonly mqtts: string
+  /** `coap://…`, for devices on narrow links: UDP. */
+  readonly coap: string
   readonly anchor: string
   readonly id: string
   readonly product: string
@@ -248,6 +250,20 @@ export interface IssuedDocument {
   readonly pem: string
 }
 
+/** One of the server's certificates for EDHOC. */
+export interface EdhocCertificateDocument {
+  readonly profile: 'server-edhoc-sign' | 'server-edhoc-dh'
+  /** `next`: devices are told of it, and not yet shown it. */
+  readonly state: 'current' | 'next'
+  /** One byte, hex. */
+  readonly kid: string
+  readonly serial: string
+  readonly fingerprint: string | null
+  readonly status: string
+  readonly notBefore: string
+  readonly notAfter: string
+}
+
 export interface HouseDocument {
   readonly version: string
   readonly dir: string
@@ -257,6 +273,8 @@ export interface HouseDocument {
   readonly listeners: Readonly<Record<string, string>>
   /** Of the https door; null before the first. */
   readonly serverCertificate: { readonly notBefore: string; readonly notAfter: string } | null
+  /** What the coap door shows, and what follows it; empty before the first. */
+  readonly edhocCertificates: readonly EdhocCertificateDocument[]
   /** Newest entry of the audit log. */
   readonly lastEvent: { readonly seq: number; readonly time: string } | null
 }

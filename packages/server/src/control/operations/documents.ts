@@ -3,10 +3,11 @@
  * place here.
  */
 import { createHash } from 'node:crypto'
-import { pem } from '@countersign/core/codec'
+import { hex, pem } from '@countersign/core/codec'
 import { formatName, parseCertificate } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import { isInToken, labelInToken } from '../../authority/caKeys.ts'
+import type { EdhocInUse } from '../../authority/edhocSetting.ts'
 import type {
   AnchorRow,
   ApplicationRow,
@@ -26,6 +27,7 @@ import type {
   CertificateDocument,
   DeadLetterDocument,
   DeviceDocument,
+  EdhocCertificateDocument,
   InvitationDocument,
   KeyDocument,
   ProductDocument,
@@ -65,6 +67,21 @@ export function certificateDocument(row: CertificateRow): CertificateDocument {
     notAfter: rfc3339(row.notAfter),
     revokedAt: rfc3339OrNull(row.revokedAt),
     reason,
+  }
+}
+
+export function edhocDocument({ entry, row }: EdhocInUse): EdhocCertificateDocument {
+  const { kind, state, kid } = entry
+  const { serial, fingerprint, status } = row
+  return {
+    profile: kind === 'signature' ? 'server-edhoc-sign' : 'server-edhoc-dh',
+    state: state === 'next' ? 'next' : 'current',
+    kid: hex(Uint8Array.of(kid)),
+    serial,
+    fingerprint,
+    status,
+    notBefore: rfc3339(row.notBefore),
+    notAfter: rfc3339(row.notAfter),
   }
 }
 

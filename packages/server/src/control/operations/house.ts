@@ -1,6 +1,7 @@
 /** The house as a whole: what it is, its backup, its audit log. */
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
+import { edhocInUse } from '../../authority/edhocSetting.ts'
 import { leafInUse } from '../../authority/serverLeaf.ts'
 import { backupHouse } from '../../compose/backup.ts'
 import { lastEvent } from '../../compose/clockCheck.ts'
@@ -8,7 +9,7 @@ import type { Services } from '../../compose/services.ts'
 import { verifyLog } from '../../store/verifyLog.ts'
 import { version } from '../../version.ts'
 import type { HouseDocument } from '../contract.ts'
-import { rfc3339 } from './documents.ts'
+import { edhocDocument, rfc3339 } from './documents.ts'
 import { noParams, parameterError, type Table, text } from './operation.ts'
 
 export const houseOperations: Table<'house.show' | 'house.backup' | 'log.verify'> = {
@@ -23,6 +24,7 @@ export const houseOperations: Table<'house.show' | 'house.backup' | 'log.verify'
         pid: process.pid,
         listeners: house.listeners,
         serverCertificate: await serverLeaf(house),
+        edhocCertificates: (await edhocInUse(house.store)).map(edhocDocument),
         lastEvent: last === undefined ? null : { seq: last.seq, time: rfc3339(last.time) },
       }
     },
