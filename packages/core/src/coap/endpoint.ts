@@ -110,6 +110,8 @@ export class CoapEndpoint {
   }
 
   #response(message: CoapMessage, datagram: Uint8Array, from: string): void {
+    // RFC 7252 §5.2.2: it ends a separate response of ours, whatever it carries.
+    if (message.type === 'ACK') this.#server.delivered(message.messageId, from)
     const isConfirmable = message.type === 'CON'
     if (isConfirmable && this.#server.repeated(datagram, from)) return
     const reception = this.#client.receive(message, from)
