@@ -272,9 +272,11 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
       return ['device', 'enroll', '--invitation', from, '--serial', serial, ...state, '--json']
     }
     await document(enroll(file('invitation.json'), 'INV-1'))
-    // It was told both roads.
+    // It was told every road.
     const state = ['--state', file('device-INV-1')]
-    assert.equal(made['mqtts'], (await document(['device', 'show', ...state]))['mqtts'])
+    const told = await document(['device', 'show', ...state])
+    assert.deepEqual([told['mqtts'], told['coap']], [made['mqtts'], made['coap']])
+    assert.match(String(made['coap']), /^coap:\/\/127\.0\.0\.1:\d+$/)
     const sent = await document(['device', 'send', 'room', '21', '--road', 'mqtts', ...state])
     assert.match(String(sent['id']), /^[0-9a-f]{16}-1$/)
     const shown = await document(['identity', 'show', 'INV-1', ...folder])
