@@ -5,6 +5,8 @@ import type { Milliseconds } from '@countersign/core/ports'
 export type NarrowErrorCode =
   /** Nothing that verifies came back in time. */
   | 'ERR_NARROW_TIMEOUT'
+  /** The server, or somebody in its name, asks to come later. */
+  | 'ERR_NARROW_BUSY'
   /** A new handshake is due and not allowed yet: see `afterMs` of the details. */
   | 'ERR_NARROW_BUDGET'
   /** The storage did not take the record. */
@@ -17,13 +19,21 @@ export type NarrowErrorCode =
   | 'ERR_NARROW_REFUSED'
   /** The server names a credential that this device does not have and did not get by value. */
   | 'ERR_NARROW_CREDENTIAL'
-  /** The keys are used up before new ones could be made. */
-  | 'ERR_NARROW_EXHAUSTED'
   | 'ERR_NARROW_ARGUMENT'
 
 export function noAnswer(what: string, cause?: unknown): AdapterError<NarrowErrorCode> {
   const hint = 'Check the way to the server, and that it listens there; it is tried again.'
   return new AdapterError('ERR_NARROW_TIMEOUT', `${what} was not answered`, {}, { hint, cause })
+}
+
+export function busy(said: string): AdapterError<NarrowErrorCode> {
+  const hint = 'It is tried again.'
+  return new AdapterError(
+    'ERR_NARROW_BUSY',
+    `the server cannot take a handshake now: ${said}`,
+    {},
+    { hint },
+  )
 }
 
 export function notYet(afterMs: Milliseconds): AdapterError<NarrowErrorCode> {

@@ -40,7 +40,7 @@ import type { Answer, Wire } from './wire.ts'
 /** Handed in once; who the device is may change. */
 export interface EstablisherParts extends Omit<HandshakeParts, 'taken' | 'signal' | 'credential'> {
   readonly credential: () => DeviceCredential
-  readonly demandMessage4: boolean
+  readonly demandMessage4?: boolean
   readonly contexts: Contexts
   readonly budget: HandshakeBudget
   readonly time: Clock
@@ -151,7 +151,7 @@ export class Establisher {
     const { wire, demandMessage4 } = this.#parts
     const { message3, session } = agreed
     const what = 'message_3'
-    if (first !== undefined && !demandMessage4) {
+    if (first !== undefined && demandMessage4 !== true) {
       const { message, exchange } = protectRequest(context, protectable(first))
       if (fitsCombined(message3, message)) {
         const { code, options, payload } = combine(message3, message)

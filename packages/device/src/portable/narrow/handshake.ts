@@ -14,13 +14,14 @@ import {
 import {
   type Cancellation,
   type CoapMessage,
-  type CoapOption,
   coapCode,
+  codeText,
+  contentFormatOption,
   optionNumber,
   type OutgoingRequest,
-  uintValue,
+  uriPath,
 } from '@countersign/core/coap'
-import { cbor, equalBytes, utf8 } from '@countersign/core/codec'
+import { cbor, equalBytes } from '@countersign/core/codec'
 import { hashAlgorithm, thumbprint } from '@countersign/core/cose'
 import {
   Initiator,
@@ -39,7 +40,7 @@ import { PeerError } from '@countersign/core/errors'
 import { challengeIn, repeatedWithEcho } from '@countersign/core/oscore'
 import type { ChannelCrypto, Random } from '@countersign/core/ports'
 import type { Learned } from './contexts.ts'
-import { misuse, refused, unknownCredential } from './errors.ts'
+import { busy, misuse, refused, unknownCredential } from './errors.ts'
 import type { DeviceCredential, NarrowParts } from './parts.ts'
 import type { ServerCredentials } from './serverCredentials.ts'
 import type { Wire } from './wire.ts'
@@ -78,10 +79,11 @@ export async function agree(parts: HandshakeParts, wishes: Wishes): Promise<Agre
   const { crypto, wire, servers, signal } = parts
   const method = methodOf(parts)
   if (!servers.has(method.responder)) wishes.serverByValue ??= servers.missing
+  const offered = offer(suitesFor(parts), wishes.suitesR)
   const { message1, next: waitMessage2 } = new Initiator({
     crypto,
     method,
-    offer: offer(suitesFor(parts), wishes.suitesR),
+    offer: offered,
     cI: drawIdentifier(parts),
     own: ownCredential(crypto, parts.credential, wishes.isDeviceByValue === true),
     ...(parts.ephemeral !== undefined && { ephemeral: parts.ephemeral }),
@@ -89,9 +91,7 @@ export async function agree(parts: HandshakeParts, wishes: Wishes): Promise<Agre
   const message2 = await askMessage2(wire, message1, wishes, signal)
   if (message2 === undefined) return undefined
   const judgeResponder = waitMessage2.receive(message2)
-  const { reference } = judgeResponder
-  const suite = offer(suitesFor(parts), wishes.suitesR).suite
-  const candidates = servers.find(reference, suite, method)
+  const candidates = servers.find(judgeResponder.reference, offered.suite, method)
   if (candidates === undefined) return wishByValue(wishes, servers)
   const composeMessage3 = judgeResponder.accept(...candidates.trusted)
   const { message3, next: unconfirmed } = await composeMessage3.send()
@@ -176,8 +176,13 @@ function hasEcho({ options }: OutgoingRequest): boolean {
   return options.some(({ number }) => number === optionNumber.echo)
 }
 
-/** What an error that nobody authenticates may change; else throws PeerError ERR_NARROW_REFUSED. */
-export function heed({ code, payload }: CoapMessage, wishes: Wishes): void {
+/**
+ * What an error that nobody authenticates may change. Else throws PeerError ERR_NARROW_REFUSED, or
+ * AdapterError ERR_NARROW_BUSY.
+ */
+export function heed(response: CoapMessage, wishes: Wishes): void {
+  const { code, payload } = response
+  if (isBusy(code)) throw busy(codeText(code))
   const error = errorIn(payload)
   if (error?.kind === 'wrong suite' && wishes.suitesR === undefined) {
     wishes.suitesR = error.suitesR
@@ -189,6 +194,11 @@ export function heed({ code, payload }: CoapMessage, wishes: Wishes): void {
   }
   const said = error?.kind === 'unspecified' ? error.text : (error?.kind ?? 'without a reason')
   throw refused(said, { code, kind: error?.kind })
+}
+
+/** It speaks of now, not of this device. */
+function isBusy(code: number): boolean {
+  return code >> 5 === 5 || code === coapCode.tooManyRequests
 }
 
 function errorIn(payload: Uint8Array): ReturnType<typeof parseError> | undefined {
@@ -209,10 +219,6 @@ function wishByValue(wishes: Wishes, servers: ServerCredentials): undefined {
 }
 
 export function edhocRequest(payload: Uint8Array): OutgoingRequest {
-  const format = uintValue(edhocContentFormat.withIdentifier)
-  const options: readonly CoapOption[] = [
-    ...edhocPath.map((segment) => ({ number: optionNumber.uriPath, value: utf8(segment) })),
-    { number: optionNumber.contentFormat, value: format },
-  ]
-  return { code: coapCode.post, options, payload }
+  const format = contentFormatOption(edhocContentFormat.withIdentifier)
+  return { code: coapCode.post, options: [...uriPath(...edhocPath), format], payload }
 }

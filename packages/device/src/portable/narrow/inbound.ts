@@ -4,15 +4,18 @@
  * before that has a Partial IV of its own (RFC 8613 §8.3). Nothing that does not verify is answered.
  */
 import {
+  BlockAssembler,
+  blockIn,
   type CoapMessage,
   coapCode,
   isCritical,
   optionNumber,
   type OutgoingResponse,
+  pathOf,
+  queryOf,
   type Respond,
-  valuesOf,
 } from '@countersign/core/coap'
-import { fromHex, fromUtf8, utf8 } from '@countersign/core/codec'
+import { fromHex, hex, utf8 } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
 import {
   challenge,
@@ -20,12 +23,13 @@ import {
   isFresh,
   oscoreOptionOf,
   type ReceivedRequest,
-  type ServerExchange,
   unprotectRequest,
 } from '@countersign/core/oscore'
 import type { ChannelCrypto, Clock, Random } from '@countersign/core/ports'
 import type { Contexts, LiveContext } from './contexts.ts'
+import { unknownCredential } from './errors.ts'
 import type { RecordKeeper } from './keeper.ts'
+import { inboundLimits } from './limits.ts'
 import type { NarrowResponse, ServeServer } from './parts.ts'
 import type { ServerCredentials } from './serverCredentials.ts'
 
@@ -43,6 +47,10 @@ export interface InboundParts {
   readonly fault: (error: unknown) => void
 }
 
+interface Taken extends ReceivedRequest {
+  readonly live: LiveContext
+}
+
 /** RFC 7252 §5.4.1: what is not among them and critical is refused. */
 const known: ReadonlySet<number> = new Set([
   optionNumber.uriHost,
@@ -50,22 +58,27 @@ const known: ReadonlySet<number> = new Set([
   optionNumber.uriPath,
   optionNumber.uriQuery,
   optionNumber.accept,
+  optionNumber.block1,
+  optionNumber.block2,
 ])
 
 export class Inbound {
   readonly #parts: InboundParts
   readonly #echo: EchoIssuer
+  readonly #assembler: BlockAssembler
 
   constructor(parts: InboundParts) {
     this.#parts = parts
     const { crypto, random, clock } = parts
     const key = crypto.importSecret(random.bytes(32))
     this.#echo = new EchoIssuer({ crypto, clock, key })
+    this.#assembler = new BlockAssembler({ clock, random, limits: inboundLimits })
   }
 
   /** For CoapEndpoint. */
   serve(message: CoapMessage, respond: Respond): void {
     this.#answer(message).then(respond, (error: unknown) => {
+      // Not answered, the server sends it again.
       respond(undefined)
       this.#parts.fault(error)
     })
@@ -74,17 +87,15 @@ export class Inbound {
   async #answer(message: CoapMessage): Promise<OutgoingResponse | undefined> {
     const taken = this.#verified(message)
     if (taken === undefined) return undefined
-    const { live, request, exchange } = taken
     const { contexts } = this.#parts
     // The server has the keys too: that is what a candidate waits for.
-    await contexts.confirm(live)
-    const objection = this.#objection(live, request)
-    if (objection !== undefined) return await this.#protect(live, exchange, request, objection)
-    await contexts.storeWindow(live)
-    return await this.#protect(live, exchange, request, await this.#responseTo(request))
+    await contexts.confirm(taken.live)
+    const response = this.#objection(taken) ?? (await this.#carriedOut(taken))
+    await contexts.ready(taken.live)
+    return protectedResponse(taken, response)
   }
 
-  #verified(message: CoapMessage): (ReceivedRequest & { readonly live: LiveContext }) | undefined {
+  #verified(message: CoapMessage): Taken | undefined {
     try {
       const { kid } = oscoreOptionOf(message)
       const live = kid && this.#parts.contexts.byRecipient(kid)
@@ -96,19 +107,32 @@ export class Inbound {
   }
 
   /** What is answered without being acted upon. */
-  #objection({ context }: LiveContext, request: CoapMessage): NarrowResponse | undefined {
+  #objection({ live, request }: Taken): NarrowResponse | undefined {
     const stranger = request.options.find(({ number }) => isCritical(number) && !known.has(number))
     if (stranger !== undefined) return plain(coapCode.badOption, `option ${stranger.number}`)
-    if (this.#parts.hasClock || isFresh(context, request, this.#echo)) return undefined
-    // RFC 9175 §2.2: without a clock nothing else tells an old command from a new one.
-    return challenge(context, request, this.#echo)
+    if (this.#parts.hasClock || !isLast(request)) return undefined
+    if (isFresh(live.context, request, this.#echo)) return undefined
+    // RFC 9175 §2.3: without a clock nothing else tells an old command from a new one.
+    return challenge(live.context, request, this.#echo)
+  }
+
+  async #carriedOut({ live, request }: Taken): Promise<NarrowResponse> {
+    const { contexts } = this.#parts
+    // Of one block, not of the body.
+    const options = request.options.filter(({ number }) => number !== optionNumber.echo)
+    const part = this.#assembler.take(hex(live.context.sender.id), { ...request, options })
+    if (part.kind === 'answer') return part.response
+    await contexts.storeWindow(live)
+    return part.answer(await this.#responseTo(part.request))
   }
 
   async #responseTo(request: CoapMessage): Promise<NarrowResponse> {
-    if (pathOf(request).join('/') === credentialPath) return await this.#pushed(request)
     try {
-      return await this.#parts.serve(request)
+      return pathOf(request).join('/') === credentialPath
+        ? await this.#pushed(request)
+        : await this.#parts.serve(request)
     } catch (error) {
+      if (error instanceof PeerError) return plain(coapCode.badRequest, error.code)
       this.#parts.fault(error)
       return plain(coapCode.internalServerError)
     }
@@ -117,50 +141,33 @@ export class Inbound {
   /** The server's next certificate: it is judged as in a handshake. */
   async #pushed(request: CoapMessage): Promise<NarrowResponse> {
     if (request.code !== coapCode.post) return plain(coapCode.methodNotAllowed)
-    try {
-      const learned = this.#parts.servers.pushed(request.payload.slice(), kidOf(request))
-      await this.#parts.keeper.change(learned)
-      return plain(coapCode.changed)
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error
-      return plain(coapCode.badRequest, error.code)
-    }
-  }
-
-  async #protect(
-    live: LiveContext,
-    exchange: ServerExchange,
-    request: CoapMessage,
-    response: NarrowResponse,
-  ): Promise<OutgoingResponse> {
-    await this.#parts.contexts.ready(live)
-    const { code, options, payload } = response
-    const message = exchange.protectResponse({ ...request, type: 'ACK', code, options, payload })
-    return { code: message.code, options: message.options, payload: message.payload }
+    const kid = queryOf(request, 'kid')
+    if (kid === undefined || !kidText.test(kid)) throw unknownCredential('the server gives no kid')
+    const { servers, keeper } = this.#parts
+    await keeper.change(servers.pushed(request.payload.slice(), fromHex(kid)))
+    return plain(coapCode.changed)
   }
 }
 
 const credentialPath = 'k'
-const kidQuery = /^kid=((?:[0-9a-f]{2}){1,8})$/
+const kidText = /^(?:[0-9a-f]{2}){1,8}$/
 
-/** Throws PeerError for a text that is none. */
-function kidOf({ options }: CoapMessage): Uint8Array {
-  for (const value of valuesOf(options, optionNumber.uriQuery)) {
-    const kid = kidQuery.exec(fromUtf8(value))?.[1]
-    if (kid !== undefined) return fromHex(kid)
+/** The one that makes the body whole. */
+function isLast(request: CoapMessage): boolean {
+  try {
+    return blockIn(request, 'block1')?.more !== true
+  } catch (error) {
+    if (error instanceof PeerError) return true
+    throw error
   }
-  throw new PeerError('ERR_NARROW_CREDENTIAL', 'the server gives a certificate without its kid')
 }
 
-function pathOf({ options }: CoapMessage): readonly string[] {
-  return valuesOf(options, optionNumber.uriPath).map((value) => {
-    try {
-      return fromUtf8(value)
-    } catch (error) {
-      if (error instanceof PeerError) return ''
-      throw error
-    }
-  })
+function protectedResponse(
+  { request, exchange }: Taken,
+  { code, options, payload }: NarrowResponse,
+): OutgoingResponse {
+  const message = exchange.protectResponse({ ...request, type: 'ACK', code, options, payload })
+  return { code: message.code, options: message.options, payload: message.payload }
 }
 
 function plain(code: number, diagnostic = ''): NarrowResponse {

@@ -40,3 +40,18 @@ export const certificateBytesMax = 2_560
 /** Attempts inside one handshake: other suites, an Echo, each side's certificate by value. */
 export const roundsMax = 5
 export const dayMs: Milliseconds = 86_400_000
+/** Bodies of the server in blocks: a command of 16 KiB and what stands around it, one at a time. */
+export const inboundLimits = {
+  bodyBytesMax: 20_480,
+  bodiesMax: 2,
+  allBytesMax: 65_536,
+} as const
+/** Of the endpoint: a device has one peer, and little memory. */
+export const endpointLimits = {
+  exchangesMax: 16,
+  exchangeBytesMax: 32_768,
+  servingMax: 4,
+  requestsMax: 8,
+  requestsPerPeerMax: 8,
+  messageIdCounters: 1,
+} as const

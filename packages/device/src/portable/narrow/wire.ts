@@ -53,7 +53,7 @@ export class Wire {
     let hint: CoapMessage | undefined
     let grace: { cancel(): void } | undefined
     let answer: { readonly value: Value } | undefined
-    const believed = new Believed()
+    const believed = Symbol('the hint is believed')
     const accept = (response: CoapMessage): boolean => {
       const value = verify(response)
       if (value !== undefined) {
@@ -86,9 +86,6 @@ export class Wire {
     throw noAnswer(what)
   }
 }
-
-/** Why a request was given up. */
-class Believed {}
 
 function worded(what: string, error: unknown): unknown {
   const isSilence = error instanceof AdapterError && error.code === 'ERR_COAP_TIMEOUT'
