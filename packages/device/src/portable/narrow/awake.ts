@@ -1,0 +1,220 @@
+/**
+ * A session from one wake to the next sleep: its parts put together, and by which context a request
+ * goes. Requests go one after another; two handshakes at once would be one too many.
+ */
+import {
+  blockIn,
+  type Cancellation,
+  CoapEndpoint,
+  type CoapMessage,
+  sendInBlocks,
+  sortedOptions,
+  uriQuery,
+} from '@countersign/core/coap'
+import { equalBytes } from '@countersign/core/codec'
+import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
+import type { Milliseconds } from '@countersign/core/ports'
+import { HandshakeBudget } from './budget.ts'
+import { Contexts, type LiveContext } from './contexts.ts'
+import { closed } from './errors.ts'
+import { Establisher } from './establish.ts'
+import { type ExchangeParts, exchangeUnder } from './exchange.ts'
+import { x5tOf } from './handshake.ts'
+import { Inbound } from './inbound.ts'
+import type { RecordKeeper } from './keeper.ts'
+import { endpointLimits, type NarrowLimits } from './limits.ts'
+import type { DeviceCredential, NarrowParts, NarrowRequest } from './parts.ts'
+import { ServerCredentials } from './serverCredentials.ts'
+import { NarrowTime, timeIn } from './time.ts'
+import { server, Wire } from './wire.ts'
+
+/** In a body in blocks: the context under it is not to be relied on any more. */
+class Doubted extends Error {}
+
+export class Awake {
+  readonly time: NarrowTime
+  readonly #endpoint: CoapEndpoint
+  readonly #parts: NarrowParts
+  readonly #limits: NarrowLimits
+  readonly #credential: () => DeviceCredential
+  readonly #keeper: RecordKeeper
+  readonly #contexts: Contexts
+  readonly #budget: HandshakeBudget
+  readonly #establisher: Establisher
+  readonly #exchange: ExchangeParts
+  #turn: Promise<unknown> = Promise.resolve()
+  #isOver = false
+  /** In a row. */
+  #unanswered = 0
+  #timeHeardAt: Milliseconds | undefined
+
+  constructor(
+    parts: NarrowParts,
+    limits: NarrowLimits,
+    keeper: RecordKeeper,
+    credential: () => DeviceCredential,
+  ) {
+    const { crypto, clock, random, timers, hasClock = true } = parts
+    this.#parts = parts
+    this.#limits = limits
+    this.#keeper = keeper
+    this.#credential = credential
+    this.time = new NarrowTime(clock, hasClock, Math.max(parts.timeFloor ?? 0, keeper.record.time))
+    const contexts = new Contexts(crypto, keeper, limits.reserve)
+    const servers = new ServerCredentials(parts, this.time, keeper, limits.credentialsMax)
+    const budget = new HandshakeBudget(parts, keeper, limits)
+    const inbound = new Inbound({ ...parts, contexts, keeper, servers, hasClock })
+    this.#endpoint = new CoapEndpoint({
+      clock,
+      random,
+      timers,
+      send: (datagram) => parts.send(datagram),
+      serve: (message, _from, respond) => inbound.serve(message, respond),
+      limits: endpointLimits,
+      ...(parts.transmission !== undefined && { transmission: parts.transmission }),
+    })
+    const wire = new Wire(this.#endpoint, timers, limits.hintGraceMs)
+    this.#contexts = contexts
+    this.#budget = budget
+    this.#exchange = { wire, contexts, believe: () => budget.waitMs() === 0 }
+    this.#establisher = new Establisher({
+      ...parts,
+      credential,
+      servers,
+      contexts,
+      wire,
+      budget,
+      time: this.time,
+    })
+  }
+
+  receive(datagram: Uint8Array): void {
+    this.#endpoint.receive(datagram, server)
+  }
+
+  inTurn(request: NarrowRequest, signal: Cancellation | undefined): Promise<CoapMessage> {
+    const mine = this.#turn.then(() => {
+      if (signal?.aborted === true) throw signal.reason
+      if (this.#isOver) throw closed()
+      return this.#timed(request, signal)
+    })
+    this.#turn = mine.catch(() => undefined)
+    return mine
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true
+    this.#endpoint.close()
+    await this.#turn
+    await this.#keeper.settled()
+  }
+
+  /** A device without a clock asks for the time with what it sends anyway. */
+  async #timed(request: NarrowRequest, signal: Cancellation | undefined): Promise<CoapMessage> {
+    if (!this.#wantsTime()) return await this.#request(request, signal)
+    const options = sortedOptions([...request.options, ...uriQuery('t')])
+    const response = await this.#request({ ...request, options }, signal)
+    const time = timeIn(response)
+    if (time !== undefined) await this.#heard(time)
+    return response
+  }
+
+  #wantsTime(): boolean {
+    if (this.#parts.hasClock !== false) return false
+    const at = this.#timeHeardAt
+    return at === undefined || this.#parts.clock.now() - at >= this.#limits.timeAskedAgainMs
+  }
+
+  async #heard(time: Milliseconds): Promise<void> {
+    this.#timeHeardAt = this.#parts.clock.now()
+    this.time.heard(time)
+    await this.#keeper.change((record) => (time > record.time ? { ...record, time } : undefined))
+  }
+
+  async #request(request: NarrowRequest, signal: Cancellation | undefined): Promise<CoapMessage> {
+    const { current } = this.#contexts
+    if (current === undefined) return await this.#establishFor(request, signal)
+    if (!this.#wantsNew(current)) return await this.#underCurrent(current, request, signal)
+    try {
+      return await this.#establishFor(request, signal)
+    } catch (error) {
+      const isOutside = error instanceof PeerError || error instanceof AdapterError
+      // The old context works still, as far as anyone knows.
+      const isUseful = this.#contexts.current === current && this.#unanswered === 0
+      if (!isOutside || !isUseful || this.#isOver || signal?.aborted === true) throw error
+      return await this.#underCurrent(current, request, signal)
+    }
+  }
+
+  /** And a handshake may be made for it. */
+  #wantsNew({ own, context }: LiveContext): boolean {
+    if (this.#establisher.isPending) return true
+    const isDue =
+      context.wantsRekey ||
+      !equalBytes(own, x5tOf(this.#parts.crypto, this.#credential().leaf)) ||
+      this.#unanswered >= this.#limits.unansweredMax
+    return isDue && this.#budget.waitMs() === 0
+  }
+
+  /** A body in blocks goes after message_3, which goes alone then (RFC 9668 §3.2.2). */
+  async #establishFor(
+    request: NarrowRequest,
+    signal: Cancellation | undefined,
+  ): Promise<CoapMessage> {
+    const first = this.#isLarge(request) ? undefined : request
+    const { response } = await this.#establisher.establish(first, signal)
+    this.#unanswered = 0
+    if (response !== undefined && !isInBlocks(response)) return response
+    const { current } = this.#contexts
+    if (current === undefined) throw closed()
+    return await this.#underCurrent(current, request, signal)
+  }
+
+  async #underCurrent(
+    live: LiveContext,
+    request: NarrowRequest,
+    signal: Cancellation | undefined,
+  ): Promise<CoapMessage> {
+    try {
+      const response = await sendInBlocks(
+        { ...request, type: 'CON' },
+        (part) => this.#part(live, part, signal),
+        this.#parts,
+      )
+      this.#unanswered = 0
+      return response
+    } catch (error) {
+      if (isCode(error, AdapterError, 'ERR_NARROW_TIMEOUT')) this.#unanswered++
+      const isSpent = isCode(error, CallerError, 'ERR_OSCORE_EXHAUSTED')
+      if (isSpent) this.#contexts.drop(live)
+      if (!isSpent && !(error instanceof Doubted)) throw error
+    }
+    return await this.#establishFor(request, signal)
+  }
+
+  async #part(
+    live: LiveContext,
+    part: NarrowRequest,
+    signal: Cancellation | undefined,
+  ): Promise<CoapMessage> {
+    const answer = await exchangeUnder(live, part, this.#exchange, signal)
+    if (answer.kind === 'hint') throw new Doubted()
+    return answer.value
+  }
+
+  #isLarge({ payload }: NarrowRequest): boolean {
+    return payload.length > this.#limits.blockBytes
+  }
+}
+
+function isInBlocks(response: CoapMessage): boolean {
+  return blockIn(response, 'block2') !== undefined
+}
+
+function isCode(
+  error: unknown,
+  kind: typeof AdapterError | typeof CallerError,
+  code: string,
+): boolean {
+  return error instanceof kind && error.code === code
+}

@@ -1,0 +1,155 @@
+/**
+ * The security contexts of a device: the one in use, confirmed and written down, and perhaps a
+ * candidate that a handshake has just made. The candidate lives in memory until it has carried a
+ * verified message; then it is written down with its reservation, before anything else is sent, and
+ * takes the place of the other (RFC 9528 §5.4.2: keys are not kept before they are confirmed).
+ */
+import { equalBytes } from '@countersign/core/codec'
+import { InvariantError } from '@countersign/core/errors'
+import {
+  type ContextParameters,
+  type ContextRecord,
+  deriveContext,
+  parametersOf,
+  type SecurityContext,
+  stateOf,
+} from '@countersign/core/oscore'
+import type { ChannelCrypto, Milliseconds } from '@countersign/core/ports'
+import type { RecordKeeper } from './keeper.ts'
+import type { NarrowRecord, StoredContext } from './record.ts'
+
+/** What a handshake has taught beside its keys, put into the record that is there then. */
+export type Learned = (record: NarrowRecord) => NarrowRecord
+
+export interface LiveContext {
+  readonly own: Uint8Array
+  readonly since: Milliseconds
+  readonly keys: Omit<ContextRecord, 'state'>
+  readonly context: SecurityContext
+}
+
+export class Contexts {
+  readonly #crypto: ChannelCrypto
+  readonly #keeper: RecordKeeper
+  readonly #reserve: number
+  #current: LiveContext | undefined
+  #candidate: LiveContext | undefined
+  #learned: Learned | undefined
+  #confirming: Promise<void> | undefined
+
+  constructor(crypto: ChannelCrypto, keeper: RecordKeeper, reserve: number) {
+    this.#crypto = crypto
+    this.#keeper = keeper
+    this.#reserve = reserve
+    const { current } = keeper.record
+    if (current !== undefined) this.#current = restored(crypto, current)
+  }
+
+  get current(): LiveContext | undefined {
+    return this.#current
+  }
+
+  get candidate(): LiveContext | undefined {
+    return this.#candidate
+  }
+
+  /** By the kid of a request of the server. */
+  byRecipient(id: Uint8Array): LiveContext | undefined {
+    return [this.#current, this.#candidate].find(
+      (live) => live !== undefined && equalBytes(live.context.recipient.id, id),
+    )
+  }
+
+  /** In memory alone; numbers up to the first bound can be used. */
+  propose(
+    own: Uint8Array,
+    since: Milliseconds,
+    parameters: ContextParameters,
+    learned: Learned,
+  ): LiveContext {
+    const { algorithm, hash, masterSecret, masterSalt, senderId, recipientId } = parameters
+    if (algorithm === undefined || hash === undefined) {
+      throw new InvariantError('ERR_NARROW_CONTEXT', 'EDHOC names its algorithms')
+    }
+    const keys = {
+      masterSecret,
+      ...(masterSalt !== undefined && { masterSalt }),
+      senderId,
+      recipientId,
+      algorithm,
+      hash,
+    }
+    const context = deriveContext(this.#crypto, { ...keys, senderReserved: this.#reserve })
+    this.#candidate = { own, since, keys, context }
+    this.#learned = learned
+    return this.#candidate
+  }
+
+  drop(live: LiveContext): void {
+    if (this.#candidate === live) this.#candidate = undefined
+    if (this.#current === live) this.#current = undefined
+  }
+
+  /** After its first verified message. Resolves when it is written down, and in use. */
+  async confirm(live: LiveContext): Promise<void> {
+    if (live !== this.#candidate) return
+    this.#confirming ??= this.#adopt(live).finally(() => {
+      this.#confirming = undefined
+    })
+    await this.#confirming
+  }
+
+  async #adopt(live: LiveContext): Promise<void> {
+    const learned = this.#learned ?? ((record) => record)
+    await this.#keeper.change((record) => ({ ...learned(record), current: storedOf(live) }))
+    this.#markStored(live)
+    this.#current = live
+    this.#candidate = undefined
+    this.#learned = undefined
+  }
+
+  /** Resolves when a number can be taken: write the new bound down first (RFC 8613 B.1.1). */
+  async ready(live: LiveContext): Promise<void> {
+    const { sequence } = live.context.sender
+    // A candidate has its first numbers; when they are used up, taking one throws.
+    while (live === this.#current && sequence.next >= sequence.reserved) {
+      await this.#store(live, sequence.boundAfter(this.#reserve))
+    }
+  }
+
+  /** The replay window, so that what was taken is never taken again. */
+  async storeWindow(live: LiveContext): Promise<void> {
+    await this.confirm(live)
+    await this.#store(live, live.context.sender.sequence.reserved)
+  }
+
+  async #store(live: LiveContext, bound: number): Promise<void> {
+    const { sequence } = live.context.sender
+    let written: StoredContext | undefined
+    await this.#keeper.change((record: NarrowRecord) => {
+      if (live !== this.#current) return undefined
+      // Whoever had his turn before may have moved it further.
+      written = storedOf(live, Math.max(bound, sequence.reserved))
+      return { ...record, current: written }
+    })
+    if (written === undefined) return
+    sequence.reserve(written.context.state.senderReserved)
+    live.context.recipient.window.stored(written.context.state.window)
+  }
+
+  #markStored(live: LiveContext): void {
+    const { current } = this.#keeper.record
+    if (current !== undefined) live.context.recipient.window.stored(current.context.state.window)
+  }
+}
+
+function storedOf(live: LiveContext, bound?: number): StoredContext {
+  const { own, since, keys, context } = live
+  return { own, since, context: { ...keys, state: stateOf(context, bound) } }
+}
+
+/** Numbers of the life before are not used again: this one begins at the bound. */
+function restored(crypto: ChannelCrypto, { own, since, context }: StoredContext): LiveContext {
+  const { state: _, ...keys } = context
+  return { own, since, keys, context: deriveContext(crypto, parametersOf(context)) }
+}

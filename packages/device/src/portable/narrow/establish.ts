@@ -1,0 +1,184 @@
+/**
+ * From nothing to a context that is in use: handshakes within their budget, message_3 with the first
+ * request (RFC 9668) or alone, the candidate confirmed by what comes back. When nothing comes back the
+ * same message_3 goes out once more with the next request: the server may have had it, and ended the
+ * context before.
+ */
+import {
+  combine,
+  contextParameters,
+  encodeContinued,
+  fitsCombined,
+} from '@countersign/core/channel'
+import {
+  type Cancellation,
+  type CoapMessage,
+  coapCode,
+  type OutgoingRequest,
+} from '@countersign/core/coap'
+import { isErrorMessage } from '@countersign/core/edhoc'
+import { PeerError } from '@countersign/core/errors'
+import { protectRequest } from '@countersign/core/oscore'
+import type { Clock } from '@countersign/core/ports'
+import type { HandshakeBudget } from './budget.ts'
+import type { Contexts, LiveContext } from './contexts.ts'
+import { notYet, refused } from './errors.ts'
+import {
+  type Agreed,
+  agree,
+  edhocRequest,
+  type HandshakeParts,
+  heed,
+  type Wishes,
+  x5tOf,
+} from './handshake.ts'
+import { roundsMax } from './limits.ts'
+import type { DeviceCredential, NarrowRequest } from './parts.ts'
+import { protectable, verifiedBy } from './exchange.ts'
+import type { Answer, Wire } from './wire.ts'
+
+/** Handed in once; who the device is may change. */
+export interface EstablisherParts extends Omit<HandshakeParts, 'taken' | 'signal' | 'credential'> {
+  readonly credential: () => DeviceCredential
+  readonly demandMessage4?: boolean
+  readonly contexts: Contexts
+  readonly budget: HandshakeBudget
+  readonly time: Clock
+  readonly wire: Wire
+}
+
+/** The verified response, when the request went along with message_3. */
+export interface Established {
+  readonly response: CoapMessage | undefined
+}
+
+interface Pending {
+  readonly live: LiveContext
+  readonly agreed: Agreed
+}
+
+export class Establisher {
+  readonly #parts: EstablisherParts
+  /** message_3 went out and nothing came back. */
+  #pending: Pending | undefined
+
+  constructor(parts: EstablisherParts) {
+    this.#parts = parts
+  }
+
+  /** One that is not finished goes on, whatever the budget says. */
+  get isPending(): boolean {
+    return this.#pending !== undefined
+  }
+
+  /**
+   * Throws AdapterError ERR_NARROW_BUDGET, ERR_NARROW_TIMEOUT, and PeerError for a server that is not
+   * the right one, or refuses.
+   */
+  async establish(
+    first: NarrowRequest | undefined,
+    signal: Cancellation | undefined,
+  ): Promise<Established> {
+    const before = this.#pending
+    const wishes: Wishes = {}
+    if (before !== undefined) {
+      this.#pending = undefined
+      const done = await this.#complete(before, first, wishes, signal)
+      if (done !== undefined) return done
+    } else {
+      await this.#begin()
+    }
+    for (let round = 0; round < roundsMax; round++) {
+      const done = await this.#round(first, wishes, signal)
+      if (done !== undefined) return done
+    }
+    throw refused('too many rounds', {})
+  }
+
+  async #begin(): Promise<void> {
+    const { budget } = this.#parts
+    const waitMs = budget.waitMs()
+    if (waitMs > 0) throw notYet(waitMs)
+    await budget.begin()
+  }
+
+  async #round(
+    first: NarrowRequest | undefined,
+    wishes: Wishes,
+    signal: Cancellation | undefined,
+  ): Promise<Established | undefined> {
+    const { contexts, crypto, time } = this.#parts
+    const credential = this.#parts.credential()
+    const taken = contexts.current === undefined ? [] : [contexts.current.context.recipient.id]
+    const agreed = await agree({ ...this.#parts, credential, taken, signal }, wishes)
+    if (agreed === undefined) return undefined
+    const parameters = contextParameters(agreed.session, 'initiator')
+    const own = x5tOf(crypto, credential.leaf)
+    const live = contexts.propose(own, time.now(), parameters, agreed.learned)
+    const pending = { live, agreed }
+    this.#pending = pending
+    const done = await this.#complete(pending, first, wishes, signal)
+    this.#pending = undefined
+    return done
+  }
+
+  /** Undefined: another round. Throws ERR_NARROW_TIMEOUT when nothing came back. */
+  async #complete(
+    { live, agreed }: Pending,
+    first: NarrowRequest | undefined,
+    wishes: Wishes,
+    signal: Cancellation | undefined,
+  ): Promise<Established | undefined> {
+    const { contexts, budget } = this.#parts
+    const answer = await this.#sendMessage3(live, agreed, first, signal)
+    if (answer.kind === 'hint') {
+      this.#pending = undefined
+      contexts.drop(live)
+      heed(answer.response, wishes)
+      return undefined
+    }
+    await contexts.confirm(live)
+    budget.succeeded()
+    return answer.value
+  }
+
+  async #sendMessage3(
+    { context }: LiveContext,
+    agreed: Agreed,
+    first: NarrowRequest | undefined,
+    signal: Cancellation | undefined,
+  ): Promise<Answer<Established>> {
+    const { wire, demandMessage4 } = this.#parts
+    const { message3, session } = agreed
+    const what = 'message_3'
+    if (first !== undefined && demandMessage4 !== true) {
+      const { message, exchange } = protectRequest(context, protectable(first))
+      if (fitsCombined(message3, message)) {
+        const { code, options, payload } = combine(message3, message)
+        const open = verifiedBy(exchange)
+        const verify = (outer: CoapMessage): Established | undefined => {
+          const response = open(outer)
+          return response && { response }
+        }
+        return await wire.ask({ what, request: { code, options, payload }, verify, signal })
+      }
+    }
+    const request: OutgoingRequest = edhocRequest(encodeContinued(session.cR, message3))
+    return await wire.ask({ what, request, verify: (answer) => confirmed(agreed, answer), signal })
+  }
+}
+
+/** By message_4 (RFC 9528 §5.5.3). One that does not open ends the handshake. */
+function confirmed(
+  { unconfirmed }: Agreed,
+  { code, payload }: CoapMessage,
+): Established | undefined {
+  if (code !== coapCode.changed || payload.length === 0 || isErrorMessage(payload)) return undefined
+  try {
+    unconfirmed.receive(payload)
+    return { response: undefined }
+  } catch (error) {
+    if (error instanceof PeerError) return undefined
+    throw error
+  }
+}

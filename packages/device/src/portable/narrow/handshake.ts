@@ -1,0 +1,224 @@
+/**
+ * EDHOC as initiator (RFC 9528 §5, Appendix A.2.1) up to message_3: what the server named is judged,
+ * and it has shown its key. Bytes that were made are sent again as they are and never made twice.
+ * A round that ends with the wish for another one (other suites, a certificate by value) says so; each
+ * wish is heard once.
+ */
+import {
+  type ByValue,
+  coldStartItem,
+  edhocContentFormat,
+  edhocPath,
+  encodeStart,
+} from '@countersign/core/channel'
+import {
+  type Cancellation,
+  type CoapMessage,
+  coapCode,
+  codeText,
+  contentFormatOption,
+  optionNumber,
+  type OutgoingRequest,
+  uriPath,
+} from '@countersign/core/coap'
+import { cbor, equalBytes } from '@countersign/core/codec'
+import { hashAlgorithm, thumbprint } from '@countersign/core/cose'
+import {
+  Initiator,
+  isErrorMessage,
+  type Method,
+  methods,
+  offer,
+  type OwnCredential,
+  parseError,
+  type Session,
+  suitesOf,
+  type Unconfirmed,
+  type UsableSuite,
+} from '@countersign/core/edhoc'
+import { PeerError } from '@countersign/core/errors'
+import { challengeIn, repeatedWithEcho } from '@countersign/core/oscore'
+import type { ChannelCrypto, Random } from '@countersign/core/ports'
+import type { Learned } from './contexts.ts'
+import { busy, misuse, refused, unknownCredential } from './errors.ts'
+import type { DeviceCredential, NarrowParts } from './parts.ts'
+import type { ServerCredentials } from './serverCredentials.ts'
+import type { Wire } from './wire.ts'
+
+/** What the rounds before have taught. */
+export interface Wishes {
+  /** SUITES_R, when the server said that it has none of ours up to the selected one. */
+  suitesR?: readonly number[]
+  /** The server's certificate by value. */
+  serverByValue?: ByValue
+  /** Error 3: the device's own. */
+  isDeviceByValue?: boolean
+}
+
+export interface HandshakeParts extends Pick<NarrowParts, 'ephemeral' | 'suites' | 'method'> {
+  readonly crypto: ChannelCrypto
+  readonly random: Random
+  readonly wire: Wire
+  readonly credential: DeviceCredential
+  readonly servers: ServerCredentials
+  /** Identifiers that C_I must differ from. */
+  readonly taken: readonly Uint8Array[]
+  readonly signal?: Cancellation | undefined
+}
+
+/** message_3 is made and not sent. */
+export interface Agreed {
+  readonly session: Session
+  readonly message3: Uint8Array
+  readonly unconfirmed: Unconfirmed
+  readonly learned: Learned
+}
+
+/** Undefined: another round, by what was added to `wishes`. */
+export async function agree(parts: HandshakeParts, wishes: Wishes): Promise<Agreed | undefined> {
+  const { crypto, wire, servers, signal } = parts
+  const method = methodOf(parts)
+  if (!servers.has(method.responder)) wishes.serverByValue ??= servers.missing
+  const offered = offer(suitesFor(parts), wishes.suitesR)
+  const { message1, next: waitMessage2 } = new Initiator({
+    crypto,
+    method,
+    offer: offered,
+    cI: drawIdentifier(parts),
+    own: ownCredential(crypto, parts.credential, wishes.isDeviceByValue === true),
+    ...(parts.ephemeral !== undefined && { ephemeral: parts.ephemeral }),
+  }).send(wishes.serverByValue === undefined ? [] : [coldStartItem(wishes.serverByValue)])
+  const message2 = await askMessage2(wire, message1, wishes, signal)
+  if (message2 === undefined) return undefined
+  const judgeResponder = waitMessage2.receive(message2)
+  const candidates = servers.find(judgeResponder.reference, offered.suite, method)
+  if (candidates === undefined) return wishByValue(wishes, servers)
+  const composeMessage3 = judgeResponder.accept(...candidates.trusted)
+  const { message3, next: unconfirmed } = await composeMessage3.send()
+  const { session } = unconfirmed
+  return { session, message3, unconfirmed, learned: candidates.learn(session.peer) }
+}
+
+export function x5tOf(crypto: ChannelCrypto, leaf: Uint8Array): Uint8Array {
+  return thumbprint(crypto, sha256of64, leaf).value
+}
+
+const sha256of64 = hashAlgorithm(-15, 'x5t')
+
+function methodOf({ method: number = 0 }: HandshakeParts): Method {
+  const method = methods.get(number)
+  if (method !== undefined) return method
+  throw misuse(`method ${number} is none`, 'Choose 0 or 1.')
+}
+
+/** Policy: nothing outside of it is offered, whatever an error says. */
+function suitesFor({ suites, crypto }: HandshakeParts): readonly UsableSuite[] {
+  return suites ?? suitesOf(crypto).filter(({ number }) => number === 2 || number === 3)
+}
+
+/** By reference, or the leaf itself: an array around it begins with two (RFC 9360 §2). */
+function ownCredential(
+  crypto: ChannelCrypto,
+  { leaf, signer }: DeviceCredential,
+  byValue: boolean,
+): OwnCredential {
+  const reference = byValue ? { x5chain: [leaf] } : { x5t: thumbprint(crypto, sha256of64, leaf) }
+  return { kind: 'signature', reference, credential: cbor.byteString(leaf), signer }
+}
+
+/** One byte that travels as an integer (RFC 9528 §3.3.2): 00 to 17, 20 to 37. */
+function drawIdentifier({ random, taken }: HandshakeParts): Uint8Array {
+  for (;;) {
+    const [drawn = 0] = random.bytes(1)
+    const index = drawn % 64
+    // 256 is four times 64: each of the 48 is as likely as the others.
+    if (index >= 48) continue
+    const identifier = Uint8Array.of(index < 24 ? index : index + 8)
+    if (!taken.some((one) => equalBytes(one, identifier))) return identifier
+  }
+}
+
+/** Undefined: another round. Throws what the server, or somebody in its name, refuses. */
+async function askMessage2(
+  wire: Wire,
+  message1: Uint8Array,
+  wishes: Wishes,
+  signal: Cancellation | undefined,
+): Promise<Uint8Array | undefined> {
+  let request: OutgoingRequest = edhocRequest(encodeStart(message1))
+  for (;;) {
+    const answer = await wire.ask({
+      what: 'message_1',
+      request,
+      verify: message2In,
+      isHarmless: (response) => challengeIn(response) !== undefined,
+      signal,
+    })
+    if (answer.kind === 'verified') return answer.value
+    // RFC 9175 §2.4: the same message_1, with what shows that the address is ours. Once.
+    const again = repeatedWithEcho(request, answer.response)
+    if (again !== undefined && !hasEcho(request)) {
+      request = again
+      continue
+    }
+    heed(answer.response, wishes)
+    return undefined
+  }
+}
+
+/** Whether it is the right one nobody can say here: the next state does. */
+function message2In({ code, payload }: CoapMessage): Uint8Array | undefined {
+  if (code !== coapCode.changed || payload.length === 0 || isErrorMessage(payload)) return undefined
+  return payload
+}
+
+function hasEcho({ options }: OutgoingRequest): boolean {
+  return options.some(({ number }) => number === optionNumber.echo)
+}
+
+/**
+ * What an error that nobody authenticates may change. Else throws PeerError ERR_NARROW_REFUSED, or
+ * AdapterError ERR_NARROW_BUSY.
+ */
+export function heed(response: CoapMessage, wishes: Wishes): void {
+  const { code, payload } = response
+  if (isBusy(code)) throw busy(codeText(code))
+  const error = errorIn(payload)
+  if (error?.kind === 'wrong suite' && wishes.suitesR === undefined) {
+    wishes.suitesR = error.suitesR
+    return
+  }
+  if (error?.kind === 'unknown credential' && wishes.isDeviceByValue !== true) {
+    wishes.isDeviceByValue = true
+    return
+  }
+  const said = error?.kind === 'unspecified' ? error.text : (error?.kind ?? 'without a reason')
+  throw refused(said, { code, kind: error?.kind })
+}
+
+/** It speaks of now, not of this device. */
+function isBusy(code: number): boolean {
+  return code >> 5 === 5 || code === coapCode.tooManyRequests
+}
+
+function errorIn(payload: Uint8Array): ReturnType<typeof parseError> | undefined {
+  if (payload.length === 0) return undefined
+  try {
+    return isErrorMessage(payload) ? parseError(payload) : undefined
+  } catch (error) {
+    if (error instanceof PeerError) return undefined
+    throw error
+  }
+}
+
+function wishByValue(wishes: Wishes, servers: ServerCredentials): undefined {
+  if (wishes.serverByValue !== undefined) {
+    throw unknownCredential('the server was asked for its certificate and sent a name')
+  }
+  wishes.serverByValue = servers.missing
+}
+
+export function edhocRequest(payload: Uint8Array): OutgoingRequest {
+  const format = contentFormatOption(edhocContentFormat.withIdentifier)
+  return { code: coapCode.post, options: [...uriPath(...edhocPath), format], payload }
+}

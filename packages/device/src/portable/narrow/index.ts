@@ -1,0 +1,15 @@
+/** The narrow channel of a device, for firmware: imports core alone. */
+export type { NarrowErrorCode } from './errors.ts'
+export { type NarrowLimits, narrowLimits } from './limits.ts'
+export type {
+  DeviceCredential,
+  NarrowParts,
+  NarrowRequest,
+  NarrowResponse,
+  NarrowStorage,
+  ServeServer,
+  ShownCertificate,
+  TrustInServer,
+} from './parts.ts'
+export { NarrowSession, type RequestOptions } from './session.ts'
+export { type NarrowTrustErrorCode, trustPinnedIssuer } from './trust.ts'

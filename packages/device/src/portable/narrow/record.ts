@@ -1,0 +1,155 @@
+/**
+ * What of the narrow channel is written down, as one record of deterministic CBOR (RFC 8949 §4.2):
+ * the context in use with what is reserved of it, the certificates of the server, the last
+ * authenticated time, how many handshakes the day has had. There are keys in it.
+ *
+ * [version, time, [day, handshakes], issuer / null, [+ server], context / null]
+ */
+import { CborReader, cbor, hex } from '@countersign/core/codec'
+import { PeerError } from '@countersign/core/errors'
+import type { ChannelCrypto, Milliseconds } from '@countersign/core/ports'
+import {
+  type ContextRecord,
+  decodeContext,
+  encodeContext,
+  recordLimits,
+} from '@countersign/core/oscore'
+import { recordDamaged } from './errors.ts'
+import { certificateBytesMax, recordBytesMax } from './limits.ts'
+
+/** A certificate of the server that was judged, and has shown its key. */
+export interface ServerCredential {
+  readonly kind: 'signature' | 'static key'
+  /** As far as it is known. */
+  readonly kid: Uint8Array | undefined
+  /** DER. */
+  readonly leaf: Uint8Array
+}
+
+export interface StoredContext {
+  /** x5t of the device's certificate that it was made with. */
+  readonly own: Uint8Array
+  readonly since: Milliseconds
+  readonly context: ContextRecord
+}
+
+export interface NarrowRecord {
+  /** The last authenticated time: it is not earlier. */
+  readonly time: Milliseconds
+  readonly day: { readonly began: Milliseconds; readonly handshakes: number }
+  /** DER of the CA whose key is pinned. */
+  readonly issuer: Uint8Array | undefined
+  /** The last one used first. */
+  readonly servers: readonly ServerCredential[]
+  readonly current: StoredContext | undefined
+}
+
+export const emptyRecord: NarrowRecord = {
+  time: 0,
+  day: { began: 0, handshakes: 0 },
+  issuer: undefined,
+  servers: [],
+  current: undefined,
+}
+
+const version = 1
+const fields = 6
+/** SHA-256/64 (RFC 9360 §2). */
+const ownBytes = 8
+const kidBytesMax = 8
+const serversMax = 8
+
+export function encodeRecord(crypto: ChannelCrypto, record: NarrowRecord): Uint8Array {
+  const { time, day, issuer, servers, current } = record
+  return cbor.array(
+    cbor.int(version),
+    cbor.int(time),
+    cbor.array(cbor.int(day.began), cbor.int(day.handshakes)),
+    orNull(issuer),
+    cbor.array(...servers.map(encodeServer)),
+    current === undefined
+      ? cbor.nullValue
+      : cbor.array(
+          cbor.byteString(current.own),
+          cbor.int(current.since),
+          cbor.byteString(encodeContext(crypto, current.context)),
+        ),
+  )
+}
+
+function encodeServer({ kind, kid, leaf }: ServerCredential): Uint8Array {
+  return cbor.array(cbor.boolean(kind === 'signature'), orNull(kid), cbor.byteString(leaf))
+}
+
+function orNull(bytes: Uint8Array | undefined): Uint8Array {
+  return bytes === undefined ? cbor.nullValue : cbor.byteString(bytes)
+}
+
+/** Throws AdapterError ERR_NARROW_RECORD for bytes that `encodeRecord` did not make. */
+export function decodeRecord(crypto: ChannelCrypto, bytes: Uint8Array): NarrowRecord {
+  try {
+    const reader = new CborReader(bytes, 'narrow record', recordBytesMax)
+    const record = readRecord(crypto, reader)
+    reader.end()
+    return record
+  } catch (error) {
+    if (!(error instanceof PeerError)) throw error
+    throw recordDamaged(error)
+  }
+}
+
+function readRecord(crypto: ChannelCrypto, reader: CborReader): NarrowRecord {
+  requireCount(reader, 'record', fields)
+  const found = reader.int('version')
+  if (found !== version) throw reader.bad(`version ${found} is not known`, 'version')
+  const time = readCount(reader, 'time')
+  requireCount(reader, 'day', 2)
+  const day = { began: readCount(reader, 'day.began'), handshakes: readCount(reader, 'handshakes') }
+  const issuer = readOrNull(reader, () => readCertificate(reader, 'issuer'))
+  return { time, day, issuer, servers: readServers(reader), current: readCurrent(crypto, reader) }
+}
+
+function readServers(reader: CborReader): readonly ServerCredential[] {
+  const count = reader.array('servers')
+  if (count > serversMax) throw reader.bad(`${count} of them`, 'servers')
+  return Array.from({ length: count }, () => {
+    requireCount(reader, 'server', 3)
+    const kind = reader.boolean('server.signs') ? 'signature' : 'static key'
+    const kid = readOrNull(reader, () => reader.byteString('server.kid', kidBytesMax).slice())
+    return { kind, kid, leaf: readCertificate(reader, 'server.leaf') }
+  })
+}
+
+function readCurrent(crypto: ChannelCrypto, reader: CborReader): StoredContext | undefined {
+  return readOrNull(reader, () => {
+    requireCount(reader, 'context', 3)
+    const own = reader.byteString('context.own', ownBytes).slice()
+    if (own.length !== ownBytes) throw reader.bad(`x5t is ${hex(own)}`, 'context.own')
+    const since = readCount(reader, 'context.since')
+    const bytes = reader.byteString('context.record', recordLimits.bytesMax)
+    return { own, since, context: decodeContext(crypto, bytes) }
+  })
+}
+
+function readCertificate(reader: CborReader, field: string): Uint8Array {
+  const der = reader.byteString(field, certificateBytesMax).slice()
+  if (der.length === 0) throw reader.bad('no bytes', field)
+  return der
+}
+
+function readOrNull<Value>(reader: CborReader, read: () => Value): Value | undefined {
+  if (reader.peek() !== 'simple') return read()
+  reader.null('absent')
+  return undefined
+}
+
+function requireCount(reader: CborReader, field: string, count: number): void {
+  const found = reader.array(field)
+  if (found !== count) throw reader.bad(`${found} fields and not ${count}`, field)
+}
+
+function readCount(reader: CborReader, field: string): number {
+  const count = reader.int(field)
+  if (count < 0) throw reader.bad('less than nothing', field)
+  return count
+}

@@ -1,0 +1,59 @@
+/**
+ * What time it is, as far as the device knows: its clock, or what the server last said under OSCORE and
+ * how long ago that was. Never earlier than the last authenticated time.
+ */
+import { CborReader } from '@countersign/core/codec'
+import {
+  type CoapMessage,
+  coapCode,
+  optionNumber,
+  readUint,
+  valuesOf,
+} from '@countersign/core/coap'
+import { PeerError } from '@countersign/core/errors'
+import type { Clock, Milliseconds } from '@countersign/core/ports'
+
+/** RFC 7252 §12.3: application/cbor. */
+const cborFormat = 60
+
+export class NarrowTime implements Clock {
+  readonly #clock: Clock
+  readonly #hasClock: boolean
+  #floor: Milliseconds
+  #heardAt: Milliseconds
+
+  constructor(clock: Clock, hasClock: boolean, floor: Milliseconds) {
+    this.#clock = clock
+    this.#hasClock = hasClock
+    this.#floor = floor
+    this.#heardAt = clock.now()
+  }
+
+  now(): Milliseconds {
+    const ticks = this.#clock.now()
+    if (this.#hasClock) return Math.max(ticks, this.#floor)
+    return this.#floor + Math.max(0, ticks - this.#heardAt)
+  }
+
+  heard(time: Milliseconds): void {
+    this.#floor = Math.max(this.#floor, time)
+    this.#heardAt = this.#clock.now()
+  }
+}
+
+/** What a verified answer to `t` says; undefined where it says none. */
+export function timeIn({ code, options, payload }: CoapMessage): Milliseconds | undefined {
+  const [format] = valuesOf(options, optionNumber.contentFormat)
+  if (code !== coapCode.changed || format === undefined) return undefined
+  try {
+    if (readUint(format, 'Content-Format') !== cborFormat) return undefined
+    const reader = new CborReader(payload, 'time', 9)
+    const seconds = reader.int('seconds')
+    reader.end()
+    const time = seconds * 1000
+    return seconds >= 0 && Number.isSafeInteger(time) ? time : undefined
+  } catch (error) {
+    if (error instanceof PeerError) return undefined
+    throw error
+  }
+}
