@@ -4,7 +4,8 @@
  * hands each one its neighbours.
  */
 import type { VerifiedPeer } from '@countersign/core/credential'
-import type { Milliseconds } from '@countersign/core/ports'
+import type { Authentication } from '@countersign/core/edhoc'
+import type { Milliseconds, SecretKey, Signer } from '@countersign/core/ports'
 import type {
   ApplicationRow,
   Assurance,
@@ -457,6 +458,42 @@ export interface EstResponse {
 }
 
 export type EstService = (request: EstRequest) => Promise<EstResponse>
+
+/** One way in which the server shows itself in EDHOC: the half of an X.509 identity that a method asks for. */
+export interface EdhocServerCredential {
+  readonly kind: Authentication
+  /**
+   * One byte, which travels as an integer (RFC 9528 §3.5.3.2): 00..17 or 20..37. No two that have
+   * not ended share one.
+   */
+  readonly kid: Uint8Array
+  readonly der: Uint8Array
+  /** DER of the CA that issued it: what the anchor of devices is the key of. */
+  readonly issuer: Uint8Array
+  /** SHA-256 of `der`, hex. */
+  readonly fingerprint: string
+  readonly notAfter: Milliseconds
+  /** Of 'signature': ECDSA P-256 with SHA-256, r || s. */
+  readonly signer?: Signer
+  /** Of 'static key': the secret with an uncompressed point of 65 bytes. Throws PeerError ERR_KEY_SHARE. */
+  readonly agree?: (peerShare: Uint8Array) => Promise<SecretKey>
+}
+
+/** What the server shows now in EDHOC, and what it tells devices of. */
+export interface EdhocCredentials {
+  /** Asked for each handshake: it changes while the server runs. */
+  current(kind: Authentication): EdhocServerCredential
+  /**
+   * The one that follows, where one is due: devices are told of it. It becomes current when all live
+   * contexts have confirmed it (`promote`), or when the current one is near its end.
+   */
+  next(kind: Authentication): EdhocServerCredential | undefined
+  /**
+   * Every live context has confirmed the next one. `fingerprint` says which: whoever counted another
+   * one changes nothing, and false is the answer.
+   */
+  promote(kind: Authentication, fingerprint: string): Promise<boolean>
+}
 
 /** What a reader of the events door asks for: the console parses it, the outbox answers it. */
 export interface EventsQuery {

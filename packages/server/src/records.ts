@@ -86,7 +86,16 @@ export type CertificateStatus =
   | 'revoked'
   | 'void'
 
-export type ProfileName = 'idevid' | 'ldevid' | 'server' | 'operator' | 'application' | 'ca'
+export type ProfileName =
+  | 'idevid'
+  | 'ldevid'
+  | 'server'
+  /** How the server shows itself in EDHOC, by a signature or by a static key. */
+  | 'server-edhoc-sign'
+  | 'server-edhoc-dh'
+  | 'operator'
+  | 'application'
+  | 'ca'
 
 /** A secure element: one passport, one device. */
 export interface ElementRow {

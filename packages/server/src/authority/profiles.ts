@@ -41,6 +41,15 @@ const usages: Readonly<Record<ProfileName, () => readonly Uint8Array[]>> = {
   idevid: () => [encodeKeyUsage(['digitalSignature'])],
   ldevid: () => [encodeKeyUsage(['digitalSignature']), encodeExtKeyUsage([purposes.clientAuth])],
   server: () => [encodeKeyUsage(['digitalSignature']), encodeExtKeyUsage([purposes.serverAuth])],
+  // RFC 9052 §12: a key that agrees signs nothing, so there are two. Neither speaks TLS.
+  'server-edhoc-sign': () => [
+    encodeKeyUsage(['digitalSignature']),
+    encodeExtKeyUsage([purposes.serverEdhocSign]),
+  ],
+  'server-edhoc-dh': () => [
+    encodeKeyUsage(['keyAgreement']),
+    encodeExtKeyUsage([purposes.serverEdhocDh]),
+  ],
   operator: () => [
     encodeKeyUsage(['digitalSignature']),
     encodeExtKeyUsage([purposes.operator, purposes.clientAuth]),
