@@ -127,6 +127,7 @@ export interface Indexes {
   deadLetter: 'application'
   command: 'device' | 'waiting'
   mqttSession: 'holder'
+  coapContext: 'device'
   setting: never
   event: 'subject'
 }
