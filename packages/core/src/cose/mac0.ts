@@ -3,7 +3,7 @@
  * algorithm (§7.1), which the caller says; a message that names one names the same. Leaves out
  * COSE_Mac with its recipients.
  */
-import { cbor } from '../codec/index.ts'
+import { cbor, equalSecretBytes } from '../codec/index.ts'
 import type { ChannelCrypto, SecretKey } from '../ports.ts'
 import { type MacAlgorithm, macAlgorithm } from './algorithms.ts'
 import { coseError } from './errors.ts'
@@ -61,7 +61,7 @@ export function verifyMac0(message: Mac0, context: Mac0Context): Uint8Array {
   const { protectedMap } = headers
   const externalAad = context.externalAad ?? noBytes
   const expected = tagOf(context, algorithm, macStructure({ protectedMap, externalAad, payload }))
-  if (sameTag(expected, tag)) return payload
+  if (equalSecretBytes(expected, tag)) return payload
   throw coseError('ERR_COSE_UNVERIFIED', 'the tag does not verify', kind.name)
 }
 
@@ -85,12 +85,4 @@ function tagOf(
   data: Uint8Array,
 ): Uint8Array {
   return crypto.hmac(hash, key, data).subarray(0, tagLength)
-}
-
-/** In time that does not depend on where they differ. */
-function sameTag(expected: Uint8Array, tag: Uint8Array): boolean {
-  if (expected.length !== tag.length) return false
-  let difference = 0
-  for (let at = 0; at < tag.length; at++) difference |= (expected[at] ?? 0) ^ (tag[at] ?? 0)
-  return difference === 0
 }

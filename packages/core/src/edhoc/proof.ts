@@ -2,7 +2,7 @@
  * Signature_or_MAC_2 and _3 (RFC 9528 §5.3.2, §5.4.2): made with this side's own credential, checked
  * with the one of the peer that the application trusts.
  */
-import { cbor, concat, equalBytes } from '../codec/index.ts'
+import { cbor, concat, equalBytes, equalSecretBytes } from '../codec/index.ts'
 import { type CredentialReference, signatureAlgorithm, sigStructure } from '../cose/index.ts'
 import { AdapterError, PeerError } from '../errors.ts'
 import type { Crypto, PublicKey, SecretKey, Signer } from '../ports.ts'
@@ -95,7 +95,7 @@ export function checkProof(
 ): void {
   const isProven =
     peer.kind === 'static key'
-      ? sameSecretBytes(mac, proof)
+      ? equalSecretBytes(mac, proof)
       : isSignature(crypto, suite, peer.key, toBeSigned(fields, mac), proof)
   if (isProven) return
   throw edhocError('ERR_EDHOC_PROOF', notShown)
@@ -172,12 +172,4 @@ function toBeSigned(
 function signerError(what: string, cause?: unknown): AdapterError<'ERR_EDHOC_SIGNER'> {
   const hint = 'Look at the element: it is busy, gone, or its slot holds no key.'
   return new AdapterError('ERR_EDHOC_SIGNER', what, {}, { hint, cause })
-}
-
-/** In a time that tells nothing of where they differ. */
-function sameSecretBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  let difference = 0
-  for (let index = 0; index < a.length; index++) difference |= (a[index] ?? 0) ^ (b[index] ?? 0)
-  return difference === 0
 }

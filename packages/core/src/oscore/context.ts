@@ -1,7 +1,7 @@
 /**
  * OSCORE security contexts (RFC 8613 §3): the pre-established parameters, and what is derived from
- * them once. Keys are handles of the crypto port. Leaves out: persistence, Appendix B.1 and B.2, and
- * limits on how many messages a key protects short of its sequence numbers.
+ * them once. Keys are handles of the crypto port. What of a context changes, and what of it is written
+ * down (Appendix B.1.1, B.1.2): record.ts. Leaves out: Appendix B.2, contexts derived again.
  */
 import { equalBytes } from '../codec/index.ts'
 import { aeadAlgorithm, type AeadAlgorithm, noBytes } from '../cose/index.ts'
@@ -9,11 +9,12 @@ import type { ChannelCrypto, HashName, SecretKey } from '../ports.ts'
 import { idBytesMax, type KeyInfo, keyInfo } from './derivation.ts'
 import { useError } from './errors.ts'
 import { SenderSequence } from './partialIv.ts'
-import { ReplayWindow } from './replayWindow.ts'
+import { ReplayWindow, type WindowState } from './replayWindow.ts'
+import { KeyUsage, type UsageSnapshot, usageLimits } from './usage.ts'
 
 export type OscoreCrypto = Pick<
   ChannelCrypto,
-  'hkdfExtract' | 'hkdfExpand' | 'importSecret' | 'exportSecret' | 'seal' | 'open'
+  'hkdfExtract' | 'hkdfExpand' | 'importSecret' | 'exportSecret' | 'hmac' | 'seal' | 'open'
 >
 
 export interface ContextParameters {
@@ -29,9 +30,23 @@ export interface ContextParameters {
   readonly hash?: HashName
   /** The first one to use; 0 for new keys, and for those alone. */
   readonly senderSequenceNumber?: number
+  /**
+   * The bound that is written down: numbers below it may be taken, and the next life begins there.
+   * Without one the context ends with its process.
+   */
+  readonly senderReserved?: number
+  /** What is left of it; a new one for new keys, and for those alone. */
+  readonly window?: WindowState
+  /** Of an earlier life. */
+  readonly usage?: UsageSnapshot
 }
 
 export interface SecurityContext {
+  /** It is written down, and outlives its process. */
+  readonly isPersistent: boolean
+  readonly usage: KeyUsage
+  /** It works, and new keys should be made while it does. */
+  readonly wantsRekey: boolean
   readonly crypto: OscoreCrypto
   readonly algorithm: AeadAlgorithm
   readonly idContext: Uint8Array | undefined
@@ -68,7 +83,15 @@ export function deriveContext(
     return crypto.hkdfExpand(hash, prk, info, length)
   }
   const { keyLength, nonceLength } = algorithm
+  const { senderSequenceNumber, senderReserved } = parameters
+  const sequence = new SenderSequence(senderSequenceNumber, senderReserved)
+  const usage = new KeyUsage(usageLimits(algorithm), parameters.usage)
   return {
+    isPersistent: senderReserved !== undefined,
+    usage,
+    get wantsRekey(): boolean {
+      return usage.wantsRekey || sequence.isLow
+    },
     crypto,
     algorithm,
     idContext,
@@ -76,12 +99,12 @@ export function deriveContext(
     sender: {
       id: senderId,
       key: derive(senderId, 'Key', keyLength),
-      sequence: new SenderSequence(parameters.senderSequenceNumber),
+      sequence,
     },
     recipient: {
       id: recipientId,
       key: derive(recipientId, 'Key', keyLength),
-      window: new ReplayWindow(),
+      window: new ReplayWindow(parameters.window),
     },
   }
 }

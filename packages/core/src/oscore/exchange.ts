@@ -2,8 +2,9 @@
  * A request under OSCORE and what answers it (RFC 8613 §8.1 to §8.4). The client's side and the
  * server's each remember the request's name, which binds the response to it. Everything is
  * synchronous: verifying a Partial IV and moving the replay window is one step, so is taking a
- * Sender Sequence Number. Leaves out: Observe (§8.3.1, §8.4.2), Outer Block options (§8.2.1): who
- * has a message in blocks puts it together before.
+ * Sender Sequence Number. Leaves out: Observe (§8.3.1, §8.4.2): a registration is not protected, a
+ * notification not taken; Outer Block options (§8.2.1): who has a message in blocks puts it together
+ * before.
  *
  * @example const { message, exchange } = protectRequest(context, request)
  */
@@ -24,6 +25,7 @@ export interface SentRequest {
 }
 
 export interface ReceivedRequest {
+  readonly kind: 'request'
   /** As the client had it before it was protected. */
   readonly request: CoapMessage
   readonly exchange: ServerExchange
@@ -37,10 +39,14 @@ export interface ResponseOptions {
   readonly ownPartialIv?: boolean
 }
 
-/** RFC 8613 §8.1. Throws CallerError ERR_OSCORE_EXHAUSTED when new keys are due. */
+/**
+ * RFC 8613 §8.1. Throws CallerError: ERR_OSCORE_EXHAUSTED when new keys are due, ERR_OSCORE_UNRESERVED
+ * when the caller has to write down a new bound first, ERR_OSCORE_UNPROTECTABLE.
+ */
 export function protectRequest(context: SecurityContext, request: CoapMessage): SentRequest {
   const { sender, idContext } = context
   const plaintext = plaintextToProtect(request, 'request')
+  requireSealable(context, plaintext)
   const name = { kid: sender.id, partialIv: sender.sequence.take() }
   const nonce = nonceOf(context.commonIv, name.kid, name.partialIv)
   const ciphertext = seal(context, name, nonce, plaintext)
@@ -49,19 +55,46 @@ export function protectRequest(context: SecurityContext, request: CoapMessage): 
   return { message, exchange: new ClientExchange(context, name) }
 }
 
-/** RFC 8613 §8.2. Throws PeerError with an OscoreErrorCode: see oscoreErrorAnswer. */
+/**
+ * RFC 8613 §8.2. Throws PeerError with an OscoreErrorCode: see oscoreErrorAnswer. The replay window has
+ * moved then, and its snapshot goes into the write that keeps what the request caused.
+ */
 export function unprotectRequest(context: SecurityContext, message: CoapMessage): ReceivedRequest {
-  const { recipient } = context
+  const { window } = context.recipient
+  const { name, read } = openRequest(context, message, (number) => window.verify(number))
+  window.accept(name.partialIv)
+  return receivedRequest(context, name, read())
+}
+
+/** A request that has verified, and is not accepted yet. */
+export interface OpenedRequest {
+  readonly name: RequestName
+  /** Throws PeerError ERR_OSCORE_MESSAGE for one that its sender should not have protected. */
+  read(): CoapMessage
+}
+
+/** RFC 8613 §8.2, steps 2 to 6; `verify` says whether the number may be looked at. */
+export function openRequest(
+  context: SecurityContext,
+  message: CoapMessage,
+  verify: (partialIv: number) => void,
+): OpenedRequest {
   const option = oscoreOptionOf(message)
   const name = requestNameOf(option)
   checkNames(context, option)
   const ciphertext = ciphertextOf(message, 'request')
-  recipient.window.verify(name.partialIv)
+  verify(name.partialIv)
   const nonce = nonceOf(context.commonIv, name.kid, name.partialIv)
   const plaintext = open(context, name, nonce, ciphertext)
-  recipient.window.accept(name.partialIv)
-  const request = innerMessage(message, 'request', plaintext)
-  return { request, exchange: new ServerExchange(context, name) }
+  return { name, read: () => innerMessage(message, 'request', plaintext) }
+}
+
+export function receivedRequest(
+  context: SecurityContext,
+  name: RequestName,
+  request: CoapMessage,
+): ReceivedRequest {
+  return { kind: 'request', request, exchange: new ServerExchange(context, name) }
 }
 
 /** Of whoever sent a request. */
@@ -105,30 +138,51 @@ export class ServerExchange {
   readonly #context: SecurityContext
   readonly #name: RequestName
   /** A nonce is used once with the server's key. */
-  #isRequestNonceUsed = false
+  #isRequestNonceSpent = false
 
   constructor(context: SecurityContext, name: RequestName) {
     this.#context = context
     this.#name = name
   }
 
-  /** RFC 8613 §8.3. Error responses of CoAP are protected too. */
+  /** Of the request. */
+  get partialIv(): number {
+    return this.#name.partialIv
+  }
+
+  /** From here on each response has a Partial IV of its own. */
+  spendRequestNonce(): void {
+    this.#isRequestNonceSpent = true
+  }
+
+  /**
+   * RFC 8613 §8.3. Error responses of CoAP are protected too. In a context whose numbers are reserved
+   * a response has a Partial IV of its own until the number of its request is written down: after a
+   * crash the same request could come again, and its nonce must not.
+   */
   protectResponse(
     response: CoapMessage,
     { ownPartialIv = false }: ResponseOptions = {},
   ): CoapMessage {
     const context = this.#context
-    const { commonIv, sender } = context
     const plaintext = plaintextToProtect(response, 'response')
-    if (!ownPartialIv && !this.#isRequestNonceUsed) {
-      this.#isRequestNonceUsed = true
-      const nonce = nonceOf(commonIv, this.#name.kid, this.#name.partialIv)
+    requireSealable(context, plaintext)
+    if (!ownPartialIv && this.#mayUseRequestNonce()) {
+      this.spendRequestNonce()
+      const nonce = nonceOf(context.commonIv, this.#name.kid, this.#name.partialIv)
       return outerMessage(response, 'response', {}, seal(context, this.#name, nonce, plaintext))
     }
-    const partialIv = sender.sequence.take()
-    const nonce = nonceOf(commonIv, sender.id, partialIv)
+    const { id, sequence } = context.sender
+    const partialIv = sequence.take()
+    const nonce = nonceOf(context.commonIv, id, partialIv)
     const ciphertext = seal(context, this.#name, nonce, plaintext)
     return outerMessage(response, 'response', { partialIv }, ciphertext)
+  }
+
+  #mayUseRequestNonce(): boolean {
+    if (this.#isRequestNonceSpent) return false
+    const { isPersistent, recipient } = this.#context
+    return !isPersistent || recipient.window.isStored(this.#name.partialIv)
   }
 }
 
@@ -154,27 +208,35 @@ function checkNames(
   }
 }
 
+/** Before a number is taken for it. */
+function requireSealable({ usage, algorithm }: SecurityContext, plaintext: Uint8Array): void {
+  usage.requireSealable(plaintext.length + algorithm.tagLength)
+}
+
 function seal(
-  { crypto, algorithm, sender }: SecurityContext,
+  { crypto, algorithm, sender, usage }: SecurityContext,
   request: RequestName,
   nonce: Uint8Array,
   plaintext: Uint8Array,
 ): Uint8Array {
   const aad = additionalData(algorithm.id, request)
+  usage.countSealed()
   return crypto.seal(algorithm.aead, sender.key, nonce, aad, plaintext)
 }
 
 function open(
-  { crypto, algorithm, recipient }: SecurityContext,
+  { crypto, algorithm, recipient, usage }: SecurityContext,
   request: RequestName,
   nonce: Uint8Array,
   ciphertext: Uint8Array,
 ): Uint8Array {
+  usage.requireOpenable(ciphertext.length)
   const aad = additionalData(algorithm.id, request)
   try {
     return crypto.open(algorithm.aead, recipient.key, nonce, aad, ciphertext)
   } catch (error) {
     if (!(error instanceof PeerError)) throw error
+    usage.countFailed()
     throw oscoreError('ERR_OSCORE_UNVERIFIED', 'the message does not verify', error)
   }
 }

@@ -8,6 +8,15 @@ export {
 } from './context.ts'
 export { idBytesMax } from './derivation.ts'
 export {
+  challengeIn,
+  EchoIssuer,
+  echoLimits,
+  echoOf,
+  echoOption,
+  type EchoParts,
+  repeatedWithEcho,
+} from './echo.ts'
+export {
   type OscoreErrorAnswer,
   type OscoreErrorCode,
   type OscoreUseErrorCode,
@@ -22,6 +31,23 @@ export {
   type ServerExchange,
   unprotectRequest,
 } from './exchange.ts'
+export { challenge, type ChallengedRequest, isFresh, recoverRequest } from './freshness.ts'
 export { type OscoreOption, oscoreOptionOf, parseOscoreOption } from './option.ts'
 export { type SenderSequence, sequenceNumberMax } from './partialIv.ts'
-export { type ReplayWindow, replayWindowSize } from './replayWindow.ts'
+export {
+  type ContextRecord,
+  type ContextState,
+  decodeContext,
+  encodeContext,
+  parametersOf,
+  recordLimits,
+  stateOf,
+} from './record.ts'
+export {
+  mergeWindows,
+  type ReplayWindow,
+  replayWindowSize,
+  type WindowSnapshot,
+  type WindowState,
+} from './replayWindow.ts'
+export { type KeyUsage, type UsageLimits, usageLimits, type UsageSnapshot } from './usage.ts'

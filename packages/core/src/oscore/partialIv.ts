@@ -27,15 +27,24 @@ export function readPartialIv(bytes: Uint8Array): number {
   return bytes.reduce((sum, byte) => sum * 256 + byte, 0)
 }
 
-/** Gives each number once. Persistence across restarts is the caller's. */
+/**
+ * Gives each number once. Across restarts it does so with a bound that its caller has written down
+ * before numbers below it are taken (RFC 8613 Appendix B.1.1): the next life begins at the bound.
+ */
 export class SenderSequence {
   #next: number
+  #reserved: number
 
-  constructor(next = 0) {
-    if (!Number.isInteger(next) || next < 0 || next > sequenceNumberMax + 1) {
+  /** Without a bound nothing outlives the process. */
+  constructor(next = 0, reserved: number = sequenceNumberMax + 1) {
+    if (!isNumberOrEnd(next)) {
       throw useError('ERR_OSCORE_PARAMETER', `${next} is no Sender Sequence Number`)
     }
+    if (!isNumberOrEnd(reserved) || reserved < next) {
+      throw useError('ERR_OSCORE_PARAMETER', `${reserved} is no bound for numbers from ${next} on`)
+    }
     this.#next = next
+    this.#reserved = reserved
   }
 
   /** The number that `take` gives next. */
@@ -43,7 +52,33 @@ export class SenderSequence {
     return this.#next
   }
 
-  /** Throws CallerError ERR_OSCORE_EXHAUSTED: a nonce would come twice (RFC 8613 §7.2.1). */
+  /** The first number that may not be taken. */
+  get reserved(): number {
+    return this.#reserved
+  }
+
+  /** A quarter is left. */
+  get isLow(): boolean {
+    return this.#next >= (sequenceNumberMax + 1) * (3 / 4)
+  }
+
+  /** The bound to write down, and to give to `reserve` then, for so many more numbers. */
+  boundAfter(count: number): number {
+    return Math.min(this.#reserved + count, sequenceNumberMax + 1)
+  }
+
+  /** The caller has written `upTo` down where a crash does not reach it. */
+  reserve(upTo: number): void {
+    if (!isNumberOrEnd(upTo) || upTo < this.#reserved) {
+      throw useError('ERR_OSCORE_PARAMETER', `${upTo} is no bound behind ${this.#reserved}`)
+    }
+    this.#reserved = upTo
+  }
+
+  /**
+   * Throws CallerError: ERR_OSCORE_EXHAUSTED when a nonce would come twice (RFC 8613 §7.2.1),
+   * ERR_OSCORE_UNRESERVED when it would after a restart.
+   */
   take(): number {
     if (this.#next > sequenceNumberMax) {
       throw useError(
@@ -52,6 +87,17 @@ export class SenderSequence {
         'Make a new security context with new keys.',
       )
     }
+    if (this.#next >= this.#reserved) {
+      throw useError(
+        'ERR_OSCORE_UNRESERVED',
+        `no Sender Sequence Number is reserved from ${this.#next} on`,
+        'Write a new bound down, then reserve up to it.',
+      )
+    }
     return this.#next++
   }
+}
+
+function isNumberOrEnd(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= sequenceNumberMax + 1
 }

@@ -7,6 +7,7 @@
  * A resumed handshake skips the part in brackets. Nothing of this side's identity goes out before
  * the server has been judged and has shown that it holds its key.
  */
+import { equalSecretBytes } from '../codec/index.ts'
 import type { VerifiedPeer } from '../credential/index.ts'
 import { encodeFinished, proveSelf } from './clientAnswer.ts'
 import { verifyServerSignature } from './certificateVerify.ts'
@@ -165,7 +166,7 @@ export class WaitFinished extends OneShot {
     if (body.length !== expected.length) {
       throw tlsError('ERR_TLS_DECODE', `a Finished of ${body.length} bytes`)
     }
-    if (!sameSecretBytes(body, expected)) {
+    if (!equalSecretBytes(body, expected)) {
       throw tlsError('ERR_TLS_FINISHED', 'the two sides have not seen the same handshake')
     }
     transcript.add(whole)
@@ -229,12 +230,4 @@ export class AnswerServer extends OneShot {
       resumption: this.#master.resumption(negotiation.transcript.digest()),
     }
   }
-}
-
-/** In a time that tells nothing of where they differ. */
-function sameSecretBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  let difference = 0
-  for (let index = 0; index < a.length; index++) difference |= (a[index] ?? 0) ^ (b[index] ?? 0)
-  return difference === 0
 }

@@ -1,7 +1,7 @@
 /**
  * The foreign servers that are compiled before they run: Go's and rustls'. `npm run peers` builds
  * them into `node_modules/.cache`; a test never does, because that takes minutes and the network.
- * The toolchains know themselves what is up to date.
+ * The toolchains know themselves what is up to date. The peers in Python are made beside them.
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
@@ -9,6 +9,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { placeOf } from '../../../../../bench/processes.ts'
+import { buildPythonPeers, noPython } from '../../../../core/test/peers/python.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const cache = join(here, '../../../../../node_modules/.cache/tls-peers')
@@ -71,6 +72,7 @@ async function run(
 
 if (import.meta.main) {
   for (const [name, missing, build] of [
+    ['python', noPython(), buildPythonPeers],
     ['go', noGo(), buildGo],
     ['rustls', noRust(), buildRustls],
   ] as const) {
