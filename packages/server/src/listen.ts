@@ -22,7 +22,7 @@ export function listen(server: Server, door: string, at: ListenAddress): Promise
   })
 }
 
-function listenError(
+export function listenError(
   door: string,
   at: ListenAddress,
   cause: NodeJS.ErrnoException,
