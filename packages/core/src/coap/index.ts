@@ -1,4 +1,16 @@
-/** The CoAP room (RFC 7252 §3): messages, their options, the numbers of both. */
+/** The CoAP room (RFC 7252): messages, their options, the numbers of both; endpoints. */
+export { CoapEndpoint, type EndpointLoad } from './endpoint.ts'
+export {
+  type Cancellation,
+  type EndpointErrorCode,
+  type EndpointLimits,
+  type EndpointParts,
+  endpointLimits,
+  type OutgoingRequest,
+  type OutgoingResponse,
+  type RequestOptions,
+  type Respond,
+} from './endpointParts.ts'
 export { type CoapErrorCode, coapLimits } from './errors.ts'
 export { type CoapMessage, type CoapType, encodeMessage, parseMessage } from './message.ts'
 export {
@@ -20,3 +32,4 @@ export {
   uintValue,
   valuesOf,
 } from './options.ts'
+export { defaultTransmission, type Transmission } from './transmission.ts'

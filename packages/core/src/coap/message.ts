@@ -67,9 +67,6 @@ export function encodeMessage(message: CoapMessage): Uint8Array {
 }
 
 function parseHeader(bytes: Uint8Array): Header {
-  if (bytes.length > coapLimits.messageBytesMax) {
-    throw coapError('ERR_COAP_SIZE', `${bytes.length} bytes in one message`, where)
-  }
   const [first, code, idHigh, idLow] = bytes
   if (first === undefined || code === undefined || idHigh === undefined || idLow === undefined) {
     throw coapError('ERR_COAP_TRUNCATED', `${bytes.length} bytes are no header`, where)
@@ -77,6 +74,10 @@ function parseHeader(bytes: Uint8Array): Header {
   if (first >> 6 !== version) throw coapError('ERR_COAP_VERSION', `version ${first >> 6}`, where)
   const type = types[(first >> 4) & 3] ?? 'RST'
   const messageId = idHigh * 256 + idLow
+  if (bytes.length > coapLimits.messageBytesMax) {
+    const details = { type, messageId }
+    throw coapError('ERR_COAP_SIZE', `${bytes.length} bytes in one message`, where, details)
+  }
   const tokenLength = first & 15
   const token = bytes.subarray(headerBytes, headerBytes + tokenLength)
   if (tokenLength <= coapLimits.tokenBytesMax && token.length < tokenLength) {

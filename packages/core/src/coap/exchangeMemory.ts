@@ -1,0 +1,135 @@
+/**
+ * Messages that were received, so that the same one again is known (RFC 7252 §4.5): what is sent
+ * again has the same bytes and comes from the same peer. Two halves, each bounded, the oldest goes
+ * first: a flood of what is refused cannot push out what was answered with success.
+ */
+import type { Clock } from '../ports.ts'
+import type { EndpointLimits } from './endpointParts.ts'
+
+export interface Exchange {
+  readonly key: string
+  readonly expiresAt: number
+  /** What the same message again is answered with. */
+  answer: Uint8Array | undefined
+  repeats: number
+}
+
+/** Of an entry beside its bytes, roughly. */
+const overheadBytes = 200
+
+export class ExchangeMemory {
+  readonly #clock: Clock
+  readonly #lifetimeMs: number
+  readonly #others: Half
+  readonly #successes: Half
+
+  constructor(clock: Clock, lifetimeMs: number, limits: EndpointLimits) {
+    this.#clock = clock
+    this.#lifetimeMs = lifetimeMs
+    this.#others = new Half(limits)
+    this.#successes = new Half(limits)
+  }
+
+  get size(): number {
+    return this.#others.size + this.#successes.size
+  }
+
+  get bytes(): number {
+    return this.#others.bytes + this.#successes.bytes
+  }
+
+  find(key: string): Exchange | undefined {
+    const found = this.#successes.get(key) ?? this.#others.get(key)
+    if (found === undefined || found.expiresAt > this.#clock.now()) return found
+    this.forget(found)
+    return undefined
+  }
+
+  /** One that is not there. */
+  begin(key: string): Exchange {
+    const now = this.#clock.now()
+    this.#others.expire(now)
+    this.#successes.expire(now)
+    const exchange = { key, expiresAt: now + this.#lifetimeMs, answer: undefined, repeats: 0 }
+    this.#others.put(exchange)
+    return exchange
+  }
+
+  /** Nothing happens to one that had to go. */
+  settle(exchange: Exchange, answer: Uint8Array | undefined, isSuccess: boolean): void {
+    if (!this.#others.remove(exchange)) return
+    exchange.answer = answer
+    const half = isSuccess ? this.#successes : this.#others
+    half.put(exchange)
+  }
+
+  forget(exchange: Exchange): void {
+    this.#others.remove(exchange)
+    this.#successes.remove(exchange)
+  }
+
+  clear(): void {
+    this.#others.clear()
+    this.#successes.clear()
+  }
+}
+
+export function exchangeKey(from: string, datagram: Uint8Array): string {
+  return `${from} ${String.fromCharCode(...datagram)}`
+}
+
+class Half {
+  readonly #limits: EndpointLimits
+  readonly #byKey: Map<string, Exchange> = new Map()
+  #bytes = 0
+
+  constructor(limits: EndpointLimits) {
+    this.#limits = limits
+  }
+
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get(key: string): Exchange | undefined {
+    return this.#byKey.get(key)
+  }
+
+  put(exchange: Exchange): void {
+    this.#byKey.set(exchange.key, exchange)
+    this.#bytes += bytesOf(exchange)
+    const { exchangesMax, exchangeBytesMax } = this.#limits
+    for (const oldest of this.#byKey.values()) {
+      if (this.#byKey.size <= exchangesMax && this.#bytes <= exchangeBytesMax) return
+      this.remove(oldest)
+    }
+  }
+
+  remove(exchange: Exchange): boolean {
+    if (this.#byKey.get(exchange.key) !== exchange) return false
+    this.#byKey.delete(exchange.key)
+    this.#bytes -= bytesOf(exchange)
+    return true
+  }
+
+  /** The oldest stand first. */
+  expire(now: number): void {
+    for (const exchange of this.#byKey.values()) {
+      if (exchange.expiresAt > now) return
+      this.remove(exchange)
+    }
+  }
+
+  clear(): void {
+    this.#byKey.clear()
+    this.#bytes = 0
+  }
+}
+
+function bytesOf({ key, answer }: Exchange): number {
+  return key.length + (answer?.length ?? 0) + overheadBytes
+}
