@@ -417,6 +417,15 @@ export interface Gatekeeper {
   refused(refusal: Refusal): void
 }
 
+/** The registry as a door sees it whose sessions sleep for months. */
+export interface LodgingGatekeeper extends Gatekeeper {
+  /**
+   * As `admit`, of a device that was let in before and says nothing now: nothing is accepted by it, and
+   * the device was not seen. Throws PeerError<RegistryErrorCode>.
+   */
+  mayStay(peer: VerifiedPeer, road: Road): Promise<Admitted>
+}
+
 /** What a device said of a command. */
 export interface CommandAnswer {
   /** `refused`: the device will not do it; the body says why. */
