@@ -11,6 +11,7 @@ export type CoapErrorCode =
   | 'ERR_COAP_EMPTY'
   | 'ERR_COAP_OPTION'
   | 'ERR_COAP_PAYLOAD'
+  | 'ERR_COAP_BLOCK'
 
 export interface CoapLimits {
   readonly messageBytesMax: number
@@ -46,6 +47,7 @@ const hints: Readonly<Record<CoapErrorCode, string>> = {
   ERR_COAP_EMPTY: 'End an Empty message behind its Message ID.',
   ERR_COAP_OPTION: 'Encode options by RFC 7252 §3.1 and within the lengths of §5.10.',
   ERR_COAP_PAYLOAD: 'Leave out the marker where there is no payload.',
+  ERR_COAP_BLOCK: 'Send the blocks of one body in order, each of 16 to 1024 bytes (RFC 7959 §2).',
 }
 
 /** `where` is the path of what was wrong. */
@@ -54,6 +56,7 @@ export function coapError(
   what: string,
   where: string,
   details: ErrorDetails = {},
+  cause?: unknown,
 ): PeerError<CoapErrorCode> {
-  return new PeerError(code, `${where}: ${what}`, details, { where, hint: hints[code] })
+  return new PeerError(code, `${where}: ${what}`, details, { where, hint: hints[code], cause })
 }

@@ -1,4 +1,14 @@
 /** The CoAP room (RFC 7252): messages, their options, the numbers of both; endpoints. */
+export {
+  type AssemblerParts,
+  BlockAssembler,
+  type BlockRequest,
+  type Taken,
+} from './blockAssembler.ts'
+export { type BodyLimits, bodyLimits } from './blockBodies.ts'
+export { type Block, type BlockName, blockBytes, blockIn, blockOption } from './blockOption.ts'
+export { type BlockParts, bodyBytesMax, sendInBlocks } from './blockwise.ts'
+export { contentFormatIn, contentFormatOf, contentFormatOption, mediaTypeOf } from './contentFormats.ts'
 export { CoapEndpoint, type EndpointLoad } from './endpoint.ts'
 export {
   type Cancellation,
@@ -33,3 +43,4 @@ export {
   valuesOf,
 } from './options.ts'
 export { defaultTransmission, type Transmission } from './transmission.ts'
+export { pathOf, queriesOf, queryOf, uriPath, uriQuery } from './uri.ts'
