@@ -12,7 +12,7 @@ import {
   trustedCertificate,
   type UsableSuite,
 } from '@countersign/core/edhoc'
-import { PeerError } from '@countersign/core/errors'
+import { InvariantError, PeerError } from '@countersign/core/errors'
 import type { Crypto } from '@countersign/core/ports'
 import type { Admitted, Gatekeeper } from '../../ports.ts'
 import { reasonOf } from '../roleJudge.ts'
@@ -67,7 +67,7 @@ export async function authenticate(
     initiator.accept(...trusted.map(({ credential }) => credential)),
   )
   const found = trusted.find(({ credential }) => credential === authenticated.session.peer)
-  if (found === undefined) throw new Error('the credential that was proven is none of those')
+  if (found === undefined) throw new InvariantError('ERR_EDHOC_CREDENTIAL', 'proven is none of them')
   const { peer } = found
   const admitted = await attributed(peer.fingerprint, () => parts.registry.admit(peer, 'coap'))
   return { authenticated, peer, admitted }

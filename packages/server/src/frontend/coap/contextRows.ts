@@ -4,6 +4,7 @@
  * in the turn in which the Change is handed to the store, which keeps that order: what is written is
  * never older than what stands there.
  */
+import type { EdhocContextParameters } from '@countersign/core/channel'
 import { hex } from '@countersign/core/codec'
 import {
   type ContextParameters,
@@ -16,7 +17,6 @@ import {
   type WindowState,
 } from '@countersign/core/oscore'
 import type { CoapContextRow, Sealer, Write } from '../../ports.ts'
-import type { KeptParameters } from './liveContext.ts'
 
 const table = 'coapContext'
 
@@ -28,7 +28,7 @@ export function freshContext(crypto: OscoreCrypto, parameters: ContextParameters
 export function insertOf(
   crypto: OscoreCrypto,
   sealer: Sealer,
-  parameters: KeptParameters,
+  parameters: EdhocContextParameters,
   row: Omit<CoapContextRow, 'id' | 'context' | 'state' | 'reason' | 'endedAt'>,
 ): Extract<Write, { kind: 'insert'; table: typeof table }> {
   const id = hex(parameters.recipientId)

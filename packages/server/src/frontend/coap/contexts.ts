@@ -3,6 +3,7 @@
  * be in memory to be found, and a device that may not come in any more loses its contexts whether they
  * are or not: they become tombstones, which answer its next frame with the reason.
  */
+import type { EdhocContextParameters } from '@countersign/core/channel'
 import { hex } from '@countersign/core/codec'
 import { isCountersignError } from '@countersign/core/errors'
 import type { OscoreCrypto } from '@countersign/core/oscore'
@@ -13,7 +14,7 @@ import { freshContext, openRow } from './contextRows.ts'
 import { ContextWriter, type ContextWriterParts } from './contextWriter.ts'
 import type { DeviceJudge } from './deviceJudge.ts'
 import type { CoapLimits } from './limits.ts'
-import { type ContextStanding, type KeptParameters, LiveContext } from './liveContext.ts'
+import { type ContextStanding, LiveContext } from './liveContext.ts'
 import { endOf, Standings, type StandingsParts } from './standings.ts'
 import { hostOf } from './udpAddress.ts'
 
@@ -33,7 +34,7 @@ export interface ContextsParts
 
 /** What a handshake has come to. */
 export interface Handshaken {
-  readonly parameters: KeptParameters
+  readonly parameters: EdhocContextParameters
   readonly fingerprint: string
   readonly standing: Extract<ContextStanding, { kind: 'admitted' }>
   readonly from: string

@@ -38,7 +38,6 @@ import type { DeviceJudge } from './deviceJudge.ts'
 import { Finished } from './finished.ts'
 import { type HalfOpen, HalfOpens } from './halfOpen.ts'
 import type { CoapLimits } from './limits.ts'
-import type { LiveContext } from './liveContext.ts'
 import { serverCredential } from './serverCredential.ts'
 import type { Strangers } from './strangers.ts'
 import { hostKey, hostOf } from './udpAddress.ts'
@@ -57,7 +56,8 @@ export interface HandshakesParts {
 }
 
 export type Ending =
-  | { readonly kind: 'context'; readonly context: LiveContext; readonly message4: () => Answer }
+  /** By its name: it may leave memory before its handshake is forgotten. */
+  | { readonly kind: 'context'; readonly id: string; readonly message4: () => Answer }
   | { readonly kind: 'answer'; readonly answer: Answer }
 
 /** Both sides of RFC 9528 §3.2 are taken as their certificates allow. */
@@ -221,7 +221,7 @@ export class Handshakes {
       standing: { kind: 'admitted', peer, admitted },
       from,
     })
-    return { kind: 'context', context, message4: onceMade(authenticated) }
+    return { kind: 'context', id: context.id, message4: onceMade(authenticated) }
   }
 
   /** The peer learns the minimum, the operator the reason. */

@@ -1,12 +1,10 @@
 /** A security context in memory: whose it is, what stands in its row, and what was judged of it. */
+import type { EdhocContextParameters } from '@countersign/core/channel'
 import type { VerifiedPeer } from '@countersign/core/credential'
-import type { ContextParameters, SecurityContext, WindowState } from '@countersign/core/oscore'
+import type { SecurityContext, WindowState } from '@countersign/core/oscore'
 import type { Milliseconds } from '@countersign/core/ports'
 import type { Admitted } from '../../ports.ts'
 import type { RefusalReason } from '../session.ts'
-
-export type KeptParameters = ContextParameters &
-  Required<Pick<ContextParameters, 'algorithm' | 'hash'>>
 
 export type ContextState =
   /** It has carried no message yet, and has no row. */
@@ -40,13 +38,15 @@ export class LiveContext {
   /** Where the newest verified message came from. */
   address: string
   /** What its row is to be made of; undefined once it is there. */
-  parameters: KeptParameters | undefined
+  parameters: EdhocContextParameters | undefined
   verdict: Verdict | undefined
   /** A notice came after the verdict. */
   isStale = false
   /** Whoever works with it holds it in memory. */
   holders = 0
   judging: Promise<ContextStanding> | undefined
+  /** Commands may wait for its device: nobody has looked, or what was found could not be brought. */
+  mayHaveCommands = true
   /** Its row is being made. */
   birth: Promise<void> | undefined
   reserving: Promise<void> | undefined
@@ -61,7 +61,7 @@ export class LiveContext {
     readonly security: SecurityContext
     readonly state: ContextState
     readonly address: string
-    readonly parameters?: KeptParameters
+    readonly parameters?: EdhocContextParameters
     readonly verdict?: Verdict
   }) {
     this.id = made.id

@@ -8,7 +8,7 @@ import type { Clock } from '@countersign/core/ports'
 import type { Admitted, Log, LodgingGatekeeper } from '../../ports.ts'
 import { reasonOf } from '../roleJudge.ts'
 import type { DeviceJudge } from './deviceJudge.ts'
-import type { ContextStanding, LiveContext } from './liveContext.ts'
+import type { ContextStanding, LiveContext, Verdict } from './liveContext.ts'
 
 export interface StandingsParts {
   readonly devices: DeviceJudge
@@ -42,16 +42,17 @@ export class Standings {
 
   /** The device speaks. */
   async now(context: LiveContext): Promise<ContextStanding> {
-    const { verdict, isStale } = context
-    const now = this.#parts.clock.now()
-    const isGood =
-      verdict !== undefined &&
-      !isStale &&
-      now <= verdict.until &&
-      now - verdict.at < verdictMsMax &&
-      now >= verdict.at
-    if (isGood) return verdict.standing
+    const { verdict } = context
+    const age = this.#parts.clock.now() - (verdict?.at ?? 0)
+    if (this.#isGood(context, verdict) && age >= 0 && age < verdictMsMax) return verdict.standing
     return await this.#judge(context, 'speaks')
+  }
+
+  /** Something is to be sent to the device. */
+  async ofSilent(context: LiveContext): Promise<ContextStanding> {
+    const { verdict } = context
+    if (this.#isGood(context, verdict)) return verdict.standing
+    return await this.#judge(context, 'silent')
   }
 
   /** A notice says that something changed. */
@@ -69,6 +70,10 @@ export class Standings {
     } catch (error) {
       return this.#standingOf(error)
     }
+  }
+
+  #isGood({ isStale }: LiveContext, verdict: Verdict | undefined): verdict is Verdict {
+    return verdict !== undefined && !isStale && this.#parts.clock.now() <= verdict.until
   }
 
   async #judge(context: LiveContext, how: 'speaks' | 'silent'): Promise<ContextStanding> {
