@@ -29,6 +29,8 @@ export type HashName = 'sha1' | 'sha256' | 'sha384' | 'sha512'
 export type KeyAlgorithm =
   | { readonly kind: 'ec'; readonly curve: 'P-256' | 'P-384' | 'P-521' }
   | { readonly kind: 'ed25519' }
+  /** Agrees and signs nothing: a static key of EDHOC (RFC 8410, RFC 9528 §3.2). */
+  | { readonly kind: 'x25519' }
   | { readonly kind: 'rsa'; readonly modulusBits: number }
 
 /**

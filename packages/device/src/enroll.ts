@@ -25,6 +25,8 @@ export interface EnrollOptions {
   readonly server: string
   /** `mqtts://host:port`, kept for "--road mqtts"; enrolment itself is EST over https. */
   readonly mqtts?: string
+  /** `coap://host:port`, kept for "--road coap". */
+  readonly coap?: string
   readonly token: string
   /** SHA-256 of the SubjectPublicKeyInfo of the server issuing CA, hex. */
   readonly anchor: string
@@ -60,17 +62,18 @@ const attemptsMax = 7
 export async function enroll(options: EnrollOptions): Promise<EnrollResult> {
   const world = options.world ?? systemWorld()
   const target = parseTarget(options.server, options.anchor)
-  const mqtts =
-    options.mqtts === undefined
-      ? undefined
-      : parseTarget(options.mqtts, options.anchor, 'mqtts').url
+  const kept = (scheme: 'mqtts' | 'coap'): string | undefined => {
+    const url = options[scheme]
+    return url === undefined ? undefined : parseTarget(url, options.anchor, scheme).url
+  }
   requireSerial(options.serial)
   if (options.token === '') throw noToken()
   const wanted: Identity = {
     version: 1,
     element: options.element ?? softwareUrl,
     server: target.url,
-    mqtts,
+    mqtts: kept('mqtts'),
+    coap: kept('coap'),
     anchor: target.anchor,
     serial: options.serial,
     eui64: options.eui64 === undefined ? undefined : parseEui64(options.eui64),

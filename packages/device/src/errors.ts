@@ -10,6 +10,8 @@ export type DeviceErrorCode =
   // What the caller gave.
   | 'ERR_SERVER_URL'
   | 'ERR_NO_MQTTS'
+  | 'ERR_NO_COAP'
+  | 'ERR_ROAD_MISSING'
   | 'ERR_ANCHOR_FORMAT'
   | 'ERR_SERIAL_FORMAT'
   | 'ERR_EUI64_FORMAT'

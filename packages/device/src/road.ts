@@ -40,14 +40,16 @@ export interface Road {
   close(): void
 }
 
-export type RoadName = 'https' | 'mqtts'
-export const roadNames: readonly RoadName[] = ['https', 'mqtts']
+export type RoadName = 'https' | 'mqtts' | 'coap'
+export const roadNames: readonly RoadName[] = ['https', 'mqtts', 'coap']
 
 export interface RoadOptions {
   /** https by default. */
   readonly road?: RoadName
   /** `mqtts://host:port`; by default what the invitation said. */
   readonly mqtts?: string
+  /** `coap://host:port`; likewise. */
+  readonly coap?: string
 }
 
 export interface RoadParts {
@@ -61,22 +63,46 @@ export interface RoadParts {
 }
 
 /** Connects nothing yet. The caller closes the road, and the link. */
-export function openRoad({ road, mqtts }: RoadOptions, parts: RoadParts): Road {
-  if (road !== 'mqtts') return new HttpsRoad(parts.link)
-  return new MqttsRoad(parts, mqttsTarget(parts.state, mqtts))
+export function openRoad(options: RoadOptions, parts: RoadParts): Road {
+  switch (options.road) {
+    case 'mqtts':
+      return new MqttsRoad(parts, targetOf('mqtts', options, parts.state))
+    case 'coap':
+      return openCoapRoad(parts, targetOf('coap', options, parts.state))
+    default:
+      return new HttpsRoad(parts.link)
+  }
 }
 
-function mqttsTarget(state: DeviceState, given: string | undefined): ServerTarget {
-  const { identity } = requireEnrolled(state.folder, state.identity)
-  const url = given ?? identity.mqtts
-  if (url !== undefined) return parseTarget(url, identity.anchor, 'mqtts')
+/** How a road over coap is opened. Connects nothing yet. */
+export type OpenCoapRoad = (parts: RoadParts, target: ServerTarget) => Road
+
+const openCoapRoad: OpenCoapRoad = () => {
   throw new CallerError<DeviceErrorCode>(
-    'ERR_NO_MQTTS',
-    'this device was not told where its server speaks mqtts',
+    'ERR_ROAD_MISSING',
+    'this version does not send over coap yet',
+    {},
+    { where: '--road', hint: 'Use --road https or --road mqtts.' },
+  )
+}
+
+const notTold = { mqtts: 'ERR_NO_MQTTS', coap: 'ERR_NO_COAP' } as const
+
+function targetOf(
+  road: 'mqtts' | 'coap',
+  given: RoadOptions,
+  { folder, identity: found }: DeviceState,
+): ServerTarget {
+  const { identity } = requireEnrolled(folder, found)
+  const url = given[road] ?? identity[road]
+  if (url !== undefined) return parseTarget(url, identity.anchor, road)
+  throw new CallerError<DeviceErrorCode>(
+    notTold[road],
+    `this device was not told where its server speaks ${road}`,
     {},
     {
-      where: '--mqtts',
-      hint: 'Give --mqtts mqtts://HOST:PORT ("countersign identity invite --json" prints it), or --road https.',
+      where: `--${road}`,
+      hint: `Give --${road} ${road}://HOST:PORT ("countersign identity invite --json" prints it), or --road https.`,
     },
   )
 }

@@ -23,6 +23,7 @@ export interface DeviceReport {
   readonly server: string
   /** null: it was not told. */
   readonly mqtts: string | null
+  readonly coap: string | null
   readonly anchor: string
   readonly element: string
   /** Of the key in use; null before the first certificate. */
@@ -51,12 +52,12 @@ export async function show(options: ShowOptions): Promise<DeviceReport> {
   const files = stateFiles(options.state)
   const identity = await readIdentity(files.identity)
   if (identity === undefined) throw notEnrolled(options.state)
-  const { serial, server, mqtts = null, anchor, element, current, pending } = identity
+  const { serial, server, mqtts = null, coap = null, anchor, element, current, pending } = identity
   const readings = {
     reservedBelow: await readReserved(files.counter),
     waiting: await countWaiting(files.outbox),
   }
-  const common = { serial, server, mqtts, anchor, element, state: options.state, readings }
+  const common = { serial, server, mqtts, coap, anchor, element, state: options.state, readings }
   if (current === undefined) {
     return { ...common, slot: null, status: 'enrolling', id: null, eui64: null, certificate: null }
   }

@@ -3,7 +3,7 @@ import { CallerError } from '@countersign/core/errors'
 import type { DeviceErrorCode } from './errors.ts'
 
 export interface ServerTarget {
-  /** `https://host:port` or `mqtts://host:port`, nothing behind it. */
+  /** `https://host:port`, or the same of another scheme; nothing behind it. */
   readonly url: string
   readonly host: string
   readonly port: number
@@ -11,12 +11,16 @@ export interface ServerTarget {
   readonly anchor: string
 }
 
-export type Scheme = 'https' | 'mqtts'
+export type Scheme = 'https' | 'mqtts' | 'coap'
 
-/** RFC 9110 §4.2.2; IANA's service name `secure-mqtt`. */
-const defaultPorts: Readonly<Record<Scheme, number>> = { https: 443, mqtts: 8883 }
+/** RFC 9110 §4.2.2; IANA's service name `secure-mqtt`; RFC 7252 §6.1. */
+const defaultPorts: Readonly<Record<Scheme, number>> = { https: 443, mqtts: 8883, coap: 5683 }
 /** Where a command takes the address from. */
-const options: Readonly<Record<Scheme, string>> = { https: '--server', mqtts: '--mqtts' }
+const options: Readonly<Record<Scheme, string>> = {
+  https: '--server',
+  mqtts: '--mqtts',
+  coap: '--coap',
+}
 
 export function parseTarget(url: string, anchor: string, scheme: Scheme = 'https'): ServerTarget {
   const pin = anchor.replaceAll(':', '').toLowerCase()

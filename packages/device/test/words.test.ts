@@ -70,6 +70,30 @@ test('the mqtts door is named the same way, with a port of its own', () => {
   assert.throws(() => parseTarget('https://a', anchor, 'mqtts'), { where: '--mqtts' })
 })
 
+test('so is the coap door', () => {
+  assert.deepEqual(parseTarget('coap://Iot.Example.com', anchor, 'coap'), {
+    url: 'coap://iot.example.com:5683',
+    host: 'iot.example.com',
+    port: 5683,
+    anchor,
+  })
+  assert.equal(parseTarget('coap://[::1]:443', anchor, 'coap').url, 'coap://[::1]:443')
+  for (const bad of [
+    'coaps://a',
+    'udp://a:1',
+    'coap:a',
+    'coap://a/m/x',
+    'coap://a?n=1',
+    'coap://',
+  ]) {
+    assert.throws(
+      () => parseTarget(bad, anchor, 'coap'),
+      { code: 'ERR_SERVER_URL', where: '--coap' },
+      bad,
+    )
+  }
+})
+
 test('an EUI-64 is taken in every usual spelling and kept in one', () => {
   assert.equal(parseEui64('02-00-5E-FF-FE-00-00-01'), '02005efffe000001')
   assert.equal(parseEui64('02:00:5e:ff:fe:00:00:01'), '02005efffe000001')

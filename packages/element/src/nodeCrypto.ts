@@ -8,6 +8,8 @@
 import {
   constants,
   createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
   hash as digest,
   type KeyObject,
   randomBytes as nodeRandomBytes,
@@ -160,6 +162,9 @@ function flawOf(key: KeyObject, algorithm: KeyAlgorithm, spki: Uint8Array): stri
     case 'ed25519':
       if (key.asymmetricKeyType !== 'ed25519') return 'it is no Ed25519 key'
       return isSmallOrder(spki.subarray(-32)) ? 'it is a point of small order' : undefined
+    case 'x25519':
+      if (key.asymmetricKeyType !== 'x25519') return 'it is no X25519 key'
+      return agrees(key) ? undefined : 'it is a point of small order'
     case 'rsa': {
       if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'rsa-pss') {
         return 'it is no RSA key'
@@ -193,6 +198,19 @@ function isSmallOrder(point: Uint8Array): boolean {
   y.writeUInt8(y.readUInt8(31) & 0x7f, 31)
   return smallOrderHex.has(y.toString('hex'))
 }
+
+/** RFC 7748 §6.1: with a key of small order every secret is zero, which OpenSSL refuses. */
+function agrees(publicKey: KeyObject): boolean {
+  anyX25519Key ??= generateKeyPairSync('x25519').privateKey
+  try {
+    return diffieHellman({ privateKey: anyX25519Key, publicKey }).length > 0
+  } catch {
+    return false
+  }
+}
+
+/** Every private key is a multiple of the cofactor. */
+let anyX25519Key: KeyObject | undefined
 
 function fits(scheme: SignatureScheme, algorithm: KeyAlgorithm): boolean {
   switch (scheme.kind) {

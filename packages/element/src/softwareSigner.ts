@@ -24,6 +24,18 @@ export function softwareSigner(privateKey: KeyObject): Signer {
   }
 }
 
+/** A key of P-256 as COSE has its signatures (RFC 9053 §2.1): SHA-256, r || s. For EDHOC. */
+export function softwareCoseSigner(privateKey: KeyObject): Signer {
+  const { scheme, spki } = softwareSigner(privateKey)
+  if (scheme.kind !== 'ecdsa' || scheme.hash !== 'sha256') throw noKey(privateKey, 'P-256')
+  return {
+    scheme: { ...scheme, encoding: 'p1363' },
+    spki,
+    sign: async (message) =>
+      sign(scheme.hash, message, { key: privateKey, dsaEncoding: 'ieee-p1363' }),
+  }
+}
+
 function schemeOf(key: KeyObject): Exclude<SignatureScheme, { kind: 'rsa-pkcs1' | 'rsa-pss' }> {
   if (key.type === 'private') {
     if (key.asymmetricKeyType === 'ed25519') return { kind: 'ed25519' }
@@ -33,9 +45,13 @@ function schemeOf(key: KeyObject): Exclude<SignatureScheme, { kind: 'rsa-pkcs1' 
       if (curve === 'secp384r1') return { kind: 'ecdsa', hash: 'sha384', encoding: 'der' }
     }
   }
-  throw new CallerError<SoftwareSignerErrorCode>(
+  throw noKey(key, 'P-256, P-384 or Ed25519')
+}
+
+function noKey(key: KeyObject, curves: string): CallerError<SoftwareSignerErrorCode> {
+  return new CallerError(
     'ERR_SIGNER_KEY',
-    'a signer needs a private key of P-256, P-384 or Ed25519',
+    `a signer needs a private key of ${curves}`,
     { keyType: key.asymmetricKeyType },
     { hint: 'Make one with generateKeyPairSync("ec", { namedCurve: "P-256" }).' },
   )

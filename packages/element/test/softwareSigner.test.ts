@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
 import { test } from 'node:test'
 import { CallerError } from '@countersign/core/errors'
-import { softwareSigner } from '../src/softwareSigner.ts'
+import { softwareCoseSigner, softwareSigner } from '../src/softwareSigner.ts'
 
 const message = Uint8Array.from(Buffer.from('a whole message, no digest'))
 
@@ -39,4 +39,19 @@ test('a key that no profile uses, and a public key, make no signer', () => {
       (error) => error instanceof CallerError && error.code === 'ERR_SIGNER_KEY',
     )
   }
+})
+
+test('for COSE, P-256 signs as r || s, which other verifiers take; other curves do not sign', async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const signer = softwareCoseSigner(privateKey)
+  assert.deepEqual(signer.scheme, { kind: 'ecdsa', hash: 'sha256', encoding: 'p1363' })
+  const signature = await signer.sign(message)
+  assert.equal(signature.length, 64)
+  assert.ok(verify('sha256', message, { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature))
+  for (const key of [
+    generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey,
+    generateKeyPairSync('ed25519').privateKey,
+    publicKey,
+  ])
+    assert.throws(() => softwareCoseSigner(key), { code: 'ERR_SIGNER_KEY' })
 })

@@ -6,9 +6,9 @@ import { parseSpki } from '@countersign/core/credential'
 import { PeerError } from '@countersign/core/errors'
 import type { Crypto, PublicKey, SignatureScheme } from '@countersign/core/ports'
 import { nodeCrypto, randomBytes } from '../src/nodeCrypto.ts'
-import { bytes, type SignatureGroup, wycheproof } from './vectors.ts'
+import { type AgreementGroup, bytes, type SignatureGroup, wycheproof } from './vectors.ts'
 
-const files: readonly [string, SignatureScheme][] = [
+const files: readonly [[string, SignatureScheme], [string, SignatureScheme]] = [
   ['ecdsa_secp256r1_sha256_p1363_test.json', { kind: 'ecdsa', hash: 'sha256', encoding: 'p1363' }],
   ['ed25519_test.json', { kind: 'ed25519' }],
 ]
@@ -66,6 +66,31 @@ function judges(crypto: Crypto): void {
     refusesKey(() => crypto.importPublicKey(spki, { kind: 'rsa', modulusBits: 2048 }))
   })
 
+  test('an X25519 key is taken and signs nothing', () => {
+    const spki = bytes(x25519Head + alice)
+    assert.deepEqual(parseSpki(spki).algorithm, { kind: 'x25519' })
+    const key = crypto.importPublicKey(spki, { kind: 'x25519' })
+    assert.deepEqual(key.spki, spki)
+    for (const scheme of [{ kind: 'ed25519' }, files[0][1]] as const) {
+      assert.equal(crypto.verify(key, scheme, new Uint8Array(1), new Uint8Array(64)), false)
+    }
+    refusesKey(() => crypto.importPublicKey(spki, { kind: 'ed25519' }))
+    const ed25519 = bytes(`302a300506032b6570032100${alice}`)
+    refusesKey(() => crypto.importPublicKey(ed25519, { kind: 'x25519' }))
+  })
+
+  test('an X25519 key of small order is refused in each of its encodings', () => {
+    // The groups of Wycheproof name those that give a secret of zeros.
+    const { testGroups } = wycheproof<AgreementGroup>('x25519_test.json')
+    const shared = testGroups.flatMap(({ tests }) => tests)
+    const zero = shared.filter(({ shared: secret }) => /^0+$/.test(secret))
+    const spkis = new Set(zero.map(({ public: share }) => x25519Head + share))
+    assert.ok(spkis.size >= 7, String(spkis.size))
+    for (const spki of spkis) {
+      refusesKey(() => crypto.importPublicKey(bytes(spki), { kind: 'x25519' }))
+    }
+  })
+
   test('an Ed25519 key of small order is refused in each of its encodings', () => {
     // RFC 8032 §5.1: y of the points whose order divides 8, and y + p where that fits into 255 bits;
     // both signs.
@@ -84,6 +109,10 @@ function judges(crypto: Crypto): void {
     }
   })
 }
+
+/** RFC 8410 §4 around the key of RFC 7748 §6.1 that is Alice's. */
+const x25519Head = '302a300506032b656e032100'
+const alice = '8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a'
 
 function p256(crypto: Crypto): PublicKey {
   const vectors = wycheproof<SignatureGroup>('ecdsa_secp256r1_sha256_p1363_test.json')

@@ -14,8 +14,8 @@ import { z } from 'zod'
 export const configFile = 'config.json'
 
 /** The doors that this version opens. */
-export type DoorName = 'console' | 'https' | 'mqtts'
-export const doorNames: readonly DoorName[] = ['console', 'https', 'mqtts']
+export type DoorName = 'console' | 'https' | 'mqtts' | 'coap'
+export const doorNames: readonly DoorName[] = ['console', 'https', 'mqtts', 'coap']
 
 export interface Address {
   readonly host: string
@@ -87,6 +87,7 @@ const fileSchema: z.ZodType<FileShape> = z.strictObject({
       console: addressSchema.optional(),
       https: addressSchema.optional(),
       mqtts: addressSchema.optional(),
+      coap: addressSchema.optional(),
     })
     .optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),
@@ -104,6 +105,7 @@ const defaults: Config = {
     console: { host: '127.0.0.1', port: 8443 },
     https: { host: '127.0.0.1', port: 8444 },
     mqtts: { host: '127.0.0.1', port: 8883 },
+    coap: { host: '127.0.0.1', port: 5683 },
   },
   logLevel: 'info',
   crlBase: null,
@@ -191,6 +193,7 @@ const knownKeys: readonly string[] = [
   'listen.console',
   'listen.https',
   'listen.mqtts',
+  'listen.coap',
   'logLevel',
   'crlBase',
   'caToken',

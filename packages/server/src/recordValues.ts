@@ -15,7 +15,7 @@ export const deviceStates: readonly DeviceState[] = [
   'retired',
 ]
 
-/** Every road of a message; this version opens `https` and `mqtts`. */
+/** Every road of a message; this version opens `https`, `mqtts` and `coap`. */
 export const roads: readonly Road[] = [
   'mqtts',
   'https',

@@ -1,44 +1,76 @@
-/** The hostile relay as a child process with typed commands. */
+/** The hostile relays, over TCP and over UDP, as child processes with typed commands. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { AdapterError } from '@countersign/core/errors'
 import type { PlanOptions } from './plan.ts'
 import type { RelayStats } from './relay.ts'
-import type { RelayCommand } from './relayProcess.ts'
+import type { RelayCommand, RelayPlan } from './relayProcess.ts'
+import type { UdpRelayStats } from './udpRelay.ts'
+import type { AttackPlan } from './world/hostileDatagrams.ts'
 
-export interface HostileRelayOptions {
+interface RelayTarget {
   readonly target: { readonly host: string; readonly port: number }
   readonly seed: number
+}
+
+export interface HostileRelayOptions extends RelayTarget {
   readonly plan: PlanOptions
 }
 
-export interface HostileRelay {
+export interface HostileUdpRelayOptions extends RelayTarget {
+  readonly plan: AttackPlan
+}
+
+/** What every relay can say, whatever it carries. */
+export interface RelayView<Stats extends RelayStats = RelayStats> {
   /** On 127.0.0.1. */
   readonly port: number
   /** The process, so that a caller can say which one it is. */
   readonly pid: number
-  stats(): Promise<RelayStats>
-  setPlan(plan: PlanOptions): Promise<void>
+  stats(): Promise<Stats>
   search(markers: readonly Uint8Array[]): Promise<{ found: number; complete: boolean }>
   close(): Promise<void>
 }
 
+export interface HostileRelay extends RelayView {
+  setPlan(plan: PlanOptions): Promise<void>
+}
+
+export interface HostileUdpRelay extends RelayView<UdpRelayStats> {
+  setPlan(plan: AttackPlan): Promise<void>
+}
+
 /**
- * Starts a relay in a process of its own.
+ * Starts a relay over TCP in a process of its own.
  * @example const relay = await hostileRelay({ target: { host: '127.0.0.1', port: 8444 }, seed: 7, plan: { faultShare: 0.2, delayMsMax: 5 } })
  */
 export async function hostileRelay(options: HostileRelayOptions): Promise<HostileRelay> {
   const child = new RelayChild()
-  const { target, seed, plan } = options
-  const { port } = await child.command<{ port: number }>({ do: 'start', ...target, seed, plan })
+  const view = await start<RelayStats>(child, options, { over: 'tcp', plan: options.plan })
+  return { ...view, setPlan: (plan) => setPlan(child, { over: 'tcp', plan }) }
+}
+
+/**
+ * Starts a relay over UDP in a process of its own.
+ * @example const relay = await hostileUdpRelay({ target: { host: '127.0.0.1', port: 5683 }, seed: 7, plan: { share: 0.2, lateMsMax: 2000 } })
+ */
+export async function hostileUdpRelay(options: HostileUdpRelayOptions): Promise<HostileUdpRelay> {
+  const child = new RelayChild()
+  const view = await start<UdpRelayStats>(child, options, { over: 'udp', plan: options.plan })
+  return { ...view, setPlan: (plan) => setPlan(child, { over: 'udp', plan }) }
+}
+
+async function start<Stats extends RelayStats>(
+  child: RelayChild,
+  { target, seed }: RelayTarget,
+  by: RelayPlan,
+): Promise<RelayView<Stats>> {
+  const { port } = await child.command<{ port: number }>({ do: 'start', ...target, seed, ...by })
   return {
     port,
     pid: child.pid,
-    stats: () => child.command<RelayStats>({ do: 'stats' }),
-    setPlan: async (next) => {
-      await child.command({ do: 'plan', plan: next })
-    },
+    stats: () => child.command<Stats>({ do: 'stats' }),
     search: (markers) =>
       child.command({
         do: 'search',
@@ -46,6 +78,10 @@ export async function hostileRelay(options: HostileRelayOptions): Promise<Hostil
       }),
     close: () => child.end(),
   }
+}
+
+async function setPlan(child: RelayChild, by: RelayPlan): Promise<void> {
+  await child.command({ do: 'plan', ...by })
 }
 
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never

@@ -6,40 +6,65 @@
 import { createInterface } from 'node:readline'
 import type { PlanOptions } from './plan.ts'
 import { type Relay, startRelay } from './relay.ts'
-import { seeded } from './seeded.ts'
+import { type Seeded, seeded } from './seeded.ts'
+import { startUdpRelay, type UdpRelay } from './udpRelay.ts'
+import type { AttackPlan } from './world/hostileDatagrams.ts'
+
+/** What a plan is depends on what the relay carries. */
+export type RelayPlan =
+  | { readonly over: 'tcp'; readonly plan: PlanOptions }
+  | { readonly over: 'udp'; readonly plan: AttackPlan }
 
 export type RelayCommand =
-  | {
+  | ({
       readonly id: number
       readonly do: 'start'
       readonly host: string
       readonly port: number
       readonly seed: number
-      readonly plan: PlanOptions
-    }
-  | { readonly id: number; readonly do: 'plan'; readonly plan: PlanOptions }
+    } & RelayPlan)
+  | ({ readonly id: number; readonly do: 'plan' } & RelayPlan)
   | { readonly id: number; readonly do: 'stats' }
   /** Markers in base64. */
   | { readonly id: number; readonly do: 'search'; readonly markers: readonly string[] }
 
-let relay: Relay | undefined
+type Running =
+  | { readonly over: 'tcp'; readonly relay: Relay }
+  | { readonly over: 'udp'; readonly relay: UdpRelay }
+
+let running: Running | undefined
 
 async function perform(command: RelayCommand): Promise<unknown> {
   if (command.do === 'start') {
-    const { host, port, seed, plan } = command
-    relay = await startRelay({ target: { host, port }, plan, random: seeded(seed) })
-    return { port: relay.port }
+    const { host, port, seed } = command
+    running = await start(command, { target: { host, port }, random: seeded(seed) })
+    return { port: running.relay.port }
   }
-  if (relay === undefined) throw new Error('the relay was not started')
+  if (running === undefined) throw new Error('the relay was not started')
   switch (command.do) {
     case 'plan':
-      relay.setPlan(command.plan)
+      setPlan(running, command)
       return {}
     case 'stats':
-      return relay.stats()
+      return running.relay.stats()
     case 'search':
-      return relay.search(command.markers.map((each) => Buffer.from(each, 'base64')))
+      return running.relay.search(command.markers.map((each) => Buffer.from(each, 'base64')))
   }
+}
+
+async function start(
+  by: RelayPlan,
+  rest: { target: { host: string; port: number }; random: Seeded },
+): Promise<Running> {
+  return by.over === 'tcp'
+    ? { over: 'tcp', relay: await startRelay({ plan: by.plan, ...rest }) }
+    : { over: 'udp', relay: await startUdpRelay({ plan: by.plan, ...rest }) }
+}
+
+function setPlan(relay: Running, by: RelayPlan): void {
+  if (relay.over === 'tcp' && by.over === 'tcp') relay.relay.setPlan(by.plan)
+  else if (relay.over === 'udp' && by.over === 'udp') relay.relay.setPlan(by.plan)
+  else throw new Error(`a relay over ${relay.over} has no plan for ${by.over}`)
 }
 
 function answer(id: number, content: Readonly<Record<string, unknown>>): void {
@@ -59,4 +84,4 @@ for await (const line of createInterface({ input: process.stdin })) {
     answer(command.id, { error: error instanceof Error ? error.message : String(error) })
   }
 }
-await relay?.close()
+await running?.relay.close()

@@ -2,6 +2,8 @@
  * A small seeded generator (xoroshiro64** of Blackman and Vigna): the same seed makes the same
  * world. Not for secrets.
  */
+import type { Random } from '@countersign/core/ports'
+
 export interface Seeded {
   /** Uniform in 0 … 2^32 - 1. */
   word(): number
@@ -31,6 +33,11 @@ export function seeded(seed: number): Seeded {
     chance: (probability) => word() < probability * 2 ** 32,
     fork: (label) => seeded(mix(seed) ^ mix(label + 0x85ebca6b)),
   }
+}
+
+/** The randomness that core asks for, from a seed: for tests, where a seed has to repeat a world. */
+export function seededRandom(random: Seeded): Random {
+  return { bytes: (length) => Uint8Array.from({ length }, () => random.below(256)) }
 }
 
 function rotate(value: number, bits: number): number {

@@ -53,10 +53,11 @@ export function separate(message: CoapMessage): Combined {
     throw channelError('ERR_EDHOC_COMBINED', 'no OSCORE option')
   }
   const end = endOfMessage3(message.payload)
-  const rest = message.payload.slice(end)
+  // Copies: the caller may use its buffer again, and `slice` of a Buffer is a view.
+  const rest = Uint8Array.from(message.payload.subarray(end))
   if (rest.length === 0) throw channelError('ERR_EDHOC_COMBINED', 'nothing behind message_3')
   return {
-    message3: message.payload.slice(0, end),
+    message3: Uint8Array.from(message.payload.subarray(0, end)),
     request: { ...message, options, payload: rest },
   }
 }

@@ -43,10 +43,15 @@ export function parseEdhocPayload(payload: Uint8Array): EdhocPayload {
 function readPayload(reader: CborReader): EdhocPayload {
   const kind = reader.peek()
   if (kind === 'unsigned' || kind === 'negative' || kind === 'bytes') {
-    const cR = readByteIdentifier(reader, 'C_R', edhocLimits.identifierBytesMax).slice()
-    return { kind: 'continued', cR, message: reader.bytes.slice(reader.offset) }
+    const cR = readByteIdentifier(reader, 'C_R', edhocLimits.identifierBytesMax)
+    return { kind: 'continued', cR: Uint8Array.from(cR), message: rest(reader) }
   }
   // null and false are none of a forward flow (RFC 9528 Appendix A.2.1).
   if (!reader.boolean('true')) throw reader.bad('false says nothing', 'true')
-  return { kind: 'message_1', message: reader.bytes.slice(reader.offset) }
+  return { kind: 'message_1', message: rest(reader) }
+}
+
+/** A copy, also of a Buffer, whose `slice` is a view. */
+function rest({ bytes, offset }: CborReader): Uint8Array {
+  return Uint8Array.from(bytes.subarray(offset))
 }

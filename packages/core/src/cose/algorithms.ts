@@ -15,7 +15,7 @@ export interface SignatureAlgorithm {
   /** Of r || s, or of what RFC 8032 makes. */
   readonly signatureLength: number
   /** ECDSA with a curve of its own for each hash, as RFC 9864 has it. */
-  readonly key: Exclude<KeyAlgorithm, { readonly kind: 'rsa' }>
+  readonly key: Exclude<KeyAlgorithm, { readonly kind: 'rsa' | 'x25519' }>
 }
 
 export interface AeadAlgorithm {

@@ -162,6 +162,10 @@ function readKeyAlgorithm(
       noParameters(identifier)
       if (key.length !== 32) throw syntaxError(identifier, 'an Ed25519 key has 32 octets')
       return { kind: 'ed25519' }
+    case algorithmOid.x25519:
+      noParameters(identifier)
+      if (key.length !== 32) throw syntaxError(identifier, 'an X25519 key has 32 octets')
+      return { kind: 'x25519' }
     case algorithmOid.rsaEncryption:
       // RFC 3279 §2.3.1: NULL, and here nothing permits leaving it out.
       identifier.null('parameters')

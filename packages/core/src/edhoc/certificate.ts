@@ -23,9 +23,10 @@ export function trustedCertificate(
   const credential = cbor.byteString(leaf.der)
   if (by === 'static key') {
     requireKey(algorithm, suite.curve.name, suite)
-    // The point is uncompressed: importing it says so.
     crypto.importPublicKey(der, algorithm)
-    return { kind: by, credential, g: keyBytes.slice(1, 1 + suite.curve.length) }
+    // A point is uncompressed, as importing it says: 04, x, y. Of X25519 the key is its coordinate.
+    const start = algorithm.kind === 'ec' ? 1 : 0
+    return { kind: by, credential, g: keyBytes.slice(start, start + suite.curve.length) }
   }
   requireKey(algorithm, signers[suite.signature], suite)
   return { kind: by, credential, key: crypto.importPublicKey(der, algorithm) }
@@ -39,7 +40,6 @@ function requireUsage({ extensions: { keyUsage } }: Certificate, by: Authenticat
   throw edhocError('ERR_EDHOC_CREDENTIAL', `the key of the peer is not for ${usage}`)
 }
 
-/** X25519 is no key algorithm of the port: with it there are static keys on the NIST curves alone. */
 function requireKey(
   algorithm: KeyAlgorithm | undefined,
   wanted: string,
@@ -52,4 +52,9 @@ function requireKey(
   })
 }
 
-const namesOf = { ed25519: 'Ed25519', rsa: 'RSA', none: 'none that is known' } as const
+const namesOf = {
+  ed25519: 'Ed25519',
+  x25519: 'X25519',
+  rsa: 'RSA',
+  none: 'none that is known',
+} as const

@@ -97,8 +97,9 @@ export class WaitMessage2 extends OneShot {
     this.spend()
     throwIfError(bytes)
     const { crypto, suite, method, key, cI, message1 } = this.#agreed
-    // A copy: what is parsed are views, and the caller may use its buffer again.
-    const { gY, ciphertext2 } = parseMessage2(bytes.slice(), suite)
+    // A copy: what is parsed are views, and the caller may use its buffer again. (`slice` of a
+    // Buffer is a view too.)
+    const { gY, ciphertext2 } = parseMessage2(Uint8Array.from(bytes), suite)
     const hash2 = th2(crypto, suite, gY, message1)
     const gXY = key.agree(peerShare(suite, gY))
     const prk2e = Prk2e.from(crypto, suite, hash2, gXY)

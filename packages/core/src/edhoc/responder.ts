@@ -69,8 +69,9 @@ export class Responder extends OneShot {
   /** message_1. Throws PeerError ERR_EDHOC_SUITE, ERR_EDHOC_METHOD, or what is wrong with it. */
   receive(bytes: Uint8Array): ComposeMessage2 {
     this.spend()
-    // A copy: what is parsed are views, and the caller may use its buffer again.
-    const bytes1 = bytes.slice()
+    // A copy: what is parsed are views, and the caller may use its buffer again. (`slice` of a
+    // Buffer is a view too.)
+    const bytes1 = Uint8Array.from(bytes)
     const message1 = parseMessage1(bytes1)
     const { number } = message1.method
     if (!this.#options.methods.includes(number)) {

@@ -70,7 +70,7 @@ export function unprotectRequest(context: SecurityContext, message: CoapMessage)
 export interface OpenedRequest {
   readonly name: RequestName
   /** Throws PeerError ERR_OSCORE_MESSAGE for one that its sender should not have protected. */
-  read(): CoapMessage
+  readonly read: () => CoapMessage
 }
 
 /** RFC 8613 §8.2, steps 2 to 6; `verify` says whether the number may be looked at. */

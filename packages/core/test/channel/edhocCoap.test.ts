@@ -54,6 +54,16 @@ describe('payloads of EDHOC over CoAP', () => {
     assert.deepEqual(rest, { cR: fromHex('010203'), message: message3 })
   })
 
+  it('may lie in a buffer that its owner uses again', () => {
+    const datagram = Buffer.from(`43010203${hex(message3)}`, 'hex')
+    const parsed = parseEdhocPayload(datagram)
+    const payload = Buffer.from(hex(message3) + hex(ciphertext), 'hex')
+    const separated = separate(combine(new Uint8Array(), { ...protectedRequest(), payload }))
+    for (const buffer of [datagram, payload]) buffer.fill(0)
+    assert.equal(hex(parsed.message), hex(message3))
+    assert.equal(hex(separated.message3), hex(message3))
+  })
+
   it('what begins otherwise is refused', () => {
     for (const wrong of ['', 'f4', 'f6', '1818', '4127', '5827', 'a0', '20ff'.slice(2)]) {
       assert.throws(() => parseEdhocPayload(fromHex(wrong)), { code: 'ERR_EDHOC_PAYLOAD' }, wrong)

@@ -1,7 +1,7 @@
 /** Certificates as credentials: judged, then trusted for what the method does with their key. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fromHex, hex } from '@countersign/core/codec'
+import { cbor, fromHex, hex } from '@countersign/core/codec'
 import {
   type Certificate,
   Judge,
@@ -19,17 +19,27 @@ import {
 import { PeerError } from '@countersign/core/errors'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { now } from '../judge/world.ts'
-import { certificates, scriptOf } from './parties.ts'
+import { providers } from '../providers.ts'
+import { certificatesOf, scriptOf } from './parties.ts'
 
 const clock = { now: (): number => now }
 
 /** The device's certificate of the vectors, under the issuing CA that its maker's anchor is. */
 function judged(pki: 'p256' | 'ed25519'): VerifiedPeer {
-  const { cred_i, ica } = certificates[pki]
+  const { cred_i, ica } = certificatesOf(pki)
   const certificate = parseCertificate(fromHex(ica))
   const anchors = [{ role: 'maker', certificate, origin: 'foreign', scope: {} }] as const
   const judge = new Judge({ crypto: nodeCrypto, clock, anchors })
   return judge.judge(fromHex(cred_i), [], { role: 'maker', purpose: 'clientAuth' })
+}
+
+/** A server's certificate whose key is one of X25519. */
+function judgedX25519(): VerifiedPeer {
+  const { cred_r, ica } = certificatesOf('x25519-m3')
+  const certificate = parseCertificate(fromHex(ica))
+  const anchors = [{ role: 'server', certificate, origin: 'foreign', scope: {} }] as const
+  const judge = new Judge({ crypto: nodeCrypto, clock, anchors })
+  return judge.judge(fromHex(cred_r), [], { role: 'server', purpose: 'serverEdhocDh' })
 }
 
 function suiteOf(number: number): Suite {
@@ -38,8 +48,23 @@ function suiteOf(number: number): Suite {
   return suite
 }
 
-function trust(pki: 'p256' | 'ed25519', suite: number, by: TrustedCredential['kind']): unknown {
-  return trustedCertificate(nodeCrypto, suiteOf(suite), by, judged(pki))
+function trust(
+  pki: Parameters<typeof judged>[0] | 'x25519',
+  suite: number,
+  by: TrustedCredential['kind'],
+): unknown {
+  const peer = pki === 'x25519' ? judgedX25519() : judged(pki)
+  const [one, ...others] = providers.map(({ crypto }) => {
+    try {
+      return trustedCertificate(crypto, suiteOf(suite), by, peer)
+    } catch (error) {
+      return error
+    }
+  })
+  // Handles differ, what is trusted does not.
+  for (const other of others) assert.equal(String(other), String(one))
+  if (one instanceof Error) throw one
+  return one
 }
 
 const refused = (error: unknown): boolean =>
@@ -73,8 +98,22 @@ test('a key of another algorithm than the suite has is refused', () => {
     ['ed25519', 0, 'static key'],
     ['p256', 0, 'static key'],
     ['ed25519', 2, 'static key'],
+    ['x25519', 2, 'static key'],
+    ['x25519', 0, 'signature'],
   ] as const) {
     assert.throws(() => trust(pki, suite, by), refused, `${pki} ${suite} ${by}`)
+  }
+})
+
+test('a certificate of X25519 is trusted for its one coordinate', () => {
+  for (const suite of [0, 1, 4]) {
+    const trusted = trust('x25519', suite, 'static key')
+    const { leaf } = judgedX25519()
+    assert.deepEqual(trusted, {
+      kind: 'static key',
+      credential: cbor.byteString(leaf.der),
+      g: leaf.spki.der.slice(-32),
+    })
   }
 })
 

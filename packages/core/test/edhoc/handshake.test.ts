@@ -12,11 +12,16 @@ import {
   type Session,
 } from '@countersign/core/edhoc'
 import { InvariantError } from '@countersign/core/errors'
-import { nodeCrypto } from '@countersign/element/nodeCrypto'
-import { type Script, scriptOf, scripts } from './parties.ts'
+import type { ChannelCrypto } from '@countersign/core/ports'
+import { type Provider, providers } from '../providers.ts'
+import { type Script, scriptOf, scriptsOn } from './parties.ts'
 
-for (const script of scripts) {
-  test(`${script.id}: both sides write the prescribed messages and get the same keys`, async () => {
+for (const provider of providers) {
+  for (const script of scriptsOn(provider)) prescribes(provider, script)
+}
+
+function prescribes({ name, crypto }: Provider, script: Script): void {
+  test(`${script.id}, ${name}: both sides write the prescribed messages and get the same keys`, async () => {
     const { message1, next: wait2 } = new Initiator(script.initiator).send()
     const compose2 = new Responder(script.responder).receive(message1)
     const { message2, next: wait3 } = await compose2.send({ own: script.R.own, cR: script.cR })
@@ -30,7 +35,7 @@ for (const script of scripts) {
     const { session } = unconfirmed.receive(message4)
 
     assert.deepEqual([message1, message2, message3, message4].map(hex), script.messages)
-    for (const side of [session, authenticated.session]) keysAre(script, side)
+    for (const side of [session, authenticated.session]) keysAre(crypto, script, side)
     assert.deepEqual(
       [session.peer, authenticated.session.peer],
       [script.R.trusted, script.I.trusted],
@@ -42,10 +47,10 @@ function sameReference(found: CredentialReference, own: CredentialReference): vo
   assert.equal(hex(encodeCredentialReference(found)), hex(encodeCredentialReference(own)))
 }
 
-function keysAre(script: Script, { suite, prkOut, cI, cR }: Session): void {
+function keysAre(crypto: ChannelCrypto, script: Script, { suite, prkOut, cI, cR }: Session): void {
   const { masterSecret, masterSalt } = oscoreSecrets(suite, prkOut)
-  assert.equal(hex(nodeCrypto.exportSecret(masterSecret)), script.masterSecret)
-  assert.equal(hex(nodeCrypto.exportSecret(masterSalt)), script.masterSalt)
+  assert.equal(hex(crypto.exportSecret(masterSecret)), script.masterSecret)
+  assert.equal(hex(crypto.exportSecret(masterSalt)), script.masterSalt)
   assert.equal(hex(cI), hex(script.initiator.cI))
   assert.equal(hex(cR), hex(script.cR))
 }
@@ -105,3 +110,16 @@ function item(label: number): readonly EadItem[] {
 function spent(error: unknown): boolean {
   return error instanceof InvariantError && error.code === 'ERR_EDHOC_SPENT'
 }
+
+test('a message may lie in a buffer that its owner uses again', async () => {
+  const script = scriptOf('m0-s2-x5t-c-14')
+  const [m1, m2] = script.messages.map((text) => Buffer.from(text, 'hex'))
+  assert.ok(m1 && m2)
+  const compose2 = new Responder(script.responder).receive(m1)
+  const { next: wait2 } = new Initiator(script.initiator).send()
+  const judgeR = wait2.receive(m2)
+  for (const buffer of [m1, m2]) buffer.fill(0)
+  const { message2 } = await compose2.send({ own: script.R.own, cR: script.cR })
+  const { message3 } = await judgeR.accept(script.R.trusted).send()
+  assert.deepEqual([hex(message2), hex(message3)], script.messages.slice(1, 3))
+})

@@ -23,7 +23,9 @@ import { type Script, scriptOf } from './parties.ts'
 import { printed, traceOf } from './rfc9529.ts'
 
 /** Every method, with the short names of certificates; and claims sets by kid. */
-const each = ['rfc9529-3', ...[0, 1, 2, 3].map((method) => `m${method}-s2-x5t-c-14`)].map(scriptOf)
+const each = ['rfc9529-3', ...[0, 1, 2, 3].map((method) => `m${method}-s2-x5t-c-14`)].map((id) =>
+  scriptOf(id),
+)
 
 const hasCode =
   (code: string) =>

@@ -1,14 +1,14 @@
 /**
- * Handshakes as vectors prescribe them: RFC 9529, and vectors/edhoc-x509.json. Ephemeral keys are
+ * Handshakes as vectors prescribe them: RFC 9529, vectors/edhoc-x509.json and edhoc-x25519.json. Ephemeral keys are
  * the prescribed ones, and so are ECDSA signatures, where they verify of what is to be signed: Node's
  * own are random.
  */
 import assert from 'node:assert/strict'
-import { createECDH, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { CborReader, cbor, fromHex, hex } from '@countersign/core/codec'
 import { readCredentialReference } from '@countersign/core/cose'
-import { parseCertificate } from '@countersign/core/credential'
+import { type Certificate, parseCertificate } from '@countersign/core/credential'
 import {
   type InitiatorOptions,
   type Method,
@@ -19,9 +19,9 @@ import {
   type TrustedCredential,
   type UsableSuite,
 } from '@countersign/core/edhoc'
-import type { EphemeralKey, PublicKey, Signer } from '@countersign/core/ports'
+import type { ChannelCrypto, EphemeralKey, PublicKey, Signer } from '@countersign/core/ports'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
-import { ephemeralFrom } from '../../../element/src/nodeGroups.ts'
+import { node, type Provider, p256Key, p256Point, pkcs8 } from '../providers.ts'
 import { printed, type Trace, traces } from './rfc9529.ts'
 
 export interface Side {
@@ -48,7 +48,7 @@ interface Vector {
   readonly id: string
   readonly method: number
   readonly suite: number
-  readonly pki: 'ed25519' | 'p256'
+  readonly pki: string
   readonly X: string
   readonly Y: string
   readonly C_I: string
@@ -75,26 +75,37 @@ interface Pki extends Certificates {
 }
 
 interface VectorFile {
-  readonly pki: Readonly<Record<Vector['pki'], Pki>>
+  readonly pki: Readonly<Record<string, Pki>>
   readonly vectors: readonly Vector[]
 }
 
-const file: VectorFile = JSON.parse(
-  readFileSync(new URL('../../../../vectors/edhoc-x509.json', import.meta.url), 'utf8'),
-)
+function read(name: string): VectorFile {
+  const file = new URL(`../../../../vectors/${name}`, import.meta.url)
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
+
+const files = [read('edhoc-x509.json'), read('edhoc-x25519.json')]
+const pkis: ReadonlyMap<string, Pki> = new Map(files.flatMap(({ pki }) => Object.entries(pki)))
 
 /** DER of the certificates of the vectors. */
-export const certificates: Readonly<Record<Vector['pki'], Certificates>> = file.pki
+export function certificatesOf(pki: string): Certificates {
+  return pkiOf(pki)
+}
 
-export const scripts: readonly Script[] = [
-  ...traces.map(scriptOfTrace),
-  ...file.vectors.map(scriptOfVector),
-]
-
-export function scriptOf(id: string): Script {
-  const found = scripts.find((one) => one.id === id)
-  assert.ok(found, id)
+function pkiOf(name: string): Pki {
+  const found = pkis.get(name)
+  assert.ok(found, name)
   return found
+}
+
+export function scriptsOn(provider: Provider): readonly Script[] {
+  return sources.map((source) => scriptFrom(source, provider))
+}
+
+export function scriptOf(id: string, provider: Provider = node): Script {
+  const found = sources.find((one) => one.id === id)
+  assert.ok(found, id)
+  return scriptFrom(found, provider)
 }
 
 /** What a script has of its source; bytes in hex. */
@@ -122,7 +133,12 @@ interface SideSource {
   readonly proof: string
 }
 
-function scriptOfTrace(trace: Trace): Script {
+const sources: readonly Source[] = [
+  ...traces.map(sourceOfTrace),
+  ...files.flatMap(({ vectors }) => vectors.map(sourceOfVector)),
+]
+
+function sourceOfTrace(trace: Trace): Source {
   const text = (name: string, kind?: string): string => hex(printed(trace, name, kind))
   const sideOf = (side: 'I' | 'R', number: 2 | 3): SideSource => ({
     idCred: text(`ID_CRED_${side}`),
@@ -131,7 +147,7 @@ function scriptOfTrace(trace: Trace): Script {
     privateKey: text(`SK_${side}`),
     proof: text(`Signature_or_MAC_${number}`, 'Raw Value'),
   })
-  return scriptFrom({
+  return {
     id: trace.id,
     method: trace.method,
     suite: trace.suite,
@@ -143,11 +159,11 @@ function scriptOfTrace(trace: Trace): Script {
     messages: [text('message_1'), text('message_2'), text('message_3'), text('message_4')],
     masterSecret: text('OSCORE Master Secret'),
     masterSalt: text('OSCORE Master Salt'),
-  })
+  }
 }
 
-function scriptOfVector(vector: Vector): Script {
-  const { cred_i, cred_r, SK_I, SK_R } = file.pki[vector.pki]
+function sourceOfVector(vector: Vector): Source {
+  const { cred_i, cred_r, SK_I, SK_R } = pkiOf(vector.pki)
   const { PLAINTEXT_2, PLAINTEXT_3 } = vector.intermediate
   const sideOf = (certificate: string, privateKey: string, plaintext: string): SideSource => ({
     idCred: idCredOf(vector, fromHex(certificate)),
@@ -157,7 +173,7 @@ function scriptOfVector(vector: Vector): Script {
     // Nothing stands behind it in these; of a MAC this is not used.
     proof: plaintext.slice(-128),
   })
-  return scriptFrom({
+  return {
     id: vector.id,
     method: vector.method,
     suite: vector.suite,
@@ -172,7 +188,7 @@ function scriptOfVector(vector: Vector): Script {
     messages: [vector.message_1, vector.message_2, vector.message_3, vector.message_4],
     masterSecret: vector.oscore_master_secret,
     masterSalt: vector.oscore_master_salt,
-  })
+  }
 }
 
 /** { 34: [-15, SHA-256/64] } or { 33: certificate } (RFC 9360 §2). */
@@ -181,13 +197,14 @@ function idCredOf({ id_cred: kind }: Vector, certificate: Uint8Array): string {
   return `a11822822e48${hex(nodeCrypto.hash('sha256', certificate)).slice(0, 16)}`
 }
 
-function scriptFrom(source: Source): Script {
+function scriptFrom(source: Source, provider: Provider): Script {
+  const { crypto } = provider
   const method = methods.get(source.method)
-  const suite = suitesOf(nodeCrypto).find(({ number }) => number === source.suite)
+  const suite = suitesOf(crypto).find(({ number }) => number === source.suite)
   assert.ok(method && suite)
   const { X, Y } = source.ephemeral
-  const I = sideFrom(source.sides.I, method.initiator, suite)
-  const R = sideFrom(source.sides.R, method.responder, suite)
+  const I = sideFrom(source.sides.I, method.initiator, suite, provider)
+  const R = sideFrom(source.sides.R, method.responder, suite, provider)
   return {
     ...source,
     method,
@@ -196,49 +213,58 @@ function scriptFrom(source: Source): Script {
     I,
     R,
     initiator: {
-      crypto: nodeCrypto,
+      crypto,
       method,
       offer: { suitesI: source.suitesI, suite },
       cI: fromHex(source.cI),
       own: I.own,
-      ephemeral: (_, agreements) => ephemeralKey(suite, X, agreements),
+      ephemeral: (_, agreements) => ephemeralKey(provider, suite, X, agreements),
     },
     responder: {
-      crypto: nodeCrypto,
+      crypto,
       methods: [method.number],
-      suites: suitesOf(nodeCrypto).filter(({ number }) => number === suite.number),
-      ephemeral: (_, agreements) => ephemeralKey(suite, Y, agreements),
+      suites: suitesOf(crypto).filter(({ number }) => number === suite.number),
+      ephemeral: (_, agreements) => ephemeralKey(provider, suite, Y, agreements),
     },
   }
 }
 
-function sideFrom(source: SideSource, kind: Side['own']['kind'], suite: UsableSuite): Side {
+function sideFrom(
+  source: SideSource,
+  kind: Side['own']['kind'],
+  suite: UsableSuite,
+  provider: Provider,
+): Side {
   const { credential, certificate, privateKey } = source
   const reader = new CborReader(fromHex(source.idCred), 'ID_CRED')
   const reference = readCredentialReference(reader, 'map', source.idCred)
   const named = { reference, credential }
   const key = certificate === undefined ? undefined : parseCertificate(fromHex(certificate)).spki
   if (kind === 'static key') {
-    // The last 64 bytes of the key are its point.
-    const g = key === undefined ? xOf(privateKey) : key.der.slice(-64, -32)
+    const g = key === undefined ? xOf(privateKey) : coordinateOf(key)
     return {
       own: {
         ...named,
         kind,
-        key: { agree: async (share) => ephemeralKey(suite, privateKey, 1).agree(share) },
+        key: { agree: async (share) => ephemeralKey(provider, suite, privateKey, 1).agree(share) },
       },
       trusted: { credential, kind, g },
     }
   }
   assert.ok(key?.algorithm)
-  const publicKey = nodeCrypto.importPublicKey(key.der, key.algorithm)
+  const publicKey = provider.crypto.importPublicKey(key.der, key.algorithm)
   return {
-    own: { ...named, kind, signer: signerOf(suite, privateKey, publicKey, source.proof) },
+    own: {
+      ...named,
+      kind,
+      signer: signerOf(provider.crypto, suite, privateKey, publicKey, source.proof),
+    },
     trusted: { credential, kind, key: publicKey },
   }
 }
 
 function signerOf(
+  crypto: ChannelCrypto,
   suite: UsableSuite,
   privateKey: string,
   publicKey: PublicKey,
@@ -249,49 +275,36 @@ function signerOf(
     const key = pkcs8(`302e020100300506032b657004220420${privateKey}`)
     return { scheme: { kind: 'ed25519' }, spki, sign: async (data) => sign(null, data, key) }
   }
-  const key = p256Pair(privateKey)
+  const key = p256Key(privateKey)
   const scheme = { kind: 'ecdsa', hash: 'sha256', encoding: 'p1363' } as const
   return {
     scheme,
     spki,
     // Of another message, in tests that change something, a new one.
     sign: async (data) =>
-      nodeCrypto.verify(publicKey, scheme, data, fromHex(prescribed))
+      crypto.verify(publicKey, scheme, data, fromHex(prescribed))
         ? fromHex(prescribed)
         : sign('sha256', data, { key, dsaEncoding: 'ieee-p1363' }),
   }
 }
 
-function ephemeralKey({ curve }: UsableSuite, d: string, agreements: number): EphemeralKey {
+/** A key pair with this private key. */
+export function ephemeralKey(
+  provider: Provider,
+  { curve }: UsableSuite,
+  d: string,
+  agreements: number,
+): EphemeralKey {
   const { group } = curve
   assert.ok(group === 'x25519' || group === 'secp256r1')
-  const privateKey =
-    group === 'x25519' ? pkcs8(`302e020100300506032b656e04220420${d}`) : p256Pair(d)
-  return ephemeralFrom(group, { privateKey, publicKey: createPublicKey(privateKey) }, agreements)
+  return provider.prescribed(group, d, agreements)
 }
 
-function pkcs8(der: string): KeyObject {
-  return createPrivateKey({ key: Buffer.from(der, 'hex'), format: 'der', type: 'pkcs8' })
-}
-
-function p256Pair(d: string): KeyObject {
-  const point = pointOf(d)
-  const key = {
-    kty: 'EC',
-    crv: 'P-256',
-    d: Buffer.from(d, 'hex').toString('base64url'),
-    x: point.toString('base64url', 1, 33),
-    y: point.toString('base64url', 33),
-  }
-  return createPrivateKey({ key, format: 'jwk' })
-}
-
-function pointOf(d: string): Buffer {
-  const ecdh = createECDH('prime256v1')
-  ecdh.setPrivateKey(Buffer.from(d, 'hex'))
-  return ecdh.getPublicKey()
+/** Of a point its x; a key of X25519 is one coordinate. */
+function coordinateOf({ keyBytes, algorithm }: Certificate['spki']): Uint8Array {
+  return algorithm?.kind === 'x25519' ? keyBytes.slice() : keyBytes.slice(1, 33)
 }
 
 function xOf(d: string): Uint8Array {
-  return new Uint8Array(pointOf(d).subarray(1, 33))
+  return new Uint8Array(p256Point(d).subarray(1, 33))
 }

@@ -1,9 +1,8 @@
 /** Reads vectors/edhoc-rfc9529.json, the traces of RFC 9529: a value by its name and step. */
-import { createPrivateKey, createPublicKey, type KeyPairKeyObjectResult } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { fromHex } from '@countersign/core/codec'
+import { fromHex, hex } from '@countersign/core/codec'
 import type { EphemeralKey } from '@countersign/core/ports'
-import { ephemeralFrom } from '../../../element/src/nodeGroups.ts'
+import { node, type Provider } from '../providers.ts'
 
 /** One printed value. `kind` is as printed: raw, an item, a sequence, a byte string around it. */
 export interface Printed {
@@ -57,42 +56,12 @@ export function printed(trace: Trace, name: string, kind?: string): Uint8Array {
 export type Owner = 'X' | 'Y' | 'I' | 'R'
 
 /** A key pair of the trace, ephemeral (X, Y) or static (I, R), as the port has them. */
-export function keyOf(trace: Trace, owner: Owner, agreements = 1): EphemeralKey {
-  return ephemeralFrom(trace.suite === 0 ? 'x25519' : 'secp256r1', pairOf(trace, owner), agreements)
-}
-
-function pairOf(trace: Trace, owner: Owner): KeyPairKeyObjectResult {
+export function keyOf(
+  trace: Trace,
+  owner: Owner,
+  { prescribed }: Pick<Provider, 'prescribed'> = node,
+): EphemeralKey {
   const isEphemeral = owner === 'X' || owner === 'Y'
-  const d = text(printed(trace, isEphemeral ? owner : `SK_${owner}`))
-  const role = owner === 'X' || owner === 'I' ? 'Initiator' : 'Responder'
-  const kind = isEphemeral ? 'ephemeral' : 'authentication'
-  const x = text(
-    printed(
-      trace,
-      isEphemeral ? `G_${owner}` : `${role}'s public authentication key, 'x'-coordinate`,
-      'Raw Value',
-    ),
-  )
-  const one = isEphemeral ? 'one ' : ''
-  const key =
-    trace.suite === 0
-      ? { kty: 'OKP', crv: 'X25519', d, x }
-      : {
-          kty: 'EC',
-          crv: 'P-256',
-          d,
-          x,
-          y: text(
-            printed(
-              trace,
-              `${role}'s ${isEphemeral ? kind + ' public key' : 'public authentication key'}, ${one}'y'-coordinate`,
-            ),
-          ),
-        }
-  const privateKey = createPrivateKey({ key, format: 'jwk' })
-  return { privateKey, publicKey: createPublicKey(privateKey) }
-}
-
-function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64url')
+  const d = printed(trace, isEphemeral ? owner : `SK_${owner}`)
+  return prescribed(trace.suite === 0 ? 'x25519' : 'secp256r1', hex(d))
 }

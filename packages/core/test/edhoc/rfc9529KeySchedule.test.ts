@@ -27,7 +27,7 @@ import {
   type UsableSuite,
 } from '@countersign/core/edhoc'
 import type { ChannelCrypto, SecretKey } from '@countersign/core/ports'
-import { nodeCrypto } from '@countersign/element/nodeCrypto'
+import { type Provider, providers } from '../providers.ts'
 import { keyOf, printed, type Trace, traces } from './rfc9529.ts'
 
 const item = 'CBOR Data Item'
@@ -62,29 +62,35 @@ const derivationsOfStaticKeys: typeof derivations = [
   ['PRK_4e3m', 'G_IY'],
 ]
 
-for (const trace of traces) {
+for (const provider of providers) for (const trace of traces) follows(provider, trace)
+
+function follows(provider: Provider, trace: Trace): void {
   const method = methods.get(trace.method)
   assert.ok(method)
   const isStatic = method.responder === 'static key'
 
-  test(`${trace.id}: every value of the schedule is the printed one`, () => {
-    const { crypto } = accounting()
-    for (const [name, kind, value] of walk(trace, method, crypto)) {
+  test(`${trace.id}, ${provider.name}: every value of the schedule is the printed one`, () => {
+    const account = accounting(provider)
+    for (const [name, kind, value] of walk(trace, method, account)) {
       assert.equal(hex(value), hex(printed(trace, name, kind)), name)
     }
   })
 
-  test(`${trace.id}: every value comes out of the printed input`, () => {
-    const { crypto, inputs, salts } = accounting()
-    walk(trace, method, crypto)
+  test(`${trace.id}, ${provider.name}: every value comes out of the printed input`, () => {
+    const account = accounting(provider)
+    walk(trace, method, account)
     const pairs = isStatic ? [...derivations, ...derivationsOfStaticKeys] : derivations
     for (const [output, input] of pairs) {
-      const found = inputs.get(hex(printed(trace, output, raw)))
+      const found = account.inputs.get(hex(printed(trace, output, raw)))
       assert.equal(found, hex(inputOf(trace, input)), `${output} from ${input}`)
     }
     const salted = [['PRK_2e', 'salt'], ...(isStatic ? saltsOfStaticKeys : [])]
     for (const [output = '', salt = ''] of salted) {
-      assert.equal(salts.get(hex(printed(trace, output))), hex(printed(trace, salt)), output)
+      assert.equal(
+        account.salts.get(hex(printed(trace, output))),
+        hex(printed(trace, salt)),
+        output,
+      )
     }
     // Who signs adds nothing to the schedule.
     if (isStatic) return
@@ -110,19 +116,21 @@ const thirtyTwo = Uint8Array.of(0x18, 0x20)
 type Value = readonly [name: string, kind: string | undefined, value: Uint8Array]
 
 /** Both ends of the trace, as far as keys go. */
-function walk(trace: Trace, method: Method, crypto: ChannelCrypto): readonly Value[] {
+function walk(trace: Trace, method: Method, account: Account): readonly Value[] {
+  const { crypto } = account
   const suite = suitesOf(crypto).find(({ number }) => number === trace.suite)
   assert.ok(suite)
   const values: Value[] = []
-  const hash2 = agreement(trace, suite, crypto, values)
-  const gXY = keyOf(trace, 'Y').agree(peerShare(suite, printed(trace, 'G_X', raw)))
+  const hash2 = agreement(trace, suite, account, values)
+  const gXY = keyOf(trace, 'Y', account).agree(peerShare(suite, printed(trace, 'G_X', raw)))
   const prk2e = Prk2e.from(crypto, suite, hash2, gXY)
   values.push(
     ['CIPHERTEXT_2', undefined, prk2e.cipher(printed(trace, 'PLAINTEXT_2'))],
     ['PLAINTEXT_2', undefined, prk2e.cipher(printed(trace, 'CIPHERTEXT_2'))],
   )
 
-  const prk3e2m = method.responder === 'signature' ? prk2e.signed() : withR(trace, suite, prk2e)
+  const prk3e2m =
+    method.responder === 'signature' ? prk2e.signed() : withR(trace, suite, account, prk2e)
   const fields2 = fieldsOf(trace, 'R', hash2)
   const context = context2(printed(trace, 'C_R', item), fields2)
   const mac2 = prk3e2m.mac2(context, macLength(suite, method.responder))
@@ -131,7 +139,9 @@ function walk(trace: Trace, method: Method, crypto: ChannelCrypto): readonly Val
   values.push(['context_2', sequence, context], ['MAC_2', raw, mac2], ['TH_3', raw, hash3])
 
   const prk4e3m =
-    method.initiator === 'signature' ? prk3e2m.signed() : withI(trace, suite, prk3e2m, hash3)
+    method.initiator === 'signature'
+      ? prk3e2m.signed()
+      : withI(trace, suite, account, prk3e2m, hash3)
   const fields3 = fieldsOf(trace, 'I', hash3)
   const mac3 = prk4e3m.mac3(context3(fields3), macLength(suite, method.initiator))
   const plaintext3 = printed(trace, 'PLAINTEXT_3')
@@ -156,10 +166,11 @@ function walk(trace: Trace, method: Method, crypto: ChannelCrypto): readonly Val
 function agreement(
   trace: Trace,
   suite: UsableSuite,
-  crypto: ChannelCrypto,
+  account: Account,
   values: Value[],
 ): Uint8Array {
-  const [x, y] = [keyOf(trace, 'X'), keyOf(trace, 'Y')]
+  const { crypto } = account
+  const [x, y] = [keyOf(trace, 'X', account), keyOf(trace, 'Y', account)]
   const [gX, gY] = [shareOnWire(suite, x.share), shareOnWire(suite, y.share)]
   const hash2 = th2(crypto, suite, gY, printed(trace, 'message_1'))
   values.push(
@@ -172,19 +183,20 @@ function agreement(
   return hash2
 }
 
-function withR(trace: Trace, suite: UsableSuite, prk2e: Prk2e): Prk3e2m {
+function withR(trace: Trace, suite: UsableSuite, account: Account, prk2e: Prk2e): Prk3e2m {
   const gX = peerShare(suite, printed(trace, 'G_X', raw))
-  return prk2e.withStaticKey(keyOf(trace, 'R').agree(gX))
+  return prk2e.withStaticKey(keyOf(trace, 'R', account).agree(gX))
 }
 
 function withI(
   trace: Trace,
   suite: UsableSuite,
+  account: Account,
   prk3e2m: Prk3e2m,
   transcriptHash: Uint8Array,
 ): Prk4e3m {
   const gY = peerShare(suite, printed(trace, 'G_Y', raw))
-  return prk3e2m.withStaticKey(transcriptHash, keyOf(trace, 'I').agree(gY))
+  return prk3e2m.withStaticKey(transcriptHash, keyOf(trace, 'I', account).agree(gY))
 }
 
 function fieldsOf(trace: Trace, side: 'I' | 'R', transcriptHash: Uint8Array): MacFields {
@@ -238,38 +250,34 @@ function afterwards(
   ]
 }
 
-interface Account {
-  readonly crypto: ChannelCrypto
+interface Account extends Provider {
   /** What was hashed, extracted or expanded with, by what came out; in hex. */
   readonly inputs: ReadonlyMap<string, string>
   readonly salts: ReadonlyMap<string, string>
 }
 
-function accounting(): Account {
+function accounting(provider: Provider): Account {
   const inputs = new Map<string, string>()
   const salts = new Map<string, string>()
+  const face = (key: SecretKey): string => hex(provider.crypto.exportSecret(key))
   const crypto: ChannelCrypto = {
-    ...nodeCrypto,
+    ...provider.crypto,
     hash(name, data) {
-      const output = nodeCrypto.hash(name, data)
+      const output = provider.crypto.hash(name, data)
       inputs.set(hex(output), hex(data))
       return output
     },
     hkdfExtract(hash, salt, input) {
-      const output = nodeCrypto.hkdfExtract(hash, salt, input)
-      salts.set(faceOf(output), faceOf(salt))
-      inputs.set(faceOf(output), faceOf(input))
+      const output = provider.crypto.hkdfExtract(hash, salt, input)
+      salts.set(face(output), face(salt))
+      inputs.set(face(output), face(input))
       return output
     },
     hkdfExpand(hash, key, info, length) {
-      const output = nodeCrypto.hkdfExpand(hash, key, info, length)
-      inputs.set(faceOf(output), hex(info))
+      const output = provider.crypto.hkdfExpand(hash, key, info, length)
+      inputs.set(face(output), hex(info))
       return output
     },
   }
-  return { crypto, inputs, salts }
-}
-
-function faceOf(key: SecretKey): string {
-  return hex(nodeCrypto.exportSecret(key))
+  return { ...provider, crypto, inputs, salts }
 }

@@ -2,15 +2,16 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { encodeMessage, parseMessage } from '../../src/coap/index.ts'
 import { fromHex, hex } from '../../src/codec/index.ts'
 import {
   deriveContext,
+  type OscoreCrypto,
   protectRequest,
   type SecurityContext,
   unprotectRequest,
 } from '../../src/oscore/index.ts'
+import { type Provider, providers } from '../providers.ts'
 
 interface Exchange {
   readonly clientId: string
@@ -35,14 +36,15 @@ const file = new URL('../../../../vectors/oscore-aiocoap.json', import.meta.url)
 const recording = JSON.parse(readFileSync(file, 'utf8')) as Recording
 
 function contextOf(
+  crypto: OscoreCrypto,
   senderId: string,
   recipientId: string,
   idContext: string | null,
   senderSequenceNumber: number,
 ): SecurityContext {
-  return deriveContext(nodeCrypto, {
-    masterSecret: nodeCrypto.importSecret(fromHex(recording.masterSecret)),
-    masterSalt: nodeCrypto.importSecret(fromHex(recording.masterSalt)),
+  return deriveContext(crypto, {
+    masterSecret: crypto.importSecret(fromHex(recording.masterSecret)),
+    masterSalt: crypto.importSecret(fromHex(recording.masterSalt)),
     senderId: fromHex(senderId),
     recipientId: fromHex(recipientId),
     senderSequenceNumber,
@@ -50,11 +52,15 @@ function contextOf(
   })
 }
 
-for (const recorded of recording.exchanges) {
+for (const provider of providers) {
+  for (const recorded of recording.exchanges) reads(provider, recorded)
+}
+
+function reads({ name, crypto }: Provider, recorded: Exchange): void {
   const { clientId, serverId, idContext, clientNumber, serverNumber } = recorded
-  test(`aiocoap's exchange of '${clientId}' and '${serverId}' is read and made here`, () => {
-    const client = contextOf(clientId, serverId, idContext, clientNumber)
-    const server = contextOf(serverId, clientId, idContext, serverNumber)
+  test(`aiocoap's exchange of '${clientId}' and '${serverId}' is read and made here, ${name}`, () => {
+    const client = contextOf(crypto, clientId, serverId, idContext, clientNumber)
+    const server = contextOf(crypto, serverId, clientId, idContext, serverNumber)
     const sent = protectRequest(client, parseMessage(fromHex(recorded.request)))
     assert.equal(hex(encodeMessage(sent.message)), recorded.protectedRequest)
     const { request, exchange } = unprotectRequest(server, sent.message)
@@ -67,9 +73,9 @@ for (const recorded of recording.exchanges) {
     )
   })
 
-  test(`each response of '${serverId}' to '${clientId}' is read here`, () => {
+  test(`each response of '${serverId}' to '${clientId}' is read here, ${name}`, () => {
     for (const answer of recorded.protectedResponses) {
-      const client = contextOf(clientId, serverId, idContext, clientNumber)
+      const client = contextOf(crypto, clientId, serverId, idContext, clientNumber)
       const { exchange } = protectRequest(client, parseMessage(fromHex(recorded.request)))
       const response = exchange.unprotectResponse(parseMessage(fromHex(answer)))
       assert.equal(hex(encodeMessage(response)), recorded.response)

@@ -1,8 +1,13 @@
 /** The test vectors of RFC 8613 Appendix C, and contexts made of them. */
 import { readFileSync } from 'node:fs'
-import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { fromHex } from '../../src/codec/index.ts'
-import { deriveContext, type SecurityContext } from '../../src/oscore/index.ts'
+import {
+  type ContextParameters,
+  deriveContext,
+  type OscoreCrypto,
+  type SecurityContext,
+} from '../../src/oscore/index.ts'
+import { node } from '../providers.ts'
 
 type Values = Readonly<Record<string, string>>
 
@@ -31,16 +36,29 @@ export function bytes(values: Values, label: string): Uint8Array {
 }
 
 /** Of C.1, C.2 or C.3, by either side; `first` is the Sender Sequence Number it begins with. */
-export function contextOf(id: string, side: 'Client' | 'Server', first = 0): SecurityContext {
+export function contextOf(
+  id: string,
+  side: 'Client' | 'Server',
+  first = 0,
+  crypto: OscoreCrypto = node.crypto,
+): SecurityContext {
+  const parameters = parametersOf(id, side, crypto)
+  return deriveContext(crypto, { ...parameters, senderSequenceNumber: first })
+}
+
+export function parametersOf(
+  id: string,
+  side: 'Client' | 'Server',
+  crypto: OscoreCrypto = node.crypto,
+): ContextParameters {
   const values = vector(id, side)
-  return deriveContext(nodeCrypto, {
-    masterSecret: nodeCrypto.importSecret(bytes(values, 'Master Secret')),
+  return {
+    masterSecret: crypto.importSecret(bytes(values, 'Master Secret')),
     senderId: bytes(values, 'Sender ID'),
     recipientId: bytes(values, 'Recipient ID'),
-    senderSequenceNumber: first,
     ...('Master Salt' in values && {
-      masterSalt: nodeCrypto.importSecret(bytes(values, 'Master Salt')),
+      masterSalt: crypto.importSecret(bytes(values, 'Master Salt')),
     }),
     ...('ID Context' in values && { idContext: bytes(values, 'ID Context') }),
-  })
+  }
 }

@@ -9,7 +9,7 @@ import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
 import { addDeviceCommands } from './deviceCommand.ts'
 import { urls } from './element.ts'
-import { readInvitation } from './invitation.ts'
+import { type InvitationFile, readInvitation } from './invitation.ts'
 import { pinAsker } from './passphrase.ts'
 import { outline, plain, type Terminal } from './terminal.ts'
 import { parseDuration } from './time.ts'
@@ -32,14 +32,19 @@ const mqtts: OptionSpec = {
   flags: '--mqtts <url>',
   text: 'where the server speaks mqtts (default: as the invitation said)',
 }
+const coap: OptionSpec = {
+  flags: '--coap <url>',
+  text: 'where the server speaks coap (default: as the invitation said)',
+}
 const roadOptions: readonly OptionSpec[] = [
   {
     flags: '--road <road>',
     text: 'how readings go and commands come; enrolment and renewal are https',
-    choices: ['https', 'mqtts'],
+    choices: ['https', 'mqtts', 'coap'],
     default: 'https',
   },
   mqtts,
+  coap,
 ]
 
 export function addDevice(program: Command, terminal: Terminal): void {
@@ -51,7 +56,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
     options: [
       {
         flags: '--invitation <file>',
-        text: 'what "identity invite --json" printed: server, token, anchor, mqtts; - reads stdin',
+        text: 'what "identity invite --json" printed: server, token, anchor, mqtts, coap; - reads stdin',
       },
       { flags: '--server <url>', text: 'as "identity invite" printed it' },
       { flags: '--token <token>', text: 'the one-time token; --invitation keeps it off the line' },
@@ -60,6 +65,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
         text: 'digest of the key that the server must chain to; nothing is sent before',
       },
       mqtts,
+      coap,
       { flags: '--serial <serial>', text: 'what the maker printed on the device', required: true },
       { flags: '--eui64 <eui64>', text: 'its EUI-64 (default: the server gives one)' },
       { flags: '--element <url>', text: 'secure element that keeps the key', default: 'sw:' },
@@ -132,11 +138,20 @@ export function addDevice(program: Command, terminal: Terminal): void {
   addDeviceCommands(device, terminal)
 }
 
-/** What `--road` and `--mqtts` say; the parser has refused another road. */
+/** What `--road`, `--mqtts` and `--coap` say; the parser has refused another road. */
 function roadOf(line: Line, known: readonly RoadName[]): RoadOptions {
   const road = line.choice('road', known)
-  const url = line.optional('mqtts')
-  return { ...(road === undefined ? {} : { road }), ...(url === undefined ? {} : { mqtts: url }) }
+  return { ...(road === undefined ? {} : { road }), ...urlsOf(line) }
+}
+
+/** Where the server speaks other than https; an option wins over the invitation. */
+function urlsOf(line: Line, invitation: InvitationFile = {}): Pick<RoadOptions, 'mqtts' | 'coap'> {
+  const mqttsUrl = line.optional('mqtts') ?? invitation.mqtts
+  const coapUrl = line.optional('coap') ?? invitation.coap
+  return {
+    ...(mqttsUrl === undefined ? {} : { mqtts: mqttsUrl }),
+    ...(coapUrl === undefined ? {} : { coap: coapUrl }),
+  }
 }
 
 function stateOf(line: Line): string {
@@ -149,7 +164,6 @@ async function enroll(line: Line): Promise<void> {
   const eui64 = line.optional('eui64')
   const file = line.optional('invitation')
   const invitation = file === undefined ? {} : await readInvitation(file, line.terminal.stdin)
-  const mqttsUrl = line.optional('mqtts') ?? invitation.mqtts
   const slot = line.whole('slot', { min: 0, max: 255 })
   const element = absoluteElementUrl(line.text('element'), process.cwd())
   if (line.text('tls') === 'openssl' && parseElementUrl(element).kind !== 'software') {
@@ -171,7 +185,7 @@ async function enroll(line: Line): Promise<void> {
       world: systemWorld(line.choice('tls', tlsNames), pinAsker(line.terminal)),
       listener: (event) => sayTrouble(line.terminal, event),
       ...(eui64 === undefined ? {} : { eui64 }),
-      ...(mqttsUrl === undefined ? {} : { mqtts: mqttsUrl }),
+      ...urlsOf(line, invitation),
     }),
   )
   line.terminal.data(enrolled, () => outline(enrolled))

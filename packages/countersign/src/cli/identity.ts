@@ -30,7 +30,7 @@ export function addIdentity(program: Command, terminal: Terminal): void {
       { flags: '--serial <serial>', text: 'the only serial number it is good for' },
     ],
     notes:
-      'Prints the token (shown once), the server to enrol at, where it speaks mqtts, and the anchor: the SHA-256 of the public key\nof the server CA, which the device checks before it sends anything. With --json into a file, "device enroll --invitation FILE"\ntakes all of it, and the token stands in no process list.',
+      'Prints the token (shown once), the server to enrol at, where it speaks mqtts and coap, and the anchor: the SHA-256 of the public key\nof the server CA, which the device checks before it sends anything. With --json into a file, "device enroll --invitation FILE"\ntakes all of it, and the token stands in no process list.',
     run: invite,
   })
   addCommand(identity, terminal, {
@@ -132,19 +132,20 @@ async function invite(line: Line): Promise<void> {
     expiresAt: parseTime(line.text('expires'), Date.now(), '--expires'),
     serial: line.optional('serial'),
   })
-  const { id, token, server, mqtts, anchor, expires } = document
+  const { id, token, server, mqtts, coap, anchor, expires } = document
   line.terminal.data(document, () =>
     record([
       ['id', id],
       ['token', token],
       ['server', server],
       ['mqtts', mqtts],
+      ['coap', coap],
       ['anchor', anchor],
       ['expires', expires],
     ]),
   )
   line.terminal.words(
-    `\nOn the device:\n  countersign device enroll --server ${server} --mqtts ${mqtts} --token ${token} --anchor ${anchor} --serial ${line.optional('serial') ?? 'SERIAL'}`,
+    `\nOn the device:\n  countersign device enroll --server ${server} --mqtts ${mqtts} --coap ${coap} --token ${token} --anchor ${anchor} --serial ${line.optional('serial') ?? 'SERIAL'}`,
   )
 }
 

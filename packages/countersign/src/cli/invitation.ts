@@ -12,6 +12,7 @@ export interface InvitationFile {
   readonly anchor?: string | undefined
   /** Of a server that speaks it. */
   readonly mqtts?: string | undefined
+  readonly coap?: string | undefined
 }
 
 /** An invitation has some 300 bytes. */
@@ -37,10 +38,18 @@ export async function readInvitation(
     if (typeof word !== 'string') throw noInvitation(from, `has no "${name}"`)
     return word
   })
-  const { mqtts } = words
-  if (mqtts !== undefined && typeof mqtts !== 'string')
-    throw noInvitation(from, 'has an "mqtts" that is no text')
-  return { server, token, anchor, ...(mqtts === undefined ? {} : { mqtts }) }
+  return { server, token, anchor, ...roadIn(words, 'mqtts', from), ...roadIn(words, 'coap', from) }
+}
+
+function roadIn(
+  words: Readonly<Record<string, unknown>>,
+  road: 'mqtts' | 'coap',
+  from: string,
+): Pick<InvitationFile, 'mqtts' | 'coap'> {
+  const url = words[road]
+  if (url === undefined) return {}
+  if (typeof url === 'string') return { [road]: url }
+  throw noInvitation(from, `has a "${road}" that is no text`)
 }
 
 async function readBounded(file: string): Promise<string> {

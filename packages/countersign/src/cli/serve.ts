@@ -12,7 +12,8 @@ const forcedExitCode = 130
 export function addServe(program: Command, terminal: Terminal): void {
   addCommand(program, terminal, {
     usage: 'serve',
-    summary: 'Open the doors: devices on https and mqtts, people and applications on console.',
+    summary:
+      'Open the doors: devices on https, mqtts and coap, people and applications on console.',
     example: 'serve --listen https=0.0.0.0:8444',
     folder: true,
     options: [

@@ -67,7 +67,7 @@ export async function startServer({ dir, passphrase }: DemoFolder): Promise<Demo
   const order: ServeOrder = {
     dir,
     passphrase,
-    listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'console=127.0.0.1:0'],
+    listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'coap=127.0.0.1:0', 'console=127.0.0.1:0'],
   }
   // A child that ends at once is told by `ready` below.
   child.stdin.on('error', () => undefined)

@@ -74,6 +74,8 @@ export async function serve(dir: string, ...more: readonly string[]): Promise<Se
     'https=127.0.0.1:0',
     '--listen',
     'mqtts=0',
+    '--listen',
+    'coap=0',
   ]
   const child = start(['serve', '--dir', dir, ...free, ...more])
   let stderr = ''

@@ -15,10 +15,13 @@ describe('an invitation from standard input', () => {
     assert.deepEqual(await readInvitation('-', Readable.from(bytes)), words)
   })
 
-  it('says where the server speaks mqtts, when it does', async () => {
-    const mqtts = 'mqtts://localhost:8883'
-    const text = JSON.stringify({ ...whole, mqtts })
-    assert.equal((await readInvitation('-', Readable.from([text]))).mqtts, mqtts)
+  it('says where the server speaks mqtts and coap, when it does', async () => {
+    const roads = { mqtts: 'mqtts://localhost:8883', coap: 'coap://127.0.0.1:5683' }
+    const { count: _, ...words } = whole
+    for (const told of [roads, { mqtts: roads.mqtts }, { coap: roads.coap }]) {
+      const text = JSON.stringify({ ...whole, ...told })
+      assert.deepEqual(await readInvitation('-', Readable.from([text])), { ...words, ...told })
+    }
   })
 
   const bad: readonly [name: string, text: string][] = [
@@ -28,6 +31,7 @@ describe('an invitation from standard input', () => {
     ['without an anchor', JSON.stringify({ ...whole, anchor: undefined })],
     ['with a token that is no text', JSON.stringify({ ...whole, token: ['the-token'] })],
     ['with an mqtts that is no text', JSON.stringify({ ...whole, mqtts: 8883 })],
+    ['with a coap that is no text', JSON.stringify({ ...whole, coap: ['coap://a'] })],
     ['endless', ' '.repeat(16 * 1024 + 1)],
   ]
   for (const [name, text] of bad) {

@@ -102,6 +102,8 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     const bundle = await document([...anchors, ...folder])
     await writeFile(file('ca'), String(bundle['pem']))
     assert.equal((await countersign([...anchors, ...folder])).stdout, bundle['pem'])
+    const shown = (await countersign(['ca', 'show', 'server', ...folder])).stdout
+    assert.match(shown, /^server +current +- +issued +\S+Z +[0-9a-f]{32}$/m)
     const p256 = ['-name', 'prime256v1', '-genkey', '-noout']
     await run('openssl', ['ecparam', ...p256, '-out', file('key')])
     const subject = ['-subj', '/serialNumber=SN-1', '-outform', 'DER']
@@ -272,9 +274,11 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
       return ['device', 'enroll', '--invitation', from, '--serial', serial, ...state, '--json']
     }
     await document(enroll(file('invitation.json'), 'INV-1'))
-    // It was told both roads.
+    // It was told every road.
     const state = ['--state', file('device-INV-1')]
-    assert.equal(made['mqtts'], (await document(['device', 'show', ...state]))['mqtts'])
+    const told = await document(['device', 'show', ...state])
+    assert.deepEqual([told['mqtts'], told['coap']], [made['mqtts'], made['coap']])
+    assert.match(String(made['coap']), /^coap:\/\/127\.0\.0\.1:\d+$/)
     const sent = await document(['device', 'send', 'room', '21', '--road', 'mqtts', ...state])
     assert.match(String(sent['id']), /^[0-9a-f]{16}-1$/)
     const shown = await document(['identity', 'show', 'INV-1', ...folder])
@@ -443,6 +447,8 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
       'console=0',
       '--listen',
       'mqtts=0',
+      '--listen',
+      'coap=0',
     ]
     const taken = await countersign(['serve', '--json', ...listen, ...folder, ...key])
     squatter.close()

@@ -14,7 +14,10 @@ import {
   type Services,
   serve,
 } from '@countersign/server'
-import type { OperationName, ParamsOf, ResultOf } from '@countersign/server/control'
+import type { InviteDocument, OperationName, ParamsOf, ResultOf } from '@countersign/server/control'
+
+/** What a device takes of an invitation. */
+type Invited = Pick<InviteDocument, 'server' | 'mqtts' | 'coap' | 'token' | 'anchor'>
 
 export interface TestHouse {
   readonly root: string
@@ -22,7 +25,7 @@ export interface TestHouse {
   /** `https://localhost:…`. */
   readonly https: string
   call<N extends OperationName>(operation: N, params: ParamsOf<N>): Promise<ResultOf<N>>
-  invite(count?: number): Promise<{ server: string; mqtts: string; token: string; anchor: string }>
+  invite(count?: number): Promise<Invited>
   /** Data of every stored message, by its CloudEvents id. */
   messages(): Promise<ReadonlyMap<string, unknown>>
   /** As when `serve` ends, `meanwhile` happens, and it is started again with the same doors. */
@@ -39,7 +42,7 @@ export async function openTestHouse({ demo = false } = {}): Promise<TestHouse> {
   const passphrase = 'a passphrase of this test only'
   await createFolder(dir, { hosts: [], demo, passphrase, cost: { log2N: 10, r: 8, p: 1 } })
   const config = await readConfig(dir, {
-    listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'console=127.0.0.1:0'],
+    listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'coap=127.0.0.1:0', 'console=127.0.0.1:0'],
   })
   let services = await openHouse(dir, { passphrase, config })
   let served = await serve(services)

@@ -128,6 +128,8 @@ async function serveAt(
     'console=127.0.0.1:0',
     '--listen',
     'mqtts=0',
+    '--listen',
+    'coap=0',
   ]
   const child = start(['serve', '--dir', dir, '--passphrase-file', file, ...doors])
   let words = ''

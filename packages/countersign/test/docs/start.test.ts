@@ -30,7 +30,7 @@ async function startServer(
   cwd: string,
   env: NodeJS.ProcessEnv,
 ): Promise<{ ready: Ready; stop(): Promise<void> }> {
-  const command = `exec ${script.trim()} --listen console=0 --listen https=0 --listen mqtts=0`
+  const command = `exec ${script.trim()} --listen console=0 --listen https=0 --listen mqtts=0 --listen coap=0`
   const child = spawn('bash', ['-c', command], { cwd, env, stdio: ['ignore', 'pipe', 'ignore'] })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   for await (const line of createInterface({ input: child.stdout })) {

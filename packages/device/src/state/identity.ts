@@ -23,6 +23,8 @@ export interface Identity {
   readonly server: string
   /** `mqtts://host:port`; undefined: the invitation did not say. */
   readonly mqtts: string | undefined
+  /** `coap://host:port`; likewise. */
+  readonly coap: string | undefined
   /** SHA-256 of the SubjectPublicKeyInfo of the server issuing CA, lower-case hex. */
   readonly anchor: string
   readonly serial: string
@@ -71,13 +73,14 @@ export async function writeIdentity(path: string, identity: Identity): Promise<v
 }
 
 function parseIdentity(value: Record<string, unknown>): Identity | undefined {
-  const { element, server, mqtts, anchor, serial, eui64 } = value
+  const { element, server, mqtts, coap, anchor, serial, eui64 } = value
   if (value.version !== version || typeof element !== 'string' || typeof server !== 'string') {
     return undefined
   }
   if (typeof anchor !== 'string' || typeof serial !== 'string') return undefined
   if (eui64 !== undefined && typeof eui64 !== 'string') return undefined
   if (mqtts !== undefined && typeof mqtts !== 'string') return undefined
+  if (coap !== undefined && typeof coap !== 'string') return undefined
   const current = parseSlot(value.current)
   const pending = parseSlot(value.pending)
   if (current === null || pending === null) return undefined
@@ -87,6 +90,7 @@ function parseIdentity(value: Record<string, unknown>): Identity | undefined {
     element,
     server,
     mqtts,
+    coap,
     anchor,
     serial,
     eui64,

@@ -6,11 +6,12 @@
 import { createHash } from 'node:crypto'
 import type { Role } from '@countersign/core/credential'
 import { CallerError, isCountersignError } from '@countersign/core/errors'
-import type { Clock, Crypto } from '@countersign/core/ports'
+import type { ChannelCrypto, Clock } from '@countersign/core/ports'
 import type {
   Assurance,
   AttestationDesk,
   CaRow,
+  EdhocCredentials,
   EstService,
   KeyOrigin,
   Log,
@@ -21,6 +22,7 @@ import type {
 } from '../ports.ts'
 import { type CaToken, openRootKey, type RootKeyWay } from './caKeys.ts'
 import { CrlPublisher } from './crlPublisher.ts'
+import { ServerEdhoc } from './edhocCredentials.ts'
 import { createEst, type EnrolmentDesk } from './est.ts'
 import { Hierarchy } from './hierarchy.ts'
 import { type Issued, Issuer, type Reservations } from './issuer.ts'
@@ -44,7 +46,7 @@ export interface AuthorityParts {
   readonly vault: Vault
   /** Where new CA keys are made, when the house has a token. */
   readonly caToken?: CaToken | undefined
-  readonly crypto: Crypto
+  readonly crypto: ChannelCrypto
   readonly clock: Clock
   readonly timers: Timers
   readonly log: Log
@@ -80,6 +82,8 @@ export class Authority {
   readonly #issuer: Issuer
   readonly #publisher: CrlPublisher
   readonly #leaf: ServerLeaf
+  /** Made when a door first asks for it. */
+  #edhoc: Promise<ServerEdhoc> | undefined
   #timer: { cancel(): void } | undefined
   #unlisten: (() => void) | undefined
   #isOpen = false
@@ -88,7 +92,7 @@ export class Authority {
   #rollovers: Promise<unknown> = Promise.resolve()
 
   private constructor(parts: AuthorityParts, hierarchy: Hierarchy, publisher: CrlPublisher) {
-    const issuer = new Issuer(parts.registry, parts.clock)
+    const issuer = new Issuer(parts.registry, parts.clock, parts.crypto)
     this.#parts = parts
     this.#hierarchy = hierarchy
     this.#issuer = issuer
@@ -117,14 +121,14 @@ export class Authority {
     const again = (): void => {
       if (!this.#isOpen) return
       this.#timer = this.#parts.timers.after(leafCheckMs, () => {
-        this.#renewing = this.#renewing.then(() => this.#renewLeaf(onCredential)).finally(again)
+        this.#renewing = this.#renewing.then(() => this.#renewAll(onCredential)).finally(again)
       })
     }
     again()
     // Of no device: the leaf may be the one that was revoked, and is not shown until tomorrow.
     this.#unlisten = this.#parts.notices.listen((notice) => {
       if (notice.kind !== 'certificate' || notice.device !== null) return
-      this.#renewing = this.#renewing.then(() => this.#renewLeaf(onCredential))
+      this.#renewing = this.#renewing.then(() => this.#renewAll(onCredential))
     })
   }
 
@@ -151,6 +155,19 @@ export class Authority {
   /** The leaf that doors show, made or renewed when that is due. */
   async serverCredential(): Promise<ServerCredential> {
     return (await this.#leaf.renew()).credential
+  }
+
+  /**
+   * What the doors of EDHOC show, made when there is none yet. It renews itself from then on, as long
+   * as the authority is started.
+   */
+  edhocCredentials(): Promise<EdhocCredentials> {
+    const parts = { ...this.#parts, hierarchy: this.#hierarchy, issuer: this.#issuer }
+    this.#edhoc ??= ServerEdhoc.open(parts).catch((error: unknown) => {
+      this.#edhoc = undefined
+      throw error
+    })
+    return this.#edhoc
   }
 
   /** The current CRL, DER; undefined when there is no such CA. */
@@ -268,6 +285,7 @@ export class Authority {
     const made = await this.#hierarchy.rollover(wanted.role, root)
     await writeRootCrl(this.#parts, this.#hierarchy.root, root)
     await this.#publisher.add(made)
+    if (wanted.role === 'server') await this.#renewEdhoc()
     this.#parts.notices.tell({ kind: 'anchors' })
     return made.row
   }
@@ -296,16 +314,25 @@ export class Authority {
     return { spki, name: requireName(name) }
   }
 
-  async #renewLeaf(onCredential: (credential: ServerCredential) => void): Promise<void> {
-    try {
+  async #renewAll(onCredential: (credential: ServerCredential) => void): Promise<void> {
+    await this.#tried("the server's certificate", async () => {
       const { credential, renewed } = await this.#leaf.renew()
       if (renewed) onCredential(credential)
+    })
+    await this.#tried("the server's certificates for EDHOC", () => this.#renewEdhoc())
+  }
+
+  async #renewEdhoc(): Promise<void> {
+    await (await this.#edhoc)?.renew()
+  }
+
+  /** Tomorrow is another day. */
+  async #tried(what: string, renew: () => Promise<void>): Promise<void> {
+    try {
+      await renew()
     } catch (error) {
       const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
-      this.#parts.log.error(
-        { code },
-        `the server's certificate could not be renewed: ${String(error)}`,
-      )
+      this.#parts.log.error({ code }, `${what} could not be renewed: ${String(error)}`)
     }
   }
 }

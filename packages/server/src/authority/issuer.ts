@@ -5,8 +5,9 @@
  */
 import { createHash } from 'node:crypto'
 import { fromHex, noExpiration } from '@countersign/core/codec'
+import type { StaticKey } from '@countersign/core/edhoc'
 import { InvariantError } from '@countersign/core/errors'
-import type { Clock, Milliseconds } from '@countersign/core/ports'
+import type { ChannelCrypto, Clock, Milliseconds } from '@countersign/core/ports'
 import type {
   Assurance,
   CertificateRow,
@@ -18,6 +19,7 @@ import type {
 } from '../ports.ts'
 import { deviceNames, serverNames } from './extensions.ts'
 import type { HouseCa } from './hierarchy.ts'
+import { requireAgreement } from './possession.ts'
 import { backdateMs, deviceSubject } from './profiles.ts'
 
 /** The registry as the issuer sees it. */
@@ -34,6 +36,10 @@ export interface IssueRequest {
   readonly ca: HouseCa
   readonly profile: ProfileName
   readonly spki: Uint8Array
+  /** Of a profile whose key only agrees, and so signs no request: what shows its possession. */
+  readonly key?: StaticKey
+  /** A moment ago by default; as early as its CA's. */
+  readonly validFrom?: 'now' | 'beginning of the CA'
   /** 'never': 99991231235959Z. Cut to the end of the CA in any case. */
   readonly lifetimeMs: number | 'never'
   /**
@@ -62,12 +68,14 @@ export interface Issued {
 export class Issuer {
   readonly #registry: Reservations
   readonly #clock: Clock
+  readonly #crypto: ChannelCrypto
   /** Requests being answered: a retry that overtakes its original waits for it. */
   readonly #running = new Map<string, Promise<Issued>>()
 
-  constructor(registry: Reservations, clock: Clock) {
+  constructor(registry: Reservations, clock: Clock, crypto: ChannelCrypto) {
     this.#registry = registry
     this.#clock = clock
+    this.#crypto = crypto
   }
 
   issue(request: IssueRequest): Promise<Issued> {
@@ -80,6 +88,7 @@ export class Issuer {
   }
 
   async #issue(request: IssueRequest): Promise<Issued> {
+    if (request.profile === 'server-edhoc-dh') await requireAgreement(request, this.#crypto)
     const validity = validityOf(request, this.#clock.now())
     const reservation = await this.#registry.reserve({
       profile: request.profile,
@@ -124,9 +133,11 @@ interface Validity {
 function validityOf(request: IssueRequest, now: Milliseconds): Validity {
   const { certificate } = request.ca
   const wanted = request.lifetimeMs === 'never' ? noExpiration : now + request.lifetimeMs
+  const isFromNow = request.validFrom !== 'beginning of the CA'
+  const from = isFromNow ? now - backdateMs : certificate.notBefore
   // Whole seconds: what X.509 can say, so that the row and the certificate agree.
   return {
-    notBefore: wholeSecond(Math.max(now - backdateMs, certificate.notBefore)),
+    notBefore: wholeSecond(Math.max(from, certificate.notBefore)),
     notAfter: wholeSecond(Math.min(wanted, certificate.notAfter)),
   }
 }

@@ -62,9 +62,17 @@ const usages: Readonly<Record<ProfileName, () => readonly Uint8Array[]>> = {
   ca: () => [encodeBasicConstraints(true, 0), encodeKeyUsage(['keyCertSign', 'cRLSign'])],
 }
 
+/**
+ * Devices on narrow links keep the server's EDHOC certificates and are sent them by radio: they fetch
+ * no CRL, and its address would be a tenth of the certificate.
+ */
+const withoutCrlUrl: ReadonlySet<ProfileName> = new Set(['server-edhoc-sign', 'server-edhoc-dh'])
+
 export function profileTemplate(profile: ProfileName, issuer: IssuerParts): Template {
   const extensions = [...usages[profile](), encodeAuthorityKeyId(issuer.keyId)]
-  if (issuer.crlUrl !== undefined) extensions.push(encodeCrlDistributionPoint([issuer.crlUrl]))
+  if (issuer.crlUrl !== undefined && !withoutCrlUrl.has(profile)) {
+    extensions.push(encodeCrlDistributionPoint([issuer.crlUrl]))
+  }
   return new Template({ issuer: issuer.issuer, scheme: issuer.scheme, extensions })
 }
 

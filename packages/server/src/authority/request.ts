@@ -144,6 +144,8 @@ function described(algorithm: NonNullable<CertificateRequest['spki']['algorithm'
       return `of the curve ${algorithm.curve}`
     case 'ed25519':
       return 'Ed25519'
+    case 'x25519':
+      return 'X25519'
   }
 }
 

@@ -3,6 +3,8 @@
  * free?
  */
 import { createHash } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { lookup } from 'node:dns/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { isCountersignError } from '@countersign/core/errors'
@@ -10,7 +12,7 @@ import { parsePkcs11Url } from '@countersign/element/pkcs11'
 import { Vault } from '../authority/vault.ts'
 import type { Address, DoorName } from '../config.ts'
 import type { CaDocument } from '../control/contract.ts'
-import { listen } from '../listen.ts'
+import { listen, listenError } from '../listen.ts'
 import { type Check, fail, ok } from './check.ts'
 import { HouseToken } from './caToken.ts'
 import { keysFolder } from './layout.ts'
@@ -57,16 +59,35 @@ export async function checkCaToken(
 }
 
 export async function checkPort(door: DoorName, address: Address): Promise<Check> {
-  const server = createServer()
   const at = `${address.host}:${address.port}`
   try {
-    await listen(server, door, address)
+    await (door === 'coap' ? tryUdp(door, address) : tryTcp(door, address))
     return ok(`door ${door}`, `${at} is free`)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     const hint = isCountersignError(error) ? error.hint : undefined
     return fail(`door ${door}`, `${at}: ${message}`, hint ?? 'Choose another address.')
+  }
+}
+
+async function tryTcp(door: DoorName, address: Address): Promise<void> {
+  const server = createServer()
+  try {
+    await listen(server, door, address)
   } finally {
     server.close()
+  }
+}
+
+async function tryUdp(door: DoorName, { host, port }: Address): Promise<void> {
+  const { address, family } = await lookup(host)
+  const socket = createSocket(family === 6 ? 'udp6' : 'udp4')
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', (error) => reject(listenError(door, { host, port }, error)))
+      socket.bind({ address, port, exclusive: true }, resolve)
+    })
+  } finally {
+    socket.close()
   }
 }

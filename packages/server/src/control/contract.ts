@@ -102,8 +102,10 @@ export interface InviteDocument {
   readonly token: string
   /** `https://…`, where the device enrols. */
   readonly server: string
-  /** `mqtts://…`, the other road of the same server. */
+  /** `mqtts://…`, another road of the same server. */
   readonly mqtts: string
+  /** `coap://…`, for devices on narrow links: UDP. */
+  readonly coap: string
   readonly anchor: string
   readonly id: string
   readonly product: string
@@ -224,7 +226,23 @@ export interface CaDocument {
   readonly key: 'file' | 'token'
   /** Of a key in the token. */
   readonly keyLabel: string | null
+  /** Of the server's CA: what the server itself shows, and what follows it. */
+  readonly own: readonly OwnCertificateDocument[]
   readonly pem: string
+}
+
+/** One of the certificates that the server itself shows. */
+export interface OwnCertificateDocument {
+  readonly profile: 'server' | 'server-edhoc-sign' | 'server-edhoc-dh'
+  /** `next`: devices are told of it, and not yet shown it. */
+  readonly state: 'current' | 'next'
+  /** How devices call it in EDHOC: one byte, hex. */
+  readonly kid: string | null
+  readonly serial: string
+  readonly fingerprint: string | null
+  readonly status: string
+  readonly notBefore: string
+  readonly notAfter: string
 }
 
 export interface AnchorDocument {
@@ -255,8 +273,8 @@ export interface HouseDocument {
   readonly pid: number
   /** Empty when nobody serves. */
   readonly listeners: Readonly<Record<string, string>>
-  /** Of the https door; null before the first. */
-  readonly serverCertificate: { readonly notBefore: string; readonly notAfter: string } | null
+  /** What the doors show, and what follows it; empty before the first. */
+  readonly own: readonly OwnCertificateDocument[]
   /** Newest entry of the audit log. */
   readonly lastEvent: { readonly seq: number; readonly time: string } | null
 }

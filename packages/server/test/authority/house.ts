@@ -75,8 +75,8 @@ export interface House {
   readonly authority: Authority
   /** Errors that were logged. */
   readonly logged: readonly string[]
-  /** The same folder opened again, as after a restart. */
-  reopen(changed?: HouseOptions): Promise<House>
+  /** The same folder opened again, as after a restart; `between`: what happened to it meanwhile. */
+  reopen(changed?: HouseOptions, between?: () => Promise<void>): Promise<House>
   close(): Promise<void>
 }
 
@@ -175,8 +175,9 @@ async function assemble(parts: Parts): Promise<House> {
       await close()
       await rm(directory, { recursive: true, force: true })
     },
-    reopen: async (changed) => {
+    reopen: async (changed, between) => {
       await close()
+      await between?.()
       return assemble({
         ...parts,
         options: { ...options, ...changed },

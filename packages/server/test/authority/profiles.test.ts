@@ -10,6 +10,7 @@ import { after, before, describe, it } from 'node:test'
 import { fromHex, pem } from '@countersign/core/codec'
 import { macAddressName } from '@countersign/core/credential'
 import * as pkijs from 'pkijs'
+import type { EdhocServerCredential } from '../../src/ports.ts'
 import { certtool, missing, openssl } from './foreign.ts'
 import { type House, makeHouse, newKey, requestFor } from './house.ts'
 
@@ -35,6 +36,8 @@ interface Leaf {
   readonly hides: readonly RegExp[]
   /** For `openssl verify -purpose`; undefined: none. */
   readonly purpose?: string
+  /** Devices keep it and fetch nothing: it does not say where the CRL is. */
+  readonly isSilent?: boolean
 }
 
 async function request(name: string): Promise<Uint8Array> {
@@ -127,6 +130,29 @@ const profiles: Readonly<Record<string, () => Promise<Leaf>>> = {
       hides: [/TLS Web Server/, /CA:TRUE/],
     }
   },
+  'server-edhoc-sign': async () => ({
+    der: (await anotherEdhoc('signature')).der,
+    ca: 'server',
+    isSilent: true,
+    shows: [
+      /2\.25\.70566220933101651007110555231231935521\.5$/m,
+      /Key Usage: critical\s+Digital Signature$/m,
+      /Public-Key: \(256 bit\)/,
+      /Subject: CN ?= ?countersign server/,
+    ],
+    hides: edhocHides,
+  }),
+  'server-edhoc-dh': async () => ({
+    der: (await anotherEdhoc('static key')).der,
+    ca: 'server',
+    isSilent: true,
+    shows: [
+      /2\.25\.70566220933101651007110555231231935521\.6$/m,
+      /Key Usage: critical\s+Key Agreement$/m,
+      /Public-Key: \(256 bit\)/,
+    ],
+    hides: [...edhocHides, /Digital Signature/],
+  }),
   application: async () => {
     const { der } = await house.authority.issueByOperator({
       profile: 'application',
@@ -141,6 +167,20 @@ const profiles: Readonly<Record<string, () => Promise<Leaf>>> = {
       hides: [/TLS Web Server/, /CA:TRUE/],
     }
   },
+}
+
+const edhocHides = [
+  /TLS Web/,
+  /Subject Alternative Name/,
+  /Subject Key Identifier/,
+  /CA:TRUE/,
+  /CRL Distribution/,
+]
+
+/** Each test revokes what it was given: the next one is made in its place. */
+async function anotherEdhoc(kind: 'signature' | 'static key'): Promise<EdhocServerCredential> {
+  house = await house.reopen()
+  return (await house.authority.edhocCredentials()).current(kind)
 }
 
 async function file(name: string, ...certificates: readonly Uint8Array[]): Promise<string> {
@@ -196,12 +236,13 @@ describe('the CAs', () => {
 for (const [name, make] of Object.entries(profiles)) {
   describe(`a certificate of the profile ${name}`, () => {
     it('is what the profile says, to OpenSSL', { skip: missing('openssl') }, async () => {
-      const { der, shows, hides } = await make()
+      const { der, shows, hides, isSilent = false } = await make()
       const path = await file(`${name}.pem`, der)
       const { text } = await openssl('x509', '-in', path, '-noout', '-text')
       for (const pattern of shows) assert.match(text, pattern)
       for (const pattern of hides) assert.doesNotMatch(text, pattern)
-      assert.match(text, /URI:http:\/\/crl\.example\.com\/crl\/[a-z]+\.crl/)
+      const saysWhere = /URI:http:\/\/crl\.example\.com\/crl\/[a-z]+\.crl/.test(text)
+      assert.equal(saysWhere, !isSilent)
     })
 
     it('passes openssl verify -x509_strict -crl_check, until it is revoked', {
@@ -270,6 +311,21 @@ for (const [name, make] of Object.entries(profiles)) {
     })
   })
 }
+
+describe('a certificate of EDHOC', () => {
+  it('is no server of TLS to OpenSSL', { skip: missing('openssl') }, async () => {
+    for (const kind of ['signature', 'static key'] as const) {
+      const leaf = await file('edhoc.pem', (await anotherEdhoc(kind)).der)
+      const chain = ['-CAfile', await file('root.pem', caOf('root')), '-untrusted']
+      chain.push(await file('server-ca.pem', caOf('server')))
+      const any = await openssl('verify', '-x509_strict', ...chain, leaf)
+      assert.equal(any.code, 0, any.text)
+      const tls = await openssl('verify', '-x509_strict', ...chain, '-purpose', 'sslserver', leaf)
+      assert.notEqual(tls.code, 0)
+      assert.match(tls.text, /unsuitable certificate purpose/)
+    }
+  })
+})
 
 describe('the CRL', () => {
   it('is there when nothing is revoked, and has no list then', async () => {

@@ -18,6 +18,7 @@ describe('config.json', () => {
   it('an empty document gives loopback doors and localhost names', () => {
     const config = mergeConfig(parseConfigFile('{}', 'x'), {})
     assert.deepEqual(config.listen.https, { host: '127.0.0.1', port: 8444 })
+    assert.deepEqual(config.listen.coap, { host: '127.0.0.1', port: 5683 })
     assert.deepEqual(config.hosts, ['localhost', '127.0.0.1', '::1'])
   })
 
@@ -53,6 +54,10 @@ describe('config.json', () => {
     assert.deepEqual(config.listen.https, { host: '127.0.0.1', port: 0 })
     assert.deepEqual(config.listen.console, { host: '::1', port: 2 })
     assert.equal(config.logLevel, 'debug')
+    const coap = mergeConfig(parseConfigFile('{"listen":{"coap":"0.0.0.0:1"}}', 'x'), {
+      listen: ['coap=[::]:5683'],
+    })
+    assert.deepEqual(coap.listen.coap, { host: '::', port: 5683 })
   })
 
   it('a door that does not exist is wrong usage and the doors are named', () => {

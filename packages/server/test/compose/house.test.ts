@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -9,6 +10,7 @@ import { after, before, describe, it, type TestContext } from 'node:test'
 import { connect } from 'node:tls'
 import { isCountersignError } from '@countersign/core/errors'
 import { mergeConfig } from '../../src/config.ts'
+import type { CaDocument, HouseDocument } from '../../src/control/contract.ts'
 import {
   createFolder,
   examine,
@@ -23,7 +25,9 @@ import { ManualClock } from '../support/world.ts'
 const passphrase = 'correct horse battery staple'
 /** scrypt cheap enough to found a house per test; the vault raises it at the first opening. */
 const cost = { log2N: 10, r: 8, p: 1 }
-const free = { listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'console=127.0.0.1:0'] }
+const free = {
+  listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'coap=127.0.0.1:0', 'console=127.0.0.1:0'],
+}
 const dayMs = 86_400_000
 
 async function base(t: TestContext): Promise<string> {
@@ -186,7 +190,7 @@ describe('serving a folder', () => {
     const dir = await found(t, true)
     const config = mergeConfig(
       {},
-      { listen: ['https=0.0.0.0:0', 'mqtts=0', 'console=127.0.0.1:0'] },
+      { listen: ['https=0.0.0.0:0', 'mqtts=0', 'coap=0', 'console=127.0.0.1:0'] },
     )
     const house = await opened(t, dir, { config })
     assert.equal(await codeOf(serve(house)), 'ERR_DEMO_LOOPBACK')
@@ -211,7 +215,10 @@ describe('serving a folder', () => {
   })
 
   it('the console speaks plain http on loopback only: beyond, TLS with the server certificate', async (t) => {
-    const config = mergeConfig({}, { listen: ['https=0', 'mqtts=0', 'console=0.0.0.0:0'] })
+    const config = mergeConfig(
+      {},
+      { listen: ['https=0', 'mqtts=0', 'coap=0', 'console=0.0.0.0:0'] },
+    )
     const house = await opened(t, await found(t), { config })
     const served = await serve(house)
     const { console = '' } = served.listeners
@@ -238,7 +245,7 @@ describe('serving a folder', () => {
     assert.ok(typeof address === 'object' && address !== null)
     const config = mergeConfig(
       {},
-      { listen: ['https=0', 'mqtts=0', `console=127.0.0.1:${address.port}`] },
+      { listen: ['https=0', 'mqtts=0', 'coap=0', `console=127.0.0.1:${address.port}`] },
     )
     const house = await opened(t, await found(t), { config })
     assert.equal(await codeOf(serve(house)), 'ERR_PORT_TAKEN')
@@ -259,7 +266,7 @@ describe('doctor', () => {
     await createFolder(dir, { hosts: [], passphrase, demo: false, cost })
     await writeFile(
       join(dir, 'config.json'),
-      '{"listen":{"https":"127.0.0.1:0","mqtts":"127.0.0.1:0","console":"127.0.0.1:0"}}',
+      '{"listen":{"https":"127.0.0.1:0","mqtts":"127.0.0.1:0","coap":"127.0.0.1:0","console":"127.0.0.1:0"}}',
     )
   })
   after(() => rm(path, { recursive: true, force: true }))
@@ -295,6 +302,65 @@ describe('doctor', () => {
     assert.equal((await verdictOf('server certificate', at(100 * dayMs)))[0], 'fail')
     assert.equal((await verdictOf('CA server', at(19.5 * 365 * dayMs)))[0], 'warn')
     assert.equal((await verdictOf('CA server', at(21 * 365 * dayMs)))[0], 'fail')
+  })
+
+  it('looks at the certificates of EDHOC too, once a door has shown some', async (t) => {
+    const name = 'server-edhoc-dh certificate'
+    assert.equal((await verdictOf(name))[0], undefined)
+    const house = await openHouse(dir, { passphrase, cost })
+    const edhoc = await (await house.keys()).authority.edhocCredentials()
+    const kid = Buffer.from(edhoc.current('static key').kid).toString('hex')
+    const { own } = (await runOperation(house, 'house.show', {})) as HouseDocument
+    const cas = (await runOperation(house, 'ca.show', {})) as readonly CaDocument[]
+    await house.close()
+    assert.deepEqual(
+      own.map((one) => [one.profile, one.state, one.status]),
+      [
+        ['server', 'current', 'issued'],
+        ['server-edhoc-sign', 'current', 'issued'],
+        ['server-edhoc-dh', 'current', 'issued'],
+      ],
+    )
+    assert.equal(own[2]?.kid, kid)
+    assert.deepEqual(
+      cas.map((ca) => [ca.name, ca.own]).filter(([, shown]) => shown?.length !== 0),
+      [['server', own]],
+    )
+    assert.equal((await verdictOf(name))[0], 'ok')
+    assert.equal((await verdictOf(name, at(359 * dayMs)))[0], 'warn')
+    assert.equal((await verdictOf(name, at(366 * dayMs)))[0], 'fail')
+    await t.test('and nobody issues one by hand', async () => {
+      const again = await openHouse(dir, { passphrase, cost })
+      for (const profile of ['server-edhoc-sign', 'server-edhoc-dh'])
+        assert.equal(
+          await codeOf(runOperation(again, 'ca.issue', { profile, csr: 'AAAA', hosts: [] })),
+          'ERR_PARAMETER',
+        )
+      await again.close()
+    })
+    await t.test('one that is revoked fails', async () => {
+      const again = await openHouse(dir, { passphrase, cost })
+      const serial = own[2]?.serial ?? ''
+      await runOperation(again, 'ca.revoke', { serial, reason: 'keyCompromise' })
+      await again.close()
+      assert.deepEqual(await verdictOf(name), ['fail', false])
+    })
+  })
+
+  it('tries the port of the coap door over UDP', async (t) => {
+    const socket = createSocket('udp4')
+    t.after(() => socket.close())
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
+    const { port } = socket.address()
+    const file = join(dir, 'config.json')
+    const good = await readFile(file, 'utf8')
+    await writeFile(file, good.replace('"coap":"127.0.0.1:0"', `"coap":"127.0.0.1:${port}"`))
+    const taken = await examine(dir)
+    await writeFile(file, good)
+    const check = taken.checks.find((one) => one.name === 'door coap')
+    assert.equal(check?.verdict, 'fail')
+    assert.match(check?.remedy ?? '', /--listen coap=/)
+    assert.equal((await verdictOf('door coap'))[0], 'ok')
   })
 
   it('a configuration with an unknown key fails and names it', async () => {

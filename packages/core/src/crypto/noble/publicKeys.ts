@@ -4,7 +4,7 @@
  * first bytes, because in DER there is one way to write those of each algorithm (RFC 5480 §2, RFC
  * 8410 §4); a point of ECDSA is uncompressed.
  */
-import { ed25519 } from '@noble/curves/ed25519.js'
+import { ed25519, x25519 } from '@noble/curves/ed25519.js'
 import { p256, p384, p521 } from '@noble/curves/nist.js'
 import { PeerError } from '../../errors.ts'
 import type { KeyAlgorithm, PublicKey, SignatureScheme } from '../../ports.ts'
@@ -26,6 +26,7 @@ const ecShapes: Readonly<Record<keyof typeof curves, Shape>> = {
   'P-521': shape('30819b301006072a8648ce3d020106052b8104002303818600', 133),
 }
 const ed25519Shape = shape('302a300506032b6570032100', 32)
+const x25519Shape = shape('302a300506032b656e032100', 32)
 
 class NoblePublicKey implements PublicKey {
   readonly algorithm: KeyAlgorithm
@@ -57,11 +58,10 @@ class NoblePublicKey implements PublicKey {
 /** Throws PeerError ERR_KEY_INVALID. */
 export function importPublicKey(spki: Uint8Array, algorithm: KeyAlgorithm): PublicKey {
   if (algorithm.kind === 'rsa') throw invalidKey('this provider has no RSA')
-  const key = keyOf(spki, algorithm.kind === 'ec' ? ecShapes[algorithm.curve] : ed25519Shape)
+  const key = keyOf(spki, shapeOf(algorithm))
   if (key === undefined) throw invalidKey('it is written as no key of its algorithm is')
   try {
-    if (algorithm.kind === 'ec') curves[algorithm.curve].Point.fromBytes(key)
-    else requireLargeOrder(key)
+    requireSound(algorithm, key)
   } catch (cause) {
     throw invalidKey('it is no sound point of its curve', cause)
   }
@@ -77,6 +77,36 @@ export function verify(
   if (!(key instanceof NoblePublicKey)) throw invalidKey('it was imported by another provider')
   return key.verify(scheme, data, signature)
 }
+
+type KnownAlgorithm = Exclude<KeyAlgorithm, { readonly kind: 'rsa' }>
+
+function shapeOf(algorithm: KnownAlgorithm): Shape {
+  switch (algorithm.kind) {
+    case 'ec':
+      return ecShapes[algorithm.curve]
+    case 'ed25519':
+      return ed25519Shape
+    case 'x25519':
+      return x25519Shape
+  }
+}
+
+function requireSound(algorithm: KnownAlgorithm, key: Uint8Array): void {
+  switch (algorithm.kind) {
+    case 'ec':
+      curves[algorithm.curve].Point.fromBytes(key)
+      return
+    case 'ed25519':
+      requireLargeOrder(key)
+      return
+    case 'x25519':
+      // RFC 7748 §6.1: with a key of small order every secret is zero, which noble refuses.
+      x25519.getSharedSecret(anyX25519Key, key)
+  }
+}
+
+/** Every private key is a multiple of the cofactor. */
+const anyX25519Key: Uint8Array = new Uint8Array(32).fill(1)
 
 /** A signature under a key of small order proves nothing. Coordinates beyond the field are refused too. */
 function requireLargeOrder(key: Uint8Array): void {
@@ -111,7 +141,7 @@ function invalidKey(reason: string, cause?: unknown): PeerError<NobleKeyErrorCod
     `a public key cannot be used: ${reason}`,
     {},
     {
-      hint: 'Use a key of P-256, P-384, P-521 or Ed25519, written as RFC 5480 or RFC 8410 say.',
+      hint: 'Use a key of P-256, P-384, P-521, Ed25519 or X25519, written as RFC 5480 or RFC 8410 say.',
       cause,
     },
   )

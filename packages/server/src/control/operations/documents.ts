@@ -28,8 +28,10 @@ import type {
   DeviceDocument,
   InvitationDocument,
   KeyDocument,
+  OwnCertificateDocument,
   ProductDocument,
 } from '../contract.ts'
+import type { OwnCertificate } from './ownCertificates.ts'
 
 export function rfc3339(time: Milliseconds): string {
   return new Date(time).toISOString()
@@ -65,6 +67,20 @@ export function certificateDocument(row: CertificateRow): CertificateDocument {
     notAfter: rfc3339(row.notAfter),
     revokedAt: rfc3339OrNull(row.revokedAt),
     reason,
+  }
+}
+
+export function ownDocument({ profile, state, kid, row }: OwnCertificate): OwnCertificateDocument {
+  const { serial, fingerprint, status } = row
+  return {
+    profile,
+    state,
+    kid,
+    serial,
+    fingerprint,
+    status,
+    notBefore: rfc3339(row.notBefore),
+    notAfter: rfc3339(row.notAfter),
   }
 }
 
@@ -112,7 +128,7 @@ export function deadLetterDocument(row: DeadLetterRow): DeadLetterDocument {
   return { seq, attempts, lastError, createdAt: rfc3339(row.createdAt), event }
 }
 
-export function caDocument(row: CaRow): CaDocument {
+export function caDocument(row: CaRow, own: readonly OwnCertificate[]): CaDocument {
   const certificate = parseCertificate(row.der)
   return {
     name: row.name,
@@ -126,6 +142,7 @@ export function caDocument(row: CaRow): CaDocument {
     crlNumber: row.crlNumber,
     key: isInToken(row) ? 'token' : 'file',
     keyLabel: labelInToken(row) ?? null,
+    own: own.filter((one) => one.row.ca === row.name).map(ownDocument),
     pem: certificatePem(row.der),
   }
 }

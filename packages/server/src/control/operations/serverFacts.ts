@@ -1,20 +1,32 @@
 /** What a device must know of its server, whether somebody serves or not. */
 import { parseCertificate } from '@countersign/core/credential'
 import { InvariantError } from '@countersign/core/errors'
-import { urlHost } from '../../address.ts'
+import { isLoopback, literalHost, urlHost } from '../../address.ts'
 import type { Services } from '../../compose/services.ts'
+import type { DoorName } from '../../config.ts'
+import type { InviteDocument } from '../contract.ts'
 import { sha256 } from './documents.ts'
 
 /** The doors as devices call them: the open ones, or those that `serve` would open. */
-export function deviceUrls(house: Services): { readonly server: string; readonly mqtts: string } {
-  return { server: doorUrl(house, 'https'), mqtts: doorUrl(house, 'mqtts') }
+export function deviceUrls(house: Services): Pick<InviteDocument, 'server' | 'mqtts' | 'coap'> {
+  const [server, mqtts, coap] = [
+    doorUrl(house, 'https'),
+    doorUrl(house, 'mqtts'),
+    doorUrl(house, 'coap'),
+  ]
+  return { server, mqtts, coap }
 }
 
-function doorUrl({ listeners, config }: Services, door: 'https' | 'mqtts'): string {
+/** A datagram to the wrong one of a name's addresses fails silently: this machine is named by number. */
+function doorHost(door: DoorName, host: string, { hosts }: Services['config']): string {
+  return door === 'coap' && isLoopback(host) ? literalHost(host) : urlHost(host, hosts)
+}
+
+function doorUrl({ listeners, config }: Services, door: Exclude<DoorName, 'console'>): string {
   const open = listeners[door]
   if (open !== undefined) return open
   const { host, port } = config.listen[door]
-  return `${door}://${urlHost(host, config.hosts)}:${port}`
+  return `${door}://${doorHost(door, host, config)}:${port}`
 }
 
 /** SHA-256 of the SubjectPublicKeyInfo of the server issuing CA, hex. */
