@@ -1,13 +1,20 @@
 /**
  * The coap door: EDHOC and OSCORE over CoAP on UDP (RFC 9528 Appendix A, RFC 8613, RFC 7252, RFC 9668),
  * with the same certificates, judge, registry and intake as the other doors. The address of a datagram
- * says where an answer goes, and nothing else.
+ * says where an answer goes; it takes no part in who somebody is.
  */
-import { edhocPath, isCombined, parseEdhocPayload, separate } from '@countersign/core/channel'
+import {
+  edhocContentFormat,
+  edhocPath,
+  isCombined,
+  parseEdhocPayload,
+  separate,
+} from '@countersign/core/channel'
 import {
   CoapEndpoint,
   type CoapMessage,
   coapCode,
+  contentFormatIn,
   isCritical,
   optionNumber,
   pathOf,
@@ -262,6 +269,10 @@ export class CoapDoor {
       return unprotected(answer(coapCode.notFound))
     }
     if (request.code !== coapCode.post) return unprotected(answer(coapCode.methodNotAllowed))
+    const format = contentFormatIn(request)
+    if (format !== undefined && format !== edhocContentFormat.withIdentifier) {
+      return unprotected(answer(coapCode.unsupportedContentFormat))
+    }
     return await this.#handshake(rooms, request, from)
   }
 
