@@ -22,7 +22,7 @@ import {
   type Transmission,
 } from '@countersign/core/coap'
 import { hex } from '@countersign/core/codec'
-import { isErrorMessage } from '@countersign/core/edhoc'
+import { isErrorMessage, parseError } from '@countersign/core/edhoc'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import { EchoIssuer, oscoreOptionOf } from '@countersign/core/oscore'
 import type { ChannelCrypto, Clock, Random, Timers } from '@countersign/core/ports'
@@ -284,7 +284,10 @@ export class CoapDoor {
     }
     const { cR, message } = payload
     // Nobody has authenticated it: it is a hint, and the handshake ends by itself (RFC 9528 §6).
-    if (isErrorMessage(message)) return unprotected(answer(coapCode.changed))
+    if (isErrorMessage(message)) {
+      parseError(message)
+      return unprotected(answer(coapCode.changed))
+    }
     const ending = await handshakes.finish(hex(cR), message, from)
     if (ending === undefined) return unprotected(answer(coapCode.badRequest))
     return ending.kind === 'context' ? spoken(ending.message4()) : unprotected(ending.answer)
