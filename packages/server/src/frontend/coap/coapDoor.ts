@@ -143,9 +143,7 @@ export class CoapDoor {
       rooms.handshakes.sweep()
       rooms.contexts.sweep()
     })
-    this.#every('rows', this.#limits.rowSweepMs, () => {
-      rooms.contexts.sweepRows().catch((error: unknown) => this.#failed('rows stay', error))
-    })
+    this.#every('rows', this.#limits.rowSweepMs, () => rooms.contexts.sweepRows())
     return socket.port
   }
 

@@ -58,6 +58,7 @@ export class Contexts {
   readonly #lookUps: Map<string, Promise<LiveContext | undefined>> = new Map()
   /** What nobody waits for, and a clean end does. */
   readonly #background: Set<Promise<void>> = new Set()
+  #isSweeping = false
 
   constructor(parts: ContextsParts) {
     this.#parts = parts
@@ -183,22 +184,10 @@ export class Contexts {
   }
 
   /** Rows whose time is over: tombstones, and contexts whose chain has ended long ago. */
-  async sweepRows(): Promise<void> {
-    const { store, clock, limits } = this.#parts
-    const before = clock.now() - limits.tombstoneMsMax
-    for (let after: string | undefined; ; ) {
-      const page = await store.scan(table, {
-        limit: pageSize,
-        ...(after === undefined ? {} : { after }),
-      })
-      const over = page.filter((row) => (row.endedAt ?? row.notAfter) < before)
-      for (const { id } of over) {
-        this.#forget([id])
-        await store.apply({ writes: [{ kind: 'delete', table, key: id }] })
-      }
-      after = page.at(-1)?.id
-      if (page.length < pageSize) return
-    }
+  sweepRows(): void {
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    this.#behind(() => this.#sweepRows().finally(() => void (this.#isSweeping = false)))
   }
 
   /** Everything that was accepted is written down then. */
@@ -210,6 +199,21 @@ export class Contexts {
   /** What was begun by notices is done. */
   async settled(): Promise<void> {
     while (this.#background.size > 0) await Promise.all(this.#background)
+  }
+
+  async #sweepRows(): Promise<void> {
+    const { store, clock, limits } = this.#parts
+    const before = clock.now() - limits.tombstoneMsMax
+    for (let after: string | undefined; ; ) {
+      const from = after === undefined ? {} : { after }
+      const page = await store.scan(table, { limit: pageSize, ...from })
+      for (const { id } of page.filter((row) => (row.endedAt ?? row.notAfter) < before)) {
+        this.#forget([id])
+        await this.#writer.remove(id)
+      }
+      after = page.at(-1)?.id
+      if (page.length < pageSize) return
+    }
   }
 
   async #lookUp(id: string): Promise<LiveContext | 'busy' | undefined> {

@@ -45,8 +45,8 @@ describe('a request under OSCORE', () => {
       [{ format: 60, body: Uint8Array.of(0xa0) }, { data_base64: 'oA==' }],
       [{ format: 42, body: Uint8Array.of(0xff) }, { data_base64: '/w==' }],
     ]
-    for (const [posted] of cases) {
-      assert.equal(codeText((await device.post('a/b', posted)).code), '2.04')
+    for (const [what] of cases) {
+      assert.equal(codeText((await device.post('a/b', what)).code), '2.04')
     }
     const found = await events()
     assert.equal(found.length, cases.length)
@@ -95,32 +95,29 @@ describe('a request under OSCORE', () => {
   })
 
   it('that cannot be taken is refused under OSCORE, by its code alone', async () => {
-    const with_ = (options: CoapMessage['options'], code: number = coapCode.post): CoapMessage =>
-      innerMessage({ code, options, payload: utf8('{') })
     const critical = { number: 65_001, value: new Uint8Array() }
-    const path = (...segments: string[]): CoapMessage['options'] => uriPath(...segments)
     const cases: readonly [CoapMessage, string, string][] = [
-      [with_(path('x')), '4.04', ''],
-      [with_([]), '4.04', ''],
-      [with_(path('.well-known', 'core')), '4.04', ''],
-      [with_(path('m', 'a'), coapCode.get), '4.05', ''],
-      [with_([...path('m', 'a'), critical]), '4.02', ''],
-      [with_(path('m')), '4.00', 'ERR_TOPIC'],
-      [with_(path('m', 'a b')), '4.00', 'ERR_TOPIC'],
+      [posted(uriPath('x')), '4.04', ''],
+      [posted([]), '4.04', ''],
+      [posted(uriPath('.well-known', 'core')), '4.04', ''],
+      [posted(uriPath('m', 'a'), coapCode.get), '4.05', ''],
+      [posted([...uriPath('m', 'a'), critical]), '4.02', ''],
+      [posted(uriPath('m')), '4.00', 'ERR_TOPIC'],
+      [posted(uriPath('m', 'a b')), '4.00', 'ERR_TOPIC'],
       [
-        with_([...path('m'), { number: optionNumber.uriPath, value: utf8('..') }]),
+        posted([...uriPath('m'), { number: optionNumber.uriPath, value: utf8('..') }]),
         '4.00',
         'ERR_COAP_OPTION',
       ],
-      [with_([...path('m', 'a'), ...uriQuery('n=1', 'n=1')]), '4.00', 'ERR_COAP_QUERY'],
-      [with_([...path('m', 'a'), ...uriQuery('number=1')]), '4.00', 'ERR_COAP_QUERY'],
-      [with_([...path('m', 'a'), ...uriQuery('n=01')]), '4.00', 'ERR_MESSAGE_NUMBER'],
-      [with_([...path('m', 'a'), ...uriQuery('n')]), '4.00', 'ERR_MESSAGE_NUMBER'],
+      [posted([...uriPath('m', 'a'), ...uriQuery('n=1', 'n=1')]), '4.00', 'ERR_COAP_QUERY'],
+      [posted([...uriPath('m', 'a'), ...uriQuery('number=1')]), '4.00', 'ERR_COAP_QUERY'],
+      [posted([...uriPath('m', 'a'), ...uriQuery('n=01')]), '4.00', 'ERR_MESSAGE_NUMBER'],
+      [posted([...uriPath('m', 'a'), ...uriQuery('n')]), '4.00', 'ERR_MESSAGE_NUMBER'],
       [device.reading('a', { format: 50, body: '{' }), '4.00', 'ERR_MESSAGE_JSON'],
       [device.reading('a', { format: 64_999 }), '4.15', 'ERR_MESSAGE_TYPE'],
-      [with_(path('r')), '4.04', ''],
-      [with_(path('r', 'unknown')), '4.04', ''],
-      [with_(path('r', 'a'.repeat(32), 'refused', 'x')), '4.04', ''],
+      [posted(uriPath('r')), '4.04', ''],
+      [posted(uriPath('r', 'unknown')), '4.04', ''],
+      [posted(uriPath('r', 'a'.repeat(32), 'refused', 'x')), '4.04', ''],
     ]
     for (const [request, code, problem] of cases) {
       const response = await device.exchange(request)
@@ -198,4 +195,8 @@ describe('a request without OSCORE', () => {
 function maxAgeOf({ options }: CoapMessage): number {
   const [value] = valuesOf(options, optionNumber.maxAge)
   return value === undefined ? Number.NaN : readUint(value, 'Max-Age')
+}
+
+function posted(options: CoapMessage['options'], code: number = coapCode.post): CoapMessage {
+  return innerMessage({ code, options, payload: utf8('{') })
 }

@@ -23,8 +23,6 @@ describe('a context whose device may not come in any more', () => {
     return device
   }
 
-  const idOf = (device: NarrowDevice): string => device.identity.row.id
-
   for (const where of ['in memory', 'in the store alone'] as const) {
     it(`becomes a tombstone at once, ${where}, and the operator reads why`, async () => {
       const device = await admitted()
@@ -88,6 +86,8 @@ describe('a context whose device may not come in any more', () => {
     assert.equal(rows.filter(({ state }) => state === 'live').length, 1)
     house.timers.advance(31 * dayMs)
     await house.idle()
+    house.timers.advance(3_600_000)
+    await house.idle()
     const left = await house.rows()
     assert.deepEqual(
       left.map(({ state }) => state),
@@ -150,4 +150,8 @@ describe('a context whose device may not come in any more', () => {
 
 function said({ code, payload }: CoapMessage): string {
   return `${codeText(code)} ${fromUtf8(payload)}`
+}
+
+function idOf(device: NarrowDevice): string {
+  return device.identity.row.id
 }
