@@ -127,6 +127,7 @@ export interface Indexes {
   deadLetter: 'application'
   command: 'device' | 'waiting'
   mqttSession: 'holder'
+  coapContext: 'device'
   setting: never
   event: 'subject'
 }
@@ -414,6 +415,15 @@ export interface Gatekeeper {
   isDevice(id: string): Promise<boolean>
   /** Never throws: bounded, and what is dropped is counted. */
   refused(refusal: Refusal): void
+}
+
+/** The registry as a door sees it whose sessions sleep for months. */
+export interface LodgingGatekeeper extends Gatekeeper {
+  /**
+   * As `admit`, of a device that was let in before and says nothing now: nothing is accepted by it, and
+   * the device was not seen. Throws PeerError<RegistryErrorCode>.
+   */
+  mayStay(peer: VerifiedPeer, road: Road): Promise<Admitted>
 }
 
 /** What a device said of a command. */

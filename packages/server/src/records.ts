@@ -354,6 +354,41 @@ export interface MqttSessionRow {
   readonly createdAt: Milliseconds
 }
 
+/**
+ * A security context with a device (RFC 8613), made by a handshake (RFC 9528): what of it must outlive
+ * the process. It is in no backup: its numbers would be used a second time.
+ */
+export interface CoapContextRow {
+  /** C_R, what the device calls it: hex, unique in the house. */
+  readonly id: string
+  readonly device: string
+  /** Of the certificate that the device has shown. */
+  readonly fingerprint: string
+  /** Its parameters with their secrets, sealed. */
+  readonly context: Uint8Array
+  /** Sequence numbers of the server below it may have been used. */
+  readonly reserved: number
+  /** The replay window: the highest number of the device that was accepted, -1 for none. */
+  readonly highest: number
+  /** The same: bit n for the number n below it. */
+  readonly accepted: number
+  /** The life of the process that wrote the window: see `coapLives`. */
+  readonly life: number
+  /** Messages that were protected, and that did not verify, as of the last reservation. */
+  readonly sealed: number
+  readonly failed: number
+  /** Where the newest message of the device came from. */
+  readonly peerAddress: string
+  readonly createdAt: Milliseconds
+  /** The earliest end of its chain. */
+  readonly notAfter: Milliseconds
+  /** `tombstone`: its device may not come in any more, and is told so when it comes. */
+  readonly state: 'live' | 'tombstone'
+  /** Code of the refusal that ended it. */
+  readonly reason: string | null
+  readonly endedAt: Milliseconds | null
+}
+
 export interface Tables {
   device: DeviceRow
   key: KeyRow
@@ -370,6 +405,7 @@ export interface Tables {
   deadLetter: DeadLetterRow
   command: CommandRow
   mqttSession: MqttSessionRow
+  coapContext: CoapContextRow
   setting: SettingRow
   event: EventRow
 }

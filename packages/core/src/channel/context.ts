@@ -7,11 +7,15 @@ import { oscoreSecrets, type Session } from '../edhoc/index.ts'
 import { InvariantError } from '../errors.ts'
 import type { ContextParameters } from '../oscore/index.ts'
 
+/** All that OSCORE derives its keys from is said: it can be written down. */
+export type EdhocContextParameters = ContextParameters &
+  Required<Pick<ContextParameters, 'algorithm' | 'hash'>>
+
 /** The new keys have protected nothing yet: their sequence begins at zero. */
 export function contextParameters(
   { suite, prkOut, cI, cR }: Session,
   side: 'initiator' | 'responder',
-): ContextParameters {
+): EdhocContextParameters {
   const { aead, hash } = suite.application
   const algorithm = aeadNumber(aead.name)
   if (algorithm === undefined) throw new InvariantError('ERR_EDHOC_SUITE', `${aead.name} in COSE`)

@@ -1,7 +1,7 @@
 /** The channel room: EDHOC over CoAP (RFC 9528 Appendix A, RFC 9668), and what comes of it. */
 export { type ByValue, coldStartItem, coldStartLabel, wantedByValue } from './coldStart.ts'
 export { type Combined, combine, fitsCombined, isCombined, separate } from './combined.ts'
-export { contextParameters } from './context.ts'
+export { contextParameters, type EdhocContextParameters } from './context.ts'
 export type { ChannelErrorCode } from './errors.ts'
 export {
   edhocContentFormat,

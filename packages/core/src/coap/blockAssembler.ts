@@ -17,6 +17,7 @@ import {
   blockBytes,
   blockIn,
   blockOption,
+  hasItsSize,
   largestSzx,
   startOf,
   without,
@@ -91,17 +92,17 @@ export class BlockAssembler {
     block2: Block | undefined,
   ): Taken<Request> {
     const { payload } = request
-    const size = blockBytes(block.szx)
-    if (block.more ? payload.length !== size : payload.length > size) {
-      return answerWith(refusal(coapCode.badRequest))
-    }
+    if (!hasItsSize(block, payload)) return answerWith(refusal(coapCode.badRequest))
     const start = startOf(block)
-    if (start + payload.length > this.#limits.bodyBytesMax) return answerWith(this.#tooLarge(key))
     const name = nameOf(request)
     // RFC 7959 §2.5: the first block begins anew, whatever was there.
     if (start === 0) this.#requests.delete(key)
-    if (start === 0 && !block.more) return this.#whole(key, request, payload, block, block2)
     const body = start === 0 ? new Body(name) : this.#requests.find(key, name)
+    if (start + payload.length > this.#limits.bodyBytesMax) {
+      if (body?.length === start) this.#requests.delete(key)
+      return answerWith(this.#tooLarge())
+    }
+    if (start === 0 && !block.more) return this.#whole(key, request, payload, block, block2)
     if (body?.length !== start) return answerWith(refusal(coapCode.requestEntityIncomplete))
     if (!this.#requests.append(key, body, payload)) return answerWith(busy())
     if (block.more) return answerWith(withBlock1(continued, block))
@@ -154,8 +155,7 @@ export class BlockAssembler {
     return response
   }
 
-  #tooLarge(key: string): OutgoingResponse {
-    this.#requests.delete(key)
+  #tooLarge(): OutgoingResponse {
     const most = uintValue(this.#limits.bodyBytesMax)
     const options = [{ number: optionNumber.size1, value: most }]
     return { ...refusal(coapCode.requestEntityTooLarge), options }

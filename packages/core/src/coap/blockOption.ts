@@ -49,6 +49,11 @@ export function startOf({ number, szx }: Block): number {
   return number * blockBytes(szx)
 }
 
+/** RFC 7959 §2.3: the size says nothing of the last block. */
+export function hasItsSize({ more, szx }: Block, payload: Uint8Array): boolean {
+  return !more || payload.length === blockBytes(szx)
+}
+
 /**
  * Around the options and the payload: header and token, the marker, what OSCORE adds (its option,
  * the code, a tag) and an Echo that may be asked for (RFC 9175).

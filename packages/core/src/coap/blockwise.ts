@@ -14,6 +14,7 @@ import {
   blockError,
   blockIn,
   blockOption,
+  hasItsSize,
   largestSzx,
   startOf,
   without,
@@ -147,9 +148,8 @@ function requireBlock(block: Block | undefined, previous: Block): Block {
 
 function requireNext({ payload }: OutgoingResponse, block: Block, length: number): void {
   if (startOf(block) !== length) throw blockError('Block2', `byte ${startOf(block)} at ${length}`)
-  const size = blockBytes(block.szx)
-  const fits = block.more ? payload.length === size : payload.length <= size
-  if (!fits) throw blockError('Block2', `${payload.length} bytes in a block of ${size}`)
+  if (hasItsSize(block, payload)) return
+  throw blockError('Block2', `${payload.length} bytes in a block of ${blockBytes(block.szx)}`)
 }
 
 /** RFC 7959 §2.3, §2.4: blocks of two representations make none. */

@@ -8,7 +8,12 @@ export {
 export { type BodyLimits, bodyLimits } from './blockBodies.ts'
 export { type Block, type BlockName, blockBytes, blockIn, blockOption } from './blockOption.ts'
 export { type BlockParts, bodyBytesMax, sendInBlocks } from './blockwise.ts'
-export { contentFormatIn, contentFormatOf, contentFormatOption, mediaTypeOf } from './contentFormats.ts'
+export {
+  contentFormatIn,
+  contentFormatOf,
+  contentFormatOption,
+  mediaTypeOf,
+} from './contentFormats.ts'
 export { CoapEndpoint, type EndpointLoad } from './endpoint.ts'
 export {
   type Cancellation,

@@ -13,7 +13,7 @@ import { checkStaple, requireNoStaplePromise } from './ocsp.ts'
 import { parseCertificate } from './parseCertificate.ts'
 import { findPath, type ValidPath } from './path.ts'
 import { lastMoment } from './pathRules.ts'
-import { inScope, requireAnchor, requireEndEntity, scopeFlaw } from './peerRules.ts'
+import { inScope, requireAnchor, requireEndEntity, scopeFlaw, usageOf } from './peerRules.ts'
 import { ProvenPeer } from './provenPeer.ts'
 import { purposes, type Role } from './roles.ts'
 import type { Certificate } from './types.ts'
@@ -283,9 +283,10 @@ function otherRole(stranger: Stranger, expectation: Expectation, cause?: unknown
   )
 }
 
-function cacheKey(fingerprint: string, { role, purpose, name }: Expectation): string {
+function cacheKey(fingerprint: string, expectation: Expectation): string {
+  const { role, purpose, name } = expectation
   const named = name === undefined ? '' : `${name.kind} ${name.value}`
-  return `${fingerprint} ${role} ${purpose} ${named}`
+  return `${fingerprint} ${role} ${purpose} ${usageOf(expectation)} ${named}`
 }
 
 function requestFor(

@@ -32,7 +32,7 @@ function badAnchor(name: string, reason: string, hint: string): CallerError<'ERR
 }
 
 /** A CA certificate identifies no peer, and a key does what its usage says (RFC 5280 §4.2.1.3). */
-export function requireEndEntity(link: Link, { purpose }: Expectation): void {
+export function requireEndEntity(link: Link, expectation: Expectation): void {
   const { basicConstraints, keyUsage } = link.certificate.extensions
   if (basicConstraints?.ca === true) {
     throw linkError(
@@ -43,7 +43,7 @@ export function requireEndEntity(link: Link, { purpose }: Expectation): void {
       'Present an end-entity certificate.',
     )
   }
-  const needed = purpose === 'serverEdhocDh' ? 'keyAgreement' : 'digitalSignature'
+  const needed = usageOf(expectation)
   if (keyUsage === undefined || keyUsage.has(needed)) return
   throw linkError(
     'ERR_CHAIN_KEY_USAGE',
@@ -52,6 +52,10 @@ export function requireEndEntity(link: Link, { purpose }: Expectation): void {
     `its keyUsage lacks ${needed}`,
     `Have it issued with ${needed}.`,
   )
+}
+
+export function usageOf({ purpose, keyUsage }: Expectation): 'digitalSignature' | 'keyAgreement' {
+  return keyUsage ?? (purpose === 'serverEdhocDh' ? 'keyAgreement' : 'digitalSignature')
 }
 
 /** Why the anchor does not vouch for the leaf; undefined when it does. */

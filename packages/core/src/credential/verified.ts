@@ -40,6 +40,11 @@ export interface Expectation {
   readonly purpose: Purpose
   readonly name?: ReferenceName
   /**
+   * What the leaf's key does here. Where nothing is said it signs, and of `serverEdhocDh` it agrees.
+   * A device with a static key in EDHOC (methods 2 and 3) agrees too.
+   */
+  readonly keyUsage?: 'digitalSignature' | 'keyAgreement'
+  /**
    * The peer was asked for the OCSP status of its certificate: one that promises it (RFC 7633)
    * must come with it.
    */

@@ -1,12 +1,10 @@
 /**
  * The key schedule of EDHOC (RFC 9528 §4), as the row of pseudorandom keys that it is: PRK_2e,
  * PRK_3e2m, PRK_4e3m, PRK_out. Each stage gives birth to the next; secrets are handles of the
- * crypto port. Transcript hashes are public and come in as bytes. Leaves out: PLAINTEXT_2 beyond
- * what one HKDF gives (Appendix G).
+ * crypto port. Transcript hashes are public and come in as bytes.
  */
 import { cbor, concat } from '../codec/index.ts'
 import type { ChannelCrypto, SecretKey } from '../ports.ts'
-import { useError } from './edhocError.ts'
 import type { UsableSuite } from './suites.ts'
 
 /** RFC 9528 §4.1.2, figure 6. */
@@ -91,7 +89,7 @@ function edhocKdf(
 }
 
 /** What one HKDF gives (RFC 5869 §2.3). */
-export function plaintext2Max(hashLength: number): number {
+function expandedBytesMax(hashLength: number): number {
   return 255 * hashLength
 }
 
@@ -155,18 +153,19 @@ export class Prk2e extends Stage {
 
   /** PLAINTEXT_2 to CIPHERTEXT_2 and back (§5.3.2): its sum with KEYSTREAM_2, without a tag. */
   cipher(text: Uint8Array): Uint8Array {
-    const most = plaintext2Max(this.suite.hash.length)
-    if (text.length > most) {
-      throw useError(
-        'ERR_EDHOC_LENGTH',
-        `PLAINTEXT_2 has ${text.length} bytes, ${most} at most`,
-        'Name the credential by x5t or kid instead of sending a chain.',
-      )
-    }
-    const stream = this.deriveBytes(label.keystream2, this.#th2, text.length)
+    const stream = concat(...this.#keystream2(text.length))
     const sum = text.map((byte, index) => byte ^ (stream[index] ?? 0))
     stream.fill(0)
     return sum
+  }
+
+  /** Part i of a long one has the label -i (Appendix G). */
+  *#keystream2(length: number): Generator<Uint8Array> {
+    const partMax = expandedBytesMax(this.suite.hash.length)
+    for (let part = 0; part * partMax < length; part++) {
+      const partLength = Math.min(partMax, length - part * partMax)
+      yield this.deriveBytes(label.keystream2 - part, this.#th2, partLength)
+    }
   }
 
   /** The responder signs. */

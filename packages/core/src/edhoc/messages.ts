@@ -7,8 +7,7 @@
 import { CborReader, cbor, concat } from '../codec/index.ts'
 import { encodeByteIdentifier, readByteIdentifier } from '../cose/index.ts'
 import { type EadItem, encodeEad, parseEad } from './ead.ts'
-import { edhocError } from './edhocError.ts'
-import { plaintext2Max } from './keySchedule.ts'
+import { edhocError, useError } from './edhocError.ts'
 import { edhocLimits } from './limits.ts'
 import { type Method, methods } from './methods.ts'
 import { type Suite, suites } from './suites.ts'
@@ -83,10 +82,10 @@ export interface Message2 {
 }
 
 export function encodeMessage2({ gY, ciphertext2 }: Message2): Uint8Array {
-  return cbor.byteString(concat(gY, ciphertext2))
+  return within('message_2', cbor.byteString(concat(gY, ciphertext2)))
 }
 
-export function parseMessage2(bytes: Uint8Array, { curve, hash }: Suite): Message2 {
+export function parseMessage2(bytes: Uint8Array, { curve }: Suite): Message2 {
   const content = parseOneString(bytes, 'message_2', 'G_Y_CIPHERTEXT_2')
   const { length } = content
   if (length <= curve.length) {
@@ -94,15 +93,12 @@ export function parseMessage2(bytes: Uint8Array, { curve, hash }: Suite): Messag
       length,
     })
   }
-  if (length > curve.length + plaintext2Max(hash.length)) {
-    throw edhocError('ERR_EDHOC_MESSAGE', 'CIPHERTEXT_2 is longer than one HKDF', { length })
-  }
   return { gY: content.subarray(0, curve.length), ciphertext2: content.subarray(curve.length) }
 }
 
 /** message_3 and message_4 are alike: one byte string with a ciphertext and its tag. */
 export function encodeSealed(ciphertext: Uint8Array): Uint8Array {
-  return cbor.byteString(ciphertext)
+  return within('message_3 or message_4', cbor.byteString(ciphertext))
 }
 
 export function parseMessage3(bytes: Uint8Array, suite: Suite): Uint8Array {
@@ -119,6 +115,16 @@ function parseSealed(bytes: Uint8Array, { aead }: Suite, name: string, field: st
   throw edhocError('ERR_EDHOC_MESSAGE', `${name} has no room for a tag`, {
     length: ciphertext.length,
   })
+}
+
+/** What the other end may be expected to read; ours reads no more. */
+function within(name: string, message: Uint8Array): Uint8Array {
+  if (message.length <= edhocLimits.messageBytesMax) return message
+  throw useError(
+    'ERR_EDHOC_LENGTH',
+    `${name} has ${message.length} bytes, ${edhocLimits.messageBytesMax} at most`,
+    'Name the credential by x5t or kid instead of sending a chain.',
+  )
 }
 
 function parseOneString(bytes: Uint8Array, name: string, field: string): Uint8Array {

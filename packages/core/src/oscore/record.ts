@@ -63,12 +63,21 @@ type RecordCrypto = Pick<
   'hkdfExtract' | 'hkdfExpand' | 'hmac' | 'importSecret' | 'exportSecret'
 >
 
-/** To write down; with a bound that `reserve` gets when that is done. */
+/**
+ * To write down; with a bound that `reserve` gets when that is done. What is reserved counts as sealed:
+ * a crash cannot make the keys younger than they are.
+ */
 export function stateOf(
   { sender, recipient, usage }: SecurityContext,
   senderReserved: number = sender.sequence.reserved,
 ): ContextState {
-  return { senderReserved, window: recipient.window.snapshot(), usage: usage.snapshot() }
+  const { sealed, failed } = usage
+  const reserved = senderReserved - sender.sequence.next
+  return {
+    senderReserved,
+    window: recipient.window.snapshot(),
+    usage: { sealed: sealed + reserved, failed },
+  }
 }
 
 /**

@@ -53,8 +53,9 @@ export function usageLimits({ tagLength }: Pick<AeadAlgorithm, 'tagLength'>): Us
 }
 
 /**
- * Counts. Written down coarsely, with every reservation of sequence numbers: a crash forgets what was
- * counted since, which is little beside the limits.
+ * Counts. They are written down coarsely, with every reservation of sequence numbers (see stateOf): a
+ * crash forgets what did not verify since, and responses under the nonces of their requests, which is
+ * little beside the limits.
  */
 export class KeyUsage {
   readonly limits: UsageLimits

@@ -1,6 +1,7 @@
 /** What an endpoint asks: sent again, given up, one at a time, believed or not (RFC 7252 §4.2, §5.3). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CoapMessage } from '../../src/coap/index.ts'
 import { MessageIds } from '../../src/coap/messageIds.ts'
 import { hex } from '../../src/codec/index.ts'
 import { AdapterError, CallerError, PeerError } from '../../src/errors.ts'
@@ -232,10 +233,13 @@ test('where answers are judged a Reset is a hint: the request goes on, and its e
   await outcome
 })
 
+function isTrue({ payload }: CoapMessage): boolean {
+  return hex(payload) === '6f6e65'
+}
+
 test('where answers are judged each forged one is dropped, and the true one is taken', async () => {
   const { endpoint, hears, time, says } = client()
-  const accept = ({ payload }: { payload: Uint8Array }): boolean => hex(payload) === '6f6e65'
-  const asked = endpoint.request(get('temperature'), peer, { accept })
+  const asked = endpoint.request(get('temperature'), peer, { accept: isTrue })
   for (const forged of [
     '64457d3420212223ff6f6e64',
     '64847d3420212223',

@@ -173,6 +173,16 @@ test('the key usage must fit the purpose', async () => {
   refuses(() => bench().ask(signs, dh), 'ERR_CHAIN_KEY_USAGE')
 })
 
+test('a device with a static key is judged by what its key does, also when it is known', async () => {
+  const agree = await device('owner', { keyUsage: ['keyAgreement'] })
+  const { ask } = bench()
+  const byStaticKey: Expectation = { ...asOwned, keyUsage: 'keyAgreement' }
+  assert.equal(ask(agree, byStaticKey).role, 'owner')
+  // What is remembered is remembered for this use.
+  refuses(() => ask(agree, asOwned), 'ERR_CHAIN_KEY_USAGE')
+  refuses(() => ask(agree, { ...asOwned, keyUsage: 'digitalSignature' }), 'ERR_CHAIN_KEY_USAGE')
+})
+
 test('a known leaf costs one hash: no signature, no key, no parsing', async () => {
   const leaf = await device('owner')
   const { ask, crypto } = bench()

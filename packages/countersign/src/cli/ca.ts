@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Role } from '@countersign/core/credential'
-import { revocationReasons } from '@countersign/server/control'
+import { type OwnCertificateDocument, revocationReasons } from '@countersign/server/control'
 import type { Command } from 'commander'
 import { readBase64 } from './application.ts'
 import { addCommand, type Line, oneOf } from './command.ts'
@@ -27,8 +27,9 @@ export function addCa(program: Command, terminal: Terminal): void {
     .description('Certification authorities, revocation, trust anchors.')
   addCommand(ca, terminal, {
     usage: 'show [name]',
-    summary: 'Show the authorities of this house.',
-    example: 'ca show owner',
+    summary:
+      'Show the authorities of this house; of the server CA, what the server itself shows too.',
+    example: 'ca show server',
     folder: true,
     options: [{ flags: '--pem', text: 'print the certificates' }],
     run: show,
@@ -144,21 +145,30 @@ function addAnchor(ca: Command, terminal: Terminal): void {
 
 async function show(line: Line): Promise<void> {
   const rows = await ask(line, 'ca.show', { name: line.args[0] })
-  line.terminal.data(rows, () =>
-    line.flag('pem')
-      ? rows.map((row) => row.pem).join('')
-      : table(
-          ['name', 'role', 'status', 'not after', 'crl', 'anchor (SHA-256 of its key)'],
-          rows.map((row) => [
-            row.name,
-            row.role,
-            row.status,
-            row.notAfter,
-            row.crlNumber,
-            // Devices pin it: never shortened.
-            row.anchor,
-          ]),
-        ),
+  line.terminal.data(rows, () => {
+    if (line.flag('pem')) return rows.map((row) => row.pem).join('')
+    const cas = table(
+      ['name', 'role', 'status', 'not after', 'crl', 'anchor (SHA-256 of its key)'],
+      rows.map((row) => [
+        row.name,
+        row.role,
+        row.status,
+        row.notAfter,
+        row.crlNumber,
+        // Devices pin it: never shortened.
+        row.anchor,
+      ]),
+    )
+    const own = line.args[0] === undefined ? [] : rows.flatMap((row) => row.own)
+    return own.length === 0 ? cas : `${cas}\n\n${ownTable(own)}`
+  })
+}
+
+/** What the server itself shows. `ca revoke` takes the serial. */
+function ownTable(own: readonly OwnCertificateDocument[]): string {
+  return table(
+    ['profile', 'state', 'kid', 'status', 'not after', 'serial'],
+    own.map((one) => [one.profile, one.state, one.kid ?? '', one.status, one.notAfter, one.serial]),
   )
 }
 

@@ -102,6 +102,8 @@ describe('one folder, from init to a restart', { timeout: timeMsMax }, () => {
     const bundle = await document([...anchors, ...folder])
     await writeFile(file('ca'), String(bundle['pem']))
     assert.equal((await countersign([...anchors, ...folder])).stdout, bundle['pem'])
+    const shown = (await countersign(['ca', 'show', 'server', ...folder])).stdout
+    assert.match(shown, /^server +current +- +issued +\S+Z +[0-9a-f]{32}$/m)
     const p256 = ['-name', 'prime256v1', '-genkey', '-noout']
     await run('openssl', ['ecparam', ...p256, '-out', file('key')])
     const subject = ['-subj', '/serialNumber=SN-1', '-outform', 'DER']

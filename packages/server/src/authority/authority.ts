@@ -136,8 +136,12 @@ export class Authority {
     this.#isOpen = false
     this.#unlisten?.()
     this.#timer?.cancel()
-    // A new leaf that is being made is written before the store goes.
+    // What is being made is written before the store goes.
     await this.#renewing
+    await this.#edhoc?.then(
+      (edhoc) => edhoc.settled(),
+      () => undefined,
+    )
     await this.#publisher.close()
   }
 

@@ -118,6 +118,11 @@ export class ServerEdhoc implements EdhocCredentials {
     })
   }
 
+  /** What is under way has ended, well or not. */
+  async settled(): Promise<void> {
+    await this.#turn
+  }
+
   async #renew(kind: Authentication): Promise<void> {
     const current = await this.#usable(this.#entry(kind, 'current'))
     const next = await this.#usable(this.#entry(kind, 'next'))
@@ -181,7 +186,7 @@ export class ServerEdhoc implements EdhocCredentials {
       profile: edhocProfiles[kind],
       spki: spkiOf(key),
       ...(kind === 'static key' ? { key: softwareStaticKey(key) } : {}),
-      // A device without a clock judges at a time that may be long past (see docs/decisions/0026).
+      // A device without a clock judges at the last time it was sure of, which may be long past.
       validFrom: 'beginning of the CA',
       lifetimeMs: edhocLifetimeMs,
       request: `house:${edhocProfiles[kind]}`,

@@ -53,8 +53,9 @@ export async function restoreHouse(file: string, dir: string): Promise<Restored>
   const house = await openHouse(path, { passphrase: refuseToAsk })
   let caToken: string | null
   try {
-    const { commands, sessions } = await forgetWhatMovedOn(house.store, house.clock.now())
-    const data = { madeAt: time, commandsEnded: commands, sessionsForgotten: sessions }
+    const { commands, sessions, contexts } = await forgetWhatMovedOn(house.store, house.clock.now())
+    const counts = { commandsEnded: commands, sessionsForgotten: sessions }
+    const data = { madeAt: time, ...counts, contextsForgotten: contexts }
     await house.store.apply({ events: [audit(house, 'house.restored', data)] })
     caToken = await tokenOf(house)
   } finally {

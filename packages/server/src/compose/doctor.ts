@@ -35,7 +35,7 @@ export interface DoctorOptions {
 const dayMs = 86_400_000
 /** Issuing CAs live for decades: their successor is made in calm. */
 const caWarnMs = 365 * dayMs
-/** The server's own certificate renews itself; one that has less left was not served for long. */
+/** The server's own certificates renew themselves; one that has less left was not served for long. */
 const leafWarnMs = 7 * dayMs
 const diskWarnBytes = 1024 ** 3
 const diskFailBytes = 64 * 1024 ** 2
@@ -154,17 +154,13 @@ async function checkHouse(
     if (ca.status === 'active') checks.push(...checkValidity(`CA ${ca.name}`, ca, now, caWarnMs))
   }
   checks.push(...checkRootKey(shown.dir, cas), ...(await checkCaToken(cas, config?.caToken)))
-  if (shown.serverCertificate !== null) {
-    checks.push(...checkValidity('server certificate', shown.serverCertificate, now, leafWarnMs))
-  }
-  checks.push(...checkEdhoc(shown, now))
+  checks.push(...checkOwn(shown, now))
   await checkDoors(shown, config, checks)
 }
 
-/** Their successors are made by `serve`, half a year ahead: what ends soon was not served for long. */
-function checkEdhoc({ edhocCertificates }: HouseDocument, now: Milliseconds): readonly Check[] {
-  return edhocCertificates.flatMap((one) => {
-    const name = `${one.state === 'next' ? 'next ' : ''}certificate ${one.profile}`
+function checkOwn({ own }: HouseDocument, now: Milliseconds): readonly Check[] {
+  return own.flatMap((one) => {
+    const name = `${one.state === 'next' ? 'next ' : ''}${one.profile} certificate`
     if (one.status !== 'revoked') return checkValidity(name, one, now, leafWarnMs)
     return [fail(name, 'is revoked', 'Start serve: it makes another one by itself.')]
   })

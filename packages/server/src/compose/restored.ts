@@ -1,7 +1,8 @@
 /**
  * What a restored store must not go on with. A backup is of a moment, and devices have lived on: a
  * command that waits in it may have been done, and a packet identifier that waits for PUBREL may
- * have been used again. Commands end, and devices begin their MQTT sessions anew.
+ * have been used again. Commands end, and devices begin their MQTT sessions anew. Security contexts of
+ * coap are in no backup; should a copy hold some, they go: their numbers have been used since.
  */
 
 import { step } from '../commands/changes.ts'
@@ -11,6 +12,7 @@ import type { Change, Store, TableName, Tables } from '../ports.ts'
 export interface Forgotten {
   readonly commands: number
   readonly sessions: number
+  readonly contexts: number
 }
 
 const pageSize = 500
@@ -31,11 +33,14 @@ export async function forgetWhatMovedOn(
       ? { writes: [{ kind: 'delete', table: 'mqttSession', key: id }] }
       : undefined,
   )
-  return { commands, sessions }
+  const contexts = await each(store, 'coapContext', ({ id }) => ({
+    writes: [{ kind: 'delete', table: 'coapContext', key: id }],
+  }))
+  return { commands, sessions, contexts }
 }
 
 /** How many were changed. */
-async function each<T extends 'command' | 'mqttSession'>(
+async function each<T extends 'command' | 'mqttSession' | 'coapContext'>(
   store: Pick<Store, 'scan' | 'apply'>,
   table: T & TableName,
   change: (row: Tables[T]) => Change | undefined,

@@ -226,7 +226,23 @@ export interface CaDocument {
   readonly key: 'file' | 'token'
   /** Of a key in the token. */
   readonly keyLabel: string | null
+  /** Of the server's CA: what the server itself shows, and what follows it. */
+  readonly own: readonly OwnCertificateDocument[]
   readonly pem: string
+}
+
+/** One of the certificates that the server itself shows. */
+export interface OwnCertificateDocument {
+  readonly profile: 'server' | 'server-edhoc-sign' | 'server-edhoc-dh'
+  /** `next`: devices are told of it, and not yet shown it. */
+  readonly state: 'current' | 'next'
+  /** How devices call it in EDHOC: one byte, hex. */
+  readonly kid: string | null
+  readonly serial: string
+  readonly fingerprint: string | null
+  readonly status: string
+  readonly notBefore: string
+  readonly notAfter: string
 }
 
 export interface AnchorDocument {
@@ -250,20 +266,6 @@ export interface IssuedDocument {
   readonly pem: string
 }
 
-/** One of the server's certificates for EDHOC. */
-export interface EdhocCertificateDocument {
-  readonly profile: 'server-edhoc-sign' | 'server-edhoc-dh'
-  /** `next`: devices are told of it, and not yet shown it. */
-  readonly state: 'current' | 'next'
-  /** One byte, hex. */
-  readonly kid: string
-  readonly serial: string
-  readonly fingerprint: string | null
-  readonly status: string
-  readonly notBefore: string
-  readonly notAfter: string
-}
-
 export interface HouseDocument {
   readonly version: string
   readonly dir: string
@@ -271,10 +273,8 @@ export interface HouseDocument {
   readonly pid: number
   /** Empty when nobody serves. */
   readonly listeners: Readonly<Record<string, string>>
-  /** Of the https door; null before the first. */
-  readonly serverCertificate: { readonly notBefore: string; readonly notAfter: string } | null
-  /** What the coap door shows, and what follows it; empty before the first. */
-  readonly edhocCertificates: readonly EdhocCertificateDocument[]
+  /** What the doors show, and what follows it; empty before the first. */
+  readonly own: readonly OwnCertificateDocument[]
   /** Newest entry of the audit log. */
   readonly lastEvent: { readonly seq: number; readonly time: string } | null
 }

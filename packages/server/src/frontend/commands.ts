@@ -5,18 +5,19 @@
  * will not do it. A device that first says that it has a command, and acts when that was answered
  * 204, acts on none that has expired or ended meanwhile.
  *
- * The same word again is answered like the first time. What is not this device's is not there.
+ * What is not this device's is not there.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PeerError } from '@countersign/core/errors'
 import { commandId, commandResultBytesMax } from '../commandDocument.ts'
-import { type MediaType, parseMediaType, payload } from '../payload.ts'
-import type { Admitted, CommandAnswer, CommandRow } from '../ports.ts'
+import { type MediaType, parseMediaType } from '../payload.ts'
+import type { Admitted, CommandAnswer } from '../ports.ts'
 import { type Problem, sendProblem } from '../problem.ts'
 import { TokenBuckets } from '../rates.ts'
 import { readBody, refuseBody } from './body.ts'
 import type { CommandReadersParts } from './commandReader.ts'
 import { CommandReaders } from './commandReaders.ts'
+import { takeWord, wordOf } from './commandWords.ts'
 import type { HttpSession } from './httpSession.ts'
 
 const commandsPath = '/v1/commands'
@@ -128,7 +129,7 @@ export class CommandRoad {
     if (standing.kind !== 'admitted') return void session.socket.destroy()
     let answer: CommandAnswer | undefined
     try {
-      answer = answerOf(type, body, refused)
+      answer = wordOf(type, body, refused)
     } catch (error) {
       return this.#refuse(error, response)
     }
@@ -147,15 +148,17 @@ export class CommandRoad {
     id: string,
     answer: CommandAnswer | undefined,
   ): Promise<Problem | undefined> {
-    const { commands } = this.#parts
-    if (answer === undefined) await commands.delivered(device, id)
-    else if (await commands.answered(device, id, answer)) return undefined
-    const row = await commands.show(device, id)
-    if (row === undefined) return { status: 404 }
-    const same = answer === undefined ? row.state === 'delivered' : isSame(row, answer)
-    if (same) return undefined
-    const detail = `this command has ended: ${row.state}`
-    return { status: 409, code: 'ERR_COMMAND_ENDED', detail }
+    const outcome = await takeWord(this.#parts.commands, device, id, answer)
+    switch (outcome.kind) {
+      case 'taken':
+        return undefined
+      case 'unknown':
+        return { status: 404 }
+      case 'ended': {
+        const detail = `this command has ended: ${outcome.state}`
+        return { status: 409, code: 'ERR_COMMAND_ENDED', detail }
+      }
+    }
   }
 
   #refuse(error: unknown, response: ServerResponse): void {
@@ -194,17 +197,4 @@ function typeOf({ headers }: IncomingMessage): MediaType {
     return parseMediaType(headers['content-type'])
   const about = { where: 'Content-Encoding', hint: 'send the body as it is' }
   throw new PeerError('ERR_MESSAGE_TYPE', 'a coded body is not taken', {}, about)
-}
-
-/** Undefined: the device has it and says no more yet. Throws for a body that is not of its type. */
-function answerOf(type: MediaType, body: Buffer, refused: boolean): CommandAnswer | undefined {
-  if (body.length === 0 && !refused) return undefined
-  // A refusal without a reason has no body, whatever it says of its type.
-  if (body.length > 0) payload(type, body)
-  return { state: refused ? 'refused' : 'answered', contentType: type.whole, body }
-}
-
-function isSame(row: CommandRow, { state, contentType, body }: CommandAnswer): boolean {
-  const result = row.result ?? new Uint8Array()
-  return row.state === state && row.resultType === contentType && Buffer.compare(result, body) === 0
 }

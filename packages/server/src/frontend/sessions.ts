@@ -5,20 +5,15 @@
  * admitted is cut off.
  */
 import type { TLSSocket } from 'node:tls'
-import type { Expectation, VerifiedPeer } from '@countersign/core/credential'
+import type { VerifiedPeer } from '@countersign/core/credential'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
 import type { Admitted, Gatekeeper, Log, Notice, Notices, Road } from '../ports.ts'
-import { TokenBuckets } from '../rates.ts'
-import { Recent } from '../recent.ts'
 import type { SessionLimits } from './limits.ts'
 import { fingerprintOf, type PeerChain, PeerChains } from './peerChain.ts'
+import { Refusals } from './refusals.ts'
+import { type Candidate, type ChainJudge, reasonOf, RoleJudge } from './roleJudge.ts'
 import type { RefusalReason, Session, Standing } from './session.ts'
-
-/** The judge of chains, as the front end sees it. Throws PeerError<ChainErrorCode>. */
-export interface ChainJudge {
-  judge(leaf: Uint8Array, intermediates: readonly Uint8Array[], expect: Expectation): VerifiedPeer
-}
 
 export interface SessionsParts {
   readonly judge: ChainJudge
@@ -41,13 +36,6 @@ export interface RoadRules<S extends Session> {
   settled?(session: S): void
 }
 
-type Candidate = 'owner' | 'maker' | 'application'
-
-const expectations: Readonly<Record<Candidate, Expectation>> = {
-  owner: { role: 'owner', purpose: 'clientAuth' },
-  maker: { role: 'maker', purpose: 'clientAuth' },
-  application: { role: 'operator', purpose: 'application' },
-}
 const candidates = {
   enrolling: ['owner', 'maker'],
   applications: ['owner', 'maker', 'application'],
@@ -65,19 +53,12 @@ const curedByEnrolment: ReadonlySet<string> = new Set([
 /** Notices can outrun a judgement; after so many rounds the peer has to try again. */
 const roundsMax = 8
 
-/**
- * Log lines about refused peers, of all addresses together: a flood must not fill the disk. The
- * audit log counts what is dropped.
- */
-const refusalLines = { perSecond: 10, burst: 100 }
-
 export class Sessions<S extends Session> {
   readonly #parts: SessionsParts
   readonly #rules: RoadRules<S>
   readonly #chains: PeerChains
-  /** Fingerprints of leaves that are no owner's device: what they were found to be. */
-  readonly #known: Recent<Candidate>
-  readonly #logBudget: TokenBuckets
+  readonly #judges: RoleJudge
+  readonly #refusals: Refusals
   readonly #bySocket: Map<object, S> = new Map()
   /** By device or application, in the order in which they were admitted. */
   readonly #byHolder: Map<string, Set<S>> = new Map()
@@ -92,8 +73,9 @@ export class Sessions<S extends Session> {
     this.#parts = parts
     this.#rules = rules
     this.#chains = new PeerChains(parts.limits.chainLengthMax, parts.limits.chainsRememberedMax)
-    this.#known = new Recent(parts.limits.rolesRememberedMax)
-    this.#logBudget = new TokenBuckets(parts.clock, 1)
+    const { judge, limits } = parts
+    this.#judges = new RoleJudge(judge, candidates[rules.letsIn], limits.rolesRememberedMax)
+    this.#refusals = new Refusals(parts, rules.road)
     this.#stopListening = parts.notices.listen((notice) => this.#noticed(notice))
   }
 
@@ -149,24 +131,14 @@ export class Sessions<S extends Session> {
    * was: a known leaf names its device.
    */
   refused(session: S, reason: RefusalReason): void {
-    const { registry, log } = this.#parts
-    const fingerprint = session.chain === undefined ? undefined : fingerprintOf(session.chain.leaf)
-    registry.refused({
-      road: this.#rules.road,
-      address: session.address,
-      ...reason,
-      ...(fingerprint === undefined ? {} : { fingerprint }),
-      ...deviceOf(session),
-    })
-    if (this.#logBudget.take('', refusalLines) > 0) return
-    const { code, message, where, hint } = reason
-    log.warn({ code, where, hint, fingerprint, address: session.address }, `refused: ${message}`)
+    const { chain, address } = session
+    const fingerprint = chain === undefined ? undefined : fingerprintOf(chain.leaf)
+    this.#refusals.tell({ address, fingerprint, ...deviceOf(session) }, reason)
   }
 
   /** Tells the operator something of a peer that is in. */
   note({ holder, address }: S, message: string): void {
-    if (this.#logBudget.take('', refusalLines) > 0) return
-    this.#parts.log.info({ holder, address }, message)
+    this.#refusals.note({ holder, address }, message)
   }
 
   /** Whether the device that has shown this may come in now; undefined: no, or nobody can tell. */
@@ -280,36 +252,11 @@ export class Sessions<S extends Session> {
     return { kind: 'unavailable' }
   }
 
-  /**
-   * An owner's certificate, or else a maker's, or an application's. A leaf that was found to be one
-   * of the latter is judged as that first: what the judge remembers is what it accepted, and asking
-   * for another role would cost a search for a path at every handshake.
-   */
   #verify(chain: PeerChain | undefined): VerifiedPeer {
     if (chain === undefined) throw new PeerError('ERR_CERT_MALFORMED', 'no certificate')
-    const known = this.#known.get(fingerprintOf(chain.leaf))
-    const all = candidates[this.#rules.letsIn]
-    const order = known === undefined ? all : [known, ...all.filter((each) => each !== known)]
-    const peer = this.#judgeAs(chain, order)
-    if (peer.role === 'maker') this.#known.set(peer.fingerprint, 'maker')
-    if (peer.role === 'operator') this.#known.set(peer.fingerprint, 'application')
+    const peer = this.#judges.judge(chain)
     if (peer.above.length > 1) this.#chains.remember(peer.fingerprint, chain)
     return peer
-  }
-
-  #judgeAs({ leaf, intermediates }: PeerChain, order: readonly Candidate[]): VerifiedPeer {
-    let first: unknown
-    for (const candidate of order) {
-      try {
-        return this.#parts.judge.judge(leaf, intermediates, expectations[candidate])
-      } catch (error) {
-        // A fault of this role's own is the exact verdict; if it is of none of them, the first one
-        // names the role.
-        if (!isOfAnotherHouse(error)) throw error
-        first ??= error
-      }
-    }
-    throw first
   }
 
   #settle(session: S, standing: Standing): void {
@@ -378,22 +325,4 @@ export class Sessions<S extends Session> {
 /** Whose name a refusal bears: an application is no device. */
 function deviceOf({ holder }: Session): { readonly device?: string } {
   return holder?.startsWith('urn:') === true ? { device: holder } : {}
-}
-
-/** The chain ends at none of this role's anchors: another role may know it. */
-function isOfAnotherHouse(error: unknown): boolean {
-  return (
-    error instanceof PeerError &&
-    (error.code === 'ERR_CHAIN_ROLE' || error.code === 'ERR_CHAIN_UNKNOWN_ISSUER')
-  )
-}
-
-function reasonOf(error: PeerError): RefusalReason {
-  const { code, message, where, hint } = error
-  return {
-    code,
-    message,
-    ...(where === undefined ? {} : { where }),
-    ...(hint === undefined ? {} : { hint }),
-  }
 }

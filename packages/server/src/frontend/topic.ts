@@ -1,7 +1,7 @@
 /**
- * The topic of a message, from the path of an https request: 1 to 16 segments of unreserved
+ * The topic of a message, from the path of a request: 1 to 16 segments of unreserved
  * characters (RFC 3986 §2.3), so that it means the same as an MQTT topic, a CoAP path and a
- * CloudEvents subject. Percent escapes are decoded once.
+ * CloudEvents subject. Percent escapes of https are decoded once.
  */
 import { PeerError } from '@countersign/core/errors'
 
@@ -14,13 +14,18 @@ const escapeAny = /%(..)?/g
 export function parseTopic(path: string): string {
   // An escape triples a byte: anything longer cannot become a topic that fits.
   if (path.length > topicBytesMax * 3) throw refuse(`is longer than ${topicBytesMax} bytes`)
-  const segments = path.split('/').map(decode)
+  return topicOf(path.split('/').map(decode))
+}
+
+/** Of segments that no escape hides anything in. */
+export function topicOf(segments: readonly string[]): string {
   if (segments.length > topicSegmentsMax) throw refuse(`has more than ${topicSegmentsMax} segments`)
   for (const part of segments) {
     if (part === '.' || part === '..') throw refuse('has a dot segment')
     if (!segment.test(part))
       throw refuse('has an empty segment or a character outside A-Z a-z 0-9 _ . ~ -')
   }
+  if (segments.length === 0) throw refuse('has no segment')
   const topic = segments.join('/')
   if (topic.length > topicBytesMax) throw refuse(`is longer than ${topicBytesMax} bytes`)
   return topic
@@ -46,7 +51,7 @@ function refuse(what: string): PeerError<'ERR_TOPIC'> {
     {},
     {
       where: 'path',
-      hint: 'POST /v1/messages/<topic>, for instance /v1/messages/boiler/temperature',
+      hint: 'Take segments such as boiler/temperature: /v1/messages/<topic>, on coap /m/<topic>.',
     },
   )
 }

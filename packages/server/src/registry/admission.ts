@@ -78,6 +78,15 @@ export class Admission {
     })
   }
 
+  /** Of one that was let in: judged like any handshake, and nothing is accepted or written by it. */
+  async mayStay(peer: VerifiedPeer, road: Road): Promise<Admitted> {
+    const known = await this.knownOf(peer)
+    const product = await this.cache.product(known.device.product)
+    const worth = await this.worthOf(peer, known)
+    this.judge({ peer, road, known, product, worth })
+    return admittedBy(peer, known, product, worth)
+  }
+
   /**
    * For EST, which stays at the https door whatever roads the messages of a product take: judged like
    * any handshake, and nothing is accepted by it.

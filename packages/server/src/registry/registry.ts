@@ -11,7 +11,7 @@ import type {
   AnchorRow,
   CertificateRow,
   DeviceRow,
-  Gatekeeper,
+  LodgingGatekeeper,
   PeerAnchorRow,
   ProductRow,
   Refusal,
@@ -50,7 +50,7 @@ export type {
   WorthyKey,
 }
 
-export class Registry implements Gatekeeper {
+export class Registry implements LodgingGatekeeper {
   readonly #parts: RegistryParts
   readonly #vouchers: Vouchers
   readonly #background: Background
@@ -184,6 +184,11 @@ export class Registry implements Gatekeeper {
    */
   admit(peer: VerifiedPeer, road: Road): Promise<Admitted> {
     return this.#admission.admit(peer, road)
+  }
+
+  /** Throws PeerError<RegistryErrorCode>: `admit` without effects. */
+  mayStay(peer: VerifiedPeer, road: Road): Promise<Admitted> {
+    return this.#admission.mayStay(peer, road)
   }
 
   /** Throws PeerError<RegistryErrorCode>: like `admit`, but for the product's roads. */

@@ -268,6 +268,29 @@ export const schema: { readonly [T in TableName]: Table<T> } = {
     unique: [],
     indexes: ['holder'],
   },
+  coapContext: {
+    key: 'id',
+    columns: {
+      id: 'text',
+      device: 'text',
+      fingerprint: 'text',
+      context: 'blob',
+      reserved: 'integer',
+      highest: 'integer',
+      accepted: 'integer',
+      life: 'integer',
+      sealed: 'integer',
+      failed: 'integer',
+      peerAddress: 'text',
+      createdAt: 'integer',
+      notAfter: 'integer',
+      state: 'text',
+      reason: 'text?',
+      endedAt: 'integer?',
+    },
+    unique: [],
+    indexes: ['device'],
+  },
   setting: {
     key: 'name',
     columns: { name: 'text', value: 'text' },
@@ -290,6 +313,9 @@ export const schema: { readonly [T in TableName]: Table<T> } = {
     indexes: ['subject'],
   },
 }
+
+/** What a backup has no rows of: see the row types. */
+export const leftOutOfBackups: readonly TableName[] = ['coapContext']
 
 const columnNames: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries(schema).map(([table, { columns }]) => [table, Object.keys(columns)]),

@@ -23,6 +23,7 @@ import type { ChainHead } from './chain.ts'
 import { type Migration, migrations } from './migrations.ts'
 import { ChangeWriter } from './sqliteChange.ts'
 import { isFatal, storeError } from './sqliteErrors.ts'
+import { leaveOut } from './sqliteLeaveOut.ts'
 import { openDatabase } from './sqliteOpen.ts'
 import {
   countText,
@@ -164,6 +165,7 @@ class SqliteStore implements Store {
     const source = new DatabaseSync(this.file, { readOnly: true })
     try {
       await backup(source, file, { rate: 0x7fff_ffff })
+      leaveOut(file)
       const copy = await open(file, 'r+')
       await copy.chmod(0o600)
       await copy.sync()

@@ -57,6 +57,23 @@ describe("the successors of the server's EDHOC certificates", () => {
     })
   })
 
+  it('that are promoted while the house closes are shown when it opens again', async () => {
+    await withHouse(async (house) => {
+      const edhoc = await house.authority.edhocCredentials()
+      await house.authority.start(() => undefined)
+      await tomorrow(house, (edhocLifetimeMs - nextBeforeMs) / day + 1)
+      const next = edhoc.next('signature')
+      assert.ok(next)
+      const promoted = edhoc.promote('signature', next.fingerprint)
+      const again = await house.reopen()
+      assert.equal(await promoted, true)
+      const later = await again.authority.edhocCredentials()
+      assert.equal(later.current('signature').fingerprint, next.fingerprint)
+      assert.equal((await keyFiles(again)).length, 3)
+      return again
+    })
+  })
+
   it('are shown a month before the end, confirmed or not', async () => {
     await withHouse(async (house) => {
       const edhoc = await house.authority.edhocCredentials()

@@ -10,7 +10,7 @@ import { after, before, describe, it, type TestContext } from 'node:test'
 import { connect } from 'node:tls'
 import { isCountersignError } from '@countersign/core/errors'
 import { mergeConfig } from '../../src/config.ts'
-import type { HouseDocument } from '../../src/control/contract.ts'
+import type { CaDocument, HouseDocument } from '../../src/control/contract.ts'
 import {
   createFolder,
   examine,
@@ -305,27 +305,42 @@ describe('doctor', () => {
   })
 
   it('looks at the certificates of EDHOC too, once a door has shown some', async (t) => {
-    const name = 'certificate server-edhoc-dh'
+    const name = 'server-edhoc-dh certificate'
     assert.equal((await verdictOf(name))[0], undefined)
     const house = await openHouse(dir, { passphrase, cost })
     const edhoc = await (await house.keys()).authority.edhocCredentials()
     const kid = Buffer.from(edhoc.current('static key').kid).toString('hex')
-    const { edhocCertificates } = (await runOperation(house, 'house.show', {})) as HouseDocument
+    const { own } = (await runOperation(house, 'house.show', {})) as HouseDocument
+    const cas = (await runOperation(house, 'ca.show', {})) as readonly CaDocument[]
     await house.close()
     assert.deepEqual(
-      edhocCertificates.map((one) => [one.profile, one.state, one.status]),
+      own.map((one) => [one.profile, one.state, one.status]),
       [
+        ['server', 'current', 'issued'],
         ['server-edhoc-sign', 'current', 'issued'],
         ['server-edhoc-dh', 'current', 'issued'],
       ],
     )
-    assert.equal(edhocCertificates[1]?.kid, kid)
+    assert.equal(own[2]?.kid, kid)
+    assert.deepEqual(
+      cas.map((ca) => [ca.name, ca.own]).filter(([, shown]) => shown?.length !== 0),
+      [['server', own]],
+    )
     assert.equal((await verdictOf(name))[0], 'ok')
     assert.equal((await verdictOf(name, at(359 * dayMs)))[0], 'warn')
     assert.equal((await verdictOf(name, at(366 * dayMs)))[0], 'fail')
+    await t.test('and nobody issues one by hand', async () => {
+      const again = await openHouse(dir, { passphrase, cost })
+      for (const profile of ['server-edhoc-sign', 'server-edhoc-dh'])
+        assert.equal(
+          await codeOf(runOperation(again, 'ca.issue', { profile, csr: 'AAAA', hosts: [] })),
+          'ERR_PARAMETER',
+        )
+      await again.close()
+    })
     await t.test('one that is revoked fails', async () => {
       const again = await openHouse(dir, { passphrase, cost })
-      const serial = edhocCertificates[1]?.serial ?? ''
+      const serial = own[2]?.serial ?? ''
       await runOperation(again, 'ca.revoke', { serial, reason: 'keyCompromise' })
       await again.close()
       assert.deepEqual(await verdictOf(name), ['fail', false])

@@ -6,6 +6,7 @@ import { after, it } from 'node:test'
 import { forgetWhatMovedOn } from '../../src/compose/restored.ts'
 import type { CommandRow, MqttSessionRow } from '../../src/ports.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
+import { coapContextRow } from '../support/contextRows.ts'
 
 const now = Date.UTC(2026, 10, 24)
 const device = 'urn:dev:mac:0200000000000001'
@@ -51,9 +52,10 @@ it('a restored store gives out no command that may have been done, and devices b
       ...rows.map((row) => ({ kind: 'insert', table: 'command', row }) as const),
       { kind: 'insert', table: 'mqttSession', row: session(device) },
       { kind: 'insert', table: 'mqttSession', row: session('app-1') },
+      { kind: 'insert', table: 'coapContext', row: coapContextRow('010203') },
     ],
   })
-  assert.deepEqual(await forgetWhatMovedOn(store, now), { commands: 1, sessions: 1 })
+  assert.deepEqual(await forgetWhatMovedOn(store, now), { commands: 1, sessions: 1, contexts: 1 })
   assert.deepEqual(await store.find('command', 'waiting', device), [])
   const ended = await store.get('command', waiting.id)
   assert.equal(ended?.state, 'refused')
@@ -64,6 +66,7 @@ it('a restored store gives out no command that may have been done, and devices b
     left.map(({ holder }) => holder),
     ['app-1'],
   )
-  assert.deepEqual(await forgetWhatMovedOn(store, now), { commands: 0, sessions: 0 })
+  assert.deepEqual(await store.scan('coapContext', { limit: 9 }), [])
+  assert.deepEqual(await forgetWhatMovedOn(store, now), { commands: 0, sessions: 0, contexts: 0 })
   await store.close()
 })

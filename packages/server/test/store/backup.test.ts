@@ -13,6 +13,7 @@ import { type DataFolder, makeFolder, openFolder } from '../../src/store/folder.
 import { restoreFolder } from '../../src/store/restore.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { verifyLog } from '../../src/store/verifyLog.ts'
+import { coapContextRow } from '../support/contextRows.ts'
 import { deviceRow, testTime } from './rows.ts'
 
 const clock = { now: () => testTime }
@@ -70,6 +71,23 @@ describe('backup and restore', () => {
     )
     await copy.close()
     again.release()
+  })
+
+  test('security contexts are not in it, not even as bytes of freed pages', async () => {
+    const mark = Buffer.from('the secrets of a context that lives on')
+    const insert = (n: number): Promise<unknown> => {
+      const row = coapContextRow(n.toString(16), { context: Buffer.concat([mark, mark]) })
+      return store.apply({ writes: [{ kind: 'insert', table: 'coapContext', row }] })
+    }
+    for (let n = 0; n < 200; n++) await insert(n)
+    await backupFolder(house, at('b.tar'))
+    assert.ok(!(await readFile(at('b.tar'))).includes(mark))
+    assert.equal((await store.scan('coapContext', { limit: 999 })).length, 200)
+    const { path } = await restoreFolder(at('b.tar'), at('elsewhere'))
+    const copy = await openSqliteStore(join(path, 'store.db'), { clock })
+    assert.deepEqual(await copy.scan('coapContext', { limit: 9 }), [])
+    assert.equal((await copy.scan('device', { limit: 99 })).length, 50)
+    await copy.close()
   })
 
   test('tar lists and extracts it', async (t) => {

@@ -18,5 +18,6 @@ export {
   type Recorded,
 } from './hostileDatagrams.ts'
 export { datagramBytesMax, type LinkPlan, perfectLink } from './link.ts'
+export { Mortal, type MortalOptions } from './mortal.ts'
 export { type Reuse, SealWitness } from './sealWitness.ts'
 export { type Life, type Timeline, VirtualTime } from './virtualTime.ts'

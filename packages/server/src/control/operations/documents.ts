@@ -3,11 +3,10 @@
  * place here.
  */
 import { createHash } from 'node:crypto'
-import { hex, pem } from '@countersign/core/codec'
+import { pem } from '@countersign/core/codec'
 import { formatName, parseCertificate } from '@countersign/core/credential'
 import type { Milliseconds } from '@countersign/core/ports'
 import { isInToken, labelInToken } from '../../authority/caKeys.ts'
-import type { EdhocInUse } from '../../authority/edhocSetting.ts'
 import type {
   AnchorRow,
   ApplicationRow,
@@ -27,11 +26,12 @@ import type {
   CertificateDocument,
   DeadLetterDocument,
   DeviceDocument,
-  EdhocCertificateDocument,
   InvitationDocument,
   KeyDocument,
+  OwnCertificateDocument,
   ProductDocument,
 } from '../contract.ts'
+import type { OwnCertificate } from './ownCertificates.ts'
 
 export function rfc3339(time: Milliseconds): string {
   return new Date(time).toISOString()
@@ -70,13 +70,12 @@ export function certificateDocument(row: CertificateRow): CertificateDocument {
   }
 }
 
-export function edhocDocument({ entry, row }: EdhocInUse): EdhocCertificateDocument {
-  const { kind, state, kid } = entry
+export function ownDocument({ profile, state, kid, row }: OwnCertificate): OwnCertificateDocument {
   const { serial, fingerprint, status } = row
   return {
-    profile: kind === 'signature' ? 'server-edhoc-sign' : 'server-edhoc-dh',
-    state: state === 'next' ? 'next' : 'current',
-    kid: hex(Uint8Array.of(kid)),
+    profile,
+    state,
+    kid,
     serial,
     fingerprint,
     status,
@@ -129,7 +128,7 @@ export function deadLetterDocument(row: DeadLetterRow): DeadLetterDocument {
   return { seq, attempts, lastError, createdAt: rfc3339(row.createdAt), event }
 }
 
-export function caDocument(row: CaRow): CaDocument {
+export function caDocument(row: CaRow, own: readonly OwnCertificate[]): CaDocument {
   const certificate = parseCertificate(row.der)
   return {
     name: row.name,
@@ -143,6 +142,7 @@ export function caDocument(row: CaRow): CaDocument {
     crlNumber: row.crlNumber,
     key: isInToken(row) ? 'token' : 'file',
     keyLabel: labelInToken(row) ?? null,
+    own: own.filter((one) => one.row.ca === row.name).map(ownDocument),
     pem: certificatePem(row.der),
   }
 }

@@ -1,15 +1,12 @@
 /** The house as a whole: what it is, its backup, its audit log. */
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
-import { edhocInUse } from '../../authority/edhocSetting.ts'
-import { leafInUse } from '../../authority/serverLeaf.ts'
 import { backupHouse } from '../../compose/backup.ts'
 import { lastEvent } from '../../compose/clockCheck.ts'
-import type { Services } from '../../compose/services.ts'
 import { verifyLog } from '../../store/verifyLog.ts'
 import { version } from '../../version.ts'
-import type { HouseDocument } from '../contract.ts'
-import { edhocDocument, rfc3339 } from './documents.ts'
+import { ownDocument, rfc3339 } from './documents.ts'
+import { ownCertificates } from './ownCertificates.ts'
 import { noParams, parameterError, type Table, text } from './operation.ts'
 
 export const houseOperations: Table<'house.show' | 'house.backup' | 'log.verify'> = {
@@ -23,8 +20,7 @@ export const houseOperations: Table<'house.show' | 'house.backup' | 'log.verify'
         demo: house.demo,
         pid: process.pid,
         listeners: house.listeners,
-        serverCertificate: await serverLeaf(house),
-        edhocCertificates: (await edhocInUse(house.store)).map(edhocDocument),
+        own: (await ownCertificates(house.store)).map(ownDocument),
         lastEvent: last === undefined ? null : { seq: last.seq, time: rfc3339(last.time) },
       }
     },
@@ -49,10 +45,4 @@ export const houseOperations: Table<'house.show' | 'house.backup' | 'log.verify'
     }),
     run: async (house, { known }) => ({ ok: true, ...(await verifyLog(house.store, known)) }),
   },
-}
-
-async function serverLeaf({ store }: Services): Promise<HouseDocument['serverCertificate']> {
-  const leaf = await leafInUse(store)
-  if (leaf === undefined) return null
-  return { notBefore: rfc3339(leaf.notBefore), notAfter: rfc3339(leaf.notAfter) }
 }

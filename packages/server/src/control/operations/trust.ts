@@ -13,6 +13,7 @@ import {
   rfc3339,
 } from './documents.ts'
 import { certificateDer, requestDer } from './files.ts'
+import { ownCertificates } from './ownCertificates.ts'
 import {
   assurance,
   file,
@@ -42,7 +43,8 @@ export const caOperations: Table<CaNames> = {
         const known = rows.map((row) => row.name).join(', ')
         throw parameterError('name', `there is no CA "${name ?? ''}"`, `The CAs are: ${known}.`)
       }
-      return wanted.map(caDocument)
+      const own = await ownCertificates(house.store)
+      return wanted.map((row) => caDocument(row, own))
     },
   },
   'ca.issue': {
@@ -95,7 +97,8 @@ export const caOperations: Table<CaNames> = {
     }),
     run: async (house, params) => {
       const { authority } = await house.keys()
-      return caDocument(await authority.rollover(params))
+      const made = await authority.rollover(params)
+      return caDocument(made, await ownCertificates(house.store))
     },
   },
 }

@@ -1,0 +1,360 @@
+/**
+ * The security contexts of the door: a bounded number in memory, all of them in the store. None has to
+ * be in memory to be found, and a device that may not come in any more loses its contexts whether they
+ * are or not: they become tombstones, which answer its next frame with the reason.
+ */
+import type { EdhocContextParameters } from '@countersign/core/channel'
+import { hex } from '@countersign/core/codec'
+import { isCountersignError } from '@countersign/core/errors'
+import type { OscoreCrypto } from '@countersign/core/oscore'
+import type { Random } from '@countersign/core/ports'
+import type { Admitted, CoapContextRow, LodgingGatekeeper, Notice, Store } from '../../ports.ts'
+import type { Refusals } from '../refusals.ts'
+import { freshContext, openRow } from './contextRows.ts'
+import { ContextWriter, type ContextWriterParts } from './contextWriter.ts'
+import type { DeviceJudge } from './deviceJudge.ts'
+import type { CoapLimits } from './limits.ts'
+import { type ContextStanding, LiveContext } from './liveContext.ts'
+import { endOf, Standings, type StandingsParts } from './standings.ts'
+import { hostOf } from './udpAddress.ts'
+
+export interface ContextsParts
+  extends Omit<ContextWriterParts, 'replaced' | 'limits' | 'store'>,
+    Omit<StandingsParts, 'refused' | 'registry'> {
+  readonly store: Pick<Store, 'get' | 'find' | 'scan' | 'apply'>
+  readonly registry: Pick<LodgingGatekeeper, 'admit' | 'mayStay'>
+  readonly devices: DeviceJudge
+  readonly crypto: OscoreCrypto
+  readonly random: Random
+  readonly refusals: Refusals
+  readonly limits: CoapLimits
+  /** Hears of every context that carries its first message. */
+  readonly news: { opened(admitted: Admitted): void }
+}
+
+/** What a handshake has come to. */
+export interface Handshaken {
+  readonly parameters: EdhocContextParameters
+  readonly fingerprint: string
+  readonly standing: Extract<ContextStanding, { kind: 'admitted' }>
+  readonly from: string
+}
+
+const table = 'coapContext'
+const shortIdBytes = 3
+const longIdBytes = 4
+/** Draws of a short identifier before the longer ones are taken: the short ones get scarce. */
+const drawsMax = 8
+const pageSize = 500
+
+export class Contexts {
+  readonly standings: Standings
+  readonly #parts: ContextsParts
+  readonly #writer: ContextWriter
+  /** The least recently used first. */
+  readonly #byId: Map<string, LiveContext> = new Map()
+  readonly #byDevice: Map<string, Set<LiveContext>> = new Map()
+  readonly #fresh: Set<LiveContext> = new Set()
+  readonly #lookUps: Map<string, Promise<LiveContext | undefined>> = new Map()
+  /** What nobody waits for, and a clean end does. */
+  readonly #background: Set<Promise<void>> = new Set()
+
+  constructor(parts: ContextsParts) {
+    this.#parts = parts
+    this.#writer = new ContextWriter({ ...parts, replaced: (ids) => this.#forget(ids) })
+    this.standings = new Standings({
+      ...parts,
+      refused: (context, { refusal }) => this.#end(context, refusal),
+    })
+  }
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  /** C_R of a new handshake; `isUsed`: by another handshake. */
+  async drawId(isUsed: (id: string) => boolean): Promise<Uint8Array> {
+    for (let draw = 0; ; draw++) {
+      const bytes = this.#parts.random.bytes(draw < drawsMax ? shortIdBytes : longIdBytes)
+      const id = hex(bytes)
+      if (isUsed(id) || this.#byId.has(id)) continue
+      if ((await this.#parts.store.get(table, id)) === undefined && !isUsed(id)) return bytes
+    }
+  }
+
+  /** The context of a finished handshake: its first message makes it last. */
+  add({ parameters, fingerprint, standing, from }: Handshaken): LiveContext {
+    const { clock, crypto, limits } = this.#parts
+    const now = clock.now()
+    const context = new LiveContext({
+      id: hex(parameters.recipientId),
+      device: standing.admitted.device.id,
+      fingerprint,
+      createdAt: now,
+      security: freshContext(crypto, parameters),
+      state: 'fresh',
+      address: from,
+      parameters,
+      verdict: { standing, at: now, until: endOf(standing.peer, standing.admitted) },
+    })
+    this.#fresh.add(context)
+    if (this.#fresh.size > limits.freshMax) this.#dropOldestFresh()
+    this.#remember(context)
+    return context
+  }
+
+  /**
+   * Undefined: there is none of this name. 'busy': too many are being looked up. Whoever gets a
+   * context holds it, and lets go of it.
+   */
+  async hold(id: string): Promise<LiveContext | 'busy' | undefined> {
+    const known = this.#byId.get(id)
+    const found = known ?? (await this.#lookUp(id))
+    if (found === undefined || found === 'busy') return found
+    found.holders++
+    this.#touch(found)
+    return found
+  }
+
+  release(context: LiveContext): void {
+    context.holders--
+    this.#shrink()
+  }
+
+  /** As ContextWriter.commit; the first one is news. */
+  commit: ContextWriter['commit'] = async (context, apply) => {
+    const wasFresh = context.state === 'fresh'
+    const result = await this.#writer.commit(context, apply)
+    if (wasFresh && this.#fresh.delete(context)) {
+      const standing = context.verdict?.standing
+      if (standing?.kind === 'admitted') this.#parts.news.opened(standing.admitted)
+    }
+    return result
+  }
+
+  reserve(context: LiveContext): Promise<void> {
+    return context.state === 'fresh'
+      ? this.commit(context, async (beside) => void (await this.#parts.store.apply(beside)))
+      : this.#writer.reserve(context)
+  }
+
+  /** The context over which this device is reached; whoever gets it holds it. */
+  async holdOfDevice(device: string): Promise<LiveContext | undefined> {
+    for (const context of this.#byDevice.get(device) ?? []) {
+      if (context.state !== 'live') continue
+      context.holders++
+      return context
+    }
+    const rows = await this.#parts.store.find(table, 'device', device)
+    const row = rows.find(({ state }) => state === 'live')
+    const found = row === undefined ? undefined : await this.hold(row.id)
+    if (found === undefined || found === 'busy') return undefined
+    if (found.state === 'live') return found
+    this.release(found)
+    return undefined
+  }
+
+  noticed(notice: Notice): void {
+    switch (notice.kind) {
+      case 'device':
+        return this.#judgeDevice(notice.id)
+      case 'certificate':
+        if (notice.device !== null) this.#judgeDevice(notice.device)
+        return
+      case 'product':
+      case 'anchors':
+        return this.#judgeAll()
+      case 'application':
+      case 'messages':
+      case 'commands':
+        return
+    }
+  }
+
+  /** Contexts that never carried a message are forgotten. */
+  sweep(): void {
+    const { clock, limits } = this.#parts
+    const before = clock.now() - limits.freshMsMax
+    for (const context of this.#fresh) {
+      if (context.createdAt > before) return
+      if (context.holders === 0) this.#drop(context)
+    }
+  }
+
+  /** Rows whose time is over: tombstones, and contexts whose chain has ended long ago. */
+  async sweepRows(): Promise<void> {
+    const { store, clock, limits } = this.#parts
+    const before = clock.now() - limits.tombstoneMsMax
+    for (let after: string | undefined; ; ) {
+      const page = await store.scan(table, {
+        limit: pageSize,
+        ...(after === undefined ? {} : { after }),
+      })
+      const over = page.filter((row) => (row.endedAt ?? row.notAfter) < before)
+      for (const { id } of over) {
+        this.#forget([id])
+        await store.apply({ writes: [{ kind: 'delete', table, key: id }] })
+      }
+      after = page.at(-1)?.id
+      if (page.length < pageSize) return
+    }
+  }
+
+  /** Everything that was accepted is written down then. */
+  async close(): Promise<void> {
+    await this.settled()
+    await Promise.all([...this.#byId.values()].map((context) => this.#writer.writeWindow(context)))
+  }
+
+  /** What was begun by notices is done. */
+  async settled(): Promise<void> {
+    while (this.#background.size > 0) await Promise.all(this.#background)
+  }
+
+  async #lookUp(id: string): Promise<LiveContext | 'busy' | undefined> {
+    const underway = this.#lookUps.get(id)
+    if (underway !== undefined) return await underway
+    if (this.#lookUps.size >= this.#parts.limits.lookUpsInFlightMax) return 'busy'
+    const lookUp = this.#load(id).finally(() => this.#lookUps.delete(id))
+    this.#lookUps.set(id, lookUp)
+    return await lookUp
+  }
+
+  async #load(id: string): Promise<LiveContext | undefined> {
+    const { store, crypto, sealer, lives } = this.#parts
+    const row = await store.get(table, id)
+    if (row === undefined) return undefined
+    const { device, fingerprint, createdAt, state, peerAddress } = row
+    const security = openRow(crypto, sealer, row, lives.isTrusted(row.life))
+    const address = peerAddress
+    const context = new LiveContext({
+      id,
+      device,
+      fingerprint,
+      createdAt,
+      security,
+      state,
+      address,
+    })
+    this.#remember(context)
+    return context
+  }
+
+  #judgeDevice(device: string): void {
+    this.standings.noticed()
+    const inMemory = [...(this.#byDevice.get(device) ?? [])].filter(isAlive)
+    for (const context of inMemory) context.isStale = true
+    this.#behind(async () => {
+      for (const context of inMemory) await this.standings.again(context)
+      await this.#judgeRows(device)
+    })
+  }
+
+  async #judgeRows(device: string): Promise<void> {
+    const rows = await this.#parts.store.find(table, 'device', device)
+    for (const row of rows) {
+      if (row.state !== 'live' || this.#byId.has(row.id)) continue
+      const standing = await this.standings.ofCertificate(row.fingerprint)
+      if (standing.kind === 'refused') await this.#buryRow(row, standing.refusal)
+    }
+  }
+
+  async #buryRow(row: CoapContextRow, refusal: Parameters<Refusals['tell']>[1]): Promise<void> {
+    const { id, device, fingerprint, peerAddress } = row
+    // Loaded meanwhile: whoever holds it is judged, and ends it.
+    const loaded = this.#byId.get(id)
+    if (loaded !== undefined) return void (await this.standings.again(loaded))
+    await this.#writer.bury(id, device, refusal.code)
+    this.#parts.refusals.tell({ address: hostOf(peerAddress), fingerprint, device }, refusal)
+  }
+
+  /** One after the other: those that are not in memory are judged when they are used. */
+  #judgeAll(): void {
+    this.standings.noticed()
+    const inMemory = [...this.#byId.values()].filter(isAlive)
+    for (const context of inMemory) context.isStale = true
+    this.#behind(async () => {
+      for (const context of inMemory) if (isAlive(context)) await this.standings.again(context)
+    })
+  }
+
+  #end(context: LiveContext, refusal: Parameters<Refusals['tell']>[1]): void {
+    if (!isAlive(context)) return
+    const { id, device, fingerprint, address } = context
+    const wasFresh = context.state === 'fresh' && context.birth === undefined
+    context.state = wasFresh ? 'gone' : 'tombstone'
+    this.#parts.refusals.tell({ address: hostOf(address), fingerprint, device }, refusal)
+    if (wasFresh) return this.#drop(context)
+    this.#behind(async () => {
+      await context.birth
+      // Its row was never made.
+      if (context.parameters !== undefined) return this.#drop(context)
+      await this.#writer.bury(id, device, refusal.code)
+    })
+  }
+
+  #behind(run: () => Promise<void>): void {
+    const done = run()
+      .catch((error: unknown) => {
+        const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
+        this.#parts.log.error({ code }, `a context of coap could not be judged: ${String(error)}`)
+      })
+      .finally(() => this.#background.delete(done))
+    this.#background.add(done)
+  }
+
+  #remember(context: LiveContext): void {
+    this.#byId.set(context.id, context)
+    const ofDevice = this.#byDevice.get(context.device)
+    if (ofDevice === undefined) this.#byDevice.set(context.device, new Set([context]))
+    else ofDevice.add(context)
+    this.#shrink()
+  }
+
+  #touch(context: LiveContext): void {
+    if (!this.#byId.delete(context.id)) return
+    this.#byId.set(context.id, context)
+  }
+
+  /** The one longest unused leaves; what it has accepted is written down before. */
+  #shrink(): void {
+    if (this.#byId.size <= this.#parts.limits.contextsInMemoryMax) return
+    for (const context of this.#byId.values()) {
+      const isBusy = context.holders > 0 || context.judging !== undefined
+      if (isBusy || context.state === 'fresh') continue
+      if (!context.isDirty) return this.#drop(context)
+      context.holders++
+      return this.#behind(async () => {
+        await this.#writer.writeWindow(context).finally(() => this.release(context))
+      })
+    }
+  }
+
+  #dropOldestFresh(): void {
+    for (const context of this.#fresh) {
+      if (context.holders === 0) return this.#drop(context)
+    }
+  }
+
+  /** Their rows are gone. */
+  #forget(ids: readonly string[]): void {
+    for (const id of ids) {
+      const context = this.#byId.get(id)
+      if (context === undefined) continue
+      context.state = 'gone'
+      this.#drop(context)
+    }
+  }
+
+  #drop(context: LiveContext): void {
+    this.#fresh.delete(context)
+    if (this.#byId.get(context.id) === context) this.#byId.delete(context.id)
+    const ofDevice = this.#byDevice.get(context.device)
+    ofDevice?.delete(context)
+    if (ofDevice?.size === 0) this.#byDevice.delete(context.device)
+  }
+}
+
+function isAlive({ state }: LiveContext): boolean {
+  return state === 'fresh' || state === 'live'
+}

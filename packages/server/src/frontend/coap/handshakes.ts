@@ -1,0 +1,258 @@
+/**
+ * EDHOC with devices, this side as the responder (RFC 9528 §5, Appendix A.2.1):
+ *
+ * message_1 → message_2, by `start`; message_3 → a context, by `finish`.
+ *
+ * What was sent is kept and sent again, never made again: an element signs with random numbers. Under
+ * load, and before anything long, a stranger has to show by Echo that its address is its own.
+ */
+import {
+  coldStartLabel,
+  contextParameters,
+  edhocContentFormat,
+  wantedByValue,
+} from '@countersign/core/channel'
+import { type CoapMessage, coapCode } from '@countersign/core/coap'
+import { concat, equalBytes, hex, utf8 } from '@countersign/core/codec'
+import {
+  answerTo,
+  answerToMessage1,
+  type Authenticated,
+  type ComposeMessage2,
+  encodeError,
+  type ErrorMessage,
+  Responder,
+  suitesOf,
+  type UsableSuite,
+} from '@countersign/core/edhoc'
+import { isCountersignError, PeerError } from '@countersign/core/errors'
+import type { ChannelCrypto, Clock } from '@countersign/core/ports'
+import type { EdhocCredentials, Gatekeeper, Log } from '../../ports.ts'
+import { TokenBuckets } from '../../rates.ts'
+import { fingerprintOf } from '../peerChain.ts'
+import type { Refusals } from '../refusals.ts'
+import { type Answer, later, withBody } from './answers.ts'
+import { type Agreed, authenticate, TurnedOut } from './authenticate.ts'
+import type { Contexts } from './contexts.ts'
+import type { DeviceJudge } from './deviceJudge.ts'
+import { Finished } from './finished.ts'
+import { type HalfOpen, HalfOpens } from './halfOpen.ts'
+import type { CoapLimits } from './limits.ts'
+import { serverCredential } from './serverCredential.ts'
+import type { Strangers } from './strangers.ts'
+import { hostKey, hostOf } from './udpAddress.ts'
+
+export interface HandshakesParts {
+  readonly crypto: ChannelCrypto
+  readonly credentials: EdhocCredentials
+  readonly devices: DeviceJudge
+  readonly registry: Pick<Gatekeeper, 'admit'>
+  readonly contexts: Contexts
+  readonly strangers: Strangers
+  readonly refusals: Refusals
+  readonly clock: Clock
+  readonly log: Log
+  readonly limits: CoapLimits
+}
+
+export type Ending =
+  /** By its name: it may leave memory before its handshake is forgotten. */
+  | { readonly kind: 'context'; readonly id: string; readonly message4: () => Answer }
+  | { readonly kind: 'answer'; readonly answer: Answer }
+
+/** Both sides of RFC 9528 §3.2 are taken as their certificates allow. */
+const methods = [0, 1, 2, 3] as const
+/** The profile `countersign-edhoc-1`. */
+const suiteNumbers: readonly number[] = [2, 3]
+const eadLabels: ReadonlySet<number> = new Set([coldStartLabel])
+const retrySeconds = 2
+
+export class Handshakes {
+  readonly #parts: HandshakesParts
+  readonly #suites: readonly UsableSuite[]
+  readonly #halfOpen: HalfOpens
+  readonly #finished: Finished
+  readonly #rates: TokenBuckets
+  readonly #provenRates: TokenBuckets
+
+  constructor(parts: HandshakesParts) {
+    const { crypto, clock, limits } = parts
+    this.#parts = parts
+    this.#suites = suitesOf(crypto).filter(({ number }) => suiteNumbers.includes(number))
+    this.#halfOpen = new HalfOpens(limits)
+    this.#finished = new Finished(limits)
+    this.#rates = new TokenBuckets(clock, limits.ratesRememberedMax)
+    this.#provenRates = new TokenBuckets(clock, limits.ratesRememberedMax)
+  }
+
+  /** Those that wait for message_3. */
+  get size(): number {
+    return this.#halfOpen.size
+  }
+
+  /** message_1. Undefined: nothing is answered. */
+  async start(
+    request: CoapMessage,
+    message1: Uint8Array,
+    from: string,
+  ): Promise<Answer | undefined> {
+    const { strangers } = this.#parts
+    const isProven = strangers.isProven(request, from)
+    const host = hostKey(from)
+    const wait = this.#wait(host, isProven)
+    if (wait > 0 || (!isProven && this.#isBusy(host))) {
+      const answer = isProven
+        ? later(coapCode.serviceUnavailable, Math.ceil(wait / 1000))
+        : strangers.challenge(from)
+      return strangers.may(request, from, answer)
+    }
+    const key = fingerprintOf(concat(utf8(`${from} `), message1))
+    const repeated = this.#halfOpen.answering(key)
+    const answer = repeated?.answer ?? (await this.#answer({ key, host, from, isProven }, message1))
+    return isProven || strangers.fits(request, answer) ? answer : strangers.challenge(from)
+  }
+
+  /** message_3, alone or in a combined request; `id` is C_R. Undefined: nothing is known of it. */
+  async finish(id: string, message3: Uint8Array, from: string): Promise<Ending | undefined> {
+    const finished = this.#finished.get(id)
+    if (finished !== undefined) {
+      return equalBytes(finished.message3, message3) ? await finished.ending : undefined
+    }
+    const open = this.#halfOpen.get(id)
+    if (open === undefined) return undefined
+    this.#halfOpen.remove(open)
+    const ending = this.#finish(open, message3, from)
+    this.#finished.add({ id, message3, endedAt: this.#parts.clock.now(), ending })
+    return await ending
+  }
+
+  /** Whether there is one that waits, or has ended lately. */
+  knows(id: string): boolean {
+    return this.#halfOpen.get(id) !== undefined || this.#finished.get(id) !== undefined
+  }
+
+  sweep(): void {
+    const now = this.#parts.clock.now()
+    this.#halfOpen.sweep(now)
+    this.#finished.sweep(now)
+  }
+
+  #wait(host: string, isProven: boolean): number {
+    const { limits } = this.#parts
+    return isProven
+      ? this.#provenRates.take(host, {
+          perSecond: limits.provenHandshakesPerAddressPerSecond,
+          burst: limits.provenHandshakesPerAddressBurst,
+        })
+      : this.#rates.take(host, {
+          perSecond: limits.handshakesPerAddressPerSecond,
+          burst: limits.handshakesPerAddressBurst,
+        })
+  }
+
+  #isBusy(host: string): boolean {
+    const { halfOpenUnprovenMax, halfOpenUnprovenPerAddressMax } = this.#parts.limits
+    return (
+      this.#halfOpen.size >= halfOpenUnprovenMax ||
+      this.#halfOpen.sizeOf(host) >= halfOpenUnprovenPerAddressMax
+    )
+  }
+
+  async #answer(
+    about: Pick<HalfOpen, 'key' | 'host' | 'isProven'> & { readonly from: string },
+    message1: Uint8Array,
+  ): Promise<Answer> {
+    const { crypto, strangers } = this.#parts
+    try {
+      const responder = new Responder({ crypto, methods, suites: this.#suites, eadLabels })
+      const compose = responder.receive(message1)
+      const isLong = wantedByValue(compose.ead) !== undefined
+      if (isLong && !about.isProven) return strangers.challenge(about.from)
+      return await this.#compose(about, compose)
+    } catch (error) {
+      if (!(error instanceof PeerError)) return this.#failed(error)
+      return refusal(answerToMessage1(error, message1, this.#suites))
+    }
+  }
+
+  async #compose(
+    { key, host, isProven }: Pick<HalfOpen, 'key' | 'host' | 'isProven'>,
+    compose: ComposeMessage2,
+  ): Promise<Answer> {
+    const { crypto, credentials, contexts, clock } = this.#parts
+    const { method, suite, ead } = compose
+    const own = serverCredential(crypto, credentials, method, wantedByValue(ead))
+    const cR = await contexts.drawId((id) => this.knows(id))
+    const { message2, next } = await compose.send({ own, cR })
+    const answer = withBody(coapCode.changed, edhocContentFormat.message, message2)
+    const startedAt = clock.now()
+    this.#halfOpen.add({
+      id: hex(cR),
+      key,
+      host,
+      isProven,
+      startedAt,
+      wait: next,
+      agreed: { method, suite },
+      answer,
+    })
+    return answer
+  }
+
+  /** Never rejects: what went wrong is an answer. */
+  async #finish({ wait, agreed }: HalfOpen, message3: Uint8Array, from: string): Promise<Ending> {
+    try {
+      return await this.#context(wait.receive(message3), agreed, from)
+    } catch (error) {
+      return { kind: 'answer', answer: this.#refused(error, from) }
+    }
+  }
+
+  async #context(
+    initiator: Parameters<typeof authenticate>[2],
+    agreed: Agreed,
+    from: string,
+  ): Promise<Ending> {
+    const { contexts } = this.#parts
+    const { authenticated, peer, admitted } = await authenticate(this.#parts, agreed, initiator)
+    const context = contexts.add({
+      parameters: contextParameters(authenticated.session, 'responder'),
+      fingerprint: peer.fingerprint,
+      standing: { kind: 'admitted', peer, admitted },
+      from,
+    })
+    return { kind: 'context', id: context.id, message4: onceMade(authenticated) }
+  }
+
+  /** The peer learns the minimum, the operator the reason. */
+  #refused(error: unknown, from: string): Answer {
+    if (error instanceof TurnedOut) {
+      const { fingerprint, refusal: reason } = error
+      this.#parts.refusals.tell({ address: hostOf(from), fingerprint }, reason)
+      return refusal(error.isUnknown ? { kind: 'unknown credential' } : answerTo(error.cause))
+    }
+    // Not of this handshake, or no message at all: there are too many of these to tell of.
+    if (error instanceof PeerError) return refusal(answerTo(error))
+    return this.#failed(error)
+  }
+
+  #failed(error: unknown): Answer {
+    const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
+    this.#parts.log.error({ code }, `a handshake on coap failed here: ${String(error)}`)
+    return later(coapCode.serviceUnavailable, retrySeconds)
+  }
+}
+
+/** RFC 9528 Appendix A.2.3. */
+function refusal(error: ErrorMessage): Answer {
+  return withBody(coapCode.badRequest, edhocContentFormat.message, encodeError(error))
+}
+
+/** The bytes of message_4 are made when they are first asked for, and once. */
+function onceMade(authenticated: Authenticated): () => Answer {
+  let made: Answer | undefined
+  return () => {
+    made ??= withBody(coapCode.changed, edhocContentFormat.message, authenticated.message4())
+    return made
+  }
+}

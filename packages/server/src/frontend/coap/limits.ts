@@ -1,0 +1,92 @@
+/** Every bound of the coap door, with its reason. What it shares with other doors is common. */
+import { commonLimits, type IntakeLimits } from '../limits.ts'
+
+export interface CoapLimits extends IntakeLimits {
+  /** Certificates remembered as a maker's. */
+  readonly rolesRememberedMax: number
+  /**
+   * Handshakes that wait for message_3, in the whole door: about 3 KiB each. Those of addresses that
+   * nobody has proven go first.
+   */
+  readonly halfOpenMax: number
+  /** Of one address: a factory hall behind one NAT still fits when it has shown its address. */
+  readonly halfOpenPerAddressMax: number
+  /** From here on, in the whole door, an address has to show that it is there (RFC 9175 §2.4). */
+  readonly halfOpenUnprovenMax: number
+  /** The same of one address. */
+  readonly halfOpenUnprovenPerAddressMax: number
+  /**
+   * message_2 to message_3: a round trip of the slowest link, retransmissions and a signature of a
+   * secure element in it (RFC 7252 §4.8.2: MAX_TRANSMIT_WAIT is 93 s).
+   */
+  readonly halfOpenMsMax: number
+  /** Handshakes started per second by one address that has not shown that it is there. */
+  readonly handshakesPerAddressPerSecond: number
+  readonly handshakesPerAddressBurst: number
+  /** The same of one that has. Each costs about a millisecond: two agreements, a signature. */
+  readonly provenHandshakesPerAddressPerSecond: number
+  readonly provenHandshakesPerAddressBurst: number
+  /** A finished handshake whose messages are still answered with the same bytes (RFC 7252 §4.8.2). */
+  readonly finishedMsMax: number
+  readonly finishedMax: number
+  /** Contexts that have carried no message yet: a device makes one when it has something to say. */
+  readonly freshMsMax: number
+  readonly freshMax: number
+  /** Contexts in memory: 5 KiB each at most. The others are in the store. */
+  readonly contextsInMemoryMax: number
+  /** Look-ups of contexts in the store under way; more frames are dropped, as if they were lost. */
+  readonly lookUpsInFlightMax: number
+  /** Unprotected answers to one address and to all: the door is nobody's amplifier. */
+  readonly strangerAnswersPerAddress: { readonly perSecond: number; readonly burst: number }
+  readonly strangerAnswers: { readonly perSecond: number; readonly burst: number }
+  /** An unprotected answer is at most so many times as long as its request. */
+  readonly amplificationMax: number
+  /** Addresses and devices whose rates are remembered. */
+  readonly ratesRememberedMax: number
+  /** Tombstones of one device, and how long one stands. */
+  readonly tombstonesPerDeviceMax: number
+  readonly tombstoneMsMax: number
+  /** Sequence numbers of the server that are written down ahead. */
+  readonly reservedAhead: number
+  /** How often what is past its time is looked for in memory, and in the store. */
+  readonly sweepMs: number
+  readonly rowSweepMs: number
+  /** Commands looked at for one device: more than may wait. */
+  readonly commandsPerLookMax: number
+  /** Devices that a command is brought to at a time: each has a request under way. */
+  readonly couriersMax: number
+}
+
+const dayMs = 86_400_000
+
+export const coapLimitsOfDoor: CoapLimits = {
+  messageBytesMax: commonLimits.messageBytesMax,
+  messagesInFlightMax: commonLimits.messagesInFlightMax,
+  ratesRememberedMax: commonLimits.ratesRememberedMax,
+  rolesRememberedMax: commonLimits.rolesRememberedMax,
+  halfOpenMax: 8_192,
+  halfOpenPerAddressMax: 2_048,
+  halfOpenUnprovenMax: 1_024,
+  halfOpenUnprovenPerAddressMax: 64,
+  halfOpenMsMax: 100_000,
+  handshakesPerAddressPerSecond: 10,
+  handshakesPerAddressBurst: 50,
+  provenHandshakesPerAddressPerSecond: 100,
+  provenHandshakesPerAddressBurst: 500,
+  finishedMsMax: 250_000,
+  finishedMax: 16_384,
+  freshMsMax: 600_000,
+  freshMax: 4_096,
+  contextsInMemoryMax: 10_000,
+  lookUpsInFlightMax: 256,
+  strangerAnswersPerAddress: { perSecond: 10, burst: 100 },
+  strangerAnswers: { perSecond: 2_000, burst: 4_000 },
+  amplificationMax: 3,
+  tombstonesPerDeviceMax: 4,
+  tombstoneMsMax: 30 * dayMs,
+  reservedAhead: 64,
+  sweepMs: 5_000,
+  rowSweepMs: 3_600_000,
+  commandsPerLookMax: 128,
+  couriersMax: 1_024,
+}

@@ -1,0 +1,98 @@
+/** A security context in memory: whose it is, what stands in its row, and what was judged of it. */
+import type { EdhocContextParameters } from '@countersign/core/channel'
+import type { VerifiedPeer } from '@countersign/core/credential'
+import type { SecurityContext, WindowState } from '@countersign/core/oscore'
+import type { Milliseconds } from '@countersign/core/ports'
+import type { Admitted } from '../../ports.ts'
+import type { RefusalReason } from '../session.ts'
+
+export type ContextState =
+  /** It has carried no message yet, and has no row. */
+  | 'fresh'
+  | 'live'
+  | 'tombstone'
+  /** Its row is gone: replaced by a newer context, or forgotten. */
+  | 'gone'
+
+export type ContextStanding =
+  | { readonly kind: 'admitted'; readonly peer: VerifiedPeer; readonly admitted: Admitted }
+  | { readonly kind: 'refused'; readonly refusal: RefusalReason }
+  /** We could not tell: the store failed. */
+  | { readonly kind: 'unavailable' }
+
+export interface Verdict {
+  readonly standing: ContextStanding
+  readonly at: Milliseconds
+  /** It says nothing beyond it. */
+  readonly until: Milliseconds
+}
+
+export class LiveContext {
+  /** C_R, hex. */
+  readonly id: string
+  readonly device: string
+  readonly fingerprint: string
+  readonly createdAt: Milliseconds
+  readonly security: SecurityContext
+  state: ContextState
+  /** Where the newest verified message came from. */
+  address: string
+  /** What its row is to be made of; undefined once it is there. */
+  parameters: EdhocContextParameters | undefined
+  verdict: Verdict | undefined
+  /** A notice came after the verdict. */
+  isStale = false
+  /** Whoever works with it holds it in memory. */
+  holders = 0
+  judging: Promise<ContextStanding> | undefined
+  /** Commands may wait for its device: nobody has looked, or what was found could not be brought. */
+  mayHaveCommands = true
+  /** Its row is being made. */
+  birth: Promise<void> | undefined
+  reserving: Promise<void> | undefined
+
+  #written: WindowState
+
+  constructor(made: {
+    readonly id: string
+    readonly device: string
+    readonly fingerprint: string
+    readonly createdAt: Milliseconds
+    readonly security: SecurityContext
+    readonly state: ContextState
+    readonly address: string
+    readonly parameters?: EdhocContextParameters
+    readonly verdict?: Verdict
+  }) {
+    this.id = made.id
+    this.device = made.device
+    this.fingerprint = made.fingerprint
+    this.createdAt = made.createdAt
+    this.security = made.security
+    this.state = made.state
+    this.address = made.address
+    this.parameters = made.parameters
+    this.verdict = made.verdict
+    this.#written = made.security.recipient.window.snapshot()
+  }
+
+  /** It has accepted what its row does not say yet. */
+  get isDirty(): boolean {
+    const now = this.security.recipient.window.snapshot()
+    const then = this.#written
+    if (now === 'lost') return false
+    return then === 'lost' || now.highest !== then.highest || now.accepted !== then.accepted
+  }
+
+  /** A snapshot is in the store. Writes keep their order, so the last one says the most. */
+  wrote(snapshot: WindowState): void {
+    this.security.recipient.window.stored(snapshot)
+    this.#written = snapshot
+  }
+
+  /** A request was verified. The newest one says where the device is. */
+  heard(partialIv: number, from: string): void {
+    const snapshot = this.security.recipient.window.snapshot()
+    if (snapshot !== 'lost' && snapshot.highest === partialIv) this.address = from
+  }
+}

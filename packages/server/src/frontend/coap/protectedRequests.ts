@@ -1,0 +1,150 @@
+/**
+ * Requests under OSCORE (RFC 8613 §8.2): the context is found by its kid alone, the request verified,
+ * its device judged, what it asks for done, the answer protected. Who cannot be verified is told no
+ * more than the RFC says.
+ */
+import { type CoapMessage, coapCode } from '@countersign/core/coap'
+import { hex } from '@countersign/core/codec'
+import { isCountersignError, PeerError } from '@countersign/core/errors'
+import {
+  type EchoIssuer,
+  oscoreErrorAnswer,
+  type OscoreErrorCode,
+  oscoreOptionOf,
+  type ReceivedRequest,
+  recoverRequest,
+} from '@countersign/core/oscore'
+import type { Refusals } from '../refusals.ts'
+import type { RefusalReason } from '../session.ts'
+import { type Answer, answer, later } from './answers.ts'
+import type { Contexts } from './contexts.ts'
+import type { LiveContext } from './liveContext.ts'
+import type { Requests } from './requests.ts'
+import { hostOf } from './udpAddress.ts'
+
+export interface ProtectedRequestsParts {
+  readonly contexts: Contexts
+  readonly requests: Requests
+  readonly refusals: Refusals
+  /** Of this life of the process. */
+  readonly echo: EchoIssuer
+  /** A device has spoken, and was answered. */
+  readonly spoke: (context: LiveContext) => void
+}
+
+export type Served =
+  /** Under OSCORE, or a step of a handshake. */
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  /** To whoever it was: it goes out as far as a stranger's budget allows. */
+  | { readonly kind: 'stranger'; readonly answer: Answer }
+  /** As if it had been lost. */
+  | { readonly kind: 'dropped' }
+
+const retrySeconds = 2
+/** C_R as this door draws it. */
+const idBytes: ReadonlySet<number> = new Set([3, 4])
+
+export class ProtectedRequests {
+  readonly #parts: ProtectedRequestsParts
+
+  constructor(parts: ProtectedRequestsParts) {
+    this.#parts = parts
+  }
+
+  /** Rejects for faults of ours alone. */
+  async serve(request: CoapMessage, from: string): Promise<Served> {
+    const { contexts } = this.#parts
+    try {
+      const { kid } = oscoreOptionOf(request)
+      const isOurs = kid !== undefined && idBytes.has(kid.length)
+      const context = isOurs ? await contexts.hold(hex(kid)) : undefined
+      if (context === 'busy') return { kind: 'dropped' }
+      if (context === undefined) return refused('ERR_OSCORE_CONTEXT')
+      try {
+        return await this.#serveIn(context, request, from)
+      } finally {
+        contexts.release(context)
+      }
+    } catch (error) {
+      if (error instanceof PeerError) return refused(error.code)
+      // Its keys are used up: nothing can be protected with them any more.
+      if (isCountersignError(error) && error.code === 'ERR_OSCORE_EXHAUSTED') {
+        return refused('ERR_OSCORE_LIMIT')
+      }
+      throw error
+    }
+  }
+
+  async #serveIn(context: LiveContext, request: CoapMessage, from: string): Promise<Served> {
+    const { contexts, echo, spoke } = this.#parts
+    const { security } = context
+    // The challenge needs a number of the server's own.
+    if (security.recipient.window.isLost) await this.#ready(context)
+    const received = recoverRequest(security, request, echo)
+    if (received.kind === 'challenge') return { kind: 'answer', answer: received.answer }
+    context.heard(received.exchange.partialIv, from)
+    const inner = await this.#answer(context, received, from)
+    if (context.state === 'fresh') await contexts.reserve(context)
+    // Replaced, or turned out before it had a row: no number is left to answer with.
+    if (context.state === 'gone' && !isStored(context, received)) {
+      return refused('ERR_OSCORE_CONTEXT')
+    }
+    while (!isStored(context, received) && !hasNumber(context)) await contexts.reserve(context)
+    const outer = received.exchange.protectResponse({ ...received.request, ...inner })
+    if (context.state === 'live') spoke(context)
+    return { kind: 'answer', answer: outer }
+  }
+
+  async #ready(context: LiveContext): Promise<void> {
+    while (!hasNumber(context)) await this.#parts.contexts.reserve(context)
+  }
+
+  async #answer(context: LiveContext, received: ReceivedRequest, from: string): Promise<Answer> {
+    const wasOut = context.state === 'tombstone'
+    const standing = await this.#parts.contexts.standings.now(context)
+    switch (standing.kind) {
+      case 'refused':
+        // Turning it out has told the operator already.
+        if (wasOut) this.#tell(context, standing.refusal, from)
+        return answer(coapCode.forbidden, standing.refusal.code)
+      case 'unavailable':
+        return later(coapCode.serviceUnavailable, retrySeconds)
+      case 'admitted':
+        // A tombstone of a device that is in again: it makes a new context.
+        if (context.state === 'tombstone') {
+          return answer(coapCode.unauthorized, 'ERR_CONTEXT_ENDED')
+        }
+        return await this.#parts.requests.answer(context, standing.admitted, received.request)
+    }
+  }
+
+  #tell({ fingerprint, device }: LiveContext, reason: RefusalReason, from: string): void {
+    this.#parts.refusals.tell({ address: hostOf(from), fingerprint, device }, reason)
+  }
+}
+
+function isStored({ security }: LiveContext, { exchange }: ReceivedRequest): boolean {
+  return security.recipient.window.isStored(exchange.partialIv)
+}
+
+function hasNumber({ security }: LiveContext): boolean {
+  const { next, reserved } = security.sender.sequence
+  return next < reserved
+}
+
+/** RFC 8613 §8.2. What has none of these codes is no message that OSCORE made. */
+function refused(code: string): Served {
+  const known = errorCodes.find((one) => one === code) ?? 'ERR_OSCORE_MESSAGE'
+  const { code: wire, diagnostic } = oscoreErrorAnswer(known)
+  return { kind: 'stranger', answer: answer(wire, diagnostic) }
+}
+
+const errorCodes: readonly OscoreErrorCode[] = [
+  'ERR_OSCORE_OPTION',
+  'ERR_OSCORE_CONTEXT',
+  'ERR_OSCORE_REPLAY',
+  'ERR_OSCORE_UNVERIFIED',
+  'ERR_OSCORE_MESSAGE',
+  'ERR_OSCORE_FRESHNESS',
+  'ERR_OSCORE_LIMIT',
+]
