@@ -105,11 +105,10 @@ export class Requests {
     if (unknown !== undefined) return answer(coapCode.badOption)
     try {
       const [first, ...rest] = pathOf(request)
-      const route = first === 'm' ? this.#message : first === 'r' ? this.#word : undefined
-      if (route === undefined) return answer(coapCode.notFound)
+      if (first !== 'm' && first !== 'r') return answer(coapCode.notFound)
       if (request.code !== coapCode.post) return answer(coapCode.methodNotAllowed)
       const asked = { context, admitted, request, rest, queries: argumentsOf(request) }
-      return await Reflect.apply(route, this, [asked])
+      return await (first === 'm' ? this.#message(asked) : this.#word(asked))
     } catch (error) {
       return this.#refuse(context, error)
     }
