@@ -63,13 +63,13 @@ const cannot = [
 ] as const
 
 const { skip: noOpenssl } = needsOpenssl()
-const pki = noOpenssl === false ? new ForeignPki() : undefined
+const house = noOpenssl === false ? new ForeignPki() : undefined
 
 for (const [name, missing, url] of kinds)
   describe(`EDHOC with a key in ${name}`, { skip: missing || noOpenssl }, () => {
     let world: World
     before(async () => {
-      world = new World(await openElement(url(), { folder }), pki ?? assert.fail())
+      world = new World(await openElement(url(), { folder }), house ?? assert.fail())
     })
     after(() => world.element.close())
 
