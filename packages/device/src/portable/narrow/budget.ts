@@ -51,6 +51,11 @@ export class HandshakeBudget {
     this.#notBefore = Math.min(this.#notBefore, this.#clock.now() + this.#backoffMs())
   }
 
+  /** One that the server itself has asked for need not wait, when the last one came to its end. */
+  permit(): void {
+    if (this.#failures === 0) this.#notBefore = 0
+  }
+
   #today(now: Milliseconds): { readonly began: Milliseconds; readonly handshakes: number } {
     const { day } = this.#keeper.record
     // A clock that was set back, or counts from zero with each start, begins its day anew; a device
