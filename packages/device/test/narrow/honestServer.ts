@@ -105,6 +105,9 @@ export class HonestServer {
   /** What it shows as its issuer. */
   issuer: Uint8Array
 
+  /** C_R, of whatever the device took as C_I. */
+  drawIdentifier: (cI: Uint8Array) => Uint8Array
+
   constructor(parts: ServerParts) {
     this.parts = parts
     this.suites = suitesOf(parts.crypto).filter(({ number }) => number === 2 || number === 3)
@@ -117,6 +120,7 @@ export class HonestServer {
       clock: time,
       key: crypto.importSecret(random.bytes(32)),
     })
+    this.drawIdentifier = () => random.bytes(3)
     this.answer = (request) => this.#ordinary(request)
     this.endpoint = new CoapEndpoint({
       clock: time,
@@ -202,7 +206,7 @@ export class HonestServer {
     request: CoapMessage,
     from: string,
   ): Promise<OutgoingResponse> {
-    const { crypto, random } = this.parts
+    const { crypto } = this.parts
     this.counts.message1++
     try {
       const responder = new Responder({
@@ -220,7 +224,7 @@ export class HonestServer {
         const options = [echoOption(this.#echo.issue(utf8(from)))]
         return { code: coapCode.unauthorized, options, payload: none }
       }
-      const cR = random.bytes(3)
+      const cR = this.drawIdentifier(compose.cI)
       const own = this.#own(compose.method.responder, byValue)
       const { message2, next } = await compose.send({ own, cR })
       this.#halfOpen.set(hex(cR), { cR, next })
