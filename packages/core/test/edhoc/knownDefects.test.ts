@@ -28,7 +28,7 @@ import {
   trustedCertificate,
   Unconfirmed,
 } from '@countersign/core/edhoc'
-import { PeerError } from '@countersign/core/errors'
+import { AdapterError, PeerError } from '@countersign/core/errors'
 import type { ChannelCrypto } from '@countersign/core/ports'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { softwareSigner } from '@countersign/element/softwareSigner'
@@ -335,7 +335,10 @@ describe('the result of an asynchronous verification is dropped', () => {
     const initiator = { ...usual.initiator, own: failing }
     const { next } = new Initiator(initiator).send()
     const compose3 = next.receive(fromHex(usual.messages[1])).accept(usual.R.trusted)
-    await assert.rejects(compose3.send(), { code: 'ERR_EDHOC_SIGNER' })
+    await assert.rejects(
+      compose3.send(),
+      (error) => error instanceof AdapterError && /the element is gone/.test(String(error.cause)),
+    )
   })
 })
 
