@@ -21,6 +21,11 @@ export function urlHost(bound: string, hosts: readonly string[]): string {
   return literalHost(hosts.find((host) => !isLoopback(host)) ?? bound)
 }
 
+/** The same on UDP: nobody tries the other addresses of `localhost` when one does not answer. */
+export function udpHost(bound: string, hosts: readonly string[]): string {
+  return isLoopback(bound) ? literalHost(bound) : urlHost(bound, hosts)
+}
+
 export function literalHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }

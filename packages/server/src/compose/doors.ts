@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Judge } from '@countersign/core/credential'
 import { CallerError } from '@countersign/core/errors'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
-import { isLoopback, literalHost, urlHost } from '../address.ts'
+import { isLoopback, literalHost, udpHost, urlHost } from '../address.ts'
 import { Outbox } from '../application/outbox.ts'
 import type { Authority } from '../authority/authority.ts'
 import type { ServerCredential } from '../authority/serverLeaf.ts'
@@ -17,9 +17,11 @@ import type { PageCode } from '../console/pageLinks.ts'
 import type { ConsoleLinkDocument } from '../control/contract.ts'
 import { openControl } from '../control/controlServer.ts'
 import { runOperation } from '../control/operations.ts'
+import { CoapDoor } from '../frontend/coap/coapDoor.ts'
+import { UdpSocket } from '../frontend/coap/udpSocket.ts'
 import { HttpsDoor } from '../frontend/httpsDoor.ts'
 import { MqttsDoor } from '../frontend/mqtt/mqttsDoor.ts'
-import type { Notices } from '../ports.ts'
+import type { Notices, Sealer } from '../ports.ts'
 import { createNotices } from '../registry/notices.ts'
 import { remedyOf } from '../registry/remedies.ts'
 import { version } from '../version.ts'
@@ -83,6 +85,7 @@ async function openAll(
   const trust = await keepTrust(house, closers)
   const https = await openHttps(house, authority, trust, credential, closers)
   const mqtts = await openMqtts(house, outbox, trust, credential, closers)
+  const coap = await openCoap(house, authority, sealer, trust, closers)
   const console = await openConsole(house, outbox, credential, closers)
   await keepCredential(house, authority, [
     (renewed) => https.door.setCredential(renewed),
@@ -96,7 +99,7 @@ async function openAll(
   )
   closers.push(() => control.close())
   house.announce({ control: control.endpoint })
-  return { console: console.url, https: https.url, mqtts: mqtts.url }
+  return { console: console.url, https: https.url, mqtts: mqtts.url, coap: coap.url }
 }
 
 /** What every door for devices judges by: one judge, and the notices that come after it. */
@@ -149,6 +152,28 @@ async function openMqtts(
   const port = await door.open(at)
   closers.push(() => door.close(graceMs))
   return { door, url: `mqtts://${urlHost(at.host, house.config.hosts)}:${port}` }
+}
+
+async function openCoap(
+  house: Services,
+  authority: Authority,
+  sealer: Sealer,
+  trust: Trust,
+  closers: Closer[],
+): Promise<{ readonly door: CoapDoor; readonly url: string }> {
+  const credentials = await authority.edhocCredentials()
+  const door = new CoapDoor({
+    ...house,
+    ...trust,
+    openLink: (...asked) => UdpSocket.open(...asked),
+    sealer,
+    credentials,
+    crypto: nodeCrypto,
+  })
+  const at = house.config.listen.coap
+  const port = await door.open(at)
+  closers.push(() => door.close(graceMs))
+  return { door, url: `coap://${udpHost(at.host, house.config.hosts)}:${port}` }
 }
 
 async function openConsole(

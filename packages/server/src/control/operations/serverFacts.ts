@@ -1,7 +1,7 @@
 /** What a device must know of its server, whether somebody serves or not. */
 import { parseCertificate } from '@countersign/core/credential'
 import { InvariantError } from '@countersign/core/errors'
-import { isLoopback, literalHost, urlHost } from '../../address.ts'
+import { udpHost, urlHost } from '../../address.ts'
 import type { Services } from '../../compose/services.ts'
 import type { DoorName } from '../../config.ts'
 import type { InviteDocument } from '../contract.ts'
@@ -19,7 +19,7 @@ export function deviceUrls(house: Services): Pick<InviteDocument, 'server' | 'mq
 
 /** A datagram to the wrong one of a name's addresses fails silently: this machine is named by number. */
 function doorHost(door: DoorName, host: string, { hosts }: Services['config']): string {
-  return door === 'coap' && isLoopback(host) ? literalHost(host) : urlHost(host, hosts)
+  return door === 'coap' ? udpHost(host, hosts) : urlHost(host, hosts)
 }
 
 function doorUrl({ listeners, config }: Services, door: Exclude<DoorName, 'console'>): string {

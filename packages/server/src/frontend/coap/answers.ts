@@ -13,7 +13,11 @@ const none = new Uint8Array()
 const cborFormat = 60
 
 /** `problem`: the diagnostic payload (RFC 7252 §5.5.2). */
-export function answer(code: number, problem?: string, options: readonly CoapOption[] = []): Answer {
+export function answer(
+  code: number,
+  problem?: string,
+  options: readonly CoapOption[] = [],
+): Answer {
   return { code, options, payload: problem === undefined ? none : utf8(problem) }
 }
 

@@ -67,7 +67,8 @@ export async function authenticate(
     initiator.accept(...trusted.map(({ credential }) => credential)),
   )
   const found = trusted.find(({ credential }) => credential === authenticated.session.peer)
-  if (found === undefined) throw new InvariantError('ERR_EDHOC_CREDENTIAL', 'proven is none of them')
+  if (found === undefined)
+    throw new InvariantError('ERR_EDHOC_CREDENTIAL', 'proven is none of them')
   const { peer } = found
   const admitted = await attributed(peer.fingerprint, () => parts.registry.admit(peer, 'coap'))
   return { authenticated, peer, admitted }

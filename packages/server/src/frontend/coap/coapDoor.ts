@@ -3,12 +3,7 @@
  * with the same certificates, judge, registry and intake as the other doors. The address of a datagram
  * says where an answer goes, and nothing else.
  */
-import {
-  edhocPath,
-  isCombined,
-  parseEdhocPayload,
-  separate,
-} from '@countersign/core/channel'
+import { edhocPath, isCombined, parseEdhocPayload, separate } from '@countersign/core/channel'
 import {
   CoapEndpoint,
   type CoapMessage,
@@ -49,9 +44,11 @@ import { type CoapLimits, coapLimitsOfDoor } from './limits.ts'
 import { ProtectedRequests, type Served } from './protectedRequests.ts'
 import { Requests } from './requests.ts'
 import { Strangers } from './strangers.ts'
-import { UdpSocket } from './udpSocket.ts'
+import type { DatagramLink, OpenLink } from './udpSocket.ts'
 
 export interface CoapDoorParts {
+  /** Opens the socket. */
+  readonly openLink: OpenLink
   readonly judge: ChainJudge
   readonly registry: LodgingGatekeeper
   readonly store: Pick<Store, 'get' | 'find' | 'scan' | 'apply'>
@@ -121,9 +118,9 @@ export class CoapDoor {
   }
 
   async open(at: ListenAddress): Promise<number> {
-    const { store, notices } = this.#parts
+    const { openLink, store, notices } = this.#parts
     let receive: ((datagram: Uint8Array, from: string) => void) | undefined
-    const socket = await UdpSocket.open('coap', at, {
+    const socket = await openLink('coap', at, {
       received: (datagram, from) => receive?.(datagram, from),
       failed: () => void this.counters.socketErrors++,
     })
@@ -140,6 +137,11 @@ export class CoapDoor {
       rooms.contexts.sweepRows().catch((error: unknown) => this.#failed('rows stay', error))
     })
     return socket.port
+  }
+
+  /** What notices have begun is done. */
+  async settled(): Promise<void> {
+    await this.#rooms?.contexts.settled()
   }
 
   /** What is in flight is answered, for at most `graceMs`; then every window is written down. */
@@ -174,7 +176,7 @@ export class CoapDoor {
     late.cancel()
   }
 
-  #furnish(socket: UdpSocket, lives: CoapLives): Rooms {
+  #furnish(socket: DatagramLink, lives: CoapLives): Rooms {
     const parts = { ...this.#parts, limits: this.#limits, lives, strangers: this.#strangers }
     const { clock, random, timers, transmission } = parts
     const refusals = new Refusals(parts, 'coap')
@@ -217,8 +219,11 @@ export class CoapDoor {
     if (rooms === undefined || this.#closing !== undefined) return respond(undefined)
     const served = this.#answer(rooms, request, from)
       .then((done) => this.#say(request, from, done))
-      .catch((error: unknown) => void this.#failed('a request was not answered', error))
-      .then((said) => respond(said ?? undefined))
+      .catch((error: unknown) => {
+        this.#failed('a request was not answered', error)
+        return undefined
+      })
+      .then(respond)
       .catch((error: unknown) => this.#failed('an answer was not sent', error))
       .finally(() => this.#inFlight.delete(served))
     this.#inFlight.add(served)
@@ -228,9 +233,7 @@ export class CoapDoor {
   #say(request: CoapMessage, from: string, served: Served): Answer | undefined {
     if (served.kind === 'answer') return served.answer
     const said =
-      served.kind === 'stranger'
-        ? this.#strangers.may(request, from, served.answer)
-        : undefined
+      served.kind === 'stranger' ? this.#strangers.may(request, from, served.answer) : undefined
     if (said === undefined) this.counters.dropped++
     else this.counters.answered++
     return said
@@ -262,11 +265,7 @@ export class CoapDoor {
     return await this.#handshake(rooms, request, from)
   }
 
-  async #handshake(
-    { handshakes }: Rooms,
-    request: CoapMessage,
-    from: string,
-  ): Promise<Served> {
+  async #handshake({ handshakes }: Rooms, request: CoapMessage, from: string): Promise<Served> {
     const payload = parseEdhocPayload(request.payload)
     if (payload.kind === 'message_1') {
       const said = await handshakes.start(request, payload.message, from)
@@ -311,7 +310,7 @@ export class CoapDoor {
 }
 
 interface Rooms {
-  readonly socket: UdpSocket
+  readonly socket: DatagramLink
   readonly lives: CoapLives
   readonly endpoint: CoapEndpoint
   readonly contexts: Contexts

@@ -58,5 +58,6 @@ export class CoapLives {
 
 /** Written by `begin` and `end` alone. */
 function parse(value: string): Kept {
-  return JSON.parse(value) as Kept
+  const kept: Kept = JSON.parse(value)
+  return kept
 }

@@ -189,7 +189,8 @@ export class CommandCourier {
         }
       },
     })
-    if (verified === undefined) throw new InvariantError('ERR_COAP_ANSWERED', 'no response is there')
+    if (verified === undefined)
+      throw new InvariantError('ERR_COAP_ANSWERED', 'no response is there')
     return verified
   }
 

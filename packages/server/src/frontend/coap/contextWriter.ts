@@ -60,7 +60,10 @@ export class ContextWriter {
   /** At least one number may be taken then. */
   async reserve(context: LiveContext): Promise<void> {
     if (context.state === 'fresh') {
-      return await this.commit(context, async (beside) => void (await this.#parts.store.apply(beside)))
+      return await this.commit(
+        context,
+        async (beside) => void (await this.#parts.store.apply(beside)),
+      )
     }
     context.reserving ??= this.#reserve(context).finally(() => void (context.reserving = undefined))
     await context.reserving

@@ -62,7 +62,8 @@ export class DeviceJudge {
   /** Of a device that was let in: its certificate as the house keeps it. Throws PeerError. */
   async judgeKnown(fingerprint: string): Promise<VerifiedPeer> {
     const [row] = await this.#parts.store.find('certificate', 'fingerprint', fingerprint)
-    if (row?.der == null) throw unknown('the house has this certificate no more')
+    if (row === undefined || row.der === null)
+      throw unknown('the house has this certificate no more')
     return this.judge({ leaf: row.der, intermediates: [] })
   }
 
@@ -108,6 +109,9 @@ function unknown(what: string): PeerError<CredentialErrorCode> {
     'ERR_CREDENTIAL_UNKNOWN',
     what,
     {},
-    { where: 'ID_CRED_I', hint: 'Let the device send its certificate by value, or enrol it first.' },
+    {
+      where: 'ID_CRED_I',
+      hint: 'Let the device send its certificate by value, or enrol it first.',
+    },
   )
 }

@@ -73,8 +73,7 @@ export class HalfOpens {
       this.remove(oldestOfHost)
     }
     if (this.size <= halfOpenMax) return
-    const oldest =
-      this.#unproven.size > 0 ? this.#oldestUnproven.next() : this.#oldestProven.next()
+    const oldest = this.#unproven.size > 0 ? this.#oldestUnproven.next() : this.#oldestProven.next()
     if (oldest !== undefined) this.remove(oldest)
   }
 

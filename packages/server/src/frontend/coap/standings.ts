@@ -77,9 +77,7 @@ export class Standings {
   }
 
   async #judge(context: LiveContext, how: 'speaks' | 'silent'): Promise<ContextStanding> {
-    context.judging ??= this.#rounds(context, how).finally(
-      () => void (context.judging = undefined),
-    )
+    context.judging ??= this.#rounds(context, how).finally(() => void (context.judging = undefined))
     return await context.judging
   }
 

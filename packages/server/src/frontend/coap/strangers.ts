@@ -42,8 +42,7 @@ export class Strangers {
   /** Whether the answer is short enough for an address that nobody has proven. */
   fits(request: CoapMessage, wanted: Answer): boolean {
     const { amplificationMax } = this.#limits
-    const size = (message: CoapMessage): number => encodeMessage(message).length
-    return size({ ...request, ...wanted, type: 'NON' }) <= amplificationMax * size(request)
+    return sizeOf({ ...request, ...wanted, type: 'NON' }) <= amplificationMax * sizeOf(request)
   }
 
   /** Whether the sender has shown that it receives what is sent to this address. */
@@ -56,6 +55,10 @@ export class Strangers {
   challenge(from: string): Answer {
     return answer(coapCode.unauthorized, undefined, [echoOption(this.#echo.issue(bindingOf(from)))])
   }
+}
+
+function sizeOf(message: CoapMessage): number {
+  return encodeMessage(message).length
 }
 
 function bindingOf(from: string): Uint8Array {

@@ -5,7 +5,20 @@ import { isIPv6 } from 'node:net'
 import { type ListenAddress, listenError } from '../../listen.ts'
 import { nameOf, peerOf } from './udpAddress.ts'
 
-export interface UdpSocketParts {
+/** What carries datagrams: peers have names, and whatever is sent may be lost. */
+export interface DatagramLink {
+  readonly port: number
+  send(datagram: Uint8Array, to: string): void
+  close(): Promise<void>
+}
+
+export type OpenLink = (
+  door: string,
+  at: ListenAddress,
+  parts: DatagramLinkParts,
+) => Promise<DatagramLink>
+
+export interface DatagramLinkParts {
   readonly received: (datagram: Uint8Array, from: string) => void
   /** An error of the socket, or of one datagram: the socket goes on. */
   readonly failed: (error: Error) => void
@@ -14,7 +27,7 @@ export interface UdpSocketParts {
 /** Datagrams that wait in the kernel while this process is busy. */
 const bufferBytes = 4 * 1024 * 1024
 
-export class UdpSocket {
+export class UdpSocket implements DatagramLink {
   readonly port: number
   readonly #socket: Socket
   readonly #failed: (error: Error) => void
@@ -25,7 +38,7 @@ export class UdpSocket {
     this.port = socket.address().port
   }
 
-  static async open(door: string, at: ListenAddress, parts: UdpSocketParts): Promise<UdpSocket> {
+  static async open(door: string, at: ListenAddress, parts: DatagramLinkParts): Promise<UdpSocket> {
     const address = await resolved(door, at)
     const type = isIPv6(address) ? 'udp6' : 'udp4'
     const socket = createSocket({ type, recvBufferSize: bufferBytes })

@@ -1,0 +1,144 @@
+/** The coap door over a real authority, registry, store and judge; the link is in memory. */
+import { Judge } from '@countersign/core/credential'
+import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
+import { Commands } from '../../../src/commands/commands.ts'
+import { anchorOf } from '../../../src/compose/anchors.ts'
+import { CoapDoor, type CoapDoorParts } from '../../../src/frontend/coap/coapDoor.ts'
+import type { CoapLimits } from '../../../src/frontend/coap/limits.ts'
+import type { CoapContextRow, EdhocCredentials, MessageRow } from '../../../src/ports.ts'
+import { downlinksIn } from '../../../src/registry/lifecycle.ts'
+import { type House, type HouseOptions, makeHouse } from '../../authority/house.ts'
+import { KeptLog, ManualTimers } from '../../support/world.ts'
+import { enrolled, messagesIn, refusalsIn, type TestDevice } from '../house.ts'
+import { NarrowDevice, type NarrowOptions } from './device.ts'
+import { Net } from './net.ts'
+
+export interface CoapHouseOptions {
+  readonly house?: HouseOptions
+  readonly limits?: Partial<CoapLimits>
+  readonly parts?: Partial<CoapDoorParts>
+}
+
+export class CoapHouse {
+  house: House
+  door: CoapDoor
+  commands: Commands
+  judge: Judge
+  credentials: EdhocCredentials
+  readonly net: Net = new Net()
+  readonly log: KeptLog = new KeptLog()
+  readonly timers: ManualTimers
+  readonly options: CoapHouseOptions
+  #serial = 0
+  #port = 40_000
+
+  private constructor(
+    house: House,
+    judge: Judge,
+    credentials: EdhocCredentials,
+    options: CoapHouseOptions,
+  ) {
+    this.house = house
+    this.judge = judge
+    this.credentials = credentials
+    this.options = options
+    this.timers = new ManualTimers(house.clock)
+    this.commands = this.#commands()
+    this.door = this.#door()
+  }
+
+  static async create(options: CoapHouseOptions = {}): Promise<CoapHouse> {
+    const house = await makeHouse(options.house)
+    const open = new CoapHouse(house, await judgeOf(house), await edhocOf(house), options)
+    await open.door.open({ host: '127.0.0.1', port: 0 })
+    return open
+  }
+
+  /** The server begins anew with the same folder; `cleanly`: it was told to end before. */
+  async restart(how: 'cleanly' | 'after a crash'): Promise<void> {
+    // A process that ends at once leaves its store as it is: what it had handed over is there.
+    if (how === 'cleanly') await this.#closeDoor()
+    await this.commands.close()
+    this.house = await this.house.reopen()
+    this.judge = await judgeOf(this.house)
+    this.credentials = await edhocOf(this.house)
+    this.commands = this.#commands()
+    this.door = this.#door()
+    await this.door.open({ host: '127.0.0.1', port: 0 })
+  }
+
+  async close(): Promise<void> {
+    await this.#closeDoor()
+    await this.commands.close()
+    await this.house.close()
+  }
+
+  /** A device with an owner's certificate, at an address of its own. */
+  async device(options: NarrowOptions = {}): Promise<NarrowDevice> {
+    return this.narrow(await enrolled(this.house, `SN-${++this.#serial}`), options)
+  }
+
+  narrow(identity: TestDevice, options: NarrowOptions = {}): NarrowDevice {
+    const { net, timers, credentials } = this
+    const address = options.address ?? `192.0.2.1:${++this.#port}`
+    const { clock } = this.house
+    return new NarrowDevice({ ...options, net, timers, clock, address, identity, credentials })
+  }
+
+  async messages(): Promise<readonly MessageRow[]> {
+    return await messagesIn(this.house)
+  }
+
+  async refusals(): Promise<Record<string, unknown>[]> {
+    return await refusalsIn(this.house)
+  }
+
+  /** Contexts in the store, once what notices began is done. */
+  async rows(): Promise<readonly CoapContextRow[]> {
+    await this.door.settled()
+    return await this.house.store.scan('coapContext', { limit: 1000 })
+  }
+
+  async #closeDoor(): Promise<void> {
+    const closing = this.door.close(1000)
+    this.timers.advance(1000)
+    await closing
+  }
+
+  #commands(): Commands {
+    const { store, notices, clock } = this.house
+    const common = { store, notices, clock, timers: this.timers, random: randomBytes }
+    const failed = (error: unknown): void => this.log.error({}, String(error))
+    return new Commands({ ...common, downlinks: downlinksIn, failed })
+  }
+
+  #door(): CoapDoor {
+    const { registry, notices, clock, store, vault } = this.house
+    return new CoapDoor({
+      openLink: this.net.open,
+      judge: this.judge,
+      registry,
+      notices,
+      clock,
+      store,
+      sealer: vault,
+      credentials: this.credentials,
+      commands: this.commands,
+      crypto: nodeCrypto,
+      timers: this.timers,
+      random: randomBytes,
+      log: this.log,
+      ...this.options.parts,
+      limits: { ...this.options.limits },
+    })
+  }
+}
+
+async function judgeOf({ registry, clock }: House): Promise<Judge> {
+  const anchors = (await registry.listAnchors()).map(anchorOf)
+  return new Judge({ crypto: nodeCrypto, clock, anchors })
+}
+
+function edhocOf({ authority }: House): Promise<EdhocCredentials> {
+  return authority.edhocCredentials()
+}
