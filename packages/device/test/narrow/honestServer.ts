@@ -3,6 +3,7 @@
  * keeps everything in memory and loses it when a test says so.
  */
 import {
+  type ByValue,
   contextParameters,
   edhocContentFormat,
   edhocPath,
@@ -99,11 +100,16 @@ export class HonestServer {
   /** Of the last handshake with it. */
   message4: Uint8Array | undefined
   counts = { message1: 0, message3: 0 }
+  /** What each message_1 wanted by value. */
+  readonly asked: (ByValue | undefined)[] = []
+  /** What it shows as its issuer. */
+  issuer: Uint8Array
 
   constructor(parts: ServerParts) {
     this.parts = parts
     this.suites = suitesOf(parts.crypto).filter(({ number }) => number === 2 || number === 3)
     this.signs = parts.signs
+    this.issuer = parts.ca.der
     this.agrees = parts.agrees
     const { crypto, time, random } = parts
     this.#echo = new EchoIssuer({
@@ -207,6 +213,7 @@ export class HonestServer {
       })
       const compose = responder.receive(message1)
       const byValue = wantedByValue(compose.ead)
+      this.asked.push(byValue)
       const shown = echoOf(request)
       const isProven = shown !== undefined && this.#echo.verify(shown, utf8(from))
       if ((this.demandsEcho || byValue !== undefined) && !isProven) {
@@ -223,13 +230,13 @@ export class HonestServer {
     }
   }
 
-  #own(kind: 'signature' | 'static key', byValue: ReturnType<typeof wantedByValue>): OwnCredential {
-    const { ca, crypto } = this.parts
+  #own(kind: 'signature' | 'static key', byValue: ByValue | undefined): OwnCredential {
+    const { crypto } = this.parts
     const leaf = kind === 'signature' ? this.signs : this.agrees
     const credential = cbor.byteString(leaf.der)
     const named: CredentialReference =
       kind === 'signature' ? { x5t: x5t(crypto, leaf.der) } : { kid: this.kid }
-    const chain = byValue === 'leaf' ? [leaf.der] : [leaf.der, ca.der]
+    const chain = byValue === 'leaf' ? [leaf.der] : [leaf.der, this.issuer]
     const reference = byValue === undefined ? named : { x5chain: chain }
     return kind === 'signature'
       ? { kind, reference, credential, signer: coseSigner(leaf.key) }

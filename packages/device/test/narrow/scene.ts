@@ -19,6 +19,7 @@ import {
   type NarrowStorage,
   trustPinnedIssuer,
 } from '../../src/portable/narrow/index.ts'
+import { decodeRecord, type ServerCredential } from '../../src/portable/narrow/record.ts'
 import { HonestServer, x5t } from './honestServer.ts'
 import { coseSigner, type Leaf, makeAuthority } from './pki.ts'
 
@@ -68,7 +69,12 @@ export interface Scene {
   readonly witness: SealWitness
   readonly server: HonestServer
   readonly serverLink: NetworkEndpoint
-  readonly device: (given?: Partial<NarrowParts>, storage?: MemoryStorage) => Promise<Device>
+  /** Another life of the same device, when it is given the storage of the one before. */
+  readonly device: (
+    given?: Partial<NarrowParts>,
+    storage?: MemoryStorage,
+    address?: string,
+  ) => Promise<Device>
 }
 
 export function makeScene(seed = 1): Scene {
@@ -100,7 +106,7 @@ export function makeScene(seed = 1): Scene {
     witness,
     server,
     serverLink,
-    async device(given = {}, storage = new MemoryStorage()) {
+    async device(given = {}, storage = new MemoryStorage(), address = deviceAddress) {
       const life = time.life()
       const faults: unknown[] = []
       const served: CoapMessage[] = []
@@ -120,9 +126,7 @@ export function makeScene(seed = 1): Scene {
         fault: (error) => faults.push(error),
         ...given,
       })
-      const link: NetworkEndpoint = network.open(deviceAddress, (datagram) =>
-        session.receive(datagram),
-      )
+      const link: NetworkEndpoint = network.open(address, (datagram) => session.receive(datagram))
       return {
         session,
         storage,
@@ -157,4 +161,10 @@ export function reading(number: number, text = `reading ${number}`): NarrowReque
 
 export function response(code: number, payload: Uint8Array = new Uint8Array()): NarrowResponse {
   return { code, options: [], payload }
+}
+
+/** As they are written down. */
+export function serverCredentials(storage: MemoryStorage): readonly ServerCredential[] {
+  if (storage.bytes === undefined) return []
+  return decodeRecord(nodeCrypto, storage.bytes).servers
 }
