@@ -15,13 +15,13 @@ export function trustOf({ url, host, anchor }: ServerTarget, world: World): Serv
     try {
       return trust(presented)
     } catch (error) {
-      throw withAdvice(error, url, world)
+      throw adviceOn(error, url, world)
     }
   }
 }
 
 /** What core cannot know: where the server was looked for, what command tells the anchor, the clock. */
-function withAdvice(error: unknown, url: string, world: World): unknown {
+export function adviceOn(error: unknown, url: string, world: World): unknown {
   if (!(error instanceof PeerError) || error.code !== 'ERR_ANCHOR_MISMATCH') {
     return withClockHint(error, world)
   }

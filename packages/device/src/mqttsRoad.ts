@@ -9,6 +9,7 @@ import { describe } from './certificate.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import { patienceOf, unreachable } from './failures.ts'
 import { connectJudged } from './judgedSocket.ts'
+import type { MqttCommands } from './mqttCommands.ts'
 import type { MqttConnection } from './mqttConnection.ts'
 import { judgeEnd, judgeReason, type Said, success } from './mqttReasons.ts'
 import type { Problem } from './problem.ts'
@@ -22,6 +23,10 @@ import type { ServerTarget } from './target.ts'
 import { isReserved, reservedWords } from './topic.ts'
 import { fired } from './world.ts'
 
+type MqttsRoadParts = Omit<RoadParts, 'commands'> & {
+  readonly commands?: MqttCommands | undefined
+}
+
 interface Open {
   /** Of the credential under which it was opened. */
   readonly certificates: string
@@ -31,12 +36,12 @@ interface Open {
 }
 
 export class MqttsRoad implements Road {
-  readonly #parts: RoadParts
+  readonly #parts: MqttsRoadParts
   readonly #target: ServerTarget
   #open: Open | undefined
   #closing: AbortController = new AbortController()
 
-  constructor(parts: RoadParts, target: ServerTarget) {
+  constructor(parts: MqttsRoadParts, target: ServerTarget) {
     this.#parts = parts
     this.#target = target
   }

@@ -39,6 +39,7 @@ export function isTransient(error: unknown): error is AdapterError {
     'ERR_SERVER_TIMEOUT',
     'ERR_SERVER_ANSWER',
     'ERR_TLS_SIGNER',
+    'ERR_EDHOC_SIGNER',
   ]
   return codes.includes(error.code)
 }

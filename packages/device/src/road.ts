@@ -3,10 +3,12 @@
  * above a road (deliver.ts, run.ts, send.ts) does not see which one it is.
  */
 import { CallerError } from '@countersign/core/errors'
+import { CoapCommands } from './coapCommands.ts'
+import { CoapRoad, type CoapRoadOptions } from './coapRoad.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import { HttpsRoad } from './httpsRoad.ts'
 import type { Link } from './link.ts'
-import type { MqttCommands } from './mqttCommands.ts'
+import { MqttCommands } from './mqttCommands.ts'
 import { MqttsRoad } from './mqttsRoad.ts'
 import type { Problem } from './problem.ts'
 import { type DeviceState, requireEnrolled } from './state/folder.ts'
@@ -50,7 +52,12 @@ export interface RoadOptions {
   readonly mqtts?: string
   /** `coap://host:port`; likewise. */
   readonly coap?: string
+  /** Of the channel on coap; sensible for the Internet when absent. */
+  readonly narrow?: CoapRoadOptions
 }
+
+/** Those that come on the road of the readings. */
+export type RoadCommands = MqttCommands | CoapCommands
 
 export interface RoadParts {
   readonly state: DeviceState
@@ -58,32 +65,28 @@ export interface RoadParts {
   readonly listener: Listener
   /** The device's way to EST, which is the https road too. */
   readonly link: Link
-  /** Of a device that takes them on its mqtts road. */
-  readonly commands?: MqttCommands | undefined
+  /** Of a device that takes them on the road of its readings. */
+  readonly commands?: RoadCommands | undefined
 }
 
 /** Connects nothing yet. The caller closes the road, and the link. */
-export function openRoad(options: RoadOptions, parts: RoadParts): Road {
+export function openRoad(options: RoadOptions, { commands, ...parts }: RoadParts): Road {
   switch (options.road) {
-    case 'mqtts':
-      return new MqttsRoad(parts, targetOf('mqtts', options, parts.state))
-    case 'coap':
-      return openCoapRoad(parts, targetOf('coap', options, parts.state))
+    case 'mqtts': {
+      const mine = commands instanceof MqttCommands ? commands : undefined
+      return new MqttsRoad({ ...parts, commands: mine }, targetOf('mqtts', options, parts.state))
+    }
+    case 'coap': {
+      const mine = commands instanceof CoapCommands ? commands : undefined
+      return new CoapRoad(
+        { ...parts, commands: mine },
+        targetOf('coap', options, parts.state),
+        options.narrow,
+      )
+    }
     default:
       return new HttpsRoad(parts.link)
   }
-}
-
-/** How a road over coap is opened. Connects nothing yet. */
-export type OpenCoapRoad = (parts: RoadParts, target: ServerTarget) => Road
-
-const openCoapRoad: OpenCoapRoad = () => {
-  throw new CallerError<DeviceErrorCode>(
-    'ERR_ROAD_MISSING',
-    'this version does not send over coap yet',
-    {},
-    { where: '--road', hint: 'Use --road https or --road mqtts.' },
-  )
 }
 
 const notTold = { mqtts: 'ERR_NO_MQTTS', coap: 'ERR_NO_COAP' } as const

@@ -2,22 +2,21 @@
  * `device run`: takes readings from a source, keeps each until the server has stored it, comes back
  * after every kind of failure, and renews its certificate in time. Taking and delivering are two
  * loops that meet at the outbox only. Commands, when they are wanted, are asked for by a third (https)
- * or come on the connection of the readings (mqtts), which the second then keeps.
+ * or come on the road of the readings (mqtts, coap), which the second then keeps.
  */
 import { PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { type BackoffLimits, backoffMs, brokenBackoff, refusedBackoff } from './backoff.ts'
 import { renewalDue } from './certificate.ts'
-import type { CommandPoll } from './commandPoll.ts'
+import { CommandPoll } from './commandPoll.ts'
 import { openCommands } from './commands.ts'
 import { systemWorld } from './compose.ts'
 import { drain } from './deliver.ts'
 import { Link } from './link.ts'
-import { MqttCommands } from './mqttCommands.ts'
 import type { CommandHandler } from './portable/commandDesk.ts'
 import { renewOver } from './renew.ts'
 import { isOutside, Later } from './retry.ts'
-import { openRoad, type Road, type RoadOptions } from './road.ts'
+import { openRoad, type Road, type RoadCommands, type RoadOptions } from './road.ts'
 import type { Source } from './source.ts'
 import { type DeviceState, openState, requireEnrolled } from './state/folder.ts'
 import type { OutboxLimits } from './state/outbox.ts'
@@ -84,7 +83,7 @@ class Runner {
   /** To EST, whatever road the readings take. */
   readonly #link: Link
   readonly #road: Road
-  readonly #commands: CommandPoll | MqttCommands | undefined
+  readonly #commands: CommandPoll | RoadCommands | undefined
   readonly #stop: AbortController = new AbortController()
   readonly #counts = { sent: 0, rejected: 0, dropped: 0 }
   #sourceEnded = false
@@ -99,7 +98,7 @@ class Runner {
     world: World,
     state: DeviceState,
     topic: string,
-    commands: CommandPoll | MqttCommands | undefined,
+    commands: CommandPoll | RoadCommands | undefined,
   ) {
     this.#options = options
     this.#world = world
@@ -109,7 +108,7 @@ class Runner {
     this.#link = new Link(state, world, listener)
     this.#commands = commands
     const parts = { state, world, listener, link: this.#link }
-    const onRoad = commands instanceof MqttCommands ? { commands } : {}
+    const onRoad = isOnRoad(commands) ? { commands } : {}
     this.#road = openRoad(options, { ...parts, ...onRoad })
   }
 
@@ -143,7 +142,7 @@ class Runner {
     this.#commands?.stop()
     this.#wake.abort()
     // What came of the command in hand goes by the road: `#obey` closes it then.
-    if (!(this.#commands instanceof MqttCommands)) this.#road.close()
+    if (!isOnRoad(this.#commands)) this.#road.close()
   }
 
   async #take(): Promise<void> {
@@ -183,7 +182,7 @@ class Runner {
     try {
       await this.#commands?.obey((error, failures) => this.#afterFailure(error, failures))
     } finally {
-      if (this.#commands instanceof MqttCommands) this.#road.close()
+      if (isOnRoad(this.#commands)) this.#road.close()
     }
   }
 
@@ -240,7 +239,7 @@ class Runner {
       this.#tell({ event: 'renewalFailed', code: error.code, message: error.message })
     } finally {
       // Nothing else goes that way until the next renewal.
-      if (this.#options.road === 'mqtts') this.#link.close()
+      if (this.#options.road !== 'https') this.#link.close()
     }
   }
 
@@ -250,4 +249,8 @@ class Runner {
     if (event.event === 'dropped') this.#counts.dropped += event.numbers.length
     this.#options.listener?.(event)
   }
+}
+
+function isOnRoad(commands: CommandPoll | RoadCommands | undefined): commands is RoadCommands {
+  return commands !== undefined && !(commands instanceof CommandPoll)
 }

@@ -22,6 +22,7 @@ export interface StateFiles {
   readonly counter: string
   readonly outbox: string
   readonly begun: string
+  readonly coap: string
 }
 
 export function stateFiles(folder: string): StateFiles {
@@ -30,6 +31,7 @@ export function stateFiles(folder: string): StateFiles {
     counter: join(folder, 'counter.json'),
     outbox: join(folder, 'outbox.jsonl'),
     begun: join(folder, 'commands.json'),
+    coap: join(folder, 'coap.state'),
   }
 }
 

@@ -7,6 +7,8 @@ import {
   type Cancellation,
   CoapEndpoint,
   type CoapMessage,
+  coapCode,
+  queriesOf,
   sendInBlocks,
   sortedOptions,
   uriQuery,
@@ -16,7 +18,7 @@ import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { HandshakeBudget } from './budget.ts'
 import { Contexts, type LiveContext } from './contexts.ts'
-import { closed } from './errors.ts'
+import { closed, noAnswer } from './errors.ts'
 import { Establisher } from './establish.ts'
 import { type ExchangeParts, exchangeUnder } from './exchange.ts'
 import { x5tOf } from './handshake.ts'
@@ -112,8 +114,7 @@ export class Awake {
   /** A device without a clock asks for the time with what it sends anyway. */
   async #timed(request: NarrowRequest, signal: Cancellation | undefined): Promise<CoapMessage> {
     if (!this.#wantsTime()) return await this.#request(request, signal)
-    const options = sortedOptions([...request.options, ...uriQuery('t')])
-    const response = await this.#request({ ...request, options }, signal)
+    const response = await this.#request(askingForTime(request), signal)
     const time = timeIn(response)
     if (time !== undefined) await this.#heard(time)
     return response
@@ -167,7 +168,12 @@ export class Awake {
     if (response !== undefined && !isInBlocks(response)) return response
     const { current } = this.#contexts
     if (current === undefined) throw closed()
-    return await this.#underCurrent(current, request, signal)
+    try {
+      return await this.#inParts(current, request, signal)
+    } catch (error) {
+      // One handshake for a request is enough.
+      throw error instanceof Doubted ? noAnswer('the request') : error
+    }
   }
 
   async #underCurrent(
@@ -176,13 +182,10 @@ export class Awake {
     signal: Cancellation | undefined,
   ): Promise<CoapMessage> {
     try {
-      const response = await sendInBlocks(
-        { ...request, type: 'CON' },
-        (part) => this.#part(live, part, signal),
-        this.#parts,
-      )
-      this.#unanswered = 0
-      return response
+      const response = await this.#inParts(live, request, signal)
+      if (response.code !== coapCode.unauthorized) return response
+      // Under OSCORE: the server itself has ended this context.
+      this.#budget.permit()
     } catch (error) {
       if (isCode(error, AdapterError, 'ERR_NARROW_TIMEOUT')) this.#unanswered++
       const isSpent = isCode(error, CallerError, 'ERR_OSCORE_EXHAUSTED')
@@ -190,6 +193,20 @@ export class Awake {
       if (!isSpent && !(error instanceof Doubted)) throw error
     }
     return await this.#establishFor(request, signal)
+  }
+
+  async #inParts(
+    live: LiveContext,
+    request: NarrowRequest,
+    signal: Cancellation | undefined,
+  ): Promise<CoapMessage> {
+    const response = await sendInBlocks(
+      { ...request, type: 'CON' },
+      (part) => this.#part(live, part, signal),
+      this.#parts,
+    )
+    this.#unanswered = 0
+    return response
   }
 
   async #part(
@@ -205,6 +222,12 @@ export class Awake {
   #isLarge({ payload }: NarrowRequest): boolean {
     return payload.length > this.#limits.blockBytes
   }
+}
+
+/** Once: an argument that is there twice is refused. */
+function askingForTime(request: NarrowRequest): NarrowRequest {
+  if (queriesOf(request).includes('t')) return request
+  return { ...request, options: sortedOptions([...request.options, ...uriQuery('t')]) }
 }
 
 function isInBlocks(response: CoapMessage): boolean {

@@ -1,0 +1,285 @@
+/**
+ * Readings on the narrow channel: `POST /m/<topic>?n=<number>` under OSCORE, taken when the answer is
+ * 2.04. The context lives in the state folder, so that the next command goes on without a handshake.
+ * A device that takes commands keeps its socket, and the way to it open.
+ */
+import {
+  type CoapMessage,
+  coapCode,
+  contentFormatOf,
+  contentFormatOption,
+  type CoapOption,
+  sortedOptions,
+  type Transmission,
+  uriPath,
+  uriQuery,
+} from '@countersign/core/coap'
+import { equalBytes, fromHex } from '@countersign/core/codec'
+import { isCountersignError } from '@countersign/core/errors'
+import type { Milliseconds, Timers } from '@countersign/core/ports'
+import { elementCoseSigner } from '@countersign/element/edhoc'
+import { describe, leafOf } from './certificate.ts'
+import type { CoapCommands } from './coapCommands.ts'
+import { judgeResponse } from './coapOutcome.ts'
+import { inWords } from './coapWords.ts'
+import { patienceOf } from './failures.ts'
+import {
+  type DeviceCredential,
+  type NarrowParts,
+  type NarrowRequest,
+  NarrowSession,
+  trustPinnedIssuer,
+} from './portable/narrow/index.ts'
+import type { Problem } from './problem.ts'
+import { refusalOf } from './refusal.ts'
+import { Later } from './retry.ts'
+import type { Outcome, Road, RoadParts } from './road.ts'
+import { CoapState } from './state/coapState.ts'
+import { requireEnrolled, stateFiles } from './state/folder.ts'
+import type { Credential } from './state/identity.ts'
+import type { Reading } from './state/outbox.ts'
+import type { ServerTarget } from './target.ts'
+import { openUdpLink, type UdpLink } from './udpLink.ts'
+import { fired, type World } from './world.ts'
+
+export interface CoapRoadOptions extends Pick<NarrowParts, 'limits' | 'transmission'> {
+  /** A NAT forgets a way that nothing goes for 30 seconds, some of them (RFC 8085 §3.5). */
+  readonly keepAliveMs?: Milliseconds
+}
+
+const keepAliveMsDefault: Milliseconds = 25_000
+
+export type CoapRoadParts = Omit<RoadParts, 'commands'> & {
+  readonly commands?: CoapCommands | undefined
+}
+
+interface Open {
+  readonly session: NarrowSession
+  readonly storage: CoapState
+  readonly link: UdpLink
+  /** DER of the leaf it speaks for. */
+  leaf: Uint8Array
+}
+
+export class CoapRoad implements Road {
+  readonly #parts: CoapRoadParts
+  readonly #target: ServerTarget
+  readonly #options: Omit<CoapRoadOptions, 'keepAliveMs'>
+  readonly #keepAliveMs: Milliseconds
+  #opening: Promise<Open> | undefined
+  #open: Open | undefined
+  #closing: AbortController = new AbortController()
+  #hasSpoken = false
+  /** Why the last attempt came to nothing, in words. */
+  #failure: string | undefined
+
+  constructor(parts: CoapRoadParts, target: ServerTarget, options: CoapRoadOptions = {}) {
+    this.#parts = parts
+    this.#target = target
+    const { keepAliveMs = keepAliveMsDefault, ...rest } = options
+    this.#keepAliveMs = keepAliveMs
+    this.#options = rest
+  }
+
+  async deliver(reading: Reading): Promise<Outcome> {
+    const format = contentFormatOf(reading.contentType)
+    if (format === undefined) return { kind: 'rejected', problem: unnumbered(reading.contentType) }
+    const { eui64 } = describe(this.#credential().certificates)
+    const { stopped } = this.#parts.commands ?? {}
+    const response = await this.#ask(requestOf(reading, format), stopped)
+    return judgeResponse(response, eui64 === '' ? '' : `${eui64}-${reading.number}`)
+  }
+
+  /** Each question to the server opens the way for its commands, and tells it where this device is. */
+  async attend(signal: AbortSignal): Promise<void> {
+    const { commands, world } = this.#parts
+    if (commands === undefined) return fired(signal)
+    while (!signal.aborted) {
+      if (this.#hasSpoken) await world.wait(this.#keepAliveMs, signal)
+      if (signal.aborted) return
+      await this.#keepAlive(signal)
+    }
+  }
+
+  refusal(problem: Problem): Error {
+    return refusalOf(this.#parts.state, this.#parts.world, problem)
+  }
+
+  close(): void {
+    this.#closing.abort()
+    this.#closing = new AbortController()
+    this.#opening = undefined
+    const open = this.#open
+    this.#open = undefined
+    this.#hasSpoken = false
+    if (open === undefined) return
+    open.storage.close()
+    open.link.close()
+    // Its timers end; what it wanted to write it cannot any more.
+    void open.session.sleep()
+    this.#parts.listener({ event: 'disconnected', server: this.#target.url })
+  }
+
+  async #keepAlive(signal: AbortSignal): Promise<void> {
+    let response: CoapMessage
+    try {
+      response = await this.#ask(keepAlive, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      throw error
+    }
+    const judged = judgeResponse(response, '')
+    if (judged.kind === 'refused') throw this.refusal(judged.problem)
+    if (judged.kind !== 'later') return
+    const { problem, afterMs } = judged
+    throw new Later('commands do not come', problem, afterMs, 'The server is asked again.')
+  }
+
+  async #ask(request: NarrowRequest, signal?: AbortSignal): Promise<CoapMessage> {
+    const closing = this.#closing.signal
+    let open: Open | undefined
+    try {
+      open = await this.#opened()
+      const either = signal === undefined ? closing : AbortSignal.any([closing, signal])
+      const response = await open.session.request(request, { signal: either })
+      this.#speaks(open)
+      return response
+    } catch (error) {
+      throw this.#inWords(error, open?.link.fault)
+    }
+  }
+
+  #inWords(error: unknown, fault?: unknown): unknown {
+    const before = this.#failure
+    const worded = inWords(error, { ...this.#parts, target: this.#target, fault, before })
+    if (isCountersignError(worded) && !(worded instanceof Later)) this.#failure = worded.message
+    return worded
+  }
+
+  /** After the first verified answer. */
+  #speaks({ session }: Open): void {
+    const isFirst = !this.#hasSpoken
+    this.#hasSpoken = true
+    if (isFirst) this.#parts.listener({ event: 'connected', server: this.#target.url })
+    // A result is not given up with what is under way: it is told while a run ends.
+    this.#parts.commands?.begin(async (request) => {
+      try {
+        return await session.request(request)
+      } catch (error) {
+        throw this.#inWords(error)
+      }
+    })
+  }
+
+  async #opened(): Promise<Open> {
+    const credential = this.#credential()
+    this.#opening ??= this.#openWith(credential)
+    const opening = this.#opening
+    try {
+      const open = await opening
+      const leaf = leafOf(credential.certificates)
+      if (!equalBytes(leaf.der, open.leaf)) {
+        open.leaf = leaf.der
+        open.session.changeCredential(this.#credentialOf(credential))
+      }
+      return open
+    } catch (error) {
+      if (this.#opening === opening) this.#opening = undefined
+      throw error
+    }
+  }
+
+  async #openWith(credential: Credential): Promise<Open> {
+    const { state, world, commands } = this.#parts
+    const { crypto, clock, random } = world
+    const closing = this.#closing.signal
+    const storage = new CoapState(stateFiles(state.folder).coap)
+    const mine = this.#credentialOf(credential)
+    let link: UdpLink | undefined
+    const session = await NarrowSession.open({
+      crypto,
+      clock,
+      random,
+      storage,
+      credential: mine,
+      timers: timersOf(world),
+      send: (datagram) => link?.send(datagram),
+      transmission: transmissionOf(world),
+      trust: trustPinnedIssuer(crypto, fromHex(this.#target.anchor)),
+      serve: async (request) => await (commands?.serve(request) ?? nobody()),
+      fault: (error) => this.#fault(error),
+      ...this.#options,
+    })
+    link = await openUdpLink(this.#target, (datagram) => session.receive(datagram))
+    const open = { session, storage, link, leaf: mine.leaf }
+    if (closing.aborted) {
+      storage.close()
+      link.close()
+      throw closing.reason
+    }
+    this.#open = open
+    return open
+  }
+
+  #credential(): Credential {
+    return requireEnrolled(this.#parts.state.folder, this.#parts.state.identity).current
+  }
+
+  #credentialOf({ slot, certificates }: Credential): DeviceCredential {
+    const { der, spki } = leafOf(certificates)
+    return { leaf: der, signer: elementCoseSigner(this.#parts.state.element, slot, spki.der) }
+  }
+
+  /** A command that could not be served stays with the server, which gives it again. */
+  #fault(error: unknown): void {
+    const reason = isCountersignError(error) ? error.message : String(error)
+    this.#parts.listener({ event: 'commandUnreadable', reason })
+  }
+}
+
+function requestOf({ number, topic, data }: Reading, format: number): NarrowRequest {
+  const options: readonly CoapOption[] = [
+    ...uriPath('m', ...topic.split('/')),
+    contentFormatOption(format),
+    ...uriQuery(`n=${number}`),
+  ]
+  return { code: coapCode.post, options: sortedOptions(options), payload: data }
+}
+
+/** Asks for the time, which every server has, and needs nothing of it. */
+const keepAlive: NarrowRequest = {
+  code: coapCode.post,
+  options: uriQuery('t'),
+  payload: new Uint8Array(),
+}
+
+/** As the server would say it. */
+function unnumbered(contentType: string): Problem {
+  return {
+    status: 415,
+    code: undefined,
+    message: `over coap a media type goes by its number, and ${contentType} has none here`,
+    hint: undefined,
+  }
+}
+
+async function nobody(): Promise<{ code: number; options: readonly []; payload: Uint8Array }> {
+  return { code: coapCode.notFound, options: [], payload: new Uint8Array() }
+}
+
+/** RFC 7252 §4.8: three times again, so that a silent server is given as long as on the other roads. */
+function transmissionOf(world: World): Pick<Transmission, 'ackTimeoutMs' | 'retransmitMax'> {
+  return { ackTimeoutMs: patienceOf(world).answerMs / (1 + 2 + 4 + 8), retransmitMax: 3 }
+}
+
+function timersOf(world: World): Timers {
+  return {
+    after(milliseconds, run) {
+      const cancelled = new AbortController()
+      void world.wait(milliseconds, cancelled.signal).then(() => {
+        if (!cancelled.signal.aborted) run()
+      })
+      return { cancel: () => cancelled.abort() }
+    },
+  }
+}
