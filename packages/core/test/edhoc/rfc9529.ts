@@ -10,6 +10,8 @@ export interface Printed {
   readonly name: string
   readonly kind: string | null
   readonly hex: string
+  /** Of a number. */
+  readonly value?: number
 }
 
 export interface Trace {
