@@ -25,6 +25,7 @@ import { inWords } from './coapWords.ts'
 import { patienceOf } from './failures.ts'
 import {
   type DeviceCredential,
+  type NarrowParts,
   type NarrowRequest,
   NarrowSession,
   trustPinnedIssuer,
@@ -41,7 +42,7 @@ import type { ServerTarget } from './target.ts'
 import { openUdpLink, type UdpLink } from './udpLink.ts'
 import { fired, type World } from './world.ts'
 
-export interface CoapRoadOptions {
+export interface CoapRoadOptions extends Pick<NarrowParts, 'limits' | 'transmission'> {
   /** A NAT forgets a way that nothing goes for 30 seconds, some of them (RFC 8085 §3.5). */
   readonly keepAliveMs?: Milliseconds
 }
@@ -63,6 +64,7 @@ interface Open {
 export class CoapRoad implements Road {
   readonly #parts: CoapRoadParts
   readonly #target: ServerTarget
+  readonly #options: Omit<CoapRoadOptions, 'keepAliveMs'>
   readonly #keepAliveMs: Milliseconds
   #opening: Promise<Open> | undefined
   #open: Open | undefined
@@ -74,7 +76,9 @@ export class CoapRoad implements Road {
   constructor(parts: CoapRoadParts, target: ServerTarget, options: CoapRoadOptions = {}) {
     this.#parts = parts
     this.#target = target
-    this.#keepAliveMs = options.keepAliveMs ?? keepAliveMsDefault
+    const { keepAliveMs = keepAliveMsDefault, ...rest } = options
+    this.#keepAliveMs = keepAliveMs
+    this.#options = rest
   }
 
   async deliver(reading: Reading): Promise<Outcome> {
@@ -204,6 +208,7 @@ export class CoapRoad implements Road {
       trust: trustPinnedIssuer(crypto, fromHex(this.#target.anchor)),
       serve: async (request) => await (commands?.serve(request) ?? nobody()),
       fault: (error) => this.#fault(error),
+      ...this.#options,
     })
     link = await openUdpLink(this.#target, (datagram) => session.receive(datagram))
     const open = { session, storage, link, leaf: mine.leaf }
