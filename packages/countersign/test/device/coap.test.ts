@@ -227,6 +227,22 @@ test('a server that nobody hears is said to be silent, and the reading is kept',
   assert.equal((await show({ state })).readings.waiting, 1)
 })
 
+test('a way that has forgotten the socket of a device is found again, without a handshake', async () => {
+  const { coap } = await house.invite()
+  const way = await watched(coap)
+  const device = await Commanded.enrolled(house, 'CP-13', road, { coap: way.url })
+  const narrow = { transmission: { ackTimeoutMs: 10, retransmitMax: 1 } }
+  device.start(undefined, { narrow })
+  device.push('1')
+  await device.heard('sent')
+  way.forget()
+  device.push('2')
+  await device.heard('unreachable')
+  while (device.count('sent') < 2) await new Promise(setImmediate)
+  await device.stop()
+  assert.equal(way.handshakes(), 1)
+})
+
 test('a device does what it is told over coap, in order, and sends meanwhile', async () => {
   const { device } = await commanded('CP-12')
   const ran: string[] = []

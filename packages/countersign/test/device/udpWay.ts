@@ -10,6 +10,8 @@ export interface WatchedWay {
   readonly url: string
   /** Answers with message_2 that went by. */
   handshakes(): number
+  /** As a NAT that lost its table: what comes from where the device is now gets nowhere any more. */
+  forget(): void
 }
 
 export async function watchedWay(door: string): Promise<WatchedWay> {
@@ -17,8 +19,10 @@ export async function watchedWay(door: string): Promise<WatchedWay> {
   const front = createSocket('udp4')
   const onward = createSocket('udp4')
   let device = 0
+  let forgotten = 0
   let handshakes = 0
   front.on('message', (datagram, from) => {
+    if (from.port === forgotten) return
     device = from.port
     onward.send(datagram, port, '127.0.0.1')
   })
@@ -33,7 +37,13 @@ export async function watchedWay(door: string): Promise<WatchedWay> {
     after(() => socket.close())
   }
   const url = `coap://127.0.0.1:${front.address().port}`
-  return { url, handshakes: () => handshakes }
+  return {
+    url,
+    handshakes: () => handshakes,
+    forget: () => {
+      forgotten = device
+    },
+  }
 }
 
 /** By its Content-Format; what OSCORE protects shows none. */
