@@ -62,7 +62,7 @@ export function idBytesMax(nonceLength: number): number {
 /** `id` is of whoever made the Partial IV, and fits: see idBytesMax. */
 export function nonceOf(commonIv: Uint8Array, id: Uint8Array, partialIv: number): Uint8Array {
   // A copy, also of a Buffer, whose `slice` is a view.
-  const nonce = Uint8Array.from(commonIv)
+  const nonce = new Uint8Array(commonIv)
   const iv = encodePartialIv(partialIv)
   nonce[0] = (nonce[0] ?? 0) ^ id.length
   xorInto(nonce, id, 1 + idBytesMax(nonce.length) - id.length)
@@ -78,16 +78,18 @@ function xorInto(nonce: Uint8Array, field: Uint8Array, start: number): void {
 
 /** external_aad: an array in a byte string, for requests and for their responses. */
 export function externalAad(algorithm: number, { kid, partialIv }: RequestName): Uint8Array {
-  const oscoreVersion = cbor.int(1)
   return cbor.array(
     oscoreVersion,
     cbor.array(cbor.int(algorithm)),
     cbor.byteString(kid),
     cbor.byteString(encodePartialIv(partialIv)),
-    // Class I options, of which there are none (RFC 8613 §4.1.2).
-    cbor.byteString(noBytes),
+    noOptions,
   )
 }
+
+const oscoreVersion = cbor.int(1)
+/** Of class I: there are none (RFC 8613 §4.1.2). */
+const noOptions = cbor.byteString(noBytes)
 
 export function additionalData(algorithm: number, request: RequestName): Uint8Array {
   return encStructure({ protectedMap: noBytes, externalAad: externalAad(algorithm, request) })

@@ -13,7 +13,7 @@ import { optionNumber } from '../coap/index.ts'
 import { equalBytes } from '../codec/index.ts'
 import { PeerError } from '../errors.ts'
 import type { SecurityContext } from './context.ts'
-import { type BoundRequest, boundRequest, nonceOf, type RequestName } from './derivation.ts'
+import { type BoundRequest, boundRequest, nonceOf } from './derivation.ts'
 import { oscoreError } from './errors.ts'
 import { ciphertextOf, innerMessage, outerMessage, plaintextToProtect } from './fields.ts'
 import { type OscoreOption, oscoreOptionOf } from './option.ts'
@@ -80,10 +80,11 @@ export function openRequest(
   verify: (partialIv: number) => void,
 ): OpenedRequest {
   const option = oscoreOptionOf(message)
-  const name = requestNameOf(option)
+  const partialIv = requestNumberOf(option)
   checkNames(context, option)
+  const name = { kid: context.recipient.id, partialIv }
   const ciphertext = ciphertextOf(message, 'request')
-  verify(name.partialIv)
+  verify(partialIv)
   const bound = boundRequest(context, name)
   const plaintext = open(context, bound, bound.nonce, ciphertext)
   return { bound, read: () => innerMessage(message, 'request', plaintext) }
@@ -184,12 +185,12 @@ export class ServerExchange {
   }
 }
 
-function requestNameOf({ kid, partialIv }: OscoreOption): RequestName {
+function requestNumberOf({ kid, partialIv }: OscoreOption): number {
   if (kid === undefined) throw oscoreError('ERR_OSCORE_OPTION', 'a request without kid')
   if (partialIv === undefined) {
     throw oscoreError('ERR_OSCORE_OPTION', 'a request without Partial IV')
   }
-  return { kid: Uint8Array.from(kid), partialIv }
+  return partialIv
 }
 
 /** What a message names must be of this context; a response names nothing as a rule. */
