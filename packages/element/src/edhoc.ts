@@ -37,6 +37,14 @@ export function elementStaticKey(
   return {
     async agree(peerShare) {
       // SEC 1 §2.3.3: 04, X, Y. The port of elements takes the point alone.
+      if (peerShare.length !== 65) {
+        throw elementError(
+          'ERR_ELEMENT_UNSUPPORTED',
+          `the key of an element is of P-256, the other one has ${peerShare.length} bytes`,
+          { slot },
+          { hint: 'Choose suite 2 or 3.' },
+        )
+      }
       const secret = await ecdh(slot, peerShare.subarray(1))
       try {
         return crypto.importSecret(secret)

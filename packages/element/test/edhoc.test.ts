@@ -1,41 +1,47 @@
 /**
- * EDHOC in each method with the initiator's key in each kind of element; the responder's are keys of
- * Node. What an element signs is checked by the other side, the protocol's bytes are core's tests.
+ * EDHOC with the key of one side in each kind of element, in either role, by every method and every
+ * way to name a credential. OpenSSL certifies the element's keys; the other side's are keys of Node.
+ * What an element signs is checked by the other side, the protocol's bytes are core's tests.
  */
 import assert from 'node:assert/strict'
-import {
-  createPublicKey,
-  diffieHellman,
-  generateKeyPairSync,
-  type KeyObject,
-  sign,
-} from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, describe, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { cbor, hex } from '@countersign/core/codec'
 import {
+  type Authentication,
   Initiator,
+  type InitiatorOptions,
   type Method,
   methods,
   type OwnCredential,
+  offer,
   oscoreSecrets,
   Responder,
+  type Session,
   suitesOf,
-  type TrustedCredential,
+  type UsableSuite,
 } from '@countersign/core/edhoc'
-import type { SecretKey } from '@countersign/core/ports'
+import {
+  ForeignPki,
+  type Holder,
+  type Naming,
+  namings,
+  referenceTo,
+  softOwn,
+  type Who,
+} from '../../core/test/edhoc/foreignPki.ts'
+import { needsOpenssl } from '../../core/test/x509/support.ts'
 import { openElement } from '../src/compose.ts'
 import { elementCoseSigner, elementStaticKey } from '../src/edhoc.ts'
 import { nodeCrypto } from '../src/nodeCrypto.ts'
 import type { SecureElement } from '../src/ports.ts'
-import { pointOfSpki, spkiOfPoint } from '../src/signer.ts'
+import { spkiOfPoint } from '../src/signer.ts'
 import { skip as noTokens, softTokens } from './pkcs11/softhsm.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'countersign-edhoc-'))
 after(() => rm(folder, { recursive: true }))
-const p256 = { kind: 'ec', curve: 'P-256' } as const
 
 const kinds: readonly (readonly [name: string, skip: string | false, url: () => string])[] = [
   ['the software twin', false, () => 'sw:'],
@@ -43,101 +49,135 @@ const kinds: readonly (readonly [name: string, skip: string | false, url: () => 
   ['SoftHSM', noTokens, () => softTokens()('edhoc').url('device')],
 ]
 
-for (const [name, skip, url] of kinds)
-  describe(`EDHOC with a key in ${name}`, { skip }, () => {
-    for (const number of [0, 1, 2, 3])
-      for (const suiteNumber of [2, 3])
-        test(`method ${number}, suite ${suiteNumber}: both sides get the same keys`, async () => {
-          const element = await openElement(url(), { folder })
-          try {
-            await handshake(element, number, suiteNumber)
-          } finally {
-            await element.close()
-          }
-        })
+/** The one curve of the port of elements is P-256: these are its suites. */
+const suites = suitesOf(nodeCrypto).filter(({ curve }) => curve.name === 'P-256')
+
+/** Ed25519 signs in suites 0, 1 and 4; X25519 agrees there and in suite 6. */
+const cannot = [
+  [0, 0, 'ERR_EDHOC_CREDENTIAL'],
+  [1, 1, 'ERR_EDHOC_CREDENTIAL'],
+  [4, 0, 'ERR_EDHOC_CREDENTIAL'],
+  [0, 2, 'ERR_ELEMENT_UNSUPPORTED'],
+  [0, 3, 'ERR_ELEMENT_UNSUPPORTED'],
+  [6, 3, 'ERR_ELEMENT_UNSUPPORTED'],
+] as const
+
+const { skip: noOpenssl } = needsOpenssl()
+const house = noOpenssl === false ? new ForeignPki() : undefined
+
+for (const [name, missing, url] of kinds)
+  describe(`EDHOC with a key in ${name}`, { skip: missing || noOpenssl }, () => {
+    let world: World
+    before(async () => {
+      world = new World(await openElement(url(), { folder }), house ?? assert.fail())
+    })
+    after(() => world.element.close())
+
+    for (const who of ['device', 'server'] as const)
+      for (const method of methods.values())
+        for (const suite of suites)
+          for (const naming of namings)
+            test(`${who}, method ${method.number}, suite ${suite.number}, ${naming}`, async () => {
+              await handshake(world, who, method, suite, naming)
+            })
+
+    for (const [suiteNumber, number, code] of cannot)
+      test(`method ${number} with suite ${suiteNumber} is refused: it is not of P-256`, async () => {
+        const [suite, method] = [suiteOf(suiteNumber), methods.get(number)]
+        assert.ok(method)
+        await assert.rejects(handshake(world, 'device', method, suite, 'x5t'), { code })
+      })
+
+    test('method 0 with suite 6 signs with ES256 over X25519 of the host', async () => {
+      await handshake(world, 'device', methods.get(0) ?? assert.fail(), suiteOf(6), 'x5t')
+    })
   })
 
+/** An element whose keys are certified for each use, once. */
+class World {
+  readonly element: SecureElement
+  readonly pki: ForeignPki
+  readonly #usedFor = new Map<number, Authentication>()
+  readonly #held = new Map<string, { readonly holder: Holder; readonly slot: number }>()
+
+  constructor(element: SecureElement, pki: ForeignPki) {
+    this.element = element
+    this.pki = pki
+  }
+
+  async own(who: Who, by: Authentication, naming: Naming): Promise<OwnCredential> {
+    const { holder, slot } = await this.#holder(who, by)
+    const { leaf } = holder
+    const named = { reference: referenceTo(holder, naming), credential: cbor.byteString(leaf) }
+    if (by === 'static key') {
+      return { ...named, kind: by, key: elementStaticKey(this.element, slot, nodeCrypto) }
+    }
+    const { spki } = holder
+    return { ...named, kind: by, signer: elementCoseSigner(this.element, slot, spki) }
+  }
+
+  async #holder(who: Who, by: Authentication) {
+    const known = this.#held.get(who + by)
+    if (known !== undefined) return known
+    const slot = await this.#slotFor(by)
+    const spki = spkiOfPoint(await this.#pointOf(slot, by))
+    const made = { holder: this.pki.certify(who, by, spki), slot }
+    this.#held.set(who + by, made)
+    return made
+  }
+
+  /** One for each use where there are enough: a key does one of them (RFC 9052 §12). */
+  async #slotFor(by: Authentication): Promise<number> {
+    const use = by === 'signature' ? 'sign' : 'ecdh'
+    const slots = (await this.element.slots()).filter(({ uses }) => uses.includes(use))
+    const free = slots.filter(({ slot }) => this.#usedFor.get(slot) === undefined)
+    const same = slots.filter(({ slot }) => this.#usedFor.get(slot) === by)
+    const [found] = [...same, ...free, ...slots]
+    assert.ok(found, `no slot for ${use}`)
+    return found.slot
+  }
+
+  async #pointOf(slot: number, by: Authentication): Promise<Uint8Array> {
+    if (this.#usedFor.has(slot)) return this.element.publicKey(slot)
+    this.#usedFor.set(slot, by)
+    return this.element.generateKey(slot)
+  }
+}
+
 async function handshake(
-  element: SecureElement,
-  number: number,
-  suiteNumber: number,
+  world: World,
+  who: Who,
+  method: Method,
+  suite: UsableSuite,
+  naming: Naming,
 ): Promise<void> {
-  const method = methods.get(number)
-  const suite = suitesOf(nodeCrypto).find((one) => one.number === suiteNumber)
-  assert.ok(method && suite)
-  const device = await deviceSide(element, method)
-  const server = serverSide(method)
-  const { message1, next: wait2 } = new Initiator({
-    crypto: nodeCrypto,
-    method,
-    offer: { suitesI: suiteNumber === 2 ? [2] : [2, 3], suite },
-    cI: Uint8Array.of(0x0e),
-    own: device.own,
-  }).send()
+  const { pki } = world
+  const own = (side: Who, by: Authentication): Promise<OwnCredential> =>
+    side === who
+      ? world.own(side, by, naming)
+      : Promise.resolve(softOwn(pki.soft(side, by, suite), by, naming, suite))
+  const base: Pick<InitiatorOptions, 'crypto' | 'method'> = { crypto: nodeCrypto, method }
+  const device = await own('device', method.initiator)
+  const cI = Uint8Array.of(0x0e)
+  const initiator = new Initiator({ ...base, offer: offer([suite]), cI, own: device })
+  const { message1, next: wait2 } = initiator.send()
   const responder = new Responder({ crypto: nodeCrypto, methods: [method.number], suites: [suite] })
-  const answer = { own: server.own, cR: Uint8Array.of(0x18) }
+  const answer = { own: await own('server', method.responder), cR: Uint8Array.of(1, 2, 3) }
   const { message2, next: wait3 } = await responder.receive(message1).send(answer)
   const judgeR = wait2.receive(message2)
-  const { message3, next: unconfirmed } = await judgeR.accept(server.trusted).send()
-  const authenticated = wait3.receive(message3).accept(device.trusted)
+  const server = pki.trusted('server', suite, method.responder, judgeR.reference)
+  const { message3, next: unconfirmed } = await judgeR.accept(server).send()
+  const judgeI = wait3.receive(message3)
+  const trusted = pki.trusted('device', suite, method.initiator, judgeI.reference)
+  const authenticated = judgeI.accept(trusted)
   const { session } = unconfirmed.receive(authenticated.message4())
-  const secrets = [session, authenticated.session].map(({ prkOut }) =>
-    hex(nodeCrypto.exportSecret(oscoreSecrets(suite, prkOut).masterSecret)),
-  )
-  assert.equal(secrets[0], secrets[1])
+  assert.equal(secretOf(session), secretOf(authenticated.session))
 }
 
-interface Side {
-  readonly own: OwnCredential
-  readonly trusted: TrustedCredential
+function secretOf({ suite, prkOut }: Session): string {
+  return hex(nodeCrypto.exportSecret(oscoreSecrets(suite, prkOut).masterSecret))
 }
 
-async function deviceSide(element: SecureElement, { initiator }: Method): Promise<Side> {
-  const use = initiator === 'signature' ? 'sign' : 'ecdh'
-  const slot = (await element.slots()).find(({ uses }) => uses.includes(use))?.slot ?? -1
-  const point = await element.generateKey(slot)
-  const about = named('device')
-  if (initiator === 'signature') {
-    const spki = spkiOfPoint(point)
-    return {
-      own: { ...about, kind: initiator, signer: elementCoseSigner(element, slot, spki) },
-      trusted: { ...about, kind: initiator, key: nodeCrypto.importPublicKey(spki, p256) },
-    }
-  }
-  return {
-    own: { ...about, kind: initiator, key: elementStaticKey(element, slot, nodeCrypto) },
-    trusted: { ...about, kind: initiator, g: point.slice(0, 32) },
-  }
-}
-
-function serverSide({ responder }: Method): Side {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const spki = new Uint8Array(publicKey.export({ type: 'spki', format: 'der' }))
-  const about = named('server')
-  if (responder === 'signature') {
-    const scheme = { kind: 'ecdsa', hash: 'sha256', encoding: 'p1363' } as const
-    const signed = async (message: Uint8Array): Promise<Uint8Array> =>
-      sign('sha256', message, { key: privateKey, dsaEncoding: 'ieee-p1363' })
-    return {
-      own: { ...about, kind: responder, signer: { scheme, spki, sign: signed } },
-      trusted: { ...about, kind: responder, key: nodeCrypto.importPublicKey(spki, p256) },
-    }
-  }
-  return {
-    own: { ...about, kind: responder, key: { agree: async (share) => agreed(privateKey, share) } },
-    trusted: { ...about, kind: responder, g: pointOfSpki(spki).slice(0, 32) },
-  }
-}
-
-/** What both sides know beforehand: that this kid is this credential. */
-function named(who: string): Pick<OwnCredential, 'reference' | 'credential'> {
-  const credential = cbor.byteString(Buffer.from(`certificate of the ${who}`))
-  return { reference: { kid: Buffer.from(who) }, credential }
-}
-
-/** With OpenSSL, as `EphemeralKey.agree` does it. */
-async function agreed(privateKey: KeyObject, share: Uint8Array): Promise<SecretKey> {
-  const der = Buffer.from(spkiOfPoint(share.subarray(1)))
-  const publicKey = createPublicKey({ key: der, format: 'der', type: 'spki' })
-  return nodeCrypto.importSecret(diffieHellman({ privateKey, publicKey }))
+function suiteOf(number: number): UsableSuite {
+  return suitesOf(nodeCrypto).find((one) => one.number === number) ?? assert.fail()
 }

@@ -135,8 +135,9 @@ function readRecord(crypto: RecordCrypto, reader: CborReader): ContextRecord {
   const { secretBytesMax, idBytesMax } = recordLimits
   const secret = (field: string): SecretKey =>
     crypto.importSecret(reader.byteString(field, secretBytesMax))
+  // A copy: whoever decoded it wipes the bytes, and `slice` of a Node Buffer would share them.
   const id = (field: string, lengthMax: number): Uint8Array =>
-    reader.byteString(field, lengthMax).slice()
+    Uint8Array.from(reader.byteString(field, lengthMax))
   const masterSecret = secret('masterSecret')
   const masterSalt = orNull(reader, () => secret('masterSalt'))
   const senderId = id('senderId', idBytesMax)

@@ -50,6 +50,7 @@ interface Nameable {
 
 export interface Holder extends Required<Nameable> {
   readonly who: Who
+  readonly spki: Uint8Array
 }
 
 /** One whose key is in this process. */
@@ -98,7 +99,8 @@ export class ForeignPki {
     const untrusted = ['-untrusted', this.#file(`${who}.pem`)]
     const trusted = ['verify', '-CAfile', this.#file('root.pem'), ...untrusted]
     assert.match(openssl([...trusted, this.#file(`${name}.pem`)]).toString(), /: OK/)
-    const holder = { who, leaf, issuer: this.#der(who), kid: Uint8Array.of(0xa0, count) }
+    const kid = Uint8Array.of(0xa0, count)
+    const holder = { who, leaf, issuer: this.#der(who), kid, spki }
     this.#holders.push(holder)
     return holder
   }

@@ -111,6 +111,14 @@ test('every part that a record may have or lack comes back', () => {
   }
 })
 
+test('a record stays what it is when the bytes are wiped that it was read from', () => {
+  // A Buffer as the store gives it: its `slice` shares memory.
+  const bytes = Buffer.from(written, 'hex')
+  const record = decodeContext(node.crypto, bytes)
+  bytes.fill(0)
+  assert.deepEqual(faceOf(record), faceOf(recordWith()))
+})
+
 test('no bit of a record can be changed', () => {
   for (const flipped of flips(fromHex(written))) {
     assert.throws(
