@@ -306,7 +306,7 @@ export class CoapDoor {
 
   #noticed({ contexts, courier }: Rooms, notice: Notice): void {
     contexts.noticed(notice)
-    if (notice.kind === 'commands') courier.wake(notice.device)
+    courier.noticed(notice)
   }
 
   #failed(what: string, error: unknown): void {

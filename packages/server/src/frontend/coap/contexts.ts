@@ -155,6 +155,11 @@ export class Contexts {
     return undefined
   }
 
+  /** Of this device, those that are in memory. */
+  inMemory(device: string): Iterable<LiveContext> {
+    return this.#byDevice.get(device) ?? []
+  }
+
   noticed(notice: Notice): void {
     switch (notice.kind) {
       case 'device':

@@ -56,6 +56,8 @@ export interface CoapLimits extends IntakeLimits {
   readonly commandsPerLookMax: number
   /** Devices that a command is brought to at a time: each has a request under way. */
   readonly couriersMax: number
+  /** Devices that wait for their turn; one more has to speak first. */
+  readonly couriersWaitingMax: number
 }
 
 const dayMs = 86_400_000
@@ -91,4 +93,5 @@ export const coapLimitsOfDoor: CoapLimits = {
   rowSweepMs: 3_600_000,
   commandsPerLookMax: 128,
   couriersMax: 1_024,
+  couriersWaitingMax: 16_384,
 }

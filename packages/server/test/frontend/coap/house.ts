@@ -5,9 +5,17 @@ import { Commands } from '../../../src/commands/commands.ts'
 import { anchorOf } from '../../../src/compose/anchors.ts'
 import { CoapDoor, type CoapDoorParts } from '../../../src/frontend/coap/coapDoor.ts'
 import type { CoapLimits } from '../../../src/frontend/coap/limits.ts'
-import type { CoapContextRow, EdhocCredentials, MessageRow } from '../../../src/ports.ts'
+import type { CommandWish } from '../../../src/commands/wish.ts'
+import type {
+  CoapContextRow,
+  CommandRow,
+  CommandState,
+  EdhocCredentials,
+  MessageRow,
+} from '../../../src/ports.ts'
 import { downlinksIn } from '../../../src/registry/lifecycle.ts'
 import {
+  hour,
   type House,
   type HouseOptions,
   makeHouse,
@@ -103,6 +111,40 @@ export class CoapHouse {
     const address = options.address ?? `192.0.2.1:${++this.#port}`
     const { clock } = this.house
     return new NarrowDevice({ ...options, net, timers, clock, address, identity, credentials })
+  }
+
+  command(
+    device: NarrowDevice,
+    name: string,
+    over: Partial<CommandWish> = {},
+  ): Promise<CommandRow> {
+    const expiresAt = this.house.clock.now() + hour
+    const common = { name, data: '{"n":1}', expiresAt, actor: 'operator' }
+    return this.commands.queue({ device: device.identity.row.id, ...common, ...over })
+  }
+
+  async stateOf({ id }: CommandRow): Promise<CommandState | undefined> {
+    return (await this.house.store.get('command', id))?.state
+  }
+
+  /** Lets the door work until this holds; the test's own time limit is the bound. */
+  async until(holds: () => boolean | Promise<boolean>): Promise<void> {
+    while (!(await holds())) await turn()
+  }
+
+  becomes(row: CommandRow, state: CommandState): Promise<void> {
+    return this.until(async () => (await this.stateOf(row)) === state)
+  }
+
+  /** Long enough for everything that is under way to have happened. */
+  async rest(): Promise<void> {
+    for (let n = 0; n < 30; n++) await turn()
+  }
+
+  /** What the door sent to this address, from the n-th datagram on. */
+  sentTo({ address }: Pick<NarrowDevice, 'address'>, from = 0): readonly Uint8Array[] {
+    const { sent } = this.net
+    return sent.slice(from).flatMap(({ to, datagram }) => (to === address ? [datagram] : []))
   }
 
   async messages(): Promise<readonly MessageRow[]> {
