@@ -40,6 +40,12 @@ export interface Handshaken {
   readonly from: string
 }
 
+interface LookUp {
+  /** Whoever waits for it. */
+  readonly asked: { waiters: number }
+  readonly found: Promise<LiveContext | undefined>
+}
+
 const table = 'coapContext'
 const shortIdBytes = 3
 const longIdBytes = 4
@@ -55,7 +61,7 @@ export class Contexts {
   readonly #byId: Map<string, LiveContext> = new Map()
   readonly #byDevice: Map<string, Set<LiveContext>> = new Map()
   readonly #fresh: Set<LiveContext> = new Set()
-  readonly #lookUps: Map<string, Promise<LiveContext | undefined>> = new Map()
+  readonly #lookUps: Map<string, LookUp> = new Map()
   /** What nobody waits for, and a clean end does. */
   readonly #background: Set<Promise<void>> = new Set()
 
@@ -110,11 +116,10 @@ export class Contexts {
    */
   async hold(id: string): Promise<LiveContext | 'busy' | undefined> {
     const known = this.#byId.get(id)
-    const found = known ?? (await this.#lookUp(id))
-    if (found === undefined || found === 'busy') return found
-    found.holders++
-    this.#touch(found)
-    return found
+    if (known === undefined) return await this.#lookUp(id)
+    known.holders++
+    this.#touch(known)
+    return known
   }
 
   release(context: LiveContext): void {
@@ -219,31 +224,41 @@ export class Contexts {
 
   async #lookUp(id: string): Promise<LiveContext | 'busy' | undefined> {
     const underway = this.#lookUps.get(id)
-    if (underway !== undefined) return await underway
+    if (underway !== undefined) {
+      underway.asked.waiters++
+      return await underway.found
+    }
     if (this.#lookUps.size >= this.#parts.limits.lookUpsInFlightMax) return 'busy'
-    const lookUp = this.#load(id).finally(() => this.#lookUps.delete(id))
-    this.#lookUps.set(id, lookUp)
-    return await lookUp
+    const asked = { waiters: 1 }
+    const found = this.#load(id, asked)
+    this.#lookUps.set(id, { asked, found })
+    return await found
   }
 
-  async #load(id: string): Promise<LiveContext | undefined> {
+  /**
+   * Held in the turn in which it is there: one that left memory before its holders have it would be
+   * loaded a second time, and two of one context would take the same numbers.
+   */
+  async #load(id: string, asked: LookUp['asked']): Promise<LiveContext | undefined> {
+    try {
+      const context = await this.#read(id)
+      if (context === undefined) return undefined
+      context.holders = asked.waiters
+      this.#remember(context)
+      return context
+    } finally {
+      this.#lookUps.delete(id)
+    }
+  }
+
+  async #read(id: string): Promise<LiveContext | undefined> {
     const { store, crypto, sealer, lives } = this.#parts
     const row = await store.get(table, id)
     if (row === undefined) return undefined
     const { device, fingerprint, createdAt, state, peerAddress } = row
     const security = openRow(crypto, sealer, row, lives.isTrusted(row.life))
     const address = peerAddress
-    const context = new LiveContext({
-      id,
-      device,
-      fingerprint,
-      createdAt,
-      security,
-      state,
-      address,
-    })
-    this.#remember(context)
-    return context
+    return new LiveContext({ id, device, fingerprint, createdAt, security, state, address })
   }
 
   #judgeDevice(device: string): void {
