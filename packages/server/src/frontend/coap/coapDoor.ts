@@ -87,6 +87,8 @@ export interface CoapLoad {
   readonly contexts: number
   readonly inFlight: number
   readonly couriers: number
+  /** Requests that it would know again. */
+  readonly exchanges: number
 }
 
 /** Critical options of a request that is not under OSCORE. */
@@ -121,6 +123,7 @@ export class CoapDoor {
       contexts: this.#rooms?.contexts.size ?? 0,
       inFlight: this.#inFlight.size,
       couriers: this.#rooms?.courier.size ?? 0,
+      exchanges: this.#rooms?.endpoint.load.exchanges ?? 0,
     }
   }
 

@@ -263,8 +263,10 @@ export class Contexts {
 
   #judgeDevice(device: string): void {
     this.standings.noticed()
-    const inMemory = [...(this.#byDevice.get(device) ?? [])].filter(isAlive)
-    for (const context of inMemory) context.isStale = true
+    const all = [...(this.#byDevice.get(device) ?? [])]
+    // A tombstone says what is the matter now, when it is asked.
+    for (const context of all) context.isStale = true
+    const inMemory = all.filter(isAlive)
     this.#behind(async () => {
       for (const context of inMemory) await this.standings.again(context)
       await this.#judgeRows(device)
@@ -292,8 +294,8 @@ export class Contexts {
   /** One after the other: those that are not in memory are judged when they are used. */
   #judgeAll(): void {
     this.standings.noticed()
+    for (const context of this.#byId.values()) context.isStale = true
     const inMemory = [...this.#byId.values()].filter(isAlive)
-    for (const context of inMemory) context.isStale = true
     this.#behind(async () => {
       for (const context of inMemory) if (isAlive(context)) await this.standings.again(context)
     })

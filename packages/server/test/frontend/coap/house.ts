@@ -69,11 +69,15 @@ export class CoapHouse {
   }
 
   /** The server begins anew with the same folder; `cleanly`: it was told to end before. */
-  async restart(how: 'cleanly' | 'after a crash'): Promise<void> {
+  async restart(
+    how: 'cleanly' | 'after a crash',
+    between?: (directory: string) => Promise<void>,
+  ): Promise<void> {
     // A process that ends at once leaves its store as it is: what it had handed over is there.
     if (how === 'cleanly') await this.#closeDoor()
     await this.commands.close()
-    this.house = await this.house.reopen()
+    const { directory } = this.house
+    this.house = await this.house.reopen({}, () => between?.(directory) ?? Promise.resolve())
     this.judge = await judgeOf(this.house)
     this.credentials = await edhocOf(this.house)
     this.commands = this.#commands()
