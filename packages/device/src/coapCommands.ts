@@ -13,7 +13,7 @@ import {
 } from '@countersign/core/coap'
 import { fromUtf8, utf8 } from '@countersign/core/codec'
 import { AdapterError, PeerError } from '@countersign/core/errors'
-import { isSuccess, judgeResponse } from './coapOutcome.ts'
+import { judgeResponse } from './coapOutcome.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import type { CommandDesk, CommandOutcome, CommandWay } from './portable/commandDesk.ts'
 import type { NarrowRequest, NarrowResponse } from './portable/narrow/index.ts'
@@ -114,12 +114,13 @@ export class CoapCommands {
       throw new AdapterError<DeviceErrorCode>('ERR_SERVER_UNREACHABLE', 'nothing was said yet')
     }
     const response = await this.#ask(resultOf(id, outcome))
-    const { code } = response
-    // Forgotten, or ended otherwise: nothing more is wanted of this command.
-    if (isSuccess(code) || code === coapCode.notFound || code === conflict) return undefined
     const judged = judgeResponse(response, id)
     if (judged.kind === 'taken') return undefined
-    if (judged.kind === 'rejected') return judged.problem.message
+    if (judged.kind === 'rejected') {
+      const { status, code, message } = judged.problem
+      // Forgotten, or ended otherwise: nothing more is wanted of this command.
+      return status === 404 || code === 'ERR_COMMAND_ENDED' ? undefined : message
+    }
     const afterMs = judged.kind === 'later' ? judged.afterMs : undefined
     throw new Later(
       'the server cannot take results now',
@@ -140,9 +141,6 @@ export class CoapCommands {
     void mine.finally(() => this.#atWork.delete(mine))
   }
 }
-
-/** RFC 8132 §2.5. */
-const conflict = 0x89
 
 function resultOf(id: string, outcome: CommandOutcome): NarrowRequest {
   const code = coapCode.post

@@ -35,7 +35,7 @@ export function judgeResponse(response: Response, id: string): Outcome {
   return { kind: 'rejected', problem }
 }
 
-export function isSuccess(code: number): boolean {
+function isSuccess(code: number): boolean {
   return code >> 5 === 2
 }
 

@@ -10,6 +10,7 @@ import {
   contentFormatOption,
   type CoapOption,
   sortedOptions,
+  type Transmission,
   uriPath,
   uriQuery,
 } from '@countersign/core/coap'
@@ -21,8 +22,10 @@ import { describe, leafOf } from './certificate.ts'
 import type { CoapCommands } from './coapCommands.ts'
 import { judgeResponse } from './coapOutcome.ts'
 import { inWords } from './coapWords.ts'
+import { patienceOf } from './failures.ts'
 import {
   type DeviceCredential,
+  type NarrowParts,
   type NarrowRequest,
   NarrowSession,
   trustPinnedIssuer,
@@ -39,7 +42,7 @@ import type { ServerTarget } from './target.ts'
 import { openUdpLink, type UdpLink } from './udpLink.ts'
 import { fired, type World } from './world.ts'
 
-export interface CoapRoadOptions {
+export interface CoapRoadOptions extends Pick<NarrowParts, 'limits' | 'transmission'> {
   /** A NAT forgets a way that nothing goes for 30 seconds, some of them (RFC 8085 §3.5). */
   readonly keepAliveMs?: Milliseconds
 }
@@ -61,16 +64,21 @@ interface Open {
 export class CoapRoad implements Road {
   readonly #parts: CoapRoadParts
   readonly #target: ServerTarget
+  readonly #options: Omit<CoapRoadOptions, 'keepAliveMs'>
   readonly #keepAliveMs: Milliseconds
   #opening: Promise<Open> | undefined
   #open: Open | undefined
   #closing: AbortController = new AbortController()
   #hasSpoken = false
+  /** Why the last attempt came to nothing, in words. */
+  #failure: string | undefined
 
   constructor(parts: CoapRoadParts, target: ServerTarget, options: CoapRoadOptions = {}) {
     this.#parts = parts
     this.#target = target
-    this.#keepAliveMs = options.keepAliveMs ?? keepAliveMsDefault
+    const { keepAliveMs = keepAliveMsDefault, ...rest } = options
+    this.#keepAliveMs = keepAliveMs
+    this.#options = rest
   }
 
   async deliver(reading: Reading): Promise<Outcome> {
@@ -137,8 +145,15 @@ export class CoapRoad implements Road {
       this.#speaks(open)
       return response
     } catch (error) {
-      throw inWords(error, this.#parts, this.#target, open?.link.fault)
+      throw this.#inWords(error, open?.link.fault)
     }
+  }
+
+  #inWords(error: unknown, fault?: unknown): unknown {
+    const before = this.#failure
+    const worded = inWords(error, { ...this.#parts, target: this.#target, fault, before })
+    if (isCountersignError(worded) && !(worded instanceof Later)) this.#failure = worded.message
+    return worded
   }
 
   /** After the first verified answer. */
@@ -151,7 +166,7 @@ export class CoapRoad implements Road {
       try {
         return await session.request(request)
       } catch (error) {
-        throw inWords(error, this.#parts, this.#target, undefined)
+        throw this.#inWords(error)
       }
     })
   }
@@ -189,9 +204,11 @@ export class CoapRoad implements Road {
       credential: mine,
       timers: timersOf(world),
       send: (datagram) => link?.send(datagram),
+      transmission: transmissionOf(world),
       trust: trustPinnedIssuer(crypto, fromHex(this.#target.anchor)),
       serve: async (request) => await (commands?.serve(request) ?? nobody()),
       fault: (error) => this.#fault(error),
+      ...this.#options,
     })
     link = await openUdpLink(this.#target, (datagram) => session.receive(datagram))
     const open = { session, storage, link, leaf: mine.leaf }
@@ -248,6 +265,11 @@ function unnumbered(contentType: string): Problem {
 
 async function nobody(): Promise<{ code: number; options: readonly []; payload: Uint8Array }> {
   return { code: coapCode.notFound, options: [], payload: new Uint8Array() }
+}
+
+/** RFC 7252 §4.8: three times again, so that a silent server is given as long as on the other roads. */
+function transmissionOf(world: World): Pick<Transmission, 'ackTimeoutMs' | 'retransmitMax'> {
+  return { ackTimeoutMs: patienceOf(world).answerMs / (1 + 2 + 4 + 8), retransmitMax: 3 }
 }
 
 function timersOf(world: World): Timers {

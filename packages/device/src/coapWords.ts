@@ -13,11 +13,17 @@ import type { ServerTarget } from './target.ts'
 /** What somebody on the path can do to a handshake. Verdicts on the server have other codes. */
 const wayCodes = /^ERR_(EDHOC_|CBOR_|COSE_|KEY_SHARE|AEAD_|COAP_)/
 
+export interface Circumstances extends Pick<RoadParts, 'state' | 'world'> {
+  readonly target: ServerTarget
+  /** Of the link, why its last datagram did not go out. */
+  readonly fault: unknown
+  /** Why the attempt before this one came to nothing. */
+  readonly before: string | undefined
+}
+
 export function inWords(
   error: unknown,
-  { state, world }: Pick<RoadParts, 'state' | 'world'>,
-  target: ServerTarget,
-  fault: unknown,
+  { state, world, target, fault, before }: Circumstances,
 ): unknown {
   if (!isCountersignError(error) || isElementError(error)) return error
   const { code, message, details } = error
@@ -28,7 +34,12 @@ export function inWords(
     case 'ERR_NARROW_TIMEOUT':
       return silence(target, error, fault)
     case 'ERR_NARROW_BUDGET':
-      return new Later('the server was not reached', about, Number(details['afterMs']), waitHint)
+      return new Later(
+        'no handshake may begin now',
+        problemOf(before === undefined ? message : `${before}; ${message}`),
+        Number(details['afterMs']),
+        waitHint,
+      )
     case 'ERR_NARROW_BUSY':
       return new Later('the server cannot take this device now', about, busyMs, waitHint)
     case 'ERR_NARROW_REFUSED':

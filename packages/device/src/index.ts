@@ -39,4 +39,5 @@ export {
 export { parseTarget, type ServerTarget } from './target.ts'
 export { connectTls, TlsStream, type TlsStreamOptions } from './tls.ts'
 export { type DeviceCredential, type TlsName, tlsNames, type TlsWay } from './tlsWay.ts'
+export { openUdpLink, type UdpLink } from './udpLink.ts'
 export type { DeviceEvent, Listener, Patience, World } from './world.ts'

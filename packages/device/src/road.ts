@@ -4,7 +4,7 @@
  */
 import { CallerError } from '@countersign/core/errors'
 import { CoapCommands } from './coapCommands.ts'
-import { CoapRoad } from './coapRoad.ts'
+import { CoapRoad, type CoapRoadOptions } from './coapRoad.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import { HttpsRoad } from './httpsRoad.ts'
 import type { Link } from './link.ts'
@@ -52,6 +52,8 @@ export interface RoadOptions {
   readonly mqtts?: string
   /** `coap://host:port`; likewise. */
   readonly coap?: string
+  /** Of the channel on coap; sensible for the Internet when absent. */
+  readonly narrow?: CoapRoadOptions
 }
 
 /** Those that come on the road of the readings. */
@@ -76,7 +78,11 @@ export function openRoad(options: RoadOptions, { commands, ...parts }: RoadParts
     }
     case 'coap': {
       const mine = commands instanceof CoapCommands ? commands : undefined
-      return new CoapRoad({ ...parts, commands: mine }, targetOf('coap', options, parts.state))
+      return new CoapRoad(
+        { ...parts, commands: mine },
+        targetOf('coap', options, parts.state),
+        options.narrow,
+      )
     }
     default:
       return new HttpsRoad(parts.link)

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { AdapterError } from '@countersign/core/errors'
+import type { HandshakeLengths } from './handshakesSeen.ts'
 import type { PlanOptions } from './plan.ts'
 import type { RelayStats } from './relay.ts'
 import type { RelayCommand, RelayPlan } from './relayProcess.ts'
@@ -39,6 +40,8 @@ export interface HostileRelay extends RelayView {
 
 export interface HostileUdpRelay extends RelayView<UdpRelayStats> {
   setPlan(plan: AttackPlan): Promise<void>
+  /** Lengths of EDHOC's messages, as anybody on the path sees them. */
+  handshakes(): Promise<readonly HandshakeLengths[]>
 }
 
 /**
@@ -58,7 +61,11 @@ export async function hostileRelay(options: HostileRelayOptions): Promise<Hostil
 export async function hostileUdpRelay(options: HostileUdpRelayOptions): Promise<HostileUdpRelay> {
   const child = new RelayChild()
   const view = await start<UdpRelayStats>(child, options, { over: 'udp', plan: options.plan })
-  return { ...view, setPlan: (plan) => setPlan(child, { over: 'udp', plan }) }
+  return {
+    ...view,
+    setPlan: (plan) => setPlan(child, { over: 'udp', plan }),
+    handshakes: () => child.command({ do: 'handshakes' }),
+  }
 }
 
 async function start<Stats extends RelayStats>(

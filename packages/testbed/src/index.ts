@@ -1,4 +1,5 @@
 /** A seeded, hostile world for tests, the demo, and firmware without hardware. */
+export type { HandshakeLengths } from './handshakesSeen.ts'
 export {
   type HostileRelay,
   type HostileRelayOptions,

@@ -27,6 +27,7 @@ export type RelayCommand =
   | { readonly id: number; readonly do: 'stats' }
   /** Markers in base64. */
   | { readonly id: number; readonly do: 'search'; readonly markers: readonly string[] }
+  | { readonly id: number; readonly do: 'handshakes' }
 
 type Running =
   | { readonly over: 'tcp'; readonly relay: Relay }
@@ -49,6 +50,9 @@ async function perform(command: RelayCommand): Promise<unknown> {
       return running.relay.stats()
     case 'search':
       return running.relay.search(command.markers.map((each) => Buffer.from(each, 'base64')))
+    case 'handshakes':
+      if (running.over === 'udp') return running.relay.handshakes()
+      throw new Error('EDHOC goes over UDP alone')
   }
 }
 

@@ -7,6 +7,7 @@
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
+import { type HandshakeLengths, HandshakesSeen } from './handshakesSeen.ts'
 import { Recorder } from './recorder.ts'
 import type { RelayStats } from './relay.ts'
 import type { Seeded } from './seeded.ts'
@@ -33,6 +34,8 @@ export interface UdpRelay {
   setPlan(plan: AttackPlan): void
   /** As `Relay.search`. */
   search(markers: readonly Uint8Array[]): { readonly found: number; readonly complete: boolean }
+  /** Of EDHOC, as they were sent. */
+  handshakes(): readonly HandshakeLengths[]
   close(): Promise<void>
 }
 
@@ -51,6 +54,7 @@ class SocketsBetween implements UdpRelay {
   readonly #target: UdpRelayOptions['target']
   readonly #hostile: HostileDatagrams
   readonly #recorder: Recorder = new Recorder()
+  readonly #handshakes: HandshakesSeen = new HandshakesSeen()
   /** What devices speak to, and what speaks to them in the server's name. */
   readonly #front: Socket = createSocket('udp4')
   /** Speaks to devices in anybody else's name. */
@@ -106,6 +110,10 @@ class SocketsBetween implements UdpRelay {
     return { found: this.#recorder.count(markers), complete: this.#recorder.complete }
   }
 
+  handshakes(): readonly HandshakeLengths[] {
+    return this.#handshakes.all
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#hostile.end()
@@ -117,7 +125,9 @@ class SocketsBetween implements UdpRelay {
   #pass(datagram: Uint8Array, from: string, to: string): void {
     this.#counts.frames++
     this.#counts.bytes += datagram.length
-    this.#recorder.add(from === theServer ? `${to}/down` : `${from}/up`, datagram)
+    const [device, direction] = from === theServer ? [to, 'down' as const] : [from, 'up' as const]
+    this.#recorder.add(`${device}/${direction}`, datagram)
+    this.#handshakes.see(datagram, device, direction)
     // The socket is there from now on, also when this datagram is held back.
     if (to === theServer) this.#socketOf(from)
     this.#hostile.pass(datagram, from, to)

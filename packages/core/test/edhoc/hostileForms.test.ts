@@ -11,7 +11,8 @@ import {
   parsePlaintext3,
   parsePlaintext4,
 } from '@countersign/core/edhoc'
-import { PeerError } from '@countersign/core/errors'
+import { CallerError, PeerError } from '@countersign/core/errors'
+import { flips } from '../cose/examples.ts'
 import { otherForms } from './cborForms.ts'
 import { type Script, scriptOf } from './parties.ts'
 import { numbers, take } from './stages.ts'
@@ -74,6 +75,25 @@ async function refused(
   what: string,
 ): Promise<void> {
   await assert.rejects(take(script, number, bytes), PeerError, `message_${number}, ${what}`)
+}
+
+describe('with X25519, as with P-256 in hostile.test.ts', () => {
+  for (const id of ['m0-s0-x5t-c-14', 'm1-s0-x25519', 'm2-s0-x25519'])
+    test(`${id}: no message with any bit changed is taken`, async () => {
+      const script = scriptOf(id)
+      for (const number of numbers) {
+        let bit = 0
+        for (const flipped of flips(fromHex(script.messages[number - 1] ?? ''))) {
+          await assert.rejects(take(script, number, flipped), onlyTheirs, `bit ${bit++}`)
+        }
+      }
+    })
+})
+
+/** Or a C_I that became our C_R, which is for the responder's application to choose otherwise. */
+function onlyTheirs(error: unknown): boolean {
+  const isIdentifier = error instanceof CallerError && error.code === 'ERR_EDHOC_IDENTIFIER'
+  return error instanceof PeerError || isIdentifier
 }
 
 describe('inside of a message', () => {

@@ -73,8 +73,7 @@ export async function verifyLog({ server }: Pick<DemoWorld, 'server'>): Promise<
 
 /**
  * How much of what only the ends know stands in the recording of this road's gateway. Zero counts
- * only when the search can find something: the server's name travels in the clear (RFC 8446 §9.2,
- * SNI).
+ * only when the search can find something: what travels in the clear.
  */
 export async function searchRecording(
   { gateways, devices }: DemoWorld,
@@ -82,11 +81,23 @@ export async function searchRecording(
   tokens: readonly string[],
 ): Promise<number> {
   const relay = gateways[road]
-  const protocol = ['countersign-number', '/v1/messages', '/v1/commands', 'devices/']
-  const secrets = [secretWord, commandWord, ...protocol, ...tokens]
-  for (const device of devices) secrets.push(device.serial, device.topic, device.eui64)
-  const visible = await relay.search([Buffer.from('localhost')])
+  const visible = await relay.search([Buffer.from(inTheClear[road])])
   if (visible.found === 0 || !visible.complete) throw new Error('the recording is not whole')
-  const { found } = await relay.search(secrets.map((text) => Buffer.from(text)))
+  const secrets = [secretWord, commandWord, ...protocol, ...tokens].map((text) => Buffer.from(text))
+  for (const { serial, topic, eui64 } of devices) {
+    // On coap a topic is its segments, and an identity its bytes.
+    for (const text of [serial, topic, ...topic.split('/'), eui64]) secrets.push(Buffer.from(text))
+    secrets.push(Buffer.from(eui64, 'hex'))
+  }
+  const { found } = await relay.search(secrets)
   return found
+}
+
+/** What stands only in messages that are encrypted; the last is the name of the demo's command. */
+const protocol = ['countersign-number', '/v1/messages', '/v1/commands', 'devices/', 'repeat']
+/** The server's name (RFC 8446 §9.2, SNI); the path of the first message (RFC 9528 Appendix A.2). */
+const inTheClear: Readonly<Record<DemoRoad, string>> = {
+  https: 'localhost',
+  mqtts: 'localhost',
+  coap: '.well-known',
 }

@@ -1,6 +1,6 @@
 /** Who plays: devices by serial number, product, road and topic. */
-export type DemoRoad = 'https' | 'mqtts'
-export const demoRoads: readonly DemoRoad[] = ['https', 'mqtts']
+export type DemoRoad = 'https' | 'mqtts' | 'coap'
+export const demoRoads: readonly DemoRoad[] = ['https', 'mqtts', 'coap']
 
 interface Cast {
   readonly serial: string
@@ -17,6 +17,8 @@ interface Cast {
 
 export const room = { product: 'thermostat', road: 'https', topic: 'room/temperature' } as const
 
+const field = { product: 'moisture-sensor', road: 'coap', topic: 'field/moisture' } as const
+
 export const cast: readonly Cast[] = [
   { serial: 'TH-0001', ...room, isCommanded: true },
   { serial: 'TH-0002', ...room, fate: 'revoked' },
@@ -30,4 +32,6 @@ export const cast: readonly Cast[] = [
     isCommanded: true,
   },
   { serial: 'PU-0001', product: 'pump', road: 'mqtts', topic: 'pump/pressure', fate: 'revoked' },
+  { serial: 'MS-0001', ...field, fate: 'suspended', isCommanded: true },
+  { serial: 'MS-0002', ...field, fate: 'revoked' },
 ]

@@ -8,7 +8,7 @@ import { compareDoors, searchRecording, verifyLog } from './books.ts'
 import { cast, type DemoRoad, demoRoads } from './cast.ts'
 import { commandDevices } from './commanding.ts'
 import type { DemoFolder, DemoServer } from './demoHouse.ts'
-import { observe } from './gateways.ts'
+import { observe, observeHandshakes } from './gateways.ts'
 import { type Address, sendNameless } from './intruders.ts'
 import type { CommandObservation, Observations, RevocationObservation } from './report.ts'
 import type { Story } from './story.ts'
@@ -72,6 +72,7 @@ export async function observations({ story, started, observed }: Chapters): Prom
     devices: world?.devices.map((device) => device.observation()) ?? [],
     received: world?.application.byWebhook ?? [],
     gateways: await observe(world?.gateways, plaintext),
+    edhoc: await observeHandshakes(world?.gateways),
     revocations,
     commands,
     steps: story.steps,
@@ -107,6 +108,7 @@ async function enrolAll(
   const through = {
     server: `https://localhost:${gateways.https.port}`,
     mqtts: `mqtts://localhost:${gateways.mqtts.port}`,
+    coap: `coap://localhost:${gateways.coap.port}`,
   }
   let anchor = ''
   await story.step(

@@ -43,7 +43,7 @@ export async function commandTooLate(
   await passed(expires)
   return () =>
     chapters.story.step(
-      'a command whose time was over meanwhile is expired, and never came',
+      `a command on ${device.road} whose time was over meanwhile is expired, and never came`,
       async () =>
         observe(chapters, device, 'expired', await world.application.ended(id, patienceMs)),
     )

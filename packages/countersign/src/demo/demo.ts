@@ -126,10 +126,12 @@ function tellReport(story: Story, seen: Observations, report: DemoReport): void 
       `  the gateway of ${road} carried ${frames} frames, tampered with ${tampered}, and could read ${plaintext}`,
     )
   }
+  for (const [road, lengths] of Object.entries(report.edhoc)) {
+    story.say(`  EDHOC on ${road} took ${lengths.join(' + ')} bytes, as the gateway counted them`)
+  }
   for (const { road, milliseconds, reason } of report.revocation) {
-    story.say(
-      `  a revocation ended a live connection on ${road} after ${milliseconds} ms; next attempt: ${reason}`,
-    )
+    const what = road === 'coap' ? 'was seen by its device' : 'ended a live connection'
+    story.say(`  a revocation ${what} on ${road} after ${milliseconds} ms; next attempt: ${reason}`)
   }
   for (const fault of faults(seen)) story.say(`  ✗ ${fault}`)
   story.say(report.ok ? `\n  ok, in ${report.seconds} s` : '\n  not ok')

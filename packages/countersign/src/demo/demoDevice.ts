@@ -31,6 +31,7 @@ export interface DemoDeviceOptions {
 interface Invitation {
   readonly server: string
   readonly mqtts: string
+  readonly coap: string
   readonly token: string
   readonly anchor: string
 }
@@ -41,6 +42,11 @@ const world: World = { ...systemWorld(), patience: { handshakeMs: 1500, answerMs
 const backoff = {
   broken: { firstMs: 40, maxMs: 400 },
   refused: { firstMs: 150, maxMs: 300 },
+}
+/** Nor for an answer that was lost: all of it is one machine. */
+const narrow = {
+  transmission: { ackTimeoutMs: 200 },
+  limits: { backoffFirstMs: 300, backoffMaxMs: 2000, hintGraceMs: 1000 },
 }
 
 export class DemoDevice {
@@ -118,6 +124,7 @@ export class DemoDevice {
       source: this.#queue,
       signal: this.#stop.signal,
       backoff,
+      narrow,
       world,
       listener: (event) => this.#heard(event),
       ...(this.isCommanded ? { onCommand: this.#obey } : {}),

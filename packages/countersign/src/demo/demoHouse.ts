@@ -31,6 +31,8 @@ export interface DemoServer {
   readonly https: URL
   /** `mqtts://localhost:…` for devices, and for applications with a certificate. */
   readonly mqtts: URL
+  /** `coap://localhost:…` for devices, over UDP. */
+  readonly coap: URL
   /** `http://localhost:…` for applications. */
   readonly console: URL
   readonly house: House
@@ -42,6 +44,7 @@ export interface DemoServer {
  * guess is.
  */
 const cost = { log2N: 12, r: 8, p: 1 }
+type Listener = 'https' | 'mqtts' | 'coap' | 'console'
 const readyMsMax = 30_000
 const closeMsMax = 5_000
 
@@ -81,6 +84,7 @@ export async function startServer({ dir, passphrase }: DemoFolder): Promise<Demo
     return {
       https: new URL(listeners.https),
       mqtts: new URL(listeners.mqtts),
+      coap: new URL(listeners.coap),
       console: new URL(listeners.console),
       house,
       close: async () => {
@@ -107,7 +111,7 @@ function collectWords(child: ChildProcess): () => string {
 function ready(
   child: ChildProcess,
   words: () => string,
-): Promise<{ https: string; mqtts: string; console: string }> {
+): Promise<Readonly<Record<Listener, string>>> {
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => {
       clearTimeout(timer)
@@ -119,12 +123,12 @@ function ready(
     if (child.stdout === null) return
     createInterface({ input: child.stdout }).once('line', (line) => {
       const listeners = parseRecord(JSON.stringify(parseRecord(line)?.['listeners'] ?? {}))
-      const { https, mqtts, console } = listeners ?? {}
+      const { https, mqtts, coap, console } = listeners ?? {}
       if (typeof https !== 'string' || typeof mqtts !== 'string') return fail(line)
-      if (typeof console !== 'string') return fail(line)
+      if (typeof coap !== 'string' || typeof console !== 'string') return fail(line)
       clearTimeout(timer)
       child.removeAllListeners('exit')
-      resolve({ https, mqtts, console })
+      resolve({ https, mqtts, coap, console })
     })
   })
 }

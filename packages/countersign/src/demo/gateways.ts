@@ -1,24 +1,39 @@
 /**
  * The hostile gateways: one for each road, each in a process of its own, reached by sockets only.
  */
-import { type HostileRelay, hostileRelay, type PlanOptions } from '@countersign/testbed'
+import {
+  type AttackPlan,
+  type HandshakeLengths,
+  type HostileUdpRelay,
+  hostileRelay,
+  hostileUdpRelay,
+  type PlanOptions,
+  type RelayView,
+} from '@countersign/testbed'
 import { type DemoRoad, demoRoads } from './cast.ts'
 import type { DemoServer } from './demoHouse.ts'
 import type { GatewayObservation } from './report.ts'
 
-export type Gateways = Readonly<Record<DemoRoad, HostileRelay>>
+export type Gateways = Readonly<Record<DemoRoad, RelayView>> & { readonly coap: HostileUdpRelay }
 
 /** Half of all connections get a fault somewhere in their first chunks. */
 const attacks: PlanOptions = { faultShare: 0.5, delayMsMax: 6 }
 
+/** Of datagrams every fifth is lost, changed, doubled, late, overtaken, or answered by a forger. */
+const datagramAttacks: AttackPlan = { share: 0.2, lateMsMax: 1500 }
+
 /** Each draws from a seed of its own, made of the one that is told. */
 export async function openGateways(server: DemoServer, seed: number): Promise<Gateways> {
-  const open = (road: DemoRoad): Promise<HostileRelay> => {
-    const target = { host: '127.0.0.1', port: Number(server[road].port) }
-    return hostileRelay({ target, seed: seed + demoRoads.indexOf(road), plan: attacks })
-  }
-  const [https, mqtts] = await Promise.all([open('https'), open('mqtts')])
-  return { https, mqtts }
+  const where = (road: DemoRoad): { target: { host: string; port: number }; seed: number } => ({
+    target: { host: '127.0.0.1', port: Number(server[road].port) },
+    seed: seed + demoRoads.indexOf(road),
+  })
+  const [https, mqtts, coap] = await Promise.all([
+    hostileRelay({ ...where('https'), plan: attacks }),
+    hostileRelay({ ...where('mqtts'), plan: attacks }),
+    hostileUdpRelay({ ...where('coap'), plan: datagramAttacks }),
+  ])
+  return { https, mqtts, coap }
 }
 
 export async function closeGateways(gateways: Gateways): Promise<void> {
@@ -34,6 +49,18 @@ export async function observe(
     const { frames = 0, tampered = 0 } = (await gateways?.[road].stats()) ?? {}
     return { frames, tampered, plaintext: plaintext[road] ?? 0 }
   }
-  const [https, mqtts] = await Promise.all([one('https'), one('mqtts')])
-  return { https, mqtts }
+  const [https, mqtts, coap] = await Promise.all([one('https'), one('mqtts'), one('coap')])
+  return { https, mqtts, coap }
+}
+
+/**
+ * The messages of the shortest handshake that went by: both sides knew each other's certificate. In
+ * the first one of a device the server's travels along.
+ */
+export async function observeHandshakes(
+  gateways: Gateways | undefined,
+): Promise<{ readonly coap: readonly number[] }> {
+  const seen = (await gateways?.coap.handshakes()) ?? []
+  const total = ([first, second, third]: HandshakeLengths): number => first + second + third
+  return { coap: seen.toSorted((one, other) => total(one) - total(other))[0] ?? [] }
 }

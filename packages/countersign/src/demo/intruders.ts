@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
+import { coapCode } from '@countersign/core/coap'
 import { fromHex, pem } from '@countersign/core/codec'
 import {
   attributeOid,
@@ -24,14 +25,17 @@ import {
   systemWorld,
   type World,
 } from '@countersign/device'
+import { elementCoseSigner } from '@countersign/element/edhoc'
 import { elementSigner, spkiOfPoint } from '@countersign/element/signer'
 import { openSoftwareElement, type SoftwareElement } from '@countersign/element/software'
 import { MqttClient } from 'mqtt'
 import { type DemoRoad, demoRoads } from './cast.ts'
+import { type CoapFace, sendInTheClear, shakeHandsAs } from './coapIntruder.ts'
 
 export interface Address {
   readonly server: string
   readonly mqtts: string
+  readonly coap: string
   readonly anchor: string
 }
 
@@ -66,6 +70,7 @@ export async function impersonate(
   await element.generateKey(0)
   await element.generateKey(1)
   const forger = await elementSigner(element, 1)
+  const spki = spkiOfPoint(await element.publicKey(0))
   const now = Date.now()
   const forged = await createCertificate(
     {
@@ -74,7 +79,7 @@ export async function impersonate(
       subject: encodeName([{ type: attributeOid.serialNumber, value: victim.serial }]),
       notBefore: now - hourMs,
       notAfter: now + hourMs,
-      spki: spkiOfPoint(await element.publicKey(0)),
+      spki,
       extensions: [
         encodeKeyUsage(['digitalSignature']),
         encodeExtKeyUsage([purposes.clientAuth]),
@@ -83,7 +88,12 @@ export async function impersonate(
     },
     forger,
   )
-  const impostor = { element, slot: 0, certificates: pem('CERTIFICATE', forged) }
+  const impostor = {
+    element,
+    slot: 0,
+    certificates: pem('CERTIFICATE', forged),
+    onCoap: { leaf: forged, signer: elementCoseSigner(element, 0, spki) },
+  }
   for (const road of demoRoads) {
     const said = await knock[road](impostor, address)
     if (said !== notLetIn[road])
@@ -91,16 +101,33 @@ export async function impersonate(
   }
 }
 
-/** Statuses of HTTP; the reason code Not authorized (MQTT 5 §3.2.2.2). */
-const noCertificate: Readonly<Record<DemoRoad, number>> = { https: 401, mqtts: 0x87 }
-const notLetIn: Readonly<Record<DemoRoad, number>> = { https: 403, mqtts: 0x87 }
+/**
+ * Statuses of HTTP; the reason code Not authorized (MQTT 5 §3.2.2.2); 4.01, and the 4.00 of an error
+ * of EDHOC (RFC 9528 Appendix A.2.3).
+ */
+const noCertificate: Readonly<Record<DemoRoad, number>> = {
+  https: 401,
+  mqtts: 0x87,
+  coap: coapCode.unauthorized,
+}
+const notLetIn: Readonly<Record<DemoRoad, number>> = {
+  https: 403,
+  mqtts: 0x87,
+  coap: coapCode.badRequest,
+}
 
 /** A key of its own and the certificates that it shows. */
-type Face = (DeviceCredential & { readonly element: SoftwareElement }) | undefined
+type Face =
+  | (DeviceCredential & { readonly element: SoftwareElement; readonly onCoap: CoapFace })
+  | undefined
 
 const knock: Readonly<Record<DemoRoad, (face: Face, address: Address) => Promise<number>>> = {
   https: sendAs,
   mqtts: connectAs,
+  coap: (face, address) =>
+    throughFaults(() =>
+      face === undefined ? sendInTheClear(address) : shakeHandsAs(face.onCoap, address),
+    ),
 }
 
 async function sendAs(credential: Face, { server, anchor }: Address): Promise<number> {

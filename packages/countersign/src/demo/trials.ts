@@ -5,7 +5,7 @@ import { cast, demoRoads, room } from './cast.ts'
 import type { Chapters } from './chapters.ts'
 import { commandTooLate } from './commanding.ts'
 import { DemoDevice } from './demoDevice.ts'
-import type { DemoFolder } from './demoHouse.ts'
+import type { DemoFolder, DemoServer } from './demoHouse.ts'
 import { type Address, guessToken, impersonate, sendNameless } from './intruders.ts'
 import type { RevocationObservation } from './report.ts'
 import { type DemoWorld, patienceMs, reading, readingsEach } from './world.ts'
@@ -19,10 +19,10 @@ export async function refuseIntruders(
   const [victim] = world.devices
   if (victim === undefined) return
   await story.step('refused: an enrolment with a guessed token', () => guessToken(root, address))
-  await story.step('refused on both roads: a message without a certificate', async () => {
+  await story.step('refused on every road: a message without a certificate', async () => {
     for (const road of demoRoads) await sendNameless(road, address)
   })
-  await story.step("refused on both roads: another CA's certificate with a device's names", () =>
+  await story.step("refused on every road: another CA's certificate with a device's names", () =>
     impersonate(root, address, victim),
   )
   await story.step(
@@ -47,11 +47,13 @@ async function tryWeakKey({ server }: DemoWorld, root: string, address: Address)
 }
 
 export async function suspendAndResume(chapters: Chapters, world: DemoWorld): Promise<void> {
+  for (const device of fated(world, 'suspended')) await suspend(chapters, world, device)
+}
+
+async function suspend(chapters: Chapters, world: DemoWorld, device: DemoDevice): Promise<void> {
   const { story } = chapters
-  const [device] = fated(world, 'suspended')
-  if (device === undefined) return
   const { house } = world.server
-  await story.step('suspended: cut off and refused', async () => {
+  await story.step(`suspended on ${device.road}: refused from now on`, async () => {
     const refused = device.next('refused', patienceMs)
     await house.call('identity.suspend', { id: device.id, reason: 'in repair' })
     device.push(reading(device, readingsEach))
@@ -59,7 +61,7 @@ export async function suspendAndResume(chapters: Chapters, world: DemoWorld): Pr
     await expectInBooks(world.server, device, /^ERR_DEVICE_SUSPENDED$/)
   })
   const seeExpired = await commandTooLate(chapters, world, device)
-  await story.step('resumed: what it kept meanwhile arrives', async () => {
+  await story.step(`resumed on ${device.road}: what it kept meanwhile arrives`, async () => {
     await house.call('identity.resume', { id: device.id })
     await device.delivered(patienceMs)
   })
@@ -74,25 +76,14 @@ export async function revokeWhileConnected(chapters: Chapters, world: DemoWorld)
 }
 
 async function revoke(
-  { story }: Chapters,
+  chapters: Chapters,
   { server }: DemoWorld,
   device: DemoDevice,
 ): Promise<RevocationObservation> {
   const { id, road } = device
-  const milliseconds = await story.step(
-    `revoked while connected on ${road}: the connection ends`,
-    async () => {
-      await ensureConnected(device)
-      const ended = device.next('disconnected', patienceMs)
-      device.endAllowance()
-      const started = performance.now()
-      await server.house.call('identity.revoke', { id, reason: 'keyCompromise' })
-      await ended
-      return Math.round(performance.now() - started)
-    },
-    (time) => `revoked while connected on ${road}: the connection ended after ${time} ms`,
-  )
-  const reason = await story.step(
+  const cut = road === 'coap' ? refuseInContext : cutConnection
+  const milliseconds = await cut(chapters, server, device)
+  const reason = await chapters.story.step(
     `and its next attempt on ${road} is refused with its reason`,
     async () => {
       const refused = device.next('refused', patienceMs)
@@ -103,6 +94,54 @@ async function revoke(
     (code) => `and its next attempt on ${road} is refused: ${code}`,
   )
   return { id, road, milliseconds, reason }
+}
+
+/** From the operator's word to the end of the connection. */
+function cutConnection(
+  { story }: Chapters,
+  { house }: DemoServer,
+  device: DemoDevice,
+): Promise<number> {
+  const { id, road } = device
+  return story.step(
+    `revoked while connected on ${road}: the connection ends`,
+    async () => {
+      await ensureConnected(device)
+      const ended = device.next('disconnected', patienceMs)
+      device.endAllowance()
+      const started = performance.now()
+      await house.call('identity.revoke', { id, reason: 'keyCompromise' })
+      await ended
+      return Math.round(performance.now() - started)
+    },
+    (time) => `revoked while connected on ${road}: the connection ended after ${time} ms`,
+  )
+}
+
+/**
+ * On coap nothing is connected: what the device holds is a context, and its end is seen when it
+ * sends. From the operator's word to the first refusal, the gateway's losses included.
+ */
+function refuseInContext(
+  { story }: Chapters,
+  { house }: DemoServer,
+  device: DemoDevice,
+): Promise<number> {
+  const { id, road } = device
+  return story.step(
+    `revoked while its context is in use on ${road}: what it sends is refused`,
+    async () => {
+      await ensureConnected(device)
+      const refused = device.next('refused', patienceMs)
+      device.endAllowance()
+      const started = performance.now()
+      await house.call('identity.revoke', { id, reason: 'keyCompromise' })
+      device.push(reading(device, readingsEach + 1))
+      await refused
+      return Math.round(performance.now() - started)
+    },
+    (time) => `revoked while its context is in use on ${road}: refused after ${time} ms`,
+  )
 }
 
 function fated({ devices }: DemoWorld, fate: 'suspended' | 'revoked'): readonly DemoDevice[] {

@@ -25,15 +25,15 @@ export async function openWorld(chapters: Chapters, folder: DemoFolder): Promise
   const server = await story.step(
     'doors open',
     () => startServer(folder),
-    ({ https, mqtts, console }) =>
-      `doors open: https :${https.port}, mqtts :${mqtts.port}, applications ${console.origin}`,
+    ({ https, mqtts, coap, console }) =>
+      `doors open: https :${https.port}, mqtts :${mqtts.port}, coap :${coap.port}, applications :${console.port}`,
   )
   cleanups.push(() => server.close())
   const gateways = await story.step(
     'a hostile gateway for each road, each in a process of its own',
     () => openGateways(server, seed),
-    ({ https, mqtts }) =>
-      `hostile gateways, processes of their own: https (pid ${https.pid}), mqtts (pid ${mqtts.pid})`,
+    ({ https, mqtts, coap }) =>
+      `hostile gateways: https (pid ${https.pid}), mqtts (pid ${mqtts.pid}), coap (pid ${coap.pid})`,
   )
   cleanups.push(() => closeGateways(gateways))
   const application = await startApplication()

@@ -28,6 +28,7 @@ const good: Observations = {
   received: [reading(1), reading(2), reading(2)],
   gateways: { https: { frames: 90, tampered: 3, plaintext: 0 } },
   revocations: [{ id, road: 'https', milliseconds: 12, reason: 'ERR_DEVICE_REVOKED' }],
+  edhoc: {},
   commands: [
     { device: id, road: 'https', wanted: 'answered', state: 'answered', result: '1', did: ['1'] },
     { device: id, road: 'https', wanted: 'expired', state: 'expired', result: 'null', did: [] },

@@ -3,6 +3,7 @@
  * keeps everything in memory and loses it when a test says so.
  */
 import {
+  type ByValue,
   contextParameters,
   edhocContentFormat,
   edhocPath,
@@ -15,10 +16,15 @@ import {
   CoapEndpoint,
   type CoapMessage,
   coapCode,
+  type OutgoingRequest,
   type OutgoingResponse,
   optionNumber,
   type Respond,
+  sendInBlocks,
+  sortedOptions,
   uintValue,
+  uriPath,
+  uriQuery,
   valuesOf,
 } from '@countersign/core/coap'
 import { cbor, fromUtf8, hex, utf8 } from '@countersign/core/codec'
@@ -37,6 +43,7 @@ import {
 } from '@countersign/core/edhoc'
 import { Judge, parseCertificate } from '@countersign/core/credential'
 import {
+  type ContextParameters,
   deriveContext,
   EchoIssuer,
   echoOf,
@@ -68,10 +75,18 @@ interface HalfOpen {
 
 interface Live {
   readonly context: SecurityContext
+  readonly parameters: ContextParameters
   address: string
 }
 
 const none = new Uint8Array()
+
+export interface Asked {
+  readonly path: readonly string[]
+  readonly queries?: readonly string[]
+  readonly options?: CoapMessage['options']
+  readonly payload?: Uint8Array
+}
 
 export class HonestServer {
   readonly endpoint: CoapEndpoint
@@ -92,18 +107,24 @@ export class HonestServer {
   kid: Uint8Array = Uint8Array.of(0x05)
   /** Echo on each message_1. */
   demandsEcho = false
-  /** Every context asks for Echo first. */
-  lostWindows = false
   /** What a protected request is answered with; 2.04 by default. */
   answer: (request: CoapMessage) => OutgoingResponse
   /** Of the last handshake with it. */
   message4: Uint8Array | undefined
   counts = { message1: 0, message3: 0 }
+  /** What each message_1 wanted by value. */
+  readonly asked: (ByValue | undefined)[] = []
+  /** What it shows as its issuer. */
+  issuer: Uint8Array
+
+  /** C_R, of whatever the device took as C_I. */
+  drawIdentifier: (cI: Uint8Array) => Uint8Array
 
   constructor(parts: ServerParts) {
     this.parts = parts
     this.suites = suitesOf(parts.crypto).filter(({ number }) => number === 2 || number === 3)
     this.signs = parts.signs
+    this.issuer = parts.ca.der
     this.agrees = parts.agrees
     const { crypto, time, random } = parts
     this.#echo = new EchoIssuer({
@@ -111,6 +132,7 @@ export class HonestServer {
       clock: time,
       key: crypto.importSecret(random.bytes(32)),
     })
+    this.drawIdentifier = () => random.bytes(3)
     this.answer = (request) => this.#ordinary(request)
     this.endpoint = new CoapEndpoint({
       clock: time,
@@ -122,28 +144,23 @@ export class HonestServer {
   }
 
   /** A request to the device, on its newest context. */
-  async ask(request: {
-    path: readonly string[]
-    queries?: readonly string[]
-    options?: CoapMessage['options']
-    payload?: Uint8Array
-  }): Promise<CoapMessage> {
+  async ask(asked: Asked): Promise<CoapMessage> {
+    return await this.#exchange(requestOf(asked))
+  }
+
+  /** A body beyond one datagram (RFC 7959 inside OSCORE). */
+  async askInBlocks(asked: Asked): Promise<CoapMessage> {
+    return await sendInBlocks(requestOf(asked), (part) => this.#exchange(part), this.parts)
+  }
+
+  async #exchange(request: OutgoingRequest): Promise<CoapMessage> {
     const live = [...this.contexts.values()].at(-1)
     if (live === undefined) throw new Error('no context')
     const { message, exchange } = protectRequest(live.context, {
+      ...request,
       type: 'CON',
-      code: coapCode.post,
       messageId: 0,
       token: none,
-      options: [
-        ...request.path.map((segment) => ({ number: optionNumber.uriPath, value: utf8(segment) })),
-        ...(request.queries ?? []).map((text) => ({
-          number: optionNumber.uriQuery,
-          value: utf8(text),
-        })),
-        ...(request.options ?? []),
-      ],
-      payload: request.payload ?? none,
     })
     let response: CoapMessage | undefined
     const accept = (outer: CoapMessage): boolean => {
@@ -164,6 +181,19 @@ export class HonestServer {
   forget(): void {
     this.contexts.clear()
     this.#halfOpen.clear()
+  }
+
+  /** As after a crash: every context asks for Echo first (RFC 8613 Appendix B.1.2). */
+  loseWindows(): void {
+    for (const [id, { parameters, address, context }] of this.contexts) {
+      const senderSequenceNumber = context.sender.sequence.next + 64
+      const restored = { ...parameters, senderSequenceNumber, window: 'lost' } as const
+      this.contexts.set(id, {
+        context: deriveContext(this.parts.crypto, restored),
+        parameters,
+        address,
+      })
+    }
   }
 
   async #serve(request: CoapMessage, from: string, respond: Respond): Promise<void> {
@@ -196,7 +226,7 @@ export class HonestServer {
     request: CoapMessage,
     from: string,
   ): Promise<OutgoingResponse> {
-    const { crypto, random } = this.parts
+    const { crypto } = this.parts
     this.counts.message1++
     try {
       const responder = new Responder({
@@ -207,13 +237,14 @@ export class HonestServer {
       })
       const compose = responder.receive(message1)
       const byValue = wantedByValue(compose.ead)
+      this.asked.push(byValue)
       const shown = echoOf(request)
       const isProven = shown !== undefined && this.#echo.verify(shown, utf8(from))
       if ((this.demandsEcho || byValue !== undefined) && !isProven) {
         const options = [echoOption(this.#echo.issue(utf8(from)))]
         return { code: coapCode.unauthorized, options, payload: none }
       }
-      const cR = random.bytes(3)
+      const cR = this.drawIdentifier(compose.cI)
       const own = this.#own(compose.method.responder, byValue)
       const { message2, next } = await compose.send({ own, cR })
       this.#halfOpen.set(hex(cR), { cR, next })
@@ -223,13 +254,13 @@ export class HonestServer {
     }
   }
 
-  #own(kind: 'signature' | 'static key', byValue: ReturnType<typeof wantedByValue>): OwnCredential {
-    const { ca, crypto } = this.parts
+  #own(kind: 'signature' | 'static key', byValue: ByValue | undefined): OwnCredential {
+    const { crypto } = this.parts
     const leaf = kind === 'signature' ? this.signs : this.agrees
     const credential = cbor.byteString(leaf.der)
     const named: CredentialReference =
       kind === 'signature' ? { x5t: x5t(crypto, leaf.der) } : { kid: this.kid }
-    const chain = byValue === 'leaf' ? [leaf.der] : [leaf.der, ca.der]
+    const chain = byValue === 'leaf' ? [leaf.der] : [leaf.der, this.issuer]
     const reference = byValue === undefined ? named : { x5chain: chain }
     return kind === 'signature'
       ? { kind, reference, credential, signer: coseSigner(leaf.key) }
@@ -275,7 +306,7 @@ export class HonestServer {
       this.contexts.clear()
       const parameters = contextParameters(authenticated.session, 'responder')
       const context = deriveContext(crypto, parameters)
-      this.contexts.set(hex(half.cR), { context, address: from })
+      this.contexts.set(hex(half.cR), { context, parameters, address: from })
       return authenticated
     } catch (error) {
       return edhocAnswer(encodeError(answerTo(error)), true)
@@ -319,6 +350,14 @@ export class HonestServer {
     const time = cbor.int(Math.floor(this.parts.time.now() / 1000))
     const format = { number: optionNumber.contentFormat, value: uintValue(60) }
     return { code: coapCode.changed, options: [format], payload: time }
+  }
+}
+
+function requestOf({ path, queries = [], options = [], payload = none }: Asked): OutgoingRequest {
+  return {
+    code: coapCode.post,
+    options: sortedOptions([...uriPath(...path), ...uriQuery(...queries), ...options]),
+    payload,
   }
 }
 

@@ -19,6 +19,11 @@ import {
   type NarrowStorage,
   trustPinnedIssuer,
 } from '../../src/portable/narrow/index.ts'
+import {
+  decodeRecord,
+  encodeRecord,
+  type ServerCredential,
+} from '../../src/portable/narrow/record.ts'
 import { HonestServer, x5t } from './honestServer.ts'
 import { coseSigner, type Leaf, makeAuthority } from './pki.ts'
 
@@ -68,7 +73,12 @@ export interface Scene {
   readonly witness: SealWitness
   readonly server: HonestServer
   readonly serverLink: NetworkEndpoint
-  readonly device: (given?: Partial<NarrowParts>, storage?: MemoryStorage) => Promise<Device>
+  /** Another life of the same device, when it is given the storage of the one before. */
+  readonly device: (
+    given?: Partial<NarrowParts>,
+    storage?: MemoryStorage,
+    address?: string,
+  ) => Promise<Device>
 }
 
 export function makeScene(seed = 1): Scene {
@@ -100,7 +110,7 @@ export function makeScene(seed = 1): Scene {
     witness,
     server,
     serverLink,
-    async device(given = {}, storage = new MemoryStorage()) {
+    async device(given = {}, storage = new MemoryStorage(), address = deviceAddress) {
       const life = time.life()
       const faults: unknown[] = []
       const served: CoapMessage[] = []
@@ -120,9 +130,7 @@ export function makeScene(seed = 1): Scene {
         fault: (error) => faults.push(error),
         ...given,
       })
-      const link: NetworkEndpoint = network.open(deviceAddress, (datagram) =>
-        session.receive(datagram),
-      )
+      const link: NetworkEndpoint = network.open(address, (datagram) => session.receive(datagram))
       return {
         session,
         storage,
@@ -157,4 +165,24 @@ export function reading(number: number, text = `reading ${number}`): NarrowReque
 
 export function response(code: number, payload: Uint8Array = new Uint8Array()): NarrowResponse {
   return { code, options: [], payload }
+}
+
+/** What a device has that knows its server and has no context. */
+export async function warmStorage({ time, device }: Scene): Promise<() => MemoryStorage> {
+  const { session, storage, cut } = await device({}, undefined, '10.0.0.9:40000')
+  await time.until(session.request(reading(0)))
+  cut()
+  const record = decodeRecord(nodeCrypto, storage.bytes ?? new Uint8Array())
+  const bytes = encodeRecord(nodeCrypto, { ...record, current: undefined })
+  return () => {
+    const warm = new MemoryStorage()
+    warm.bytes = bytes
+    return warm
+  }
+}
+
+/** As they are written down. */
+export function serverCredentials(storage: MemoryStorage): readonly ServerCredential[] {
+  if (storage.bytes === undefined) return []
+  return decodeRecord(nodeCrypto, storage.bytes).servers
 }

@@ -7,6 +7,7 @@ import {
   type Cancellation,
   CoapEndpoint,
   type CoapMessage,
+  coapCode,
   queriesOf,
   sendInBlocks,
   sortedOptions,
@@ -17,7 +18,7 @@ import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
 import type { Milliseconds } from '@countersign/core/ports'
 import { HandshakeBudget } from './budget.ts'
 import { Contexts, type LiveContext } from './contexts.ts'
-import { closed } from './errors.ts'
+import { closed, noAnswer } from './errors.ts'
 import { Establisher } from './establish.ts'
 import { type ExchangeParts, exchangeUnder } from './exchange.ts'
 import { x5tOf } from './handshake.ts'
@@ -167,7 +168,12 @@ export class Awake {
     if (response !== undefined && !isInBlocks(response)) return response
     const { current } = this.#contexts
     if (current === undefined) throw closed()
-    return await this.#underCurrent(current, request, signal)
+    try {
+      return await this.#inParts(current, request, signal)
+    } catch (error) {
+      // One handshake for a request is enough.
+      throw error instanceof Doubted ? noAnswer('the request') : error
+    }
   }
 
   async #underCurrent(
@@ -176,13 +182,10 @@ export class Awake {
     signal: Cancellation | undefined,
   ): Promise<CoapMessage> {
     try {
-      const response = await sendInBlocks(
-        { ...request, type: 'CON' },
-        (part) => this.#part(live, part, signal),
-        this.#parts,
-      )
-      this.#unanswered = 0
-      return response
+      const response = await this.#inParts(live, request, signal)
+      if (response.code !== coapCode.unauthorized) return response
+      // Under OSCORE: the server itself has ended this context.
+      this.#budget.permit()
     } catch (error) {
       if (isCode(error, AdapterError, 'ERR_NARROW_TIMEOUT')) this.#unanswered++
       const isSpent = isCode(error, CallerError, 'ERR_OSCORE_EXHAUSTED')
@@ -190,6 +193,20 @@ export class Awake {
       if (!isSpent && !(error instanceof Doubted)) throw error
     }
     return await this.#establishFor(request, signal)
+  }
+
+  async #inParts(
+    live: LiveContext,
+    request: NarrowRequest,
+    signal: Cancellation | undefined,
+  ): Promise<CoapMessage> {
+    const response = await sendInBlocks(
+      { ...request, type: 'CON' },
+      (part) => this.#part(live, part, signal),
+      this.#parts,
+    )
+    this.#unanswered = 0
+    return response
   }
 
   async #part(

@@ -28,7 +28,7 @@ export class HandshakeBudget {
 
   /** How long until one may begin; 0: now. */
   waitMs(): Milliseconds {
-    const now = this.#clock.now()
+    const now = this.#now()
     const backoff = Math.max(0, this.#notBefore - now)
     const { began, handshakes } = this.#today(now)
     const day = handshakes < this.#limits.handshakesPerDayMax ? 0 : began + dayMs - now
@@ -37,7 +37,7 @@ export class HandshakeBudget {
 
   /** Counts before anything is sent. */
   async begin(): Promise<void> {
-    const now = this.#clock.now()
+    const now = this.#now()
     this.#notBefore = now + this.#backoffMs()
     this.#failures++
     await this.#keeper.change((record) => {
@@ -48,7 +48,17 @@ export class HandshakeBudget {
 
   succeeded(): void {
     this.#failures = 0
-    this.#notBefore = Math.min(this.#notBefore, this.#clock.now() + this.#backoffMs())
+    this.#notBefore = Math.min(this.#notBefore, this.#now() + this.#backoffMs())
+  }
+
+  /** One that the server itself has asked for need not wait, when the last one came to its end. */
+  permit(): void {
+    if (this.#failures === 0) this.#notBefore = 0
+  }
+
+  /** Written down it is a whole number. */
+  #now(): Milliseconds {
+    return Math.floor(this.#clock.now())
   }
 
   #today(now: Milliseconds): { readonly began: Milliseconds; readonly handshakes: number } {

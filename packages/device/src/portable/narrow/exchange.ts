@@ -3,6 +3,7 @@ import type { Cancellation, CoapMessage } from '@countersign/core/coap'
 import { PeerError } from '@countersign/core/errors'
 import { type ClientExchange, protectRequest, repeatedWithEcho } from '@countersign/core/oscore'
 import type { Contexts, LiveContext } from './contexts.ts'
+import { echoesMax } from './limits.ts'
 import type { NarrowRequest } from './parts.ts'
 import type { Answer, Wire } from './wire.ts'
 
@@ -12,9 +13,6 @@ export interface ExchangeParts {
   /** Whether a hint may lead to anything now. */
   readonly believe: () => boolean
 }
-
-/** A server that lost its replay window asks once; one that restarts meanwhile, again. */
-const echoesMax = 2
 
 /** Throws AdapterError ERR_NARROW_TIMEOUT, CallerError ERR_OSCORE_EXHAUSTED. */
 export async function exchangeUnder(

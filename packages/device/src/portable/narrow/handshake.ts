@@ -17,7 +17,6 @@ import {
   coapCode,
   codeText,
   contentFormatOption,
-  optionNumber,
   type OutgoingRequest,
   uriPath,
 } from '@countersign/core/coap'
@@ -41,6 +40,7 @@ import { challengeIn, repeatedWithEcho } from '@countersign/core/oscore'
 import type { ChannelCrypto, Random } from '@countersign/core/ports'
 import type { Learned } from './contexts.ts'
 import { busy, misuse, refused, unknownCredential } from './errors.ts'
+import { echoesMax } from './limits.ts'
 import type { DeviceCredential, NarrowParts } from './parts.ts'
 import type { ServerCredentials } from './serverCredentials.ts'
 import type { Wire } from './wire.ts'
@@ -146,23 +146,23 @@ async function askMessage2(
   signal: Cancellation | undefined,
 ): Promise<Uint8Array | undefined> {
   let request: OutgoingRequest = edhocRequest(encodeStart(message1))
-  for (;;) {
+  for (let echoes = 0; ; echoes++) {
     const answer = await wire.ask({
       what: 'message_1',
       request,
       verify: message2In,
-      isHarmless: (response) => challengeIn(response) !== undefined,
+      // The first costs nothing but to be followed; of the next ones any may be anybody's.
+      isHarmless: (response) => echoes === 0 && challengeIn(response) !== undefined,
       signal,
     })
     if (answer.kind === 'verified') return answer.value
-    // RFC 9175 §2.4: the same message_1, with what shows that the address is ours. Once.
+    // RFC 9175 §2.4: the same message_1, with what shows that the address is ours.
     const again = repeatedWithEcho(request, answer.response)
-    if (again !== undefined && !hasEcho(request)) {
-      request = again
-      continue
+    if (again === undefined || echoes === echoesMax) {
+      heed(answer.response, wishes)
+      return undefined
     }
-    heed(answer.response, wishes)
-    return undefined
+    request = again
   }
 }
 
@@ -170,10 +170,6 @@ async function askMessage2(
 function message2In({ code, payload }: CoapMessage): Uint8Array | undefined {
   if (code !== coapCode.changed || payload.length === 0 || isErrorMessage(payload)) return undefined
   return payload
-}
-
-function hasEcho({ options }: OutgoingRequest): boolean {
-  return options.some(({ number }) => number === optionNumber.echo)
 }
 
 /**

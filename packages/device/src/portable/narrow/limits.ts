@@ -39,6 +39,8 @@ export const recordBytesMax = 16_384
 export const certificateBytesMax = 2_560
 /** Attempts inside one handshake: other suites, an Echo, each side's certificate by value. */
 export const roundsMax = 5
+/** A server that lost its replay window asks for Echo once; one that restarts meanwhile, again. */
+export const echoesMax = 2
 export const dayMs: Milliseconds = 86_400_000
 /** Bodies of the server in blocks: a command of 16 KiB and what stands around it, one at a time. */
 export const inboundLimits = {

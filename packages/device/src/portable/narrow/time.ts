@@ -29,10 +29,11 @@ export class NarrowTime implements Clock {
     this.#heardAt = clock.now()
   }
 
+  /** A whole number, as it is written down. */
   now(): Milliseconds {
     const ticks = this.#clock.now()
-    if (this.#hasClock) return Math.max(ticks, this.#floor)
-    return this.#floor + Math.max(0, ticks - this.#heardAt)
+    const passed = Math.max(0, ticks - this.#heardAt)
+    return Math.floor(this.#hasClock ? Math.max(ticks, this.#floor) : this.#floor + passed)
   }
 
   heard(time: Milliseconds): void {

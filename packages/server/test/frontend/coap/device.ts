@@ -167,6 +167,19 @@ export class NarrowDevice {
     return await compose.send()
   }
 
+  /** A message_1 that is not sent. */
+  message1(): Uint8Array {
+    const { method = 0, suite = 2, cI = Uint8Array.of(0x07), ead1 = [] } = this.parts
+    const initiator = new Initiator({
+      crypto: nodeCrypto,
+      method: required(methods.get(method)),
+      offer: offer(suitesOf(nodeCrypto).filter(({ number }) => number === suite)),
+      own: this.own(),
+      cI,
+    })
+    return initiator.send(ead1).message1
+  }
+
   /** A request to /.well-known/edhoc; an Echo that is asked for is brought. Throws Refused. */
   async edhoc(payload: Uint8Array): Promise<CoapMessage> {
     const options = [

@@ -1,5 +1,5 @@
 /** The coap door over a real authority, registry, store and judge; the link is in memory. */
-import { Judge } from '@countersign/core/credential'
+import { Judge, parseCertificate } from '@countersign/core/credential'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { Commands } from '../../../src/commands/commands.ts'
 import { anchorOf } from '../../../src/compose/anchors.ts'
@@ -14,9 +14,16 @@ import type {
   MessageRow,
 } from '../../../src/ports.ts'
 import { downlinksIn } from '../../../src/registry/lifecycle.ts'
-import { hour, type House, type HouseOptions, makeHouse } from '../../authority/house.ts'
+import {
+  hour,
+  type House,
+  type HouseOptions,
+  makeHouse,
+  newKey,
+  requestFor,
+} from '../../authority/house.ts'
 import { KeptLog, ManualTimers } from '../../support/world.ts'
-import { enrolled, messagesIn, refusalsIn, type TestDevice, turn } from '../house.ts'
+import { enrolled, messagesIn, refusalsIn, shown, type TestDevice, turn } from '../house.ts'
 import { NarrowDevice, type NarrowOptions } from './device.ts'
 import { Net } from './net.ts'
 
@@ -85,6 +92,20 @@ export class CoapHouse {
     return this.narrow(await enrolled(this.house, `SN-${++this.#serial}`), options)
   }
 
+  /** One that has what its maker gave it, and no more. */
+  async factoryDevice(serial: string): Promise<TestDevice> {
+    const { key, signer } = newKey()
+    const { der } = await this.house.authority.issueIdevid({
+      csr: await requestFor(serial, signer),
+      product: 'default',
+      origin: 'software',
+      assurance: 0,
+      actor: 'operator',
+    })
+    const row = await this.house.registry.find(serial)
+    return { ...shown(der, key), row, leaf: parseCertificate(der), privateKey: key }
+  }
+
   narrow(identity: TestDevice, options: NarrowOptions = {}): NarrowDevice {
     const { net, timers, credentials } = this
     const address = options.address ?? `192.0.2.1:${++this.#port}`
@@ -138,6 +159,29 @@ export class CoapHouse {
   async rows(): Promise<readonly CoapContextRow[]> {
     await this.door.settled()
     return await this.house.store.scan('coapContext', { limit: 1000 })
+  }
+
+  /** Everything that came has been answered, or never will be. */
+  async idle(): Promise<void> {
+    do await turn()
+    while (this.door.load.inFlight > 0)
+    await this.door.settled()
+  }
+
+  /** To the door from anywhere, and what it sent back there. */
+  async inject(datagram: Uint8Array, from: string): Promise<readonly Uint8Array[]> {
+    const before = this.net.sent.length
+    this.net.deliver(datagram, from)
+    await this.idle()
+    return this.net.sent
+      .slice(before)
+      .filter(({ to }) => to === from)
+      .map((sent) => sent.datagram)
+  }
+
+  /** Error lines of the log: a peer can cause none. */
+  get errors(): readonly string[] {
+    return this.log.lines.filter(({ level }) => level === 'error').map(({ message }) => message)
   }
 
   async #closeDoor(): Promise<void> {
