@@ -55,6 +55,7 @@ class Crowd {
         delivered: async (device) => this.brought.push(device) > 0,
         answered: async () => true,
       },
+      push: { isDue: () => false, tell: async () => undefined },
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the courier asks of it
       contexts: {
         inMemory: (device: string) => [this.#far(device).context],
@@ -110,6 +111,8 @@ function far(n: number): Far {
     fingerprint: 'f',
     createdAt: 0,
     security,
+    serverKind: 'signature',
+    confirmed: null,
     state: 'live',
     address: String(n),
   })

@@ -12,6 +12,7 @@ import type {
   CommandState,
   EdhocCredentials,
   MessageRow,
+  Timers,
 } from '../../../src/ports.ts'
 import { downlinksIn } from '../../../src/registry/lifecycle.ts'
 import {
@@ -44,6 +45,8 @@ export class CoapHouse {
   readonly timers: ManualTimers
   readonly options: CoapHouseOptions
   #serial = 0
+  /** Timers of a process that has ended do not run. */
+  #life = { isOver: false }
   #port = 40_000
 
   private constructor(
@@ -72,6 +75,8 @@ export class CoapHouse {
   async restart(how: 'cleanly' | 'after a crash'): Promise<void> {
     // A process that ends at once leaves its store as it is: what it had handed over is there.
     if (how === 'cleanly') await this.#closeDoor()
+    this.#life.isOver = true
+    this.#life = { isOver: false }
     await this.commands.close()
     this.house = await this.house.reopen()
     this.judge = await judgeOf(this.house)
@@ -199,6 +204,11 @@ export class CoapHouse {
 
   #door(): CoapDoor {
     const { registry, notices, clock, store, vault } = this.house
+    const life = this.#life
+    const timers: Timers = {
+      after: (milliseconds, run) =>
+        this.timers.after(milliseconds, () => void (life.isOver || run())),
+    }
     return new CoapDoor({
       openLink: this.net.open,
       judge: this.judge,
@@ -210,7 +220,7 @@ export class CoapHouse {
       credentials: this.credentials,
       commands: this.commands,
       crypto: nodeCrypto,
-      timers: this.timers,
+      timers,
       random: randomBytes,
       log: this.log,
       ...this.options.parts,
