@@ -134,6 +134,7 @@ describe("the server's next certificate", () => {
     await quiet()
     assert.equal(await confirmed(device), null)
     isListening = true
+    house.timers.advance(10_000)
     await speaks(device)
     assert.equal(await confirmed(device), nextOf('signature').fingerprint)
   })
