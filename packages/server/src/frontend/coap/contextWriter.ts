@@ -140,6 +140,7 @@ export class ContextWriter {
   #row(context: LiveContext): Write {
     const { crypto, sealer, lives, limits } = this.#parts
     const { device, fingerprint, createdAt, address, parameters, verdict, security } = context
+    const { serverKind, confirmed } = context
     if (parameters === undefined) throw ended()
     return insertOf(crypto, sealer, parameters, {
       device,
@@ -151,6 +152,8 @@ export class ContextWriter {
       peerAddress: address,
       createdAt,
       notAfter: verdict?.until ?? createdAt,
+      serverKind,
+      confirmed,
     })
   }
 

@@ -5,6 +5,7 @@
  */
 import type { EdhocContextParameters } from '@countersign/core/channel'
 import { hex } from '@countersign/core/codec'
+import type { Authentication } from '@countersign/core/edhoc'
 import { isCountersignError } from '@countersign/core/errors'
 import type { OscoreCrypto } from '@countersign/core/oscore'
 import type { Random } from '@countersign/core/ports'
@@ -37,6 +38,8 @@ export interface Handshaken {
   readonly parameters: EdhocContextParameters
   readonly fingerprint: string
   readonly standing: Extract<ContextStanding, { kind: 'admitted' }>
+  /** Which of its certificates the server has shown. */
+  readonly serverKind: Authentication
   readonly from: string
 }
 
@@ -89,7 +92,7 @@ export class Contexts {
   }
 
   /** The context of a finished handshake: its first message makes it last. */
-  add({ parameters, fingerprint, standing, from }: Handshaken): LiveContext {
+  add({ parameters, fingerprint, standing, serverKind, from }: Handshaken): LiveContext {
     const { clock, crypto, limits } = this.#parts
     const now = clock.now()
     const context = new LiveContext({
@@ -98,6 +101,8 @@ export class Contexts {
       fingerprint,
       createdAt: now,
       security: freshContext(crypto, parameters),
+      serverKind,
+      confirmed: null,
       state: 'fresh',
       address: from,
       parameters,
@@ -255,10 +260,20 @@ export class Contexts {
     const { store, crypto, sealer, lives } = this.#parts
     const row = await store.get(table, id)
     if (row === undefined) return undefined
-    const { device, fingerprint, createdAt, state, peerAddress } = row
+    const { device, fingerprint, createdAt, state, peerAddress, serverKind, confirmed } = row
     const security = openRow(crypto, sealer, row, lives.isTrusted(row.life))
     const address = peerAddress
-    return new LiveContext({ id, device, fingerprint, createdAt, security, state, address })
+    return new LiveContext({
+      id,
+      device,
+      fingerprint,
+      createdAt,
+      security,
+      serverKind,
+      confirmed,
+      state,
+      address,
+    })
   }
 
   #judgeDevice(device: string): void {
