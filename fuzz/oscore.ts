@@ -1,9 +1,8 @@
 /**
- * Fuzzes messages of CoAP and of OSCORE. A message that is read is written with the same bytes; what
- * is believed under OSCORE has the code, the path and the payload that were protected. `node
- * fuzz/oscore.ts --seconds N --seed S`
+ * Fuzzes messages and options of OSCORE. What is read is written with the same bytes; what is
+ * believed has the code, the path and the payload that were protected. `node fuzz/oscore.ts
+ * --seconds N --seed S`
  */
-import { readFileSync } from 'node:fs'
 import {
   type CoapMessage,
   encodeMessage,
@@ -12,21 +11,19 @@ import {
   valuesOf,
 } from '@countersign/core/coap'
 import { equalBytes, fromHex, hex } from '@countersign/core/codec'
-import { deriveContext, protectRequest, unprotectRequest } from '@countersign/core/oscore'
+import {
+  deriveContext,
+  parseOscoreOption,
+  protectRequest,
+  unprotectRequest,
+} from '@countersign/core/oscore'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
+import { encodeOscoreOption } from '../packages/core/src/oscore/option.ts'
+import { oscoreMessages } from './coapMessages.ts'
 import { each, fuzz } from './fuzz.ts'
 
-interface Vectors {
-  readonly vectors: readonly { readonly parts: readonly { readonly v: Record<string, string> }[] }[]
-}
-
-const file = new URL('../vectors/oscore-rfc8613.json', import.meta.url)
-const { vectors } = JSON.parse(readFileSync(file, 'utf8')) as Vectors
-const corpus = vectors
-  .flatMap(({ parts }) => parts.flatMap(({ v }) => Object.entries(v)))
-  .filter(([label]) => label.includes('CoAP re'))
-  .map(([, message]) => new Uint8Array(Buffer.from(message, 'hex')))
-
+/** RFC 8613 §6.3. */
+const values = ['090525', '0900', '19050544616c656b', '0107'].map(fromHex)
 /** RFC 8613 C.4. */
 const request = parseMessage(fromHex('44015d1f00003974396c6f63616c686f737483747631'))
 const secret = {
@@ -36,8 +33,13 @@ const secret = {
 
 const [clientId, serverId] = [new Uint8Array(), Uint8Array.of(1)]
 
-fuzz('oscore', corpus, (input) =>
+fuzz('oscore', [...oscoreMessages, ...values], (input) =>
   each([
+    () => {
+      if (!equalBytes(encodeOscoreOption(parseOscoreOption(input)), input)) {
+        throw new Error('two encodings of one option')
+      }
+    },
     () => {
       if (!equalBytes(encodeMessage(parseMessage(input)), input)) {
         throw new Error('two encodings of one message')

@@ -61,7 +61,7 @@ export interface Crypto {
   importPublicKey(spki: Uint8Array, algorithm: KeyAlgorithm): PublicKey
   /**
    * False when the signature does not verify, also when it is malformed or the scheme does not fit
-   * the key.
+   * the key. Whoever asks does so by `isYes`.
    */
   verify(key: PublicKey, scheme: SignatureScheme, data: Uint8Array, signature: Uint8Array): boolean
 }

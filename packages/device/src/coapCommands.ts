@@ -12,8 +12,9 @@ import {
   uriPath,
 } from '@countersign/core/coap'
 import { fromUtf8, utf8 } from '@countersign/core/codec'
-import { InvariantError, PeerError } from '@countersign/core/errors'
+import { AdapterError, PeerError } from '@countersign/core/errors'
 import { judgeResponse } from './coapOutcome.ts'
+import type { DeviceErrorCode } from './errors.ts'
 import type { CommandDesk, CommandOutcome, CommandWay } from './portable/commandDesk.ts'
 import type { NarrowRequest, NarrowResponse } from './portable/narrow/index.ts'
 import { isOutside, Later } from './retry.ts'
@@ -108,7 +109,10 @@ export class CoapCommands {
   }
 
   async #answer(id: string, outcome: CommandOutcome): Promise<string | undefined> {
-    if (this.#ask === undefined) throw new InvariantError('ERR_ROAD_CLOSED', 'no command came')
+    // It came to where the device was in its life before; its result is told when the road speaks.
+    if (this.#ask === undefined) {
+      throw new AdapterError<DeviceErrorCode>('ERR_SERVER_UNREACHABLE', 'nothing was said yet')
+    }
     const response = await this.#ask(resultOf(id, outcome))
     const judged = judgeResponse(response, id)
     if (judged.kind === 'taken') return undefined

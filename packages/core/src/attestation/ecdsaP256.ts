@@ -3,6 +3,7 @@ import { concat, equalBytes, fromHex } from '../codec/index.ts'
 import type { Spki } from '../credential/index.ts'
 import { PeerError } from '../errors.ts'
 import type { Crypto } from '../ports.ts'
+import { isYes } from '../verdict.ts'
 
 /** A SubjectPublicKeyInfo of P-256 up to X || Y (RFC 5480 §2, SEC 1 §2.3.3). */
 const spkiHead = fromHex('3059301306072a8648ce3d020106082a8648ce3d03010703420004')
@@ -28,7 +29,8 @@ export function ecdsaP256Verifies(
 ): boolean {
   try {
     const key = crypto.importPublicKey(spkiOfP256(point), { kind: 'ec', curve: 'P-256' })
-    return crypto.verify(key, { kind: 'ecdsa', hash: 'sha256', encoding: 'p1363' }, data, signature)
+    const scheme = { kind: 'ecdsa', hash: 'sha256', encoding: 'p1363' } as const
+    return isYes(crypto.verify(key, scheme, data, signature))
   } catch (error) {
     if (error instanceof PeerError) return false
     throw error

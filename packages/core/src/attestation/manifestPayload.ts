@@ -13,6 +13,7 @@ import {
 import { type Certificate, parseCertificate } from '../credential/index.ts'
 import { PeerError } from '../errors.ts'
 import type { Crypto } from '../ports.ts'
+import { isYes } from '../verdict.ts'
 import { pointOfP256, spkiOfP256 } from './ecdsaP256.ts'
 import { base64UrlBytes, stringOf } from './jws.ts'
 
@@ -210,7 +211,8 @@ function isSignedBy(
   const { algorithm, der } = issuer.spki
   if (scheme === undefined || algorithm === undefined) return false
   try {
-    return crypto.verify(crypto.importPublicKey(der, algorithm), scheme, tbs, signature)
+    const key = crypto.importPublicKey(der, algorithm)
+    return isYes(crypto.verify(key, scheme, tbs, signature))
   } catch (error) {
     if (error instanceof PeerError) return false
     throw error

@@ -172,7 +172,10 @@ export class ClientSide {
     }
     const { ackTimeoutMs } = options
     const givenUp = (): void => this.#expire(pending)
-    underWay.wait = sendConfirmable(this.#ground, datagram, to, givenUp, ackTimeoutMs)
+    const sending = sendConfirmable(this.#ground, datagram, to, givenUp, ackTimeoutMs)
+    // Within one process the answer may be here before `send` returns.
+    if (underWay.isOutstanding) underWay.wait = sending
+    else sending.stop()
   }
 
   /** Of those that are under way to a peer no two have the same. */

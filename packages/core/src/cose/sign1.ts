@@ -7,6 +7,7 @@
 import { cbor } from '../codec/index.ts'
 import { AdapterError, CallerError } from '../errors.ts'
 import type { Crypto, KeyAlgorithm, PublicKey, SignatureScheme, Signer } from '../ports.ts'
+import { isYes } from '../verdict.ts'
 import { type SignatureAlgorithm, signatureAlgorithm } from './algorithms.ts'
 import { coseError } from './errors.ts'
 import { type HeaderOptions, type Headers, readHeaders } from './headers.ts'
@@ -71,7 +72,7 @@ export function verifySign1(message: Sign1, context: Sign1Context): Uint8Array {
   })
   const verified =
     signature.length === algorithm.signatureLength &&
-    context.crypto.verify(context.key, algorithm.scheme, signed, signature)
+    isYes(context.crypto.verify(context.key, algorithm.scheme, signed, signature))
   if (verified) return payload
   throw coseError('ERR_COSE_UNVERIFIED', 'the signature does not verify', kind.name)
 }

@@ -4,6 +4,7 @@
  */
 import { hex } from '../codec/index.ts'
 import type { Crypto, HashName, PublicKey, SignatureScheme } from '../ports.ts'
+import { isYes } from '../verdict.ts'
 import { type ChainError, type Link, limitError, linkError } from './chainError.ts'
 import { badKey, keyFlaw } from './profile.ts'
 import type { Certificate, SignedPart } from './types.ts'
@@ -40,7 +41,7 @@ export class SignatureChecker {
     const earlier = known?.get(key)
     if (earlier !== undefined) return earlier
     this.#spend()
-    const verdict = this.#crypto.verify(key, scheme, signed.tbs, signed.signature)
+    const verdict = isYes(this.#crypto.verify(key, scheme, signed.tbs, signed.signature))
     const verdicts = known ?? new WeakMap<PublicKey, boolean>()
     verdicts.set(key, verdict)
     this.#verdicts.set(signed, verdicts)

@@ -6,6 +6,7 @@ import { cbor, concat, equalBytes, equalSecretBytes } from '../codec/index.ts'
 import { type CredentialReference, signatureAlgorithm, sigStructure } from '../cose/index.ts'
 import { AdapterError, PeerError } from '../errors.ts'
 import type { Crypto, PublicKey, SecretKey, Signer } from '../ports.ts'
+import { isYes } from '../verdict.ts'
 import { edhocError, useError } from './edhocError.ts'
 import type { MacFields } from './keySchedule.ts'
 import { edhocLimits } from './limits.ts'
@@ -158,7 +159,7 @@ function isSignature(
     wanted.kind === 'ec'
       ? found.kind === 'ec' && found.curve === wanted.curve
       : found.kind === wanted.kind
-  return fits && crypto.verify(key, scheme, data, signature)
+  return fits && isYes(crypto.verify(key, scheme, data, signature))
 }
 
 function toBeSigned(

@@ -2,6 +2,7 @@
 import { concat, utf8 } from '../codec/index.ts'
 import type { VerifiedPeer } from '../credential/index.ts'
 import type { Crypto, PublicKey } from '../ports.ts'
+import { isYes } from '../verdict.ts'
 import { signatureSchemes } from './registry.ts'
 import type { CertificateVerifyMessage } from './serverMessages.ts'
 import { tlsError } from './tlsError.ts'
@@ -26,7 +27,8 @@ export function verifyServerSignature(
   if (row === undefined) throw illegal(`signature scheme ${number.toString(16).padStart(4, '0')}`)
   const key = keyOf(peer, crypto)
   if (!row.fits(key.algorithm)) throw illegal('a signature scheme that its key cannot have made')
-  if (crypto.verify(key, row.scheme, signedContent('server', transcriptHash), signature)) return
+  const content = signedContent('server', transcriptHash)
+  if (isYes(crypto.verify(key, row.scheme, content, signature))) return
   throw tlsError(
     'ERR_TLS_SIGNATURE',
     'the server showed a certificate and does not hold its key: the signature does not verify',

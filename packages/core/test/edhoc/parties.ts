@@ -40,6 +40,8 @@ export interface Script {
   readonly cR: Uint8Array
   /** message_1 to message_4, in hex. */
   readonly messages: readonly [string, string, string, string]
+  /** PLAINTEXT_2 and PLAINTEXT_3, in hex. */
+  readonly plaintexts: readonly [string, string]
   readonly masterSecret: string
   readonly masterSalt: string
 }
@@ -119,6 +121,7 @@ interface Source {
   readonly cR: string
   readonly sides: Readonly<Record<'I' | 'R', SideSource>>
   readonly messages: Script['messages']
+  readonly plaintexts: Script['plaintexts']
   readonly masterSecret: string
   readonly masterSalt: string
 }
@@ -157,6 +160,7 @@ function sourceOfTrace(trace: Trace): Source {
     cR: text('C_R', 'Raw Value'),
     sides: { I: sideOf('I', 3), R: sideOf('R', 2) },
     messages: [text('message_1'), text('message_2'), text('message_3'), text('message_4')],
+    plaintexts: [text('PLAINTEXT_2'), text('PLAINTEXT_3')],
     masterSecret: text('OSCORE Master Secret'),
     masterSalt: text('OSCORE Master Salt'),
   }
@@ -186,6 +190,7 @@ function sourceOfVector(vector: Vector): Source {
       R: sideOf(cred_r, SK_R, PLAINTEXT_2),
     },
     messages: [vector.message_1, vector.message_2, vector.message_3, vector.message_4],
+    plaintexts: [PLAINTEXT_2, PLAINTEXT_3],
     masterSecret: vector.oscore_master_secret,
     masterSalt: vector.oscore_master_salt,
   }

@@ -39,6 +39,25 @@ const file: TraceFile = JSON.parse(
 export const traces: readonly Trace[] = file.traces
 export const invalid: readonly Invalid[] = file.invalid
 
+/** By the heading in RFC 9529 §4: why an invalid message is refused. */
+export const reasons: Readonly<Record<string, string>> = {
+  'Surplus array encoding of message': 'ERR_CBOR_KIND',
+  'Surplus bstr encoding of connection identifier': 'ERR_CBOR_VALUE',
+  'Surplus array encoding of ciphersuite': 'ERR_EDHOC_MESSAGE',
+  'Text string encoding of ephemeral key': 'ERR_CBOR_KIND',
+  'Wrong number of CBOR sequence elements': 'ERR_CBOR_TRAILING',
+  'Surplus map encoding of ID_CRED field': 'ERR_COSE_CREDENTIAL',
+  'Surplus bstr encoding of ID_CRED field': 'ERR_CBOR_VALUE',
+  'Error in length of ephemeral key': 'ERR_EDHOC_MESSAGE',
+  'Error in elliptic curve representation': 'ERR_EDHOC_POINT',
+  'Error in elliptic curve point': 'ERR_EDHOC_POINT',
+  'Curve point of low order': 'ERR_KEY_SHARE',
+  'Error in length of MAC': 'ERR_EDHOC_MESSAGE',
+  'Error in elliptic curve encoding': 'ERR_EDHOC_MESSAGE',
+  'Unnecessary long encoding': 'ERR_CBOR_MINIMAL',
+  'Indefinite-length array encoding': 'ERR_CBOR_MINIMAL',
+}
+
 export function traceOf(id: Trace['id']): Trace {
   const found = traces.find((one) => one.id === id)
   if (found === undefined) throw new Error(`no trace ${id}`)

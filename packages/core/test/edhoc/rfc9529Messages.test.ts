@@ -30,7 +30,7 @@ import {
 } from '@countersign/core/edhoc'
 import { PeerError } from '@countersign/core/errors'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
-import { type Invalid, invalid, printed, traceOf, traces } from './rfc9529.ts'
+import { type Invalid, invalid, printed, reasons, traceOf, traces } from './rfc9529.ts'
 
 const raw = 'Raw Value'
 const suiteOf = (number: number): Suite => {
@@ -115,25 +115,6 @@ test('the first message_1 of the second trace is answered with the suite of its 
   assert.deepEqual(parseError(error), { kind: 'wrong suite', suitesR: [2] })
   assert.equal(hex(encodeError({ kind: 'wrong suite', suitesR: [2] })), hex(error))
 })
-
-/** By the heading in RFC 9529 §4: why it is refused. */
-const reasons: Readonly<Record<string, string>> = {
-  'Surplus array encoding of message': 'ERR_CBOR_KIND',
-  'Surplus bstr encoding of connection identifier': 'ERR_CBOR_VALUE',
-  'Surplus array encoding of ciphersuite': 'ERR_EDHOC_MESSAGE',
-  'Text string encoding of ephemeral key': 'ERR_CBOR_KIND',
-  'Wrong number of CBOR sequence elements': 'ERR_CBOR_TRAILING',
-  'Surplus map encoding of ID_CRED field': 'ERR_COSE_CREDENTIAL',
-  'Surplus bstr encoding of ID_CRED field': 'ERR_CBOR_VALUE',
-  'Error in length of ephemeral key': 'ERR_EDHOC_MESSAGE',
-  'Error in elliptic curve representation': 'ERR_EDHOC_POINT',
-  'Error in elliptic curve point': 'ERR_EDHOC_POINT',
-  'Curve point of low order': 'ERR_KEY_SHARE',
-  'Error in length of MAC': 'ERR_EDHOC_MESSAGE',
-  'Error in elliptic curve encoding': 'ERR_EDHOC_MESSAGE',
-  'Unnecessary long encoding': 'ERR_CBOR_MINIMAL',
-  'Indefinite-length array encoding': 'ERR_CBOR_MINIMAL',
-}
 
 test('each invalid message of RFC 9529 has its reason', () => {
   assert.deepEqual(

@@ -17,3 +17,16 @@ test('every file that the table of conformance names is there', () => {
     [],
   )
 })
+
+test('every test that it names by a sentence is in its file', () => {
+  const named = [...text.matchAll(/`(packages\/[^`]+\.test\.ts)`:? "([^"]+)"/g)]
+  assert.ok(named.length > 25, `${named.length} names`)
+  const missing = named.filter(([, path = '', name = '']) => {
+    const source = readFileSync(join(root, path), 'utf8')
+    return !source.includes(name)
+  })
+  assert.deepEqual(
+    missing.map(([whole]) => whole),
+    [],
+  )
+})

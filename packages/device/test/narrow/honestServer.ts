@@ -16,10 +16,15 @@ import {
   CoapEndpoint,
   type CoapMessage,
   coapCode,
+  type OutgoingRequest,
   type OutgoingResponse,
   optionNumber,
   type Respond,
+  sendInBlocks,
+  sortedOptions,
   uintValue,
+  uriPath,
+  uriQuery,
   valuesOf,
 } from '@countersign/core/coap'
 import { cbor, fromUtf8, hex, utf8 } from '@countersign/core/codec'
@@ -38,6 +43,7 @@ import {
 } from '@countersign/core/edhoc'
 import { Judge, parseCertificate } from '@countersign/core/credential'
 import {
+  type ContextParameters,
   deriveContext,
   EchoIssuer,
   echoOf,
@@ -69,10 +75,18 @@ interface HalfOpen {
 
 interface Live {
   readonly context: SecurityContext
+  readonly parameters: ContextParameters
   address: string
 }
 
 const none = new Uint8Array()
+
+export interface Asked {
+  readonly path: readonly string[]
+  readonly queries?: readonly string[]
+  readonly options?: CoapMessage['options']
+  readonly payload?: Uint8Array
+}
 
 export class HonestServer {
   readonly endpoint: CoapEndpoint
@@ -93,8 +107,6 @@ export class HonestServer {
   kid: Uint8Array = Uint8Array.of(0x05)
   /** Echo on each message_1. */
   demandsEcho = false
-  /** Every context asks for Echo first. */
-  lostWindows = false
   /** What a protected request is answered with; 2.04 by default. */
   answer: (request: CoapMessage) => OutgoingResponse
   /** Of the last handshake with it. */
@@ -104,6 +116,9 @@ export class HonestServer {
   readonly asked: (ByValue | undefined)[] = []
   /** What it shows as its issuer. */
   issuer: Uint8Array
+
+  /** C_R, of whatever the device took as C_I. */
+  drawIdentifier: (cI: Uint8Array) => Uint8Array
 
   constructor(parts: ServerParts) {
     this.parts = parts
@@ -117,6 +132,7 @@ export class HonestServer {
       clock: time,
       key: crypto.importSecret(random.bytes(32)),
     })
+    this.drawIdentifier = () => random.bytes(3)
     this.answer = (request) => this.#ordinary(request)
     this.endpoint = new CoapEndpoint({
       clock: time,
@@ -128,28 +144,23 @@ export class HonestServer {
   }
 
   /** A request to the device, on its newest context. */
-  async ask(request: {
-    path: readonly string[]
-    queries?: readonly string[]
-    options?: CoapMessage['options']
-    payload?: Uint8Array
-  }): Promise<CoapMessage> {
+  async ask(asked: Asked): Promise<CoapMessage> {
+    return await this.#exchange(requestOf(asked))
+  }
+
+  /** A body beyond one datagram (RFC 7959 inside OSCORE). */
+  async askInBlocks(asked: Asked): Promise<CoapMessage> {
+    return await sendInBlocks(requestOf(asked), (part) => this.#exchange(part), this.parts)
+  }
+
+  async #exchange(request: OutgoingRequest): Promise<CoapMessage> {
     const live = [...this.contexts.values()].at(-1)
     if (live === undefined) throw new Error('no context')
     const { message, exchange } = protectRequest(live.context, {
+      ...request,
       type: 'CON',
-      code: coapCode.post,
       messageId: 0,
       token: none,
-      options: [
-        ...request.path.map((segment) => ({ number: optionNumber.uriPath, value: utf8(segment) })),
-        ...(request.queries ?? []).map((text) => ({
-          number: optionNumber.uriQuery,
-          value: utf8(text),
-        })),
-        ...(request.options ?? []),
-      ],
-      payload: request.payload ?? none,
     })
     let response: CoapMessage | undefined
     const accept = (outer: CoapMessage): boolean => {
@@ -170,6 +181,19 @@ export class HonestServer {
   forget(): void {
     this.contexts.clear()
     this.#halfOpen.clear()
+  }
+
+  /** As after a crash: every context asks for Echo first (RFC 8613 Appendix B.1.2). */
+  loseWindows(): void {
+    for (const [id, { parameters, address, context }] of this.contexts) {
+      const senderSequenceNumber = context.sender.sequence.next + 64
+      const restored = { ...parameters, senderSequenceNumber, window: 'lost' } as const
+      this.contexts.set(id, {
+        context: deriveContext(this.parts.crypto, restored),
+        parameters,
+        address,
+      })
+    }
   }
 
   async #serve(request: CoapMessage, from: string, respond: Respond): Promise<void> {
@@ -202,7 +226,7 @@ export class HonestServer {
     request: CoapMessage,
     from: string,
   ): Promise<OutgoingResponse> {
-    const { crypto, random } = this.parts
+    const { crypto } = this.parts
     this.counts.message1++
     try {
       const responder = new Responder({
@@ -220,7 +244,7 @@ export class HonestServer {
         const options = [echoOption(this.#echo.issue(utf8(from)))]
         return { code: coapCode.unauthorized, options, payload: none }
       }
-      const cR = random.bytes(3)
+      const cR = this.drawIdentifier(compose.cI)
       const own = this.#own(compose.method.responder, byValue)
       const { message2, next } = await compose.send({ own, cR })
       this.#halfOpen.set(hex(cR), { cR, next })
@@ -282,7 +306,7 @@ export class HonestServer {
       this.contexts.clear()
       const parameters = contextParameters(authenticated.session, 'responder')
       const context = deriveContext(crypto, parameters)
-      this.contexts.set(hex(half.cR), { context, address: from })
+      this.contexts.set(hex(half.cR), { context, parameters, address: from })
       return authenticated
     } catch (error) {
       return edhocAnswer(encodeError(answerTo(error)), true)
@@ -326,6 +350,14 @@ export class HonestServer {
     const time = cbor.int(Math.floor(this.parts.time.now() / 1000))
     const format = { number: optionNumber.contentFormat, value: uintValue(60) }
     return { code: coapCode.changed, options: [format], payload: time }
+  }
+}
+
+function requestOf({ path, queries = [], options = [], payload = none }: Asked): OutgoingRequest {
+  return {
+    code: coapCode.post,
+    options: sortedOptions([...uriPath(...path), ...uriQuery(...queries), ...options]),
+    payload,
   }
 }
 

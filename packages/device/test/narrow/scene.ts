@@ -19,7 +19,11 @@ import {
   type NarrowStorage,
   trustPinnedIssuer,
 } from '../../src/portable/narrow/index.ts'
-import { decodeRecord, type ServerCredential } from '../../src/portable/narrow/record.ts'
+import {
+  decodeRecord,
+  encodeRecord,
+  type ServerCredential,
+} from '../../src/portable/narrow/record.ts'
 import { HonestServer, x5t } from './honestServer.ts'
 import { coseSigner, type Leaf, makeAuthority } from './pki.ts'
 
@@ -161,6 +165,20 @@ export function reading(number: number, text = `reading ${number}`): NarrowReque
 
 export function response(code: number, payload: Uint8Array = new Uint8Array()): NarrowResponse {
   return { code, options: [], payload }
+}
+
+/** What a device has that knows its server and has no context. */
+export async function warmStorage({ time, device }: Scene): Promise<() => MemoryStorage> {
+  const { session, storage, cut } = await device({}, undefined, '10.0.0.9:40000')
+  await time.until(session.request(reading(0)))
+  cut()
+  const record = decodeRecord(nodeCrypto, storage.bytes ?? new Uint8Array())
+  const bytes = encodeRecord(nodeCrypto, { ...record, current: undefined })
+  return () => {
+    const warm = new MemoryStorage()
+    warm.bytes = bytes
+    return warm
+  }
 }
 
 /** As they are written down. */

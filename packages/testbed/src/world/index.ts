@@ -8,6 +8,7 @@ export {
   type NetworkEvent,
   type Receive,
 } from './datagramNetwork.ts'
+export { type Caused, DeedWitness } from './deedWitness.ts'
 export { type Forgery, type Forged, forge } from './forgeries.ts'
 export {
   type Attack,

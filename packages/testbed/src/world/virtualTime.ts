@@ -57,7 +57,8 @@ export class VirtualTime implements Timeline {
     if (!(milliseconds >= 0 && milliseconds < Number.MAX_SAFE_INTEGER)) {
       throw misuse('ERR_TIME_BACKWARDS', `a timer cannot wait ${milliseconds} ms`)
     }
-    const timer: Timer = { at: this.#now + milliseconds, run }
+    // A clock counts whole milliseconds, and no timer is early.
+    const timer: Timer = { at: this.#now + Math.ceil(milliseconds), run }
     this.#timers.splice(this.#placeOf(timer.at), 0, timer)
     return {
       cancel: () => {

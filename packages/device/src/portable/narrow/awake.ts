@@ -8,6 +8,7 @@ import {
   CoapEndpoint,
   type CoapMessage,
   coapCode,
+  queriesOf,
   sendInBlocks,
   sortedOptions,
   uriQuery,
@@ -113,8 +114,7 @@ export class Awake {
   /** A device without a clock asks for the time with what it sends anyway. */
   async #timed(request: NarrowRequest, signal: Cancellation | undefined): Promise<CoapMessage> {
     if (!this.#wantsTime()) return await this.#request(request, signal)
-    const options = sortedOptions([...request.options, ...uriQuery('t')])
-    const response = await this.#request({ ...request, options }, signal)
+    const response = await this.#request(askingForTime(request), signal)
     const time = timeIn(response)
     if (time !== undefined) await this.#heard(time)
     return response
@@ -222,6 +222,12 @@ export class Awake {
   #isLarge({ payload }: NarrowRequest): boolean {
     return payload.length > this.#limits.blockBytes
   }
+}
+
+/** Once: an argument that is there twice is refused. */
+function askingForTime(request: NarrowRequest): NarrowRequest {
+  if (queriesOf(request).includes('t')) return request
+  return { ...request, options: sortedOptions([...request.options, ...uriQuery('t')]) }
 }
 
 function isInBlocks(response: CoapMessage): boolean {

@@ -164,21 +164,23 @@ export class Establisher {
       }
     }
     const request: OutgoingRequest = edhocRequest(encodeContinued(session.cR, message3))
-    return await wire.ask({ what, request, verify: (answer) => confirmed(agreed, answer), signal })
+    return await wire.ask({ what, request, verify: confirmedBy(agreed), signal })
   }
 }
 
-/** By message_4 (RFC 9528 §5.5.3). One that does not open ends the handshake. */
-function confirmed(
-  { unconfirmed }: Agreed,
-  { code, payload }: CoapMessage,
-): Established | undefined {
-  if (code !== coapCode.changed || payload.length === 0 || isErrorMessage(payload)) return undefined
-  try {
-    unconfirmed.receive(payload)
-    return { response: undefined }
-  } catch (error) {
-    if (error instanceof PeerError) return undefined
-    throw error
+/** By message_4. The first that does not open ends the handshake (RFC 9528 §5.5.3). */
+function confirmedBy({ unconfirmed }: Agreed): (answer: CoapMessage) => Established | undefined {
+  let isOver = false
+  return ({ code, payload }) => {
+    const isMessage = code === coapCode.changed && payload.length > 0 && !isErrorMessage(payload)
+    if (isOver || !isMessage) return undefined
+    isOver = true
+    try {
+      unconfirmed.receive(payload)
+      return { response: undefined }
+    } catch (error) {
+      if (error instanceof PeerError) return undefined
+      throw error
+    }
   }
 }

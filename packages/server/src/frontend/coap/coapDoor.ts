@@ -1,13 +1,20 @@
 /**
  * The coap door: EDHOC and OSCORE over CoAP on UDP (RFC 9528 Appendix A, RFC 8613, RFC 7252, RFC 9668),
  * with the same certificates, judge, registry and intake as the other doors. The address of a datagram
- * says where an answer goes, and nothing else.
+ * says where an answer goes; it takes no part in who somebody is.
  */
-import { edhocPath, isCombined, parseEdhocPayload, separate } from '@countersign/core/channel'
+import {
+  edhocContentFormat,
+  edhocPath,
+  isCombined,
+  parseEdhocPayload,
+  separate,
+} from '@countersign/core/channel'
 import {
   CoapEndpoint,
   type CoapMessage,
   coapCode,
+  contentFormatIn,
   isCritical,
   optionNumber,
   pathOf,
@@ -15,7 +22,7 @@ import {
   type Transmission,
 } from '@countersign/core/coap'
 import { hex } from '@countersign/core/codec'
-import { isErrorMessage } from '@countersign/core/edhoc'
+import { isErrorMessage, parseError } from '@countersign/core/edhoc'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import { EchoIssuer, oscoreOptionOf } from '@countersign/core/oscore'
 import type { ChannelCrypto, Clock, Random, Timers } from '@countersign/core/ports'
@@ -262,6 +269,10 @@ export class CoapDoor {
       return unprotected(answer(coapCode.notFound))
     }
     if (request.code !== coapCode.post) return unprotected(answer(coapCode.methodNotAllowed))
+    const format = contentFormatIn(request)
+    if (format !== undefined && format !== edhocContentFormat.withIdentifier) {
+      return unprotected(answer(coapCode.unsupportedContentFormat))
+    }
     return await this.#handshake(rooms, request, from)
   }
 
@@ -273,7 +284,10 @@ export class CoapDoor {
     }
     const { cR, message } = payload
     // Nobody has authenticated it: it is a hint, and the handshake ends by itself (RFC 9528 §6).
-    if (isErrorMessage(message)) return unprotected(answer(coapCode.changed))
+    if (isErrorMessage(message)) {
+      parseError(message)
+      return unprotected(answer(coapCode.changed))
+    }
     const ending = await handshakes.finish(hex(cR), message, from)
     if (ending === undefined) return unprotected(answer(coapCode.badRequest))
     return ending.kind === 'context' ? spoken(ending.message4()) : unprotected(ending.answer)
@@ -292,7 +306,7 @@ export class CoapDoor {
 
   #noticed({ contexts, courier }: Rooms, notice: Notice): void {
     contexts.noticed(notice)
-    if (notice.kind === 'commands') courier.wake(notice.device)
+    courier.noticed(notice)
   }
 
   #failed(what: string, error: unknown): void {

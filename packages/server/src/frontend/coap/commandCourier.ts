@@ -1,28 +1,30 @@
 /**
- * Brings a device its commands as requests of the server on the same context (RFC 8613 §3.1, roles
- * swapped): `POST /c/<name>`, one at a time, to where its newest verified message came from. 2.xx:
- * delivered. One that was not goes out again when the device speaks next.
+ * Brings devices their commands: `POST /c/<name>`, one at a time, oldest first; 2.xx: delivered. What
+ * could not be brought waits in the store until the device speaks: with thousands of devices that do
+ * not answer, a bounded number is tried at a time, and whoever has just spoken goes first. When all are
+ * brought, the device is told of the server's next certificate.
  */
 import {
   type CoapEndpoint,
   type CoapMessage,
   coapCode,
   codeText,
+  contentFormatIn,
   contentFormatOption,
   type OutgoingRequest,
-  sendInBlocks,
   uriPath,
 } from '@countersign/core/coap'
 import { utf8 } from '@countersign/core/codec'
-import { InvariantError, isCountersignError } from '@countersign/core/errors'
-import { protectRequest, repeatedWithEcho } from '@countersign/core/oscore'
+import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock, Random } from '@countersign/core/ports'
 import { commandBody } from '../../commandDocument.ts'
-import type { CommandRow, DeviceCommands, Log } from '../../ports.ts'
+import type { CommandRow, DeviceCommands, Log, Notice } from '../../ports.ts'
 import { isSuccess } from './answers.ts'
 import type { Contexts } from './contexts.ts'
+import { Errand } from './errand.ts'
 import type { CoapLimits } from './limits.ts'
 import type { LiveContext } from './liveContext.ts'
+import { Patience } from './patience.ts'
 
 export interface CommandCourierParts {
   readonly commands: DeviceCommands
@@ -31,167 +33,226 @@ export interface CommandCourierParts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  readonly limits: Pick<CoapLimits, 'commandsPerLookMax' | 'couriersMax'>
+  readonly limits: Pick<CoapLimits, 'commandsPerLookMax' | 'couriersMax' | 'couriersWaitingMax'>
 }
 
-interface Errand {
+interface Task {
+  /** Undefined while its context is looked up. */
+  errand: Errand | undefined
+  /** The device has just spoken. */
+  isThere: boolean
   /** Somebody called meanwhile. */
-  isWoken: boolean
-  /** Where the request that is under way went; the way out of waiting for its answer. */
-  readonly abort: AbortController
-  address: string
+  isCalled: boolean
 }
 
 const json = 50
-const noBytes = new Uint8Array()
+const diagnosticBytesMax = 256
 
 export class CommandCourier {
   readonly #parts: CommandCourierParts
-  readonly #errands: Map<string, Errand> = new Map()
+  readonly #patience: Patience
+  readonly #tasks: Map<string, Task> = new Map()
+  /** Devices that wait for their turn: those that have spoken, and the others. */
+  readonly #present: Set<string> = new Set()
+  readonly #absent: Set<string> = new Set()
   #isClosed = false
 
   constructor(parts: CommandCourierParts) {
     this.#parts = parts
+    this.#patience = new Patience(parts.clock)
   }
 
+  /** Devices that are being brought something. */
   get size(): number {
-    return this.#errands.size
+    return this.#tasks.size
   }
 
-  /** The device has spoken: it is there, perhaps somewhere else. */
+  /** Those that wait for their turn. */
+  get waiting(): number {
+    return this.#present.size + this.#absent.size
+  }
+
+  /** The device has spoken: it is there, perhaps somewhere else, perhaps with new keys. */
   heard(context: LiveContext): void {
     if (!context.mayHaveCommands) return
-    const errand = this.#errands.get(context.device)
-    // Nobody answers where it was.
-    if (errand !== undefined && errand.address !== context.address) errand.abort.abort()
-    this.wake(context.device)
-  }
-
-  /** There is something new, perhaps. */
-  wake(device: string): void {
-    if (this.#isClosed) return
-    const underway = this.#errands.get(device)
-    if (underway !== undefined) {
-      underway.isWoken = true
+    const task = this.#tasks.get(context.device)
+    if (task === undefined) {
+      if (this.#patience.mayTry(context)) this.#want(context.device, true)
       return
     }
-    // The device is brought it when it speaks.
-    if (this.#errands.size >= this.#parts.limits.couriersMax) return
-    const errand = { isWoken: false, abort: new AbortController(), address: '' }
-    this.#errands.set(device, errand)
-    this.#go(device, errand)
-      .catch((error: unknown) => this.#failed(device, error))
-      .finally(() => {
-        this.#errands.delete(device)
-        if (errand.isWoken) this.wake(device)
-      })
+    task.isThere = true
+    const { errand } = task
+    if (errand === undefined || errand.context === context) return errand?.heard()
+    // With the old keys nobody answers.
+    task.isCalled = true
+    errand.end()
+  }
+
+  noticed(notice: Notice): void {
+    switch (notice.kind) {
+      case 'commands':
+        return this.#wake(notice.device)
+      case 'device':
+        return this.#doubt(this.#tasks.get(notice.id))
+      case 'certificate':
+        if (notice.device !== null) this.#doubt(this.#tasks.get(notice.device))
+        return
+      case 'product':
+      case 'anchors':
+        for (const task of this.#tasks.values()) this.#doubt(task)
+        return
+      case 'application':
+      case 'messages':
+        return
+    }
   }
 
   close(): void {
     this.#isClosed = true
-    for (const { abort } of this.#errands.values()) abort.abort()
+    this.#present.clear()
+    this.#absent.clear()
+    for (const { errand } of this.#tasks.values()) errand?.end()
   }
 
-  async #go(device: string, errand: Errand): Promise<void> {
+  /** There is something new, perhaps. */
+  #wake(device: string): void {
+    for (const context of this.#parts.contexts.inMemory(device)) context.mayHaveCommands = true
+    const task = this.#tasks.get(device)
+    if (task === undefined) this.#want(device, false)
+    else task.isCalled = true
+  }
+
+  /** What is under way to a device that may not come in any more goes out no more. */
+  #doubt(task: Task | undefined): void {
+    const errand = task?.errand
+    if (errand === undefined) return
+    const { standings } = this.#parts.contexts
+    standings
+      .ofSilent(errand.context)
+      .then(({ kind }) => {
+        if (kind !== 'admitted') errand.end()
+      })
+      .catch((error: unknown) => this.#failed(errand.context.device, error))
+  }
+
+  #want(device: string, isThere: boolean): void {
+    const { couriersMax, couriersWaitingMax } = this.#parts.limits
+    if (this.#isClosed) return
+    if (this.#tasks.size < couriersMax) return this.#begin(device, isThere)
+    if (this.#present.has(device)) return
+    // No room there either: it is brought what waits when it speaks next.
+    const queue = isThere ? this.#present : this.#absent
+    if (queue.size >= couriersWaitingMax) return
+    queue.add(device)
+    if (!isThere) return
+    this.#absent.delete(device)
+    this.#makeRoom()
+  }
+
+  /** The one that has been silent for longest waits until it speaks. */
+  #makeRoom(): void {
+    for (const { errand, isThere } of this.#tasks.values()) {
+      if (errand === undefined || isThere || errand.isThere || errand.isOver) continue
+      return errand.end()
+    }
+  }
+
+  #begin(device: string, isThere: boolean): void {
+    const task: Task = { errand: undefined, isThere, isCalled: false }
+    this.#tasks.set(device, task)
+    this.#go(device, task)
+      .catch((error: unknown) => this.#failed(device, error))
+      .finally(() => {
+        this.#tasks.delete(device)
+        if (task.isCalled) this.#want(device, task.isThere)
+        this.#next()
+      })
+  }
+
+  #next(): void {
+    for (const [queue, isThere] of [
+      [this.#present, true],
+      [this.#absent, false],
+    ] as const) {
+      for (const device of queue) {
+        if (this.#tasks.size >= this.#parts.limits.couriersMax) return
+        queue.delete(device)
+        if (!this.#tasks.has(device)) this.#begin(device, isThere)
+      }
+    }
+  }
+
+  async #go(device: string, task: Task): Promise<void> {
     const { contexts } = this.#parts
     const context = await contexts.holdOfDevice(device)
     if (context === undefined) return
     try {
+      if (this.#isClosed || !this.#patience.mayTry(context)) return
+      const errand = new Errand({ ...this.#parts, patience: this.#patience }, context)
+      errand.isThere = task.isThere
+      task.errand = errand
       context.mayHaveCommands = true
-      const isDone = await this.#bring(context, errand)
-      if (isDone && !errand.isWoken) context.mayHaveCommands = false
+      const isDone = await this.#bring(errand)
+      if (isDone && !task.isCalled) context.mayHaveCommands = false
     } finally {
       contexts.release(context)
     }
   }
 
   /** True: nothing waits any more. */
-  async #bring(context: LiveContext, errand: Errand): Promise<boolean> {
-    const { commands, limits, contexts, clock } = this.#parts
-    for (const row of await commands.waiting(context.device, limits.commandsPerLookMax)) {
-      // Judged again meanwhile: a suspended device gets nothing.
-      const standing = await contexts.standings.ofSilent(context)
-      if (standing.kind !== 'admitted' || context.state !== 'live' || this.#isClosed) return false
+  async #bring(errand: Errand): Promise<boolean> {
+    const { commands, limits, clock } = this.#parts
+    for (const row of await commands.waiting(errand.context.device, limits.commandsPerLookMax)) {
+      if (!(await this.#mayHave(errand))) return false
       if (row.expiresAt <= clock.now()) continue
-      if (!(await this.#deliver(context, row, errand))) return false
+      if (!(await this.#deliver(errand, row))) return false
     }
     return true
   }
 
+  /** Judged again meanwhile: a suspended device gets nothing. */
+  async #mayHave(errand: Errand): Promise<boolean> {
+    const standing = await this.#parts.contexts.standings.ofSilent(errand.context)
+    return standing.kind === 'admitted' && !errand.isOver
+  }
+
   /** False: the device is not there, or asks to be left alone. */
-  async #deliver(context: LiveContext, row: CommandRow, errand: Errand): Promise<boolean> {
+  async #deliver(errand: Errand, row: CommandRow): Promise<boolean> {
     const { commands } = this.#parts
+    const { context } = errand
     const request: OutgoingRequest = {
       code: coapCode.post,
       options: [...uriPath('c', row.name), contentFormatOption(json)],
       payload: utf8(commandBody(row)),
     }
-    const response = await this.#ask(context, request, errand)
-    if (response === undefined || response.code >> 5 === 5) return false
-    if (isSuccess(response)) {
-      await commands.delivered(context.device, row.id)
-      return true
-    }
-    const text = `the device answered with ${codeText(response.code)}`
-    const body = Buffer.from(text)
-    const refused = { state: 'refused', contentType: 'text/plain', body } as const
-    await commands.answered(context.device, row.id, refused)
+    const response = await this.#answerOf(errand, request)
+    if (response === undefined) return false
+    if (typeof response === 'string') await this.#refused(row, response)
+    else if (isSuccess(response)) await commands.delivered(context.device, row.id)
+    else if (isOfNow(response)) {
+      this.#patience.postponed(context, response)
+      return false
+    } else await this.#refused(row, `the device answered with ${inWords(response)}`)
     return true
   }
 
-  /** Undefined: nobody has answered. A device without a clock has it sent again with an Echo. */
-  async #ask(
-    context: LiveContext,
-    request: OutgoingRequest,
+  /** A text: why there can be no answer. */
+  async #answerOf(
     errand: Errand,
-  ): Promise<CoapMessage | undefined> {
+    request: OutgoingRequest,
+  ): Promise<CoapMessage | string | undefined> {
     try {
-      const first = await this.#inBlocks(context, request, errand)
-      const again = repeatedWithEcho(request, first)
-      return again === undefined ? first : await this.#inBlocks(context, again, errand)
+      return await errand.ask(request)
     } catch (error) {
-      const isSilence = isCountersignError(error) && silences.has(error.code)
-      if (isSilence || errand.abort.signal.aborted) return undefined
+      if (error instanceof PeerError) return `the device's answer cannot be read: ${error.message}`
       throw error
     }
   }
 
-  async #inBlocks(
-    context: LiveContext,
-    request: OutgoingRequest,
-    errand: Errand,
-  ): Promise<CoapMessage> {
-    const { random } = this.#parts
-    return await sendInBlocks(request, (part) => this.#exchange(context, part, errand), { random })
-  }
-
-  async #exchange(
-    context: LiveContext,
-    part: OutgoingRequest,
-    errand: Errand,
-  ): Promise<CoapMessage> {
-    const { contexts, request } = this.#parts
-    const { sequence } = context.security.sender
-    while (sequence.next >= sequence.reserved) await contexts.reserve(context)
-    const inner: CoapMessage = { ...part, type: 'CON', messageId: 0, token: noBytes }
-    const { message, exchange } = protectRequest(context.security, inner)
-    errand.address = context.address
-    let verified: CoapMessage | undefined
-    await request({ ...message, type: 'CON' }, context.address, {
-      signal: errand.abort.signal,
-      accept: (response) => {
-        try {
-          verified = exchange.unprotectResponse(response)
-          return true
-        } catch (error) {
-          if (isCountersignError(error)) return false // not the device's: waiting goes on
-          throw error
-        }
-      },
-    })
-    if (verified === undefined)
-      throw new InvariantError('ERR_COAP_ANSWERED', 'no response is there')
-    return verified
+  async #refused({ device, id }: CommandRow, reason: string): Promise<void> {
+    const body = Buffer.from(reason)
+    const answer = { state: 'refused', contentType: 'text/plain;charset=utf-8', body } as const
+    await this.#parts.commands.answered(device, id, answer)
   }
 
   #failed(device: string, error: unknown): void {
@@ -200,10 +261,22 @@ export class CommandCourier {
   }
 }
 
-/** The command stays where it is until the device speaks. */
-const silences: ReadonlySet<string> = new Set([
-  'ERR_COAP_TIMEOUT',
-  'ERR_COAP_CLOSED',
-  'ERR_COAP_BUSY',
-  'ERR_COAP_RESET',
+/** Responses that speak of this moment, and not of the command. */
+const passing: ReadonlySet<number> = new Set([
+  /** Echo was asked for again and again. */
+  coapCode.unauthorized,
+  coapCode.requestEntityIncomplete,
+  coapCode.tooManyRequests,
 ])
+
+function isOfNow({ code }: CoapMessage): boolean {
+  return code >> 5 === 5 || passing.has(code)
+}
+
+/** With its diagnostic payload (RFC 7252 §5.5.2); who shows it makes it one harmless line. */
+function inWords(response: CoapMessage): string {
+  const { code, payload } = response
+  if (payload.length === 0 || contentFormatIn(response) !== undefined) return codeText(code)
+  const text = new TextDecoder().decode(payload.subarray(0, diagnosticBytesMax))
+  return `${codeText(code)}: ${text}`
+}

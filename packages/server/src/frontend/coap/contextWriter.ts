@@ -4,7 +4,7 @@
  * with it. Numbers of the server's own are written down ahead.
  */
 import type { OscoreCrypto } from '@countersign/core/oscore'
-import { PeerError } from '@countersign/core/errors'
+import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
 import type { Change, CoapContextRow, Sealer, Store, Write } from '../../ports.ts'
 import type { CoapLives } from './coapLives.ts'
@@ -78,11 +78,19 @@ export class ContextWriter {
     context.wrote(snapshot)
   }
 
-  /** Its device may not come in any more. False: there is no such context that is live. */
+  /** Its device may not come in any more. One that was replaced meanwhile has ended already. */
   async bury(id: string, device: string, reason: string): Promise<void> {
     const { store, clock } = this.#parts
     const set = { state: 'tombstone', reason, endedAt: clock.now() } as const
-    await store.apply({ writes: [{ kind: 'update', table, key: id, set }] })
+    try {
+      await store.apply({
+        conditions: [{ kind: 'equals', table, key: id, where: { state: 'live' } }],
+        writes: [{ kind: 'update', table, key: id, set }],
+      })
+    } catch (error) {
+      if (isCountersignError(error) && error.code === 'ERR_CONFLICT') return
+      throw error
+    }
     await this.#forgetOldest(device)
   }
 

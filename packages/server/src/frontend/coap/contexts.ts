@@ -98,8 +98,9 @@ export class Contexts {
       verdict: { standing, at: now, until: endOf(standing.peer, standing.admitted) },
     })
     this.#fresh.add(context)
-    if (this.#fresh.size > limits.freshMax) this.#dropOldestFresh()
     this.#remember(context)
+    this.#dropSurplusOf(context.device)
+    if (this.#fresh.size > limits.freshMax) this.#dropOldestFresh()
     return context
   }
 
@@ -152,6 +153,11 @@ export class Contexts {
     if (found.state === 'live') return found
     this.release(found)
     return undefined
+  }
+
+  /** Of this device, those that are in memory. */
+  inMemory(device: string): Iterable<LiveContext> {
+    return this.#byDevice.get(device) ?? []
   }
 
   noticed(notice: Notice): void {
@@ -323,11 +329,27 @@ export class Contexts {
       const isBusy = context.holders > 0 || context.judging !== undefined
       if (isBusy || context.state === 'fresh') continue
       if (!context.isDirty) return this.#drop(context)
-      context.holders++
-      return this.#behind(async () => {
-        await this.#writer.writeWindow(context).finally(() => this.release(context))
-      })
+      return this.#behind(() => this.#writeAndLeave(context))
     }
+  }
+
+  /** It stays when the store fails: the next one that comes in asks again. */
+  async #writeAndLeave(context: LiveContext): Promise<void> {
+    context.holders++
+    try {
+      await this.#writer.writeWindow(context)
+    } finally {
+      context.holders--
+    }
+    this.#shrink()
+  }
+
+  /** One device can make many in a row: the newest are the ones that it uses. */
+  #dropSurplusOf(device: string): void {
+    const ofDevice = [...(this.#byDevice.get(device) ?? [])]
+    const fresh = ofDevice.filter(({ state, holders }) => state === 'fresh' && holders === 0)
+    const surplus = fresh.length - this.#parts.limits.freshPerDeviceMax
+    for (const context of fresh.slice(0, Math.max(0, surplus))) this.#drop(context)
   }
 
   #dropOldestFresh(): void {

@@ -46,7 +46,7 @@ export class HalfOpens {
   }
 
   get size(): number {
-    return this.#byKey.size
+    return this.#proven.size + this.#unproven.size
   }
 
   sizeOf(host: string): number {

@@ -66,6 +66,9 @@ const methods = [0, 1, 2, 3] as const
 const suiteNumbers: readonly number[] = [2, 3]
 const eadLabels: ReadonlySet<number> = new Set([coldStartLabel])
 const retrySeconds = 2
+/** An identifier of OSCORE, where the nonce has 13 bytes (RFC 8613 §3.3). */
+const identifierBytesMax = 7
+const longIdentifier: ErrorMessage = { kind: 'unspecified', text: 'C_I has more than 7 bytes' }
 
 export class Handshakes {
   readonly #parts: HandshakesParts
@@ -74,6 +77,10 @@ export class Handshakes {
   readonly #finished: Finished
   readonly #rates: TokenBuckets
   readonly #provenRates: TokenBuckets
+  /** message_1 whose answers are being made. */
+  readonly #composing: Map<string, Promise<Answer>> = new Map()
+  /** C_R of those. */
+  readonly #drawn: Set<string> = new Set()
 
   constructor(parts: HandshakesParts) {
     const { crypto, clock, limits } = parts
@@ -107,19 +114,23 @@ export class Handshakes {
       return strangers.may(request, from, answer)
     }
     const key = fingerprintOf(concat(utf8(`${from} `), message1))
-    const repeated = this.#halfOpen.answering(key)
-    const answer = repeated?.answer ?? (await this.#answer({ key, host, from, isProven }, message1))
+    const made = this.#halfOpen.answering(key)?.answer ?? this.#composing.get(key)
+    const answer = await (made ?? this.#begin({ key, host, from, isProven }, message1))
     return isProven || strangers.fits(request, answer) ? answer : strangers.challenge(from)
   }
 
-  /** message_3, alone or in a combined request; `id` is C_R. Undefined: nothing is known of it. */
+  /**
+   * message_3, alone or in a combined request; `id` is C_R. Undefined: nothing is known of it. One that
+   * comes from another host than message_1 is nobody's: C_R has 24 bits, and whoever guesses one could
+   * end a handshake that it has no part in.
+   */
   async finish(id: string, message3: Uint8Array, from: string): Promise<Ending | undefined> {
     const finished = this.#finished.get(id)
     if (finished !== undefined) {
       return equalBytes(finished.message3, message3) ? await finished.ending : undefined
     }
     const open = this.#halfOpen.get(id)
-    if (open === undefined) return undefined
+    if (open?.host !== hostKey(from)) return undefined
     this.#halfOpen.remove(open)
     const ending = this.#finish(open, message3, from)
     this.#finished.add({ id, message3, endedAt: this.#parts.clock.now(), ending })
@@ -128,6 +139,7 @@ export class Handshakes {
 
   /** Whether there is one that waits, or has ended lately. */
   knows(id: string): boolean {
+    if (this.#drawn.has(id)) return true
     return this.#halfOpen.get(id) !== undefined || this.#finished.get(id) !== undefined
   }
 
@@ -153,9 +165,19 @@ export class Handshakes {
   #isBusy(host: string): boolean {
     const { halfOpenUnprovenMax, halfOpenUnprovenPerAddressMax } = this.#parts.limits
     return (
-      this.#halfOpen.size >= halfOpenUnprovenMax ||
+      this.#halfOpen.size + this.#composing.size >= halfOpenUnprovenMax ||
       this.#halfOpen.sizeOf(host) >= halfOpenUnprovenPerAddressMax
     )
+  }
+
+  /** The same message_1 twice at once is one handshake. */
+  #begin(
+    about: Pick<HalfOpen, 'key' | 'host' | 'isProven'> & { readonly from: string },
+    message1: Uint8Array,
+  ): Promise<Answer> {
+    const answer = this.#answer(about, message1).finally(() => this.#composing.delete(about.key))
+    this.#composing.set(about.key, answer)
+    return answer
   }
 
   async #answer(
@@ -166,6 +188,7 @@ export class Handshakes {
     try {
       const responder = new Responder({ crypto, methods, suites: this.#suites, eadLabels })
       const compose = responder.receive(message1)
+      if (compose.cI.length > identifierBytesMax) return refusal(longIdentifier)
       const isLong = wantedByValue(compose.ead) !== undefined
       if (isLong && !about.isProven) return strangers.challenge(about.from)
       return await this.#compose(about, compose)
@@ -180,23 +203,21 @@ export class Handshakes {
     compose: ComposeMessage2,
   ): Promise<Answer> {
     const { crypto, credentials, contexts, clock } = this.#parts
-    const { method, suite, ead } = compose
+    const { method, suite, ead, cI } = compose
     const own = serverCredential(crypto, credentials, method, wantedByValue(ead))
-    const cR = await contexts.drawId((id) => this.knows(id))
-    const { message2, next } = await compose.send({ own, cR })
-    const answer = withBody(coapCode.changed, edhocContentFormat.message, message2)
-    const startedAt = clock.now()
-    this.#halfOpen.add({
-      id: hex(cR),
-      key,
-      host,
-      isProven,
-      startedAt,
-      wait: next,
-      agreed: { method, suite },
-      answer,
-    })
-    return answer
+    const cR = await contexts.drawId((drawn) => drawn === hex(cI) || this.knows(drawn))
+    const id = hex(cR)
+    this.#drawn.add(id)
+    try {
+      const { message2, next: wait } = await compose.send({ own, cR })
+      const answer = withBody(coapCode.changed, edhocContentFormat.message, message2)
+      const startedAt = clock.now()
+      const agreed = { method, suite }
+      this.#halfOpen.add({ id, key, host, isProven, startedAt, wait, agreed, answer })
+      return answer
+    } finally {
+      this.#drawn.delete(id)
+    }
   }
 
   /** Never rejects: what went wrong is an answer. */

@@ -32,6 +32,7 @@ export interface CoapLimits extends IntakeLimits {
   /** Contexts that have carried no message yet: a device makes one when it has something to say. */
   readonly freshMsMax: number
   readonly freshMax: number
+  readonly freshPerDeviceMax: number
   /** Contexts in memory: 5 KiB each at most. The others are in the store. */
   readonly contextsInMemoryMax: number
   /** Look-ups of contexts in the store under way; more frames are dropped, as if they were lost. */
@@ -55,6 +56,8 @@ export interface CoapLimits extends IntakeLimits {
   readonly commandsPerLookMax: number
   /** Devices that a command is brought to at a time: each has a request under way. */
   readonly couriersMax: number
+  /** Devices that wait for their turn; one more has to speak first. */
+  readonly couriersWaitingMax: number
 }
 
 const dayMs = 86_400_000
@@ -77,6 +80,7 @@ export const coapLimitsOfDoor: CoapLimits = {
   finishedMax: 16_384,
   freshMsMax: 600_000,
   freshMax: 4_096,
+  freshPerDeviceMax: 4,
   contextsInMemoryMax: 10_000,
   lookUpsInFlightMax: 256,
   strangerAnswersPerAddress: { perSecond: 10, burst: 100 },
@@ -89,4 +93,5 @@ export const coapLimitsOfDoor: CoapLimits = {
   rowSweepMs: 3_600_000,
   commandsPerLookMax: 128,
   couriersMax: 1_024,
+  couriersWaitingMax: 16_384,
 }

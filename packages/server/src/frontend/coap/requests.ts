@@ -3,7 +3,7 @@
  *
  * - `POST /m/<topic>?n=<number>`: a message, answered 2.04 when it is durable;
  * - `POST /r/<id>`, `POST /r/<id>/refused`: what came of a command;
- * - `?t` in either: the answer says what time it is.
+ * - `?t` in either, or in `POST /`: the answer says what time it is.
  *
  * A refusal has the code of its problem; the words are the operator's.
  */
@@ -105,9 +105,10 @@ export class Requests {
     if (unknown !== undefined) return answer(coapCode.badOption)
     try {
       const [first, ...rest] = pathOf(request)
-      if (first !== 'm' && first !== 'r') return answer(coapCode.notFound)
+      if (first !== undefined && first !== 'm' && first !== 'r') return answer(coapCode.notFound)
       if (request.code !== coapCode.post) return answer(coapCode.methodNotAllowed)
       const asked = { context, admitted, request, rest, queries: argumentsOf(request) }
+      if (first === undefined) return this.#time(asked)
       return await (first === 'm' ? this.#message(asked) : this.#word(asked))
     } catch (error) {
       return this.#refuse(context, error)
@@ -141,6 +142,11 @@ export class Requests {
     requireSize(request, commandResultBytesMax)
     const word = wordOf(typeOf(request), bufferOf(request), verb === 'refused')
     return this.#afterWord(await takeWord(commands, device.id, id, word), queries)
+  }
+
+  /** A device that has nothing to say keeps the way to it open by asking for the time. */
+  #time({ queries }: Asked): Answer {
+    return queries.has('t') ? this.#done(queries) : answer(coapCode.notFound)
   }
 
   #afterWord(outcome: WordOutcome, queries: Asked['queries']): Answer {

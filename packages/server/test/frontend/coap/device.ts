@@ -41,10 +41,12 @@ import {
   type TrustedCredential,
   type Unconfirmed,
 } from '@countersign/core/edhoc'
+import { PeerError } from '@countersign/core/errors'
 import {
   deriveContext,
   protectRequest,
   repeatedWithEcho,
+  type ReceivedRequest,
   type SecurityContext,
   unprotectRequest,
 } from '@countersign/core/oscore'
@@ -66,7 +68,7 @@ export interface NarrowOptions {
   readonly ead1?: readonly EadItem[]
   readonly wanted?: ByValue
   /** Answers the server's requests; 2.04 where nothing is said. */
-  readonly serve?: (request: CoapMessage) => OutgoingResponse
+  readonly serve?: (request: CoapMessage) => OutgoingResponse | 'silent'
 }
 
 interface NarrowParts extends NarrowOptions {
@@ -165,6 +167,19 @@ export class NarrowDevice {
     return await compose.send()
   }
 
+  /** A message_1 that is not sent. */
+  message1(): Uint8Array {
+    const { method = 0, suite = 2, cI = Uint8Array.of(0x07), ead1 = [] } = this.parts
+    const initiator = new Initiator({
+      crypto: nodeCrypto,
+      method: required(methods.get(method)),
+      offer: offer(suitesOf(nodeCrypto).filter(({ number }) => number === suite)),
+      own: this.own(),
+      cI,
+    })
+    return initiator.send(ead1).message1
+  }
+
   /** A request to /.well-known/edhoc; an Echo that is asked for is brought. Throws Refused. */
   async edhoc(payload: Uint8Array): Promise<CoapMessage> {
     const options = [
@@ -198,10 +213,13 @@ export class NarrowDevice {
     const { message3, next } = await this.begin()
     const context = deriveContext(nodeCrypto, contextParameters(next.session, 'initiator'))
     const { message, exchange } = protectRequest(context, this.reading(topic, posted))
-    const response = await this.ask(asRequest(combine(message3, message)))
-    if (!isProtected(response)) throw new Refused(response)
+    const before = this.context
+    // The server may ask for something as soon as it has answered.
     this.use(context)
-    return exchange.unprotectResponse(response)
+    const response = await this.ask(asRequest(combine(message3, message)))
+    if (isProtected(response)) return exchange.unprotectResponse(response)
+    this.context = before
+    throw new Refused(response)
   }
 
   reading(
@@ -253,14 +271,25 @@ export class NarrowDevice {
   }
 
   #serve(outer: CoapMessage, respond: (response: OutgoingResponse | undefined) => void): void {
-    const { request, exchange } = unprotectRequest(required(this.context), outer)
+    const received = this.#verified(outer)
+    if (received === undefined) return respond(undefined)
+    const { request, exchange } = received
     this.served.push(request)
-    const response = this.parts.serve?.(request) ?? {
-      code: coapCode.changed,
-      options: [],
-      payload: none,
-    }
+    const changed = { code: coapCode.changed, options: [], payload: none }
+    const response = this.parts.serve?.(request) ?? changed
+    // The message layer must not answer it a second time with nothing.
+    if (response === 'silent') return
     respond(exchange.protectResponse({ ...request, ...response }))
+  }
+
+  /** Undefined: under keys that it has no more. */
+  #verified(outer: CoapMessage): ReceivedRequest | undefined {
+    try {
+      return unprotectRequest(required(this.context), outer)
+    } catch (error) {
+      if (error instanceof PeerError) return undefined
+      throw error
+    }
   }
 }
 

@@ -1,15 +1,29 @@
 /** The coap door over a real authority, registry, store and judge; the link is in memory. */
-import { Judge } from '@countersign/core/credential'
+import { Judge, parseCertificate } from '@countersign/core/credential'
 import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { Commands } from '../../../src/commands/commands.ts'
 import { anchorOf } from '../../../src/compose/anchors.ts'
 import { CoapDoor, type CoapDoorParts } from '../../../src/frontend/coap/coapDoor.ts'
 import type { CoapLimits } from '../../../src/frontend/coap/limits.ts'
-import type { CoapContextRow, EdhocCredentials, MessageRow } from '../../../src/ports.ts'
+import type { CommandWish } from '../../../src/commands/wish.ts'
+import type {
+  CoapContextRow,
+  CommandRow,
+  CommandState,
+  EdhocCredentials,
+  MessageRow,
+} from '../../../src/ports.ts'
 import { downlinksIn } from '../../../src/registry/lifecycle.ts'
-import { type House, type HouseOptions, makeHouse } from '../../authority/house.ts'
+import {
+  hour,
+  type House,
+  type HouseOptions,
+  makeHouse,
+  newKey,
+  requestFor,
+} from '../../authority/house.ts'
 import { KeptLog, ManualTimers } from '../../support/world.ts'
-import { enrolled, messagesIn, refusalsIn, type TestDevice } from '../house.ts'
+import { enrolled, messagesIn, refusalsIn, shown, type TestDevice, turn } from '../house.ts'
 import { NarrowDevice, type NarrowOptions } from './device.ts'
 import { Net } from './net.ts'
 
@@ -78,11 +92,59 @@ export class CoapHouse {
     return this.narrow(await enrolled(this.house, `SN-${++this.#serial}`), options)
   }
 
+  /** One that has what its maker gave it, and no more. */
+  async factoryDevice(serial: string): Promise<TestDevice> {
+    const { key, signer } = newKey()
+    const { der } = await this.house.authority.issueIdevid({
+      csr: await requestFor(serial, signer),
+      product: 'default',
+      origin: 'software',
+      assurance: 0,
+      actor: 'operator',
+    })
+    const row = await this.house.registry.find(serial)
+    return { ...shown(der, key), row, leaf: parseCertificate(der), privateKey: key }
+  }
+
   narrow(identity: TestDevice, options: NarrowOptions = {}): NarrowDevice {
     const { net, timers, credentials } = this
     const address = options.address ?? `192.0.2.1:${++this.#port}`
     const { clock } = this.house
     return new NarrowDevice({ ...options, net, timers, clock, address, identity, credentials })
+  }
+
+  command(
+    device: NarrowDevice,
+    name: string,
+    over: Partial<CommandWish> = {},
+  ): Promise<CommandRow> {
+    const expiresAt = this.house.clock.now() + hour
+    const common = { name, data: '{"n":1}', expiresAt, actor: 'operator' }
+    return this.commands.queue({ device: device.identity.row.id, ...common, ...over })
+  }
+
+  async stateOf({ id }: CommandRow): Promise<CommandState | undefined> {
+    return (await this.house.store.get('command', id))?.state
+  }
+
+  /** Lets the door work until this holds; the test's own time limit is the bound. */
+  async until(holds: () => boolean | Promise<boolean>): Promise<void> {
+    while (!(await holds())) await turn()
+  }
+
+  becomes(row: CommandRow, state: CommandState): Promise<void> {
+    return this.until(async () => (await this.stateOf(row)) === state)
+  }
+
+  /** Long enough for everything that is under way to have happened. */
+  async rest(): Promise<void> {
+    for (let n = 0; n < 30; n++) await turn()
+  }
+
+  /** What the door sent to this address, from the n-th datagram on. */
+  sentTo({ address }: Pick<NarrowDevice, 'address'>, from = 0): readonly Uint8Array[] {
+    const { sent } = this.net
+    return sent.slice(from).flatMap(({ to, datagram }) => (to === address ? [datagram] : []))
   }
 
   async messages(): Promise<readonly MessageRow[]> {
@@ -97,6 +159,29 @@ export class CoapHouse {
   async rows(): Promise<readonly CoapContextRow[]> {
     await this.door.settled()
     return await this.house.store.scan('coapContext', { limit: 1000 })
+  }
+
+  /** Everything that came has been answered, or never will be. */
+  async idle(): Promise<void> {
+    do await turn()
+    while (this.door.load.inFlight > 0)
+    await this.door.settled()
+  }
+
+  /** To the door from anywhere, and what it sent back there. */
+  async inject(datagram: Uint8Array, from: string): Promise<readonly Uint8Array[]> {
+    const before = this.net.sent.length
+    this.net.deliver(datagram, from)
+    await this.idle()
+    return this.net.sent
+      .slice(before)
+      .filter(({ to }) => to === from)
+      .map((sent) => sent.datagram)
+  }
+
+  /** Error lines of the log: a peer can cause none. */
+  get errors(): readonly string[] {
+    return this.log.lines.filter(({ level }) => level === 'error').map(({ message }) => message)
   }
 
   async #closeDoor(): Promise<void> {

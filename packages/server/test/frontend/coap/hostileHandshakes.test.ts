@@ -1,0 +1,315 @@
+/** What strangers and enrolled devices with bad intentions send to the handshake. */
+import assert from 'node:assert/strict'
+import { ECDH } from 'node:crypto'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { combine, contextParameters, encodeContinued, encodeStart } from '@countersign/core/channel'
+import { type CoapMessage, codeText } from '@countersign/core/coap'
+import { cbor, concat } from '@countersign/core/codec'
+import {
+  attributeOid,
+  createCertificate,
+  encodeName,
+  parseCertificate,
+} from '@countersign/core/credential'
+import { deriveContext, protectRequest } from '@countersign/core/oscore'
+import { nodeCrypto } from '@countersign/element/nodeCrypto'
+import { softwareSigner } from '@countersign/element/softwareSigner'
+import { day, hour, newKey } from '../../authority/house.ts'
+import type { TestDevice } from '../house.ts'
+import { asRequest, type NarrowDevice, Refused, required, x5tOf } from './device.ts'
+import { CoapHouse } from './house.ts'
+
+/** Every bit takes long; each byte is changed in one bit that moves with it. */
+function* changed(bytes: Uint8Array): Generator<Uint8Array> {
+  for (const at of bytes.keys()) {
+    const other = bytes.slice()
+    other[at] = required(other[at]) ^ (1 << (at % 8))
+    yield other
+  }
+}
+
+function* cut(bytes: Uint8Array): Generator<Uint8Array> {
+  for (const length of bytes.keys()) yield bytes.slice(0, length)
+  yield concat(bytes, Uint8Array.of(0xff))
+}
+
+describe('a hostile handshake at the coap door', () => {
+  let house: CoapHouse
+  beforeEach(async () => {
+    const rate = 100_000
+    house = await CoapHouse.create({
+      limits: {
+        handshakesPerAddressPerSecond: rate,
+        handshakesPerAddressBurst: rate,
+        halfOpenUnprovenPerAddressMax: rate,
+        strangerAnswersPerAddress: { perSecond: rate, burst: rate },
+        strangerAnswers: { perSecond: rate, burst: rate },
+      },
+    })
+  })
+  afterEach(async () => {
+    assert.deepEqual(house.errors, [], 'no peer causes a fault of ours')
+    assert.deepEqual(await house.messages(), [])
+    await house.close()
+  })
+
+  it('with a changed message_1 comes to nothing', async () => {
+    const device = await house.device()
+    const message1 = device.message1()
+    for (const other of changed(message1)) {
+      // A changed G_X or C_I is another message_1, which proves nothing yet.
+      await device.edhoc(encodeStart(other)).catch(ifRefused)
+    }
+    for (const other of cut(message1)) await refusedBy(device.edhoc(encodeStart(other)))
+    assert.equal(house.door.load.contexts, 0)
+  })
+
+  it('whose message_1 was changed on its way does not survive message_2', async () => {
+    const { net } = house
+    const device = await house.device()
+    const deliver = net.deliver.bind(net)
+    for (const at of [3, 6, 20, 37, 40]) {
+      net.deliver = (datagram, from) => {
+        const other = datagram.slice()
+        const end = other.length - 41 + at
+        other[end] = required(other[end]) ^ 1
+        deliver(other, from)
+      }
+      await assert.rejects(device.begin())
+    }
+  })
+
+  it('with a changed or cut message_3 comes to nothing, and ends', async () => {
+    const device = await house.device()
+    const { message3 } = await device.begin()
+    for (const variants of [changed, cut]) {
+      let count = 0
+      for (const _ of variants(message3)) {
+        const { message3: sent, next } = await device.begin()
+        const other = required([...variants(sent)][count++])
+        const { cR } = next.session
+        await refusedBy(device.edhoc(encodeContinued(cR, other)))
+        // RFC 9528 §5.4.3: the handshake is over, also for the right one.
+        if (count % 40 === 0) await refusedBy(device.edhoc(encodeContinued(cR, sent)))
+      }
+    }
+    assert.equal(house.door.load.contexts, 0)
+  })
+
+  it('with messages out of order comes to nothing', async () => {
+    const device = await house.device()
+    const message1 = device.message1()
+    const { message3, next } = await device.begin()
+    const { cR } = next.session
+    await refusedBy(device.edhoc(encodeStart(message3)))
+    await refusedBy(device.edhoc(encodeContinued(Uint8Array.of(1, 2, 3), message3)))
+    await refusedBy(device.edhoc(encodeContinued(Uint8Array.of(0x07), message3)))
+    await refusedBy(device.edhoc(encodeContinued(cR, message1)))
+    assert.equal(house.door.load.contexts, 0)
+  })
+
+  it('that sends back what the server sent comes to nothing', async () => {
+    const device = await house.device()
+    const response = await device.edhoc(encodeStart(device.message1()))
+    await refusedBy(device.edhoc(encodeStart(response.payload)))
+    await refusedBy(device.edhoc(response.payload))
+    const { message3, next } = await device.begin()
+    const { cR } = next.session
+    const { payload: message2 } = required(device.received.at(-1))
+    await refusedBy(device.edhoc(encodeContinued(cR, message2)))
+    assert.ok(message3.length > 0)
+    // As if the server were a device: its datagrams are responses, and nobody waits for them.
+    for (const { datagram } of house.net.sent.slice()) {
+      assert.deepEqual(await house.inject(datagram, device.address), [])
+    }
+  })
+
+  it('with a message_3 of another handshake comes to nothing', async () => {
+    const [one, other] = [await house.device(), await house.device()]
+    const first = await one.begin()
+    const second = await other.begin()
+    await refusedBy(one.edhoc(encodeContinued(first.next.session.cR, second.message3)))
+    assert.equal(house.door.load.contexts, 0)
+  })
+
+  it("with another device's certificate is refused, and that device is not blamed", async () => {
+    const victim = await house.device()
+    const thief = await house.device()
+    const { leaf } = victim.identity
+    const { key } = thief.identity
+    await refusedBy(house.narrow({ ...victim.identity, key }).first('a'))
+    const reference = { x5chain: [leaf.der] }
+    await refusedBy(house.narrow({ ...victim.identity, key }, { reference }).first('a'))
+    const [refusal, ...more] = await house.refusals()
+    assert.equal(more.length, 1)
+    assert.equal(refusal?.['code'], 'ERR_EDHOC_PROOF')
+    assert.notEqual(refusal['subject'], victim.identity.row.id)
+    assert.equal(codeText((await victim.handshake().then(() => probe(victim))).code), '4.04')
+  })
+
+  it('with a leaf that acts as a CA is refused', async () => {
+    const device = await house.device()
+    const { leaf } = device.identity
+    const now = house.house.clock.now()
+    const { key, signer } = newKey()
+    const der = await createCertificate(
+      {
+        serial: Uint8Array.of(7),
+        issuer: leaf.subject.der,
+        subject: encodeName([{ type: attributeOid.serialNumber, value: 'CHILD-1' }]),
+        notBefore: now - hour,
+        notAfter: now + day,
+        spki: signer.spki,
+        extensions: [],
+      },
+      softwareSigner(device.identity.privateKey),
+    )
+    const pem = String(key.export({ format: 'pem', type: 'pkcs8' }))
+    const child: TestDevice = { ...device.identity, key: pem, leaf: parseCertificate(der) }
+    const reference = { x5chain: [der, leaf.der] }
+    await refusedBy(house.narrow(child, { reference }).first('a'))
+    assert.equal((await house.refusals()).at(-1)?.['code'], 'ERR_CHAIN_NOT_A_CA')
+  })
+
+  it('with a certificate that is no device’s is refused', async () => {
+    const device = await house.device()
+    const { der } = house.credentials.current('static key')
+    const server = { ...device.identity, leaf: parseCertificate(der) }
+    await refusedBy(house.narrow(server).first('a'))
+    await refusedBy(house.narrow(server, { reference: { x5chain: [der] } }).first('a'))
+    for (const { code } of await house.refusals()) assert.match(String(code), /^ERR_CHAIN_/)
+    assert.equal((await house.refusals()).length, 2)
+  })
+
+  it('that names nobody, or two, is refused', async () => {
+    const [device, other] = [await house.device(), await house.device()]
+    const { der } = device.identity.leaf
+    const references = [
+      { kid: Uint8Array.of(5) },
+      { kid: required(x5tOf(der)).value },
+      { x5chain: [der], x5t: x5tOf(other.identity.leaf.der) },
+      { x5chain: [Uint8Array.of(0x30, 0)] },
+      { x5t: { ...x5tOf(der), value: new Uint8Array(8) } },
+    ]
+    for (const reference of references) {
+      await refusedBy(house.narrow(device.identity, { reference }).first('a'))
+    }
+    assert.equal((await house.refusals()).length, references.length)
+    assert.equal(house.door.load.contexts, 0)
+  })
+
+  it('with critical data in EAD_1 that nobody knows is refused, other data is passed over', async () => {
+    const value = Uint8Array.of(1)
+    const critical = await house.device({ ead1: [{ label: 40_000, isCritical: true, value }] })
+    const { error } = await refusedBy(critical.begin())
+    assert.deepEqual(error, { kind: 'unspecified', text: 'critical authorization data not known' })
+    const other = await house.device({ ead1: [{ label: 40_000, isCritical: false, value }] })
+    await other.begin()
+  })
+
+  it('gets no C_R that is its own C_I, and no C_I that OSCORE has no room for', async () => {
+    // The door draws the C_I of the device first.
+    const cI = Uint8Array.of(9, 9, 9)
+    let draws = 0
+    const random = {
+      bytes: (length: number) =>
+        length === 3 && draws++ === 0 ? cI.slice() : new Uint8Array(length).fill(draws),
+    }
+    const drawn = await CoapHouse.create({ parts: { random } })
+    try {
+      const { next } = await (await drawn.device({ cI })).begin()
+      assert.notDeepEqual(next.session.cR, cI)
+      assert.equal(next.session.cR.length, 3)
+    } finally {
+      await drawn.close()
+    }
+    const long = await house.device({ cI: new Uint8Array(8) })
+    await refusedBy(long.begin())
+    await (await house.device({ cI: new Uint8Array(7) })).begin()
+    await (await house.device({ cI: new Uint8Array(0) })).begin()
+  })
+
+  it('with a point that is not on the curve is refused', async () => {
+    const device = await house.device()
+    // 2^256 - 1 is above the prime of P-256.
+    for (const x of [new Uint8Array(32).fill(0xff), offCurve()]) {
+      const message1 = device.message1()
+      message1.set(x, 4)
+      await refusedBy(device.edhoc(encodeStart(message1)))
+    }
+    assert.equal(house.door.load.halfOpen, 0)
+  })
+
+  it('that sends what is no EDHOC is refused', async () => {
+    const device = await house.device()
+    const bodies = [
+      new Uint8Array(),
+      Uint8Array.of(0xf4),
+      Uint8Array.of(0xf6),
+      Uint8Array.of(0xf5),
+      Uint8Array.of(0xff),
+      concat(Uint8Array.of(0xf5), new Uint8Array(1000)),
+      cbor.textString('hello'),
+    ]
+    for (const body of bodies) await refusedBy(device.edhoc(body))
+    assert.equal(house.door.load.halfOpen, 0)
+  })
+
+  it('whose combined request has a wrong half carries nothing', async () => {
+    const device = await house.device()
+    const attempt = async (
+      spoil: (parts: { message3: Uint8Array; request: CoapMessage }) => CoapMessage,
+    ): Promise<CoapMessage> => {
+      const { message3, next } = await device.begin()
+      const context = deriveContext(nodeCrypto, contextParameters(next.session, 'initiator'))
+      const { message } = protectRequest(context, device.reading('a', { number: 1 }))
+      return await device.ask(asRequest(spoil({ message3, request: message })))
+    }
+    const answers = [
+      await attempt(({ message3, request }) => combine(flipped(message3), request)),
+      await attempt(({ message3, request }) =>
+        combine(message3, { ...request, payload: flipped(request.payload) }),
+      ),
+      await attempt(({ message3, request }) => ({
+        ...combine(message3, request),
+        payload: message3,
+      })),
+      await attempt(({ request }) => combine(Uint8Array.of(0x40), request)),
+    ]
+    for (const { code } of answers) assert.equal(code >> 5, 4, codeText(code))
+  })
+})
+
+/** An x that no point of P-256 has: OpenSSL finds no y for it. */
+function offCurve(): Uint8Array {
+  for (let last = 1; last < 256; last++) {
+    const x = Uint8Array.from({ length: 32 }, (_, at) => (at === 31 ? last : 0))
+    try {
+      ECDH.convertKey(Buffer.from([2, ...x]), 'prime256v1')
+    } catch {
+      return x
+    }
+  }
+  throw new Error('every x has a point')
+}
+
+function flipped(bytes: Uint8Array): Uint8Array {
+  return bytes.map((byte, at) => (at === bytes.length - 1 ? byte ^ 1 : byte))
+}
+
+function probe(device: NarrowDevice): Promise<CoapMessage> {
+  return device.exchange({ ...device.reading('a', {}), options: [] })
+}
+
+function ifRefused(error: unknown): void {
+  if (!(error instanceof Refused)) throw error
+}
+
+async function refusedBy(attempt: Promise<unknown>): Promise<Refused> {
+  const error = await attempt.then(
+    () => new Error('it was taken'),
+    (reason: unknown) => reason,
+  )
+  assert.ok(error instanceof Refused, String(error))
+  return error
+}
