@@ -149,6 +149,7 @@ export class ContextWriter {
   #row(context: LiveContext): Write {
     const { crypto, sealer, lives, limits } = this.#parts
     const { device, fingerprint, createdAt, address, parameters, verdict, security } = context
+    const { serverKind, confirmed } = context
     if (parameters === undefined) throw ended()
     return insertOf(crypto, sealer, parameters, {
       device,
@@ -160,6 +161,8 @@ export class ContextWriter {
       peerAddress: address,
       createdAt,
       notAfter: verdict?.until ?? createdAt,
+      serverKind,
+      confirmed,
     })
   }
 

@@ -235,6 +235,7 @@ export class Handshakes {
       parameters: contextParameters(authenticated.session, 'responder'),
       fingerprint: peer.fingerprint,
       standing: { kind: 'admitted', peer, admitted },
+      serverKind: agreed.method.responder,
       from,
     })
     return { kind: 'context', id: context.id, message4: onceMade(authenticated) }

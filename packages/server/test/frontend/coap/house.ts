@@ -12,6 +12,7 @@ import type {
   CommandState,
   EdhocCredentials,
   MessageRow,
+  Timers,
 } from '../../../src/ports.ts'
 import { downlinksIn } from '../../../src/registry/lifecycle.ts'
 import {
@@ -49,6 +50,8 @@ export class CoapHouse {
   readonly options: CoapHouseOptions
   port = 0
   #serial = 0
+  /** Timers of a process that has ended do not run. */
+  #life = { isOver: false }
   #port = 40_000
 
   private constructor(
@@ -81,6 +84,8 @@ export class CoapHouse {
   ): Promise<void> {
     // A process that ends at once leaves its store as it is: what it had handed over is there.
     if (how === 'cleanly') await this.#closeDoor()
+    this.#life.isOver = true
+    this.#life = { isOver: false }
     await this.commands.close()
     const { directory } = this.house
     this.house = await this.house.reopen({}, () => between?.(directory) ?? Promise.resolve())
@@ -227,6 +232,11 @@ export class CoapHouse {
 
   #door(): CoapDoor {
     const { registry, notices, clock, store, vault } = this.house
+    const life = this.#life
+    const timers: Timers = {
+      after: (milliseconds, run) =>
+        this.timers.after(milliseconds, () => void (life.isOver || run())),
+    }
     return new CoapDoor({
       openLink: this.net.open,
       judge: this.judge,
@@ -238,7 +248,7 @@ export class CoapHouse {
       credentials: this.credentials,
       commands: this.commands,
       crypto: nodeCrypto,
-      timers: this.timers,
+      timers,
       random: randomBytes,
       log: this.log,
       ...this.options.parts,
