@@ -104,13 +104,14 @@ export class CoapRoad implements Road {
     this.#opening = undefined
     const open = this.#open
     this.#open = undefined
+    const wasConnected = this.#hasSpoken
     this.#hasSpoken = false
     if (open === undefined) return
     open.storage.close()
     open.link.close()
     // Its timers end; what it wanted to write it cannot any more.
     void open.session.sleep()
-    this.#parts.listener({ event: 'disconnected', server: this.#target.url })
+    if (wasConnected) this.#parts.listener({ event: 'disconnected', server: this.#target.url })
   }
 
   async #keepAlive(signal: AbortSignal): Promise<void> {
