@@ -339,3 +339,20 @@ test('tokens and the first Message ID are drawn', () => {
   assert.equal(new Set(firsts.map((one) => one?.slice(0, 4))).size, 3)
   assert.equal(new Set(firsts.map((one) => one?.slice(4))).size, 3)
 })
+
+test('what is answered, or acknowledged, before it has left the link is not sent again', async () => {
+  const made: Desk = client('00000000', {
+    send: () => {
+      if (++sent > 1) return
+      made.hears('60007d34')
+      made.hears('4445123420212223ff6f6e65')
+    },
+  })
+  let sent = 0
+  const answer = await made.endpoint.request(get('temperature'), peer)
+  assert.equal(hex(answer.payload), '6f6e65')
+  made.time.advance(300_000)
+  // Once the request, once the acknowledgement of the response.
+  assert.equal(sent, 2)
+  assert.equal(made.endpoint.load.requests, 0)
+})

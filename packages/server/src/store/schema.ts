@@ -284,6 +284,8 @@ export const schema: { readonly [T in TableName]: Table<T> } = {
       peerAddress: 'text',
       createdAt: 'integer',
       notAfter: 'integer',
+      serverKind: 'text',
+      confirmed: 'text?',
       state: 'text',
       reason: 'text?',
       endedAt: 'integer?',

@@ -16,6 +16,8 @@ export function coapContextRow(id: string, over: Partial<CoapContextRow> = {}): 
     peerAddress: '192.0.2.1:40000',
     createdAt: 1,
     notAfter: 2,
+    serverKind: 'signature',
+    confirmed: null,
     state: 'live',
     reason: null,
     endedAt: null,

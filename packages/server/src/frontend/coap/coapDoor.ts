@@ -45,6 +45,7 @@ import { type Answer, answer } from './answers.ts'
 import { CoapLives } from './coapLives.ts'
 import { CommandCourier } from './commandCourier.ts'
 import { Contexts } from './contexts.ts'
+import { CredentialPush } from './credentialPush.ts'
 import { DeviceJudge } from './deviceJudge.ts'
 import { Handshakes } from './handshakes.ts'
 import { type CoapLimits, coapLimitsOfDoor } from './limits.ts'
@@ -87,6 +88,8 @@ export interface CoapLoad {
   readonly contexts: number
   readonly inFlight: number
   readonly couriers: number
+  /** Requests that it would know again. */
+  readonly exchanges: number
 }
 
 /** Critical options of a request that is not under OSCORE. */
@@ -108,6 +111,8 @@ export class CoapDoor {
   #rooms: Rooms | undefined
   #stopListening: (() => void) | undefined
   #closing: Promise<void> | undefined
+  /** What the timer of the rows has begun. */
+  #rowWork: Promise<void> = Promise.resolve()
 
   constructor(parts: CoapDoorParts) {
     this.#parts = parts
@@ -121,6 +126,7 @@ export class CoapDoor {
       contexts: this.#rooms?.contexts.size ?? 0,
       inFlight: this.#inFlight.size,
       couriers: this.#rooms?.courier.size ?? 0,
+      exchanges: this.#rooms?.endpoint.load.exchanges ?? 0,
     }
   }
 
@@ -141,13 +147,18 @@ export class CoapDoor {
       rooms.contexts.sweep()
     })
     this.#every('rows', this.#limits.rowSweepMs, () => {
-      rooms.contexts.sweepRows().catch((error: unknown) => this.#failed('rows stay', error))
+      rooms.contexts.sweepRows()
+      this.#rowWork = rooms.contexts
+        .settled()
+        .then(() => rooms.push.promote())
+        .catch((error: unknown) => this.#failed('no certificate was promoted', error))
     })
     return socket.port
   }
 
-  /** What notices have begun is done. */
+  /** What notices and timers have begun is done. */
   async settled(): Promise<void> {
+    await this.#rowWork
     await this.#rooms?.contexts.settled()
   }
 
@@ -167,6 +178,7 @@ export class CoapDoor {
     rooms.endpoint.close()
     await rooms.socket.close()
     try {
+      await this.#rowWork
       await rooms.contexts.close()
       await rooms.lives.end()
     } catch (error) {
@@ -198,9 +210,11 @@ export class CoapDoor {
       send: (datagram, to) => socket.send(datagram, to),
       serve: (request, from, respond) => this.#serve(request, from, respond),
     })
+    const push = new CredentialPush(parts)
     const courier = new CommandCourier({
       ...parts,
       contexts,
+      push,
       request: (...asked) => endpoint.request(...asked),
     })
     const intake = new Intake({ ...parts, road: 'coap' })
@@ -210,6 +224,7 @@ export class CoapDoor {
       endpoint,
       contexts,
       courier,
+      push,
       handshakes: new Handshakes({ ...parts, devices, contexts, refusals }),
       requests: new ProtectedRequests({
         contexts,
@@ -329,6 +344,7 @@ interface Rooms {
   readonly endpoint: CoapEndpoint
   readonly contexts: Contexts
   readonly courier: CommandCourier
+  readonly push: CredentialPush
   readonly handshakes: Handshakes
   readonly requests: ProtectedRequests
 }

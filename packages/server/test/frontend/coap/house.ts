@@ -12,6 +12,7 @@ import type {
   CommandState,
   EdhocCredentials,
   MessageRow,
+  Timers,
 } from '../../../src/ports.ts'
 import { downlinksIn } from '../../../src/registry/lifecycle.ts'
 import {
@@ -44,6 +45,8 @@ export class CoapHouse {
   readonly timers: ManualTimers
   readonly options: CoapHouseOptions
   #serial = 0
+  /** Timers of a process that has ended do not run. */
+  #life = { isOver: false }
   #port = 40_000
 
   private constructor(
@@ -69,11 +72,17 @@ export class CoapHouse {
   }
 
   /** The server begins anew with the same folder; `cleanly`: it was told to end before. */
-  async restart(how: 'cleanly' | 'after a crash'): Promise<void> {
+  async restart(
+    how: 'cleanly' | 'after a crash',
+    between?: (directory: string) => Promise<void>,
+  ): Promise<void> {
     // A process that ends at once leaves its store as it is: what it had handed over is there.
     if (how === 'cleanly') await this.#closeDoor()
+    this.#life.isOver = true
+    this.#life = { isOver: false }
     await this.commands.close()
-    this.house = await this.house.reopen()
+    const { directory } = this.house
+    this.house = await this.house.reopen({}, () => between?.(directory) ?? Promise.resolve())
     this.judge = await judgeOf(this.house)
     this.credentials = await edhocOf(this.house)
     this.commands = this.#commands()
@@ -199,6 +208,11 @@ export class CoapHouse {
 
   #door(): CoapDoor {
     const { registry, notices, clock, store, vault } = this.house
+    const life = this.#life
+    const timers: Timers = {
+      after: (milliseconds, run) =>
+        this.timers.after(milliseconds, () => void (life.isOver || run())),
+    }
     return new CoapDoor({
       openLink: this.net.open,
       judge: this.judge,
@@ -210,7 +224,7 @@ export class CoapHouse {
       credentials: this.credentials,
       commands: this.commands,
       crypto: nodeCrypto,
-      timers: this.timers,
+      timers,
       random: randomBytes,
       log: this.log,
       ...this.options.parts,
