@@ -10,6 +10,8 @@ export type Receiver = (datagram: Uint8Array) => void
 export class Net {
   /** What the door sent, to whom, in order. */
   readonly sent: { readonly datagram: Uint8Array; readonly to: string }[] = []
+  /** What devices send does not arrive. */
+  isDeaf = false
   readonly #receivers: Map<string, Receiver> = new Map()
   #door: DatagramLinkParts | undefined
 
@@ -38,6 +40,6 @@ export class Net {
 
   /** To the door, from whatever address. */
   deliver(datagram: Uint8Array, from: string): void {
-    this.#door?.received(datagram.slice(), from)
+    if (!this.isDeaf) this.#door?.received(datagram.slice(), from)
   }
 }
