@@ -122,9 +122,9 @@ export function sealPieces(
     const [most, found] = [longNoncePlaintextMax, plaintextLength]
     throw misused('ERR_AEAD_PLAINTEXT', name, 'plaintext', most, found, ' at most')
   }
-  const cipher = aeads[name].cipher(keyObject, nonce)
+  const cipher = aeads[name].cipher(keyObject, lentNonce(nonce))
   // CCM (RFC 3610 §2.2) begins with the length of the message; the others do not ask.
-  cipher.setAAD(aad, { plaintextLength })
+  cipher.setAAD(lentAad(aad), { plaintextLength })
   const ciphertext = plaintext.map((piece) => cipher.update(piece))
   // Ends the message: these are modes without padding, nothing comes out here.
   cipher.final()
@@ -147,9 +147,9 @@ export function open(
   const length = ciphertext.length - aead.tagLength
   if (length < 0) throw unopened(name)
   try {
-    const decipher = aead.decipher(keyObject, nonce)
+    const decipher = aead.decipher(keyObject, lentNonce(nonce))
     decipher.setAuthTag(ciphertext.subarray(length))
-    decipher.setAAD(aad, { plaintextLength: length })
+    decipher.setAAD(lentAad(aad), { plaintextLength: length })
     const plaintext = decipher.update(ciphertext.subarray(0, length))
     // Throws when the tag does not fit: before that, nobody has seen the plaintext.
     decipher.final()
@@ -157,6 +157,32 @@ export function open(
   } catch (cause) {
     throw unopened(name, cause)
   }
+}
+
+/**
+ * Small arrays lie in V8's heap, and Node has memory made outside of it for each that it is handed:
+ * as much work as the cipher itself. Nonces and additional data, which are no secrets, are lent
+ * these bytes for the length of the call, which copies them.
+ */
+const lent = Buffer.alloc(128)
+const nonceBytesMax = 16
+const lentNonces = Array.from({ length: nonceBytesMax + 1 }, (_, length) =>
+  lent.subarray(0, length),
+)
+const aadStart = nonceBytesMax
+const aadBytesMax = lent.length - aadStart
+
+function lentNonce(nonce: Uint8Array): Uint8Array {
+  const room = lentNonces[nonce.length]
+  if (room === undefined) return nonce
+  room.set(nonce)
+  return room
+}
+
+function lentAad(aad: Uint8Array): Uint8Array {
+  if (aad.length > aadBytesMax) return aad
+  lent.set(aad, aadStart)
+  return lent.subarray(aadStart, aadStart + aad.length)
 }
 
 function fittingKey(name: AeadName, key: SecretKey, nonce: Uint8Array): KeyObject {

@@ -67,7 +67,11 @@ export function encodeMessage(message: CoapMessage): Uint8Array {
 }
 
 function parseHeader(bytes: Uint8Array): Header {
-  const [first, code, idHigh, idLow] = bytes
+  // By index: taking an array apart goes through its iterator.
+  const first = bytes[0]
+  const code = bytes[1]
+  const idHigh = bytes[2]
+  const idLow = bytes[3]
   if (first === undefined || code === undefined || idHigh === undefined || idLow === undefined) {
     throw coapError('ERR_COAP_TRUNCATED', `${bytes.length} bytes are no header`, where)
   }

@@ -58,7 +58,16 @@ export function encodeBody({ options, payload }: CoapBody): Uint8Array {
 }
 
 export function sortedOptions(options: readonly CoapOption[]): readonly CoapOption[] {
-  return options.toSorted((one, other) => one.number - other.number)
+  return isSorted(options) ? options : options.toSorted((one, other) => one.number - other.number)
+}
+
+function isSorted(options: readonly CoapOption[]): boolean {
+  let previous = 0
+  for (const { number } of options) {
+    if (number < previous) return false
+    previous = number
+  }
+  return true
 }
 
 /** Values of one option, in order. */

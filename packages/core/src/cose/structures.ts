@@ -28,12 +28,10 @@ export function sigStructure(fields: SigStructureFields): Uint8Array {
 
 /** Of COSE_Encrypt0. These bytes are the AAD of the AEAD (RFC 9052 §5.3). */
 export function encStructure({ protectedMap, externalAad }: EncStructureFields): Uint8Array {
-  return cbor.array(
-    cbor.textString('Encrypt0'),
-    cbor.byteString(protectedMap),
-    cbor.byteString(externalAad),
-  )
+  return cbor.array(encrypt0, cbor.byteString(protectedMap), cbor.byteString(externalAad))
 }
+
+const encrypt0 = cbor.textString('Encrypt0')
 
 /** Of COSE_Mac0. The tag covers these bytes (RFC 9052 §6.3). */
 export function macStructure(fields: SigStructureFields): Uint8Array {

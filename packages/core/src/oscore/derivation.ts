@@ -26,6 +26,24 @@ export interface RequestName {
   readonly partialIv: number
 }
 
+/** What a request and its responses have in common, computed once. */
+export interface BoundRequest extends RequestName {
+  /** Of the request, and of a response without a Partial IV. */
+  readonly nonce: Uint8Array
+  readonly aad: Uint8Array
+}
+
+/** Of a context, as far as it goes into both. */
+export interface Binding {
+  readonly commonIv: Uint8Array
+  readonly algorithm: { readonly id: number }
+}
+
+export function boundRequest({ commonIv, algorithm }: Binding, name: RequestName): BoundRequest {
+  const nonce = nonceOf(commonIv, name.kid, name.partialIv)
+  return { ...name, nonce, aad: additionalData(algorithm.id, name) }
+}
+
 export function keyInfo({ id, idContext, algorithm, type, length }: KeyInfo): Uint8Array {
   return cbor.array(
     cbor.byteString(id),
@@ -43,26 +61,35 @@ export function idBytesMax(nonceLength: number): number {
 
 /** `id` is of whoever made the Partial IV, and fits: see idBytesMax. */
 export function nonceOf(commonIv: Uint8Array, id: Uint8Array, partialIv: number): Uint8Array {
-  const nonce = new Uint8Array(commonIv.length)
+  // A copy, also of a Buffer, whose `slice` is a view.
+  const nonce = new Uint8Array(commonIv)
   const iv = encodePartialIv(partialIv)
-  nonce[0] = id.length
-  nonce.set(id, 1 + idBytesMax(commonIv.length) - id.length)
-  nonce.set(iv, nonce.length - iv.length)
-  return nonce.map((byte, index) => byte ^ (commonIv[index] ?? 0))
+  nonce[0] = (nonce[0] ?? 0) ^ id.length
+  xorInto(nonce, id, 1 + idBytesMax(nonce.length) - id.length)
+  xorInto(nonce, iv, nonce.length - iv.length)
+  return nonce
+}
+
+function xorInto(nonce: Uint8Array, field: Uint8Array, start: number): void {
+  for (let at = 0; at < field.length; at++) {
+    nonce[start + at] = (nonce[start + at] ?? 0) ^ (field[at] ?? 0)
+  }
 }
 
 /** external_aad: an array in a byte string, for requests and for their responses. */
 export function externalAad(algorithm: number, { kid, partialIv }: RequestName): Uint8Array {
-  const oscoreVersion = cbor.int(1)
   return cbor.array(
     oscoreVersion,
     cbor.array(cbor.int(algorithm)),
     cbor.byteString(kid),
     cbor.byteString(encodePartialIv(partialIv)),
-    // Class I options, of which there are none (RFC 8613 §4.1.2).
-    cbor.byteString(noBytes),
+    noOptions,
   )
 }
+
+const oscoreVersion = cbor.int(1)
+/** Of class I: there are none (RFC 8613 §4.1.2). */
+const noOptions = cbor.byteString(noBytes)
 
 export function additionalData(algorithm: number, request: RequestName): Uint8Array {
   return encStructure({ protectedMap: noBytes, externalAad: externalAad(algorithm, request) })

@@ -13,7 +13,7 @@ import { optionNumber } from '../coap/index.ts'
 import { equalBytes } from '../codec/index.ts'
 import { PeerError } from '../errors.ts'
 import type { SecurityContext } from './context.ts'
-import { additionalData, nonceOf, type RequestName } from './derivation.ts'
+import { type BoundRequest, boundRequest, nonceOf } from './derivation.ts'
 import { oscoreError } from './errors.ts'
 import { ciphertextOf, innerMessage, outerMessage, plaintextToProtect } from './fields.ts'
 import { type OscoreOption, oscoreOptionOf } from './option.ts'
@@ -48,11 +48,11 @@ export function protectRequest(context: SecurityContext, request: CoapMessage): 
   const plaintext = plaintextToProtect(request, 'request')
   requireSealable(context, plaintext)
   const name = { kid: sender.id, partialIv: sender.sequence.take() }
-  const nonce = nonceOf(context.commonIv, name.kid, name.partialIv)
-  const ciphertext = seal(context, name, nonce, plaintext)
+  const bound = boundRequest(context, name)
+  const ciphertext = seal(context, bound, bound.nonce, plaintext)
   const option = { ...name, ...(idContext !== undefined && { kidContext: idContext }) }
   const message = outerMessage(request, 'request', option, ciphertext)
-  return { message, exchange: new ClientExchange(context, name) }
+  return { message, exchange: new ClientExchange(context, bound) }
 }
 
 /**
@@ -61,14 +61,14 @@ export function protectRequest(context: SecurityContext, request: CoapMessage): 
  */
 export function unprotectRequest(context: SecurityContext, message: CoapMessage): ReceivedRequest {
   const { window } = context.recipient
-  const { name, read } = openRequest(context, message, (number) => window.verify(number))
-  window.accept(name.partialIv)
-  return receivedRequest(context, name, read())
+  const { bound, read } = openRequest(context, message, (number) => window.verify(number))
+  window.accept(bound.partialIv)
+  return receivedRequest(context, bound, read())
 }
 
 /** A request that has verified, and is not accepted yet. */
 export interface OpenedRequest {
-  readonly name: RequestName
+  readonly bound: BoundRequest
   /** Throws PeerError ERR_OSCORE_MESSAGE for one that its sender should not have protected. */
   readonly read: () => CoapMessage
 }
@@ -80,32 +80,33 @@ export function openRequest(
   verify: (partialIv: number) => void,
 ): OpenedRequest {
   const option = oscoreOptionOf(message)
-  const name = requestNameOf(option)
+  const partialIv = requestNumberOf(option)
   checkNames(context, option)
+  const name = { kid: context.recipient.id, partialIv }
   const ciphertext = ciphertextOf(message, 'request')
-  verify(name.partialIv)
-  const nonce = nonceOf(context.commonIv, name.kid, name.partialIv)
-  const plaintext = open(context, name, nonce, ciphertext)
-  return { name, read: () => innerMessage(message, 'request', plaintext) }
+  verify(partialIv)
+  const bound = boundRequest(context, name)
+  const plaintext = open(context, bound, bound.nonce, ciphertext)
+  return { bound, read: () => innerMessage(message, 'request', plaintext) }
 }
 
 export function receivedRequest(
   context: SecurityContext,
-  name: RequestName,
+  bound: BoundRequest,
   request: CoapMessage,
 ): ReceivedRequest {
-  return { kind: 'request', request, exchange: new ServerExchange(context, name) }
+  return { kind: 'request', request, exchange: new ServerExchange(context, bound) }
 }
 
 /** Of whoever sent a request. */
 export class ClientExchange {
   readonly #context: SecurityContext
-  readonly #name: RequestName
+  readonly #bound: BoundRequest
   #isAnswered = false
 
-  constructor(context: SecurityContext, name: RequestName) {
+  constructor(context: SecurityContext, bound: BoundRequest) {
     this.#context = context
-    this.#name = name
+    this.#bound = bound
   }
 
   /** RFC 8613 §8.4. One response is taken (§7.4); the caller has matched its token. */
@@ -115,7 +116,7 @@ export class ClientExchange {
     const option = oscoreOptionOf(message)
     checkNames(context, option)
     const ciphertext = ciphertextOf(message, 'response')
-    const plaintext = open(context, this.#name, this.#nonceOf(option), ciphertext)
+    const plaintext = open(context, this.#bound, this.#nonceOf(option), ciphertext)
     this.#isAnswered = true
     const response = innerMessage(message, 'response', plaintext)
     // RFC 8613 §4.1.3.5.2: this request was no registration.
@@ -127,27 +128,25 @@ export class ClientExchange {
 
   #nonceOf({ partialIv }: OscoreOption): Uint8Array {
     const { commonIv, recipient } = this.#context
-    return partialIv === undefined
-      ? nonceOf(commonIv, this.#name.kid, this.#name.partialIv)
-      : nonceOf(commonIv, recipient.id, partialIv)
+    return partialIv === undefined ? this.#bound.nonce : nonceOf(commonIv, recipient.id, partialIv)
   }
 }
 
 /** Of whoever got a request. */
 export class ServerExchange {
   readonly #context: SecurityContext
-  readonly #name: RequestName
+  readonly #bound: BoundRequest
   /** A nonce is used once with the server's key. */
   #isRequestNonceSpent = false
 
-  constructor(context: SecurityContext, name: RequestName) {
+  constructor(context: SecurityContext, bound: BoundRequest) {
     this.#context = context
-    this.#name = name
+    this.#bound = bound
   }
 
   /** Of the request. */
   get partialIv(): number {
-    return this.#name.partialIv
+    return this.#bound.partialIv
   }
 
   /** From here on each response has a Partial IV of its own. */
@@ -169,29 +168,29 @@ export class ServerExchange {
     requireSealable(context, plaintext)
     if (!ownPartialIv && this.#mayUseRequestNonce()) {
       this.spendRequestNonce()
-      const nonce = nonceOf(context.commonIv, this.#name.kid, this.#name.partialIv)
-      return outerMessage(response, 'response', {}, seal(context, this.#name, nonce, plaintext))
+      const bound = this.#bound
+      return outerMessage(response, 'response', {}, seal(context, bound, bound.nonce, plaintext))
     }
     const { id, sequence } = context.sender
     const partialIv = sequence.take()
     const nonce = nonceOf(context.commonIv, id, partialIv)
-    const ciphertext = seal(context, this.#name, nonce, plaintext)
+    const ciphertext = seal(context, this.#bound, nonce, plaintext)
     return outerMessage(response, 'response', { partialIv }, ciphertext)
   }
 
   #mayUseRequestNonce(): boolean {
     if (this.#isRequestNonceSpent) return false
     const { isPersistent, recipient } = this.#context
-    return !isPersistent || recipient.window.isStored(this.#name.partialIv)
+    return !isPersistent || recipient.window.isStored(this.#bound.partialIv)
   }
 }
 
-function requestNameOf({ kid, partialIv }: OscoreOption): RequestName {
+function requestNumberOf({ kid, partialIv }: OscoreOption): number {
   if (kid === undefined) throw oscoreError('ERR_OSCORE_OPTION', 'a request without kid')
   if (partialIv === undefined) {
     throw oscoreError('ERR_OSCORE_OPTION', 'a request without Partial IV')
   }
-  return { kid: Uint8Array.from(kid), partialIv }
+  return partialIv
 }
 
 /** What a message names must be of this context; a response names nothing as a rule. */
@@ -215,23 +214,21 @@ function requireSealable({ usage, algorithm }: SecurityContext, plaintext: Uint8
 
 function seal(
   { crypto, algorithm, sender, usage }: SecurityContext,
-  request: RequestName,
+  { aad }: BoundRequest,
   nonce: Uint8Array,
   plaintext: Uint8Array,
 ): Uint8Array {
-  const aad = additionalData(algorithm.id, request)
   usage.countSealed()
   return crypto.seal(algorithm.aead, sender.key, nonce, aad, plaintext)
 }
 
 function open(
   { crypto, algorithm, recipient, usage }: SecurityContext,
-  request: RequestName,
+  { aad }: BoundRequest,
   nonce: Uint8Array,
   ciphertext: Uint8Array,
 ): Uint8Array {
   usage.requireOpenable(ciphertext.length)
-  const aad = additionalData(algorithm.id, request)
   try {
     return crypto.open(algorithm.aead, recipient.key, nonce, aad, ciphertext)
   } catch (error) {

@@ -72,7 +72,7 @@ export function ciphertextOf({ code, payload }: CoapMessage, kind: Kind): Uint8A
 
 /** The message that was protected: Outer options of class E are not looked at (RFC 8613 §8.2). */
 export function innerMessage(outer: CoapMessage, kind: Kind, plaintext: Uint8Array): CoapMessage {
-  const [code] = plaintext
+  const code = plaintext[0]
   if (code === undefined || codeKind(code) !== kind) {
     throw refused(`what was encrypted is no ${kind}`)
   }

@@ -35,13 +35,13 @@ export function recoverRequest(
   const { window } = context.recipient
   if (!window.isLost) return unprotectRequest(context, message)
   const opened = openRequest(context, message, (number) => window.verifyUnproven(number))
-  const { partialIv } = opened.name
+  const { partialIv } = opened.bound
   const request = opened.read()
   if (isFresh(context, request, echo)) {
     window.recover(partialIv)
-    return receivedRequest(context, opened.name, request)
+    return receivedRequest(context, opened.bound, request)
   }
-  const exchange = new ServerExchange(context, opened.name)
+  const exchange = new ServerExchange(context, opened.bound)
   // RFC 8613 Appendix B.1.2: an earlier life may have used the nonce of this request.
   const answer = exchange.protectResponse(challenge(context, request, echo), { ownPartialIv: true })
   window.challenge(partialIv)

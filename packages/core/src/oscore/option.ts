@@ -23,7 +23,7 @@ const flag = { partialIvLength: 0b111, kid: 0b1000, kidContext: 0b1_0000, reserv
 
 export function parseOscoreOption(value: Uint8Array): OscoreOption {
   if (value.length > optionBytesMax) throw malformed(`${value.length} bytes`)
-  const [flags] = value
+  const flags = value[0]
   if (flags === undefined) return {}
   // RFC 8613 §2: flags without one that is set are an option without value.
   if (flags === 0) throw malformed('flags that say nothing')

@@ -9,11 +9,13 @@ export const partialIvBytesMax = 5
 
 /** As few bytes as there can be, and 00 for the number 0. */
 export function encodePartialIv(number: number): Uint8Array {
-  const bytes = [number % 256]
-  for (let rest = Math.floor(number / 256); rest > 0; rest = Math.floor(rest / 256)) {
-    bytes.unshift(rest % 256)
+  let length = 1
+  for (let bound = 256; number >= bound; bound *= 256) length++
+  const bytes = new Uint8Array(length)
+  for (let at = length - 1, rest = number; at >= 0; at--, rest = Math.floor(rest / 256)) {
+    bytes[at] = rest % 256
   }
-  return Uint8Array.from(bytes)
+  return bytes
 }
 
 /** Zeros in front are refused: a number has one Partial IV. */

@@ -256,14 +256,27 @@ test('where answers are judged each forged one is dropped, and the true one is t
   assert.equal((await asked).type, 'ACK')
 })
 
-test('a forged acknowledgement stops the sending, not the waiting', async () => {
-  const { endpoint, hears, time, says } = client()
-  const asked = endpoint.request(get('temperature'), peer, { accept: () => true })
-  hears('60007d34')
-  time.advance(200_000)
-  assert.deepEqual(says(), [request])
-  hears(response)
+test('where answers are judged a forged acknowledgement stops neither the sending nor the waiting', async () => {
+  const one = client()
+  const asked = one.endpoint.request(get('temperature'), peer, { accept: isTrue })
+  one.hears('60007d34')
+  assert.deepEqual(
+    schedule(one, 150_000),
+    [0, 2000, 6000, 14_000, 30_000].map((at) => [at, 1]),
+  )
+  one.hears(response)
   assert.equal((await asked).code, 0x45)
+})
+
+test('and it is given up when nothing of it can arrive any more', async () => {
+  const { endpoint, hears, time } = client()
+  const asked = endpoint.request(get('temperature'), peer, { accept: isTrue })
+  const outcome = assert.rejects(asked, failsWith(AdapterError, 'ERR_COAP_TIMEOUT'))
+  hears('60007d34')
+  time.advance(215_000)
+  assert.equal(endpoint.load.requests, 1)
+  time.advance(32_000)
+  await outcome
 })
 
 test('a separate response that comes again is acknowledged again, and is no news', async () => {

@@ -143,9 +143,9 @@ describe('a command to a real device on coap', () => {
     await house.until(() => house.door.load.couriers === 1)
     await house.restart('cleanly')
     // As `restore` does before any door opens.
-    await house.restart('cleanly', async (store) => {
-      await forgetWhatMovedOn(store, house.house.clock.now())
-    })
+    await house.restart('cleanly', undefined, (store) =>
+      forgetWhatMovedOn(store, house.house.clock.now()),
+    )
     assert.deepEqual(await house.rows(), [])
     assert.equal(await house.stateOf(row), 'refused')
     await first.wake()

@@ -71,9 +71,9 @@ describe("while the server's certificates for EDHOC change", () => {
   }
   /** Every device has to make a new handshake. */
   const contextsAreGone = async (): Promise<void> => {
-    await house.restart('cleanly', async (store) => {
-      await forgetWhatMovedOn(store, house.house.clock.now())
-    })
+    await house.restart('cleanly', undefined, (store) =>
+      forgetWhatMovedOn(store, house.house.clock.now()),
+    )
   }
 
   it('devices that were told of the next ones go on with them, across restarts of both sides', async () => {

@@ -108,13 +108,23 @@ export class Contexts {
     this.#learned = undefined
   }
 
-  /** Resolves when a number can be taken: write the new bound down first (RFC 8613 B.1.1). */
-  async ready(live: LiveContext): Promise<void> {
+  /** In use, or about to be. */
+  has(live: LiveContext): boolean {
+    return live === this.#current || live === this.#candidate
+  }
+
+  /**
+   * Whether the next number has to be written down first (RFC 8613 B.1.1). Asked in the turn in which
+   * the number is taken: several may wait for one. A candidate has its first numbers; when they are
+   * used up, taking one throws.
+   */
+  needsNumbers(live: LiveContext): boolean {
     const { sequence } = live.context.sender
-    // A candidate has its first numbers; when they are used up, taking one throws.
-    while (live === this.#current && sequence.next >= sequence.reserved) {
-      await this.#store(live, sequence.boundAfter(this.#reserve))
-    }
+    return live === this.#current && sequence.next >= sequence.reserved
+  }
+
+  async reserve(live: LiveContext): Promise<void> {
+    await this.#store(live, live.context.sender.sequence.boundAfter(this.#reserve))
   }
 
   /** The replay window, so that what was taken is never taken again. */

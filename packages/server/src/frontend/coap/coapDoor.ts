@@ -88,6 +88,8 @@ export interface CoapLoad {
   readonly contexts: number
   readonly inFlight: number
   readonly couriers: number
+  /** Requests that it would know again. */
+  readonly exchanges: number
 }
 
 /** Critical options of a request that is not under OSCORE. */
@@ -124,6 +126,7 @@ export class CoapDoor {
       contexts: this.#rooms?.contexts.size ?? 0,
       inFlight: this.#inFlight.size,
       couriers: this.#rooms?.courier.size ?? 0,
+      exchanges: this.#rooms?.endpoint.load.exchanges ?? 0,
     }
   }
 
@@ -144,10 +147,11 @@ export class CoapDoor {
       rooms.contexts.sweep()
     })
     this.#every('rows', this.#limits.rowSweepMs, () => {
+      rooms.contexts.sweepRows()
       this.#rowWork = rooms.contexts
-        .sweepRows()
+        .settled()
         .then(() => rooms.push.promote())
-        .catch((error: unknown) => this.#failed('rows were not looked through', error))
+        .catch((error: unknown) => this.#failed('no certificate was promoted', error))
     })
     return socket.port
   }

@@ -57,7 +57,7 @@ export class ContextWriter {
     return await this.#update(context, apply)
   }
 
-  /** At least one number may be taken then. */
+  /** At least one number may be taken then. Throws CallerError ERR_OSCORE_EXHAUSTED. */
   async reserve(context: LiveContext): Promise<void> {
     if (context.state === 'fresh') {
       return await this.commit(
@@ -80,18 +80,27 @@ export class ContextWriter {
 
   /** Its device may not come in any more. One that was replaced meanwhile has ended already. */
   async bury(id: string, device: string, reason: string): Promise<void> {
-    const { store, clock } = this.#parts
-    const set = { state: 'tombstone', reason, endedAt: clock.now() } as const
+    const set = { state: 'tombstone', reason, endedAt: this.#parts.clock.now() } as const
+    const isDone = await this.#unlessGone({
+      conditions: [{ kind: 'equals', table, key: id, where: { state: 'live' } }],
+      writes: [{ kind: 'update', table, key: id, set }],
+    })
+    if (isDone) await this.#forgetOldest(device)
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#unlessGone({ writes: [removal(id)] })
+  }
+
+  /** False: the row was changed or removed by somebody else meanwhile. */
+  async #unlessGone(change: Change): Promise<boolean> {
     try {
-      await store.apply({
-        conditions: [{ kind: 'equals', table, key: id, where: { state: 'live' } }],
-        writes: [{ kind: 'update', table, key: id, set }],
-      })
+      await this.#parts.store.apply(change)
+      return true
     } catch (error) {
-      if (isCountersignError(error) && error.code === 'ERR_CONFLICT') return
+      if (isCountersignError(error) && error.code === 'ERR_CONFLICT') return false
       throw error
     }
-    await this.#forgetOldest(device)
   }
 
   async #bear<Result>(
@@ -126,7 +135,7 @@ export class ContextWriter {
     const snapshot = context.security.recipient.window.snapshot()
     const result = await apply({
       conditions: older.map((key) => ({ kind: 'equals', table, key, where: {} })),
-      writes: [...older.map(remove), this.#row(context)],
+      writes: [...older.map(removal), this.#row(context)],
     })
     context.wrote(snapshot)
     context.security.sender.sequence.reserve(limits.reservedAhead)
@@ -177,6 +186,8 @@ export class ContextWriter {
     const { store, lives, limits } = this.#parts
     const { sender, recipient, usage } = context.security
     const reserved = sender.sequence.boundAfter(limits.reservedAhead)
+    // No number is left: taking one says so, and whoever waits for one stops.
+    if (reserved <= sender.sequence.next) sender.sequence.take()
     const snapshot = recipient.window.snapshot()
     const set = { reserved, ...usage.snapshot(), ...windowColumns(snapshot, lives.life) }
     await store.apply({ writes: [{ kind: 'update', table, key: context.id, set }] })
@@ -189,14 +200,14 @@ export class ContextWriter {
     const rows = await store.find(table, 'device', device)
     const stones = rows.filter(({ state }) => state === 'tombstone').toSorted(byEnd)
     const surplus = stones.slice(0, Math.max(0, stones.length - limits.tombstonesPerDeviceMax))
-    await Promise.all(surplus.map(({ id }) => store.apply({ writes: [remove(id)] })))
+    await Promise.all(surplus.map(({ id }) => this.remove(id)))
     this.#parts.replaced(surplus.map(({ id }) => id))
   }
 }
 
 const noWindow = { highest: -1, accepted: 0 }
 
-function remove(key: string): Write {
+function removal(key: string): Write {
   return { kind: 'delete', table, key }
 }
 

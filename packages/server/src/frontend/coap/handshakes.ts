@@ -60,6 +60,9 @@ export type Ending =
   | { readonly kind: 'context'; readonly id: string; readonly message4: () => Answer }
   | { readonly kind: 'answer'; readonly answer: Answer }
 
+/** What is known of a handshake when its message_1 comes. */
+type Began = Pick<HalfOpen, 'key' | 'host' | 'isProven'>
+
 /** Both sides of RFC 9528 §3.2 are taken as their certificates allow. */
 const methods = [0, 1, 2, 3] as const
 /** The profile `countersign-edhoc-1`. */
@@ -78,7 +81,7 @@ export class Handshakes {
   readonly #rates: TokenBuckets
   readonly #provenRates: TokenBuckets
   /** message_1 whose answers are being made. */
-  readonly #composing: Map<string, Promise<Answer>> = new Map()
+  readonly #composing: Map<string, Promise<Answer | 'unproven'>> = new Map()
   /** C_R of those. */
   readonly #drawn: Set<string> = new Set()
 
@@ -107,16 +110,16 @@ export class Handshakes {
     const isProven = strangers.isProven(request, from)
     const host = hostKey(from)
     const wait = this.#wait(host, isProven)
-    if (wait > 0 || (!isProven && this.#isBusy(host))) {
-      const answer = isProven
-        ? later(coapCode.serviceUnavailable, Math.ceil(wait / 1000))
-        : strangers.challenge(from)
+    if (!isProven && (wait > 0 || this.#isBusy(host))) return strangers.challenge(request, from)
+    if (wait > 0) {
+      const answer = later(coapCode.serviceUnavailable, Math.ceil(wait / 1000))
       return strangers.may(request, from, answer)
     }
     const key = fingerprintOf(concat(utf8(`${from} `), message1))
     const made = this.#halfOpen.answering(key)?.answer ?? this.#composing.get(key)
-    const answer = await (made ?? this.#begin({ key, host, from, isProven }, message1))
-    return isProven || strangers.fits(request, answer) ? answer : strangers.challenge(from)
+    const answer = await (made ?? this.#begin({ key, host, isProven }, message1))
+    if (answer === 'unproven') return strangers.challenge(request, from)
+    return isProven || strangers.fits(request, answer) ? answer : strangers.challenge(request, from)
   }
 
   /**
@@ -171,26 +174,21 @@ export class Handshakes {
   }
 
   /** The same message_1 twice at once is one handshake. */
-  #begin(
-    about: Pick<HalfOpen, 'key' | 'host' | 'isProven'> & { readonly from: string },
-    message1: Uint8Array,
-  ): Promise<Answer> {
+  #begin(about: Began, message1: Uint8Array): Promise<Answer | 'unproven'> {
     const answer = this.#answer(about, message1).finally(() => this.#composing.delete(about.key))
     this.#composing.set(about.key, answer)
     return answer
   }
 
-  async #answer(
-    about: Pick<HalfOpen, 'key' | 'host' | 'isProven'> & { readonly from: string },
-    message1: Uint8Array,
-  ): Promise<Answer> {
-    const { crypto, strangers } = this.#parts
+  /** 'unproven': the answer is long, and the address has to be shown first. */
+  async #answer(about: Began, message1: Uint8Array): Promise<Answer | 'unproven'> {
+    const { crypto } = this.#parts
     try {
       const responder = new Responder({ crypto, methods, suites: this.#suites, eadLabels })
       const compose = responder.receive(message1)
       if (compose.cI.length > identifierBytesMax) return refusal(longIdentifier)
       const isLong = wantedByValue(compose.ead) !== undefined
-      if (isLong && !about.isProven) return strangers.challenge(about.from)
+      if (isLong && !about.isProven) return 'unproven'
       return await this.#compose(about, compose)
     } catch (error) {
       if (!(error instanceof PeerError)) return this.#failed(error)
@@ -198,10 +196,7 @@ export class Handshakes {
     }
   }
 
-  async #compose(
-    { key, host, isProven }: Pick<HalfOpen, 'key' | 'host' | 'isProven'>,
-    compose: ComposeMessage2,
-  ): Promise<Answer> {
+  async #compose({ key, host, isProven }: Began, compose: ComposeMessage2): Promise<Answer> {
     const { crypto, credentials, contexts, clock } = this.#parts
     const { method, suite, ead, cI } = compose
     const own = serverCredential(crypto, credentials, method, wantedByValue(ead))

@@ -19,9 +19,11 @@ import {
   type CoapOption,
   coapCode,
   contentFormatOption,
+  encodeMessage,
   type OutgoingRequest,
   type OutgoingResponse,
   optionNumber,
+  sendInBlocks,
   sortedOptions,
   uriPath,
   uriQuery,
@@ -245,6 +247,20 @@ export class NarrowDevice {
     const response = await this.ask(asRequest(outer))
     if (!isProtected(response)) throw new Refused(response)
     return exchange.unprotectResponse(response)
+  }
+
+  /** As large as it is: in blocks inside OSCORE. */
+  postInBlocks(topic: string, posted: Posted): Promise<CoapMessage> {
+    const request = this.reading(topic, posted)
+    const exchange = (part: OutgoingRequest): Promise<CoapMessage> =>
+      this.exchange(innerMessage(part))
+    return sendInBlocks(asRequest(request), exchange, { random: randomBytes })
+  }
+
+  /** The datagram that a request would be, on the context, and never sent by the device itself. */
+  datagram(request: CoapMessage, messageId: number): Uint8Array {
+    const { message: outer } = protectRequest(required(this.context), request)
+    return encodeMessage({ ...outer, messageId, token: Uint8Array.of(1, messageId & 0xff) })
   }
 
   /** As a device does that is asked to show that it is alive. */

@@ -74,16 +74,18 @@ export class CoapHouse {
   /** The server begins anew with the same folder; `cleanly`: it was told to end before. */
   async restart(
     how: 'cleanly' | 'after a crash',
-    /** What happens to the folder before the door opens. */
-    before: (store: House['store']) => Promise<void> = () => Promise.resolve(),
+    between?: (directory: string) => Promise<void>,
+    /** Before the door opens. */
+    before?: (store: House['store']) => Promise<unknown>,
   ): Promise<void> {
     // A process that ends at once leaves its store as it is: what it had handed over is there.
     if (how === 'cleanly') await this.#closeDoor()
     this.#life.isOver = true
     this.#life = { isOver: false }
     await this.commands.close()
-    this.house = await this.house.reopen()
-    await before(this.house.store)
+    const { directory } = this.house
+    this.house = await this.house.reopen({}, () => between?.(directory) ?? Promise.resolve())
+    await before?.(this.house.store)
     this.judge = await judgeOf(this.house)
     this.credentials = await edhocOf(this.house)
     this.commands = this.#commands()
