@@ -38,6 +38,8 @@ export interface Handshaken {
   readonly parameters: EdhocContextParameters
   readonly fingerprint: string
   readonly standing: Extract<ContextStanding, { kind: 'admitted' }>
+  /** Generation of the standings before it was asked for: no notice finds a context that is not here. */
+  readonly generation: number
   /** Which of its certificates the server has shown. */
   readonly serverKind: Authentication
   readonly from: string
@@ -93,7 +95,8 @@ export class Contexts {
   }
 
   /** The context of a finished handshake: its first message makes it last. */
-  add({ parameters, fingerprint, standing, serverKind, from }: Handshaken): LiveContext {
+  add(made: Handshaken): LiveContext {
+    const { parameters, fingerprint, standing, serverKind, from } = made
     const { clock, crypto, limits } = this.#parts
     const now = clock.now()
     const context = new LiveContext({
@@ -109,6 +112,7 @@ export class Contexts {
       parameters,
       verdict: { standing, at: now, until: endOf(standing.peer, standing.admitted) },
     })
+    context.isStale = made.generation !== this.standings.generation
     this.#fresh.add(context)
     this.#remember(context)
     this.#dropSurplusOf(context.device)

@@ -230,11 +230,13 @@ export class Handshakes {
     from: string,
   ): Promise<Ending> {
     const { contexts } = this.#parts
+    const { generation } = contexts.standings
     const { authenticated, peer, admitted } = await authenticate(this.#parts, agreed, initiator)
     const context = contexts.add({
       parameters: contextParameters(authenticated.session, 'responder'),
       fingerprint: peer.fingerprint,
       standing: { kind: 'admitted', peer, admitted },
+      generation,
       serverKind: agreed.method.responder,
       from,
     })
