@@ -227,8 +227,9 @@ export class Contexts {
       const from = after === undefined ? {} : { after }
       const page = await store.scan(table, { limit: pageSize, ...from })
       for (const { id } of page.filter((row) => (row.endedAt ?? row.notAfter) < before)) {
-        this.#forget([id])
+        // In this order: one that is forgotten before its row is gone would be loaded again.
         await this.#writer.remove(id)
+        this.#forget([id])
       }
       after = page.at(-1)?.id
       if (page.length < pageSize) return
@@ -254,10 +255,11 @@ export class Contexts {
    */
   async #load(id: string, asked: LookUp['asked']): Promise<LiveContext | undefined> {
     try {
-      const context = await this.#read(id)
+      const read = await this.#read(id)
+      const context = this.#byId.get(id) ?? read
       if (context === undefined) return undefined
-      context.holders = asked.waiters
-      this.#remember(context)
+      context.holders += asked.waiters
+      if (context === read) this.#remember(context)
       return context
     } finally {
       this.#lookUps.delete(id)

@@ -142,9 +142,9 @@ describe('a context whose device may not come in any more', () => {
     const admit = registry.admit.bind(registry)
     // The registry has said yes, and nobody has heard it yet.
     registry.admit = async (...asked) => {
-      const admitted = await admit(...asked)
+      const answer = await admit(...asked)
       await registry.setProduct('default', { roads: '["https"]' })
-      return admitted
+      return answer
     }
     const { message3, next } = await device.begin()
     device.use(deriveContext(nodeCrypto, contextParameters(next.session, 'initiator')))
