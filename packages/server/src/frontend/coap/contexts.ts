@@ -36,6 +36,8 @@ export interface ContextsParts
 /** What a handshake has come to. */
 export interface Handshaken {
   readonly parameters: EdhocContextParameters
+  /** When its message_1 came, among all handshakes. */
+  readonly begun: number
   readonly fingerprint: string
   readonly standing: Extract<ContextStanding, { kind: 'admitted' }>
   /** Generation of the standings before it was asked for: no notice finds a context that is not here. */
@@ -96,7 +98,7 @@ export class Contexts {
 
   /** The context of a finished handshake: its first message makes it last. */
   add(made: Handshaken): LiveContext {
-    const { parameters, fingerprint, standing, serverKind, from } = made
+    const { parameters, begun, fingerprint, standing, serverKind, from } = made
     const { clock, crypto, limits } = this.#parts
     const now = clock.now()
     const context = new LiveContext({
@@ -104,6 +106,7 @@ export class Contexts {
       device: standing.admitted.device.id,
       fingerprint,
       createdAt: now,
+      begun,
       security: freshContext(crypto, parameters),
       serverKind,
       confirmed: null,
@@ -270,14 +273,15 @@ export class Contexts {
     const { store, crypto, sealer, lives } = this.#parts
     const row = await store.get(table, id)
     if (row === undefined) return undefined
-    const { device, fingerprint, createdAt, state, peerAddress, serverKind, confirmed } = row
+    const { device, fingerprint, createdAt, begun, state, serverKind, confirmed } = row
     const security = openRow(crypto, sealer, row, lives.isTrusted(row.life))
-    const address = peerAddress
+    const address = row.peerAddress
     return new LiveContext({
       id,
       device,
       fingerprint,
       createdAt,
+      begun,
       security,
       serverKind,
       confirmed,

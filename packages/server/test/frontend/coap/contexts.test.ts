@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
-import { type CoapMessage, codeText, parseMessage } from '@countersign/core/coap'
+import { combine, contextParameters } from '@countersign/core/channel'
+import { type CoapMessage, codeText, encodeMessage, parseMessage } from '@countersign/core/coap'
 import { fromUtf8 } from '@countersign/core/codec'
-import { oscoreOptionOf } from '@countersign/core/oscore'
+import { deriveContext, oscoreOptionOf, protectRequest } from '@countersign/core/oscore'
+import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import type { Change, Write } from '../../../src/ports.ts'
 import { isProtected, type NarrowDevice, Refused, required } from './device.ts'
 import { CoapHouse } from './house.ts'
@@ -94,6 +96,38 @@ describe('contexts of the coap door', () => {
     const rows = await house.rows()
     assert.equal(rows.length, 1)
     assert.equal(house.door.load.contexts, 1)
+  })
+
+  it('live on when an older handshake of the device comes late', async () => {
+    house = await CoapHouse.create()
+    const device = await house.device()
+    await device.first('a', { number: 1 })
+    const { message3, next } = await device.begin()
+    const older = deriveContext(nodeCrypto, contextParameters(next.session, 'initiator'))
+    const late = protectRequest(older, device.reading('a', { number: 2 }))
+    // Its device has given it up: somebody on the path has it.
+    await device.first('a', { number: 3 })
+    const [answer, ...more] = await house.inject(
+      encodeMessage({ ...combine(message3, late.message), messageId: 7 }),
+      device.address,
+    )
+    assert.deepEqual(more, [])
+    const refused = late.exchange.unprotectResponse(parseMessage(required(answer)))
+    assert.equal(said(refused), '4.01 ERR_CONTEXT_ENDED')
+    assert.equal(said(await device.post('a', { number: 4 })), '2.04 ')
+    assert.equal((await house.messages()).length, 3)
+    assert.equal((await house.rows()).length, 1)
+    assert.equal(house.door.load.contexts, 1)
+  })
+
+  it('are replaced by one of a later life of the server', async () => {
+    house = await CoapHouse.create()
+    const device = await house.device()
+    for (let n = 0; n < 3; n++) await device.first('a', { number: n })
+    const before = required((await house.rows())[0]).begun
+    await house.restart('cleanly')
+    await device.first('a', { number: 3 })
+    assert.ok(required((await house.rows())[0]).begun > before)
   })
 
   it('of one device, made at once, end as one', async () => {
