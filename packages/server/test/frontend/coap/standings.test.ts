@@ -45,6 +45,8 @@ describe('a context whose device may not come in any more', () => {
       assert.equal(said(await device.post('a', { number: 2 })), '4.03 ERR_DEVICE_SUSPENDED')
       assert.equal((await house.refusals()).length, 2)
       assert.equal((await house.refusals())[1]?.['subject'], idOf(device))
+      const why = await house.house.registry.why(idOf(device))
+      assert.match(JSON.stringify(why), /"road":"coap"/)
       assert.equal((await house.messages()).length, 1)
     })
   }
