@@ -175,8 +175,9 @@ export class CoapDoor {
     const rooms = this.#rooms
     if (rooms === undefined) return
     for (const timer of this.#timers.values()) timer.cancel()
-    rooms.courier.close()
+    const brought = rooms.courier.close()
     await this.#drained(graceMs)
+    await brought
     this.#stopListening?.()
     rooms.endpoint.close()
     await rooms.socket.close()
