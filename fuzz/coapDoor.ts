@@ -76,10 +76,11 @@ await fuzzAsync('coapDoor', rows, async ([who = 0, ...row]) => {
       return await house.strangers(messages)
     case 1:
       return await house.device(messages)
+    // Each is a whole handshake of both sides.
     case 2:
-      return await house.third(messages, false)
+      return await house.third(messages.slice(0, 3), false)
     default:
-      return await house.third(messages, true)
+      return await house.third(messages.slice(0, 3), true)
   }
 })
 process.exit()

@@ -44,14 +44,8 @@ export class DoorHouse {
       },
     })
     const device = await house.device()
-    // Its reading, and the news that it has come.
-    const both = Promise.withResolvers<void>()
-    let told = 0
-    house.house.notices.listen(({ kind }) => {
-      if (kind === 'messages' && ++told === 2) both.resolve()
-    })
     await device.first('a', { number: 0 })
-    await both.promise
+    while (!(await hasNews(house))) await house.idle()
     const { context } = device
     if (context === undefined) throw new Error('no context')
     return new DoorHouse(house, device, context)
@@ -135,6 +129,12 @@ export class DoorHouse {
     const token = Uint8Array.of(this.#messageId >> 16)
     return encodeMessage({ type: 'CON', code: coapCode.post, messageId, token, options, payload })
   }
+}
+
+/** That a device has come is written behind. */
+async function hasNews({ house: { store } }: CoapHouse): Promise<boolean> {
+  const rows = await store.scan('message', { limit: 100 })
+  return rows.some(({ type }) => type === 'countersign.session.opened')
 }
 
 /** RFC 8613 §6.1, with a Partial IV of five bytes less the zeros in front. */

@@ -80,7 +80,7 @@ export const coapLimitsOfDoor: CoapLimits = {
   provenHandshakesPerAddressPerSecond: 100,
   provenHandshakesPerAddressBurst: 500,
   finishedMsMax: 250_000,
-  finishedMax: 16_384,
+  finishedMax: 4_096,
   freshMsMax: 600_000,
   freshMax: 4_096,
   freshPerDeviceMax: 4,
