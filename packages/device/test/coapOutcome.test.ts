@@ -12,6 +12,11 @@ function outcomeOf(code: number, payload: Uint8Array = none, maxAge?: Uint8Array
   return judgeResponse({ code, options, payload }, 'id-1')
 }
 
+function reasonOf(payload: Uint8Array): unknown {
+  const outcome = outcomeOf(coapCode.forbidden, payload)
+  return 'problem' in outcome ? [outcome.problem.status, outcome.problem.code] : outcome
+}
+
 test('each code of a response means one thing for the reading that waits', () => {
   const kinds: readonly (readonly [number, Outcome['kind']])[] = [
     [coapCode.changed, 'taken'],
@@ -36,10 +41,6 @@ test('each code of a response means one thing for the reading that waits', () =>
 })
 
 test('the code of the server is its reason, and a payload of anything else is none', () => {
-  const reasonOf = (payload: Uint8Array): unknown => {
-    const outcome = outcomeOf(coapCode.forbidden, payload)
-    return 'problem' in outcome ? [outcome.problem.status, outcome.problem.code] : outcome
-  }
   assert.deepEqual(reasonOf(utf8('ERR_DEVICE_SUSPENDED')), [403, 'ERR_DEVICE_SUSPENDED'])
   const strange = ['', 'err_lower', 'ERR_', `ERR_${'A'.repeat(61)}`, 'ERR_A\u001b[2J', 'ERR_A\n']
   for (const text of strange) assert.deepEqual(reasonOf(utf8(text)), [403, undefined])
