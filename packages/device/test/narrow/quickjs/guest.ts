@@ -109,7 +109,7 @@ const inside: Firmware = {
   signed: (work, signature) => signatures.take(work, signature),
   send: (...given) => told(send(...given)),
   sleep: () => told(session?.sleep()),
-  wake: () => told(session?.wake()),
+  wake: () => session?.wake(),
 }
 
 function told(work: Promise<void> | undefined): void {
