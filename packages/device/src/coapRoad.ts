@@ -3,17 +3,7 @@
  * 2.04. The context lives in the state folder, so that the next command goes on without a handshake.
  * A device that takes commands keeps its socket, and the way to it open.
  */
-import {
-  type CoapMessage,
-  coapCode,
-  contentFormatOf,
-  contentFormatOption,
-  type CoapOption,
-  sortedOptions,
-  type Transmission,
-  uriPath,
-  uriQuery,
-} from '@countersign/core/coap'
+import { type CoapMessage, contentFormatOf, type Transmission } from '@countersign/core/coap'
 import { equalBytes, fromHex } from '@countersign/core/codec'
 import { isCountersignError } from '@countersign/core/errors'
 import type { Milliseconds, Timers } from '@countersign/core/ports'
@@ -21,6 +11,7 @@ import { elementCoseSigner } from '@countersign/element/edhoc'
 import { describe, leafOf } from './certificate.ts'
 import type { CoapCommands } from './coapCommands.ts'
 import { judgeResponse } from './coapOutcome.ts'
+import { keepAlive, nobody, requestOf, unnumbered } from './coapRequests.ts'
 import { inWords } from './coapWords.ts'
 import { patienceOf } from './failures.ts'
 import {
@@ -56,7 +47,7 @@ export type CoapRoadParts = Omit<RoadParts, 'commands'> & {
 interface Open {
   readonly session: NarrowSession
   readonly storage: CoapState
-  readonly link: UdpLink
+  link: UdpLink
   /** DER of the leaf it speaks for. */
   leaf: Uint8Array
 }
@@ -72,6 +63,8 @@ export class CoapRoad implements Road {
   #hasSpoken = false
   /** Why the last attempt came to nothing, in words. */
   #failure: string | undefined
+  /** To find the server anew. */
+  #attempts = 0
 
   constructor(parts: CoapRoadParts, target: ServerTarget, options: CoapRoadOptions = {}) {
     this.#parts = parts
@@ -111,13 +104,14 @@ export class CoapRoad implements Road {
     this.#opening = undefined
     const open = this.#open
     this.#open = undefined
+    const wasConnected = this.#hasSpoken
     this.#hasSpoken = false
     if (open === undefined) return
     open.storage.close()
     open.link.close()
     // Its timers end; what it wanted to write it cannot any more.
     void open.session.sleep()
-    this.#parts.listener({ event: 'disconnected', server: this.#target.url })
+    if (wasConnected) this.#parts.listener({ event: 'disconnected', server: this.#target.url })
   }
 
   async #keepAlive(signal: AbortSignal): Promise<void> {
@@ -145,8 +139,27 @@ export class CoapRoad implements Road {
       this.#speaks(open)
       return response
     } catch (error) {
-      throw this.#inWords(error, open?.link.fault)
+      const fault = open?.link.fault
+      if (open !== undefined && isSilence(error)) await this.#anotherLink(open)
+      throw this.#inWords(error, fault)
     }
+  }
+
+  /** The server may be elsewhere by now, or what carries the answers may have forgotten this socket. */
+  async #anotherLink(open: Open): Promise<void> {
+    const { session } = open
+    let link: UdpLink
+    try {
+      link = await openUdpLink(this.#target, (one) => session.receive(one), ++this.#attempts)
+    } catch (error) {
+      // Told by whoever waits in vain; the way of before may come back.
+      if (isCountersignError(error)) return
+      throw error
+    }
+    if (this.#open === open) {
+      open.link.close()
+      open.link = link
+    } else link.close()
   }
 
   #inWords(error: unknown, fault?: unknown): unknown {
@@ -195,7 +208,7 @@ export class CoapRoad implements Road {
     const closing = this.#closing.signal
     const storage = new CoapState(stateFiles(state.folder).coap)
     const mine = this.#credentialOf(credential)
-    let link: UdpLink | undefined
+    let open: Open | undefined
     const session = await NarrowSession.open({
       crypto,
       clock,
@@ -203,15 +216,15 @@ export class CoapRoad implements Road {
       storage,
       credential: mine,
       timers: timersOf(world),
-      send: (datagram) => link?.send(datagram),
+      send: (datagram) => open?.link.send(datagram),
       transmission: transmissionOf(world),
       trust: trustPinnedIssuer(crypto, fromHex(this.#target.anchor)),
       serve: async (request) => await (commands?.serve(request) ?? nobody()),
       fault: (error) => this.#fault(error),
       ...this.#options,
     })
-    link = await openUdpLink(this.#target, (datagram) => session.receive(datagram))
-    const open = { session, storage, link, leaf: mine.leaf }
+    const link = await openUdpLink(this.#target, (datagram) => session.receive(datagram))
+    open = { session, storage, link, leaf: mine.leaf }
     if (closing.aborted) {
       storage.close()
       link.close()
@@ -237,34 +250,8 @@ export class CoapRoad implements Road {
   }
 }
 
-function requestOf({ number, topic, data }: Reading, format: number): NarrowRequest {
-  const options: readonly CoapOption[] = [
-    ...uriPath('m', ...topic.split('/')),
-    contentFormatOption(format),
-    ...uriQuery(`n=${number}`),
-  ]
-  return { code: coapCode.post, options: sortedOptions(options), payload: data }
-}
-
-/** Asks for the time, which every server has, and needs nothing of it. */
-const keepAlive: NarrowRequest = {
-  code: coapCode.post,
-  options: uriQuery('t'),
-  payload: new Uint8Array(),
-}
-
-/** As the server would say it. */
-function unnumbered(contentType: string): Problem {
-  return {
-    status: 415,
-    code: undefined,
-    message: `over coap a media type goes by its number, and ${contentType} has none here`,
-    hint: undefined,
-  }
-}
-
-async function nobody(): Promise<{ code: number; options: readonly []; payload: Uint8Array }> {
-  return { code: coapCode.notFound, options: [], payload: new Uint8Array() }
+function isSilence(error: unknown): boolean {
+  return isCountersignError(error) && error.code === 'ERR_NARROW_TIMEOUT'
 }
 
 /** RFC 7252 §4.8: three times again, so that a silent server is given as long as on the other roads. */

@@ -1,6 +1,10 @@
 /** `device show`: what this device is and holds, read without the lock and without the network. */
+import { hex } from '@countersign/core/codec'
+import { parseCertificate } from '@countersign/core/credential'
 import { describe, renewalDue } from './certificate.ts'
 import { systemWorld } from './compose.ts'
+import { type NarrowFacts, readNarrowFacts } from './portable/narrow/index.ts'
+import { readCoapState } from './state/coapState.ts'
 import { readReserved } from './state/counter.ts'
 import { notEnrolled, stateFiles } from './state/folder.ts'
 import { readIdentity } from './state/identity.ts'
@@ -24,6 +28,8 @@ export interface DeviceReport {
   /** null: it was not told. */
   readonly mqtts: string | null
   readonly coap: string | null
+  /** What is kept of the channel on coap; null before the first message went that way. */
+  readonly channel: ChannelReport | null
   readonly anchor: string
   readonly element: string
   /** Of the key in use; null before the first certificate. */
@@ -46,6 +52,22 @@ export interface DeviceReport {
   }
 }
 
+export interface ChannelReport {
+  /** null: the next message makes a handshake. */
+  readonly context: {
+    readonly since: string
+    /** x5t of the device's certificate that it was made with. */
+    readonly credential: string
+  } | null
+  /** Certificates of the server that a handshake can name. */
+  readonly servers: readonly {
+    readonly proof: 'signature' | 'static key'
+    readonly kid: string | null
+    readonly fingerprint: string
+    readonly notAfter: string
+  }[]
+}
+
 /** @example const { status, certificate } = await show({ state: './countersign-device' }) */
 export async function show(options: ShowOptions): Promise<DeviceReport> {
   const world = options.world ?? systemWorld()
@@ -57,7 +79,9 @@ export async function show(options: ShowOptions): Promise<DeviceReport> {
     reservedBelow: await readReserved(files.counter),
     waiting: await countWaiting(files.outbox),
   }
-  const common = { serial, server, mqtts, coap, anchor, element, state: options.state, readings }
+  const channel = await channelOf(files.coap, world)
+  const known = { serial, server, mqtts, coap, channel, anchor, element, state: options.state }
+  const common = { ...known, readings }
   if (current === undefined) {
     return { ...common, slot: null, status: 'enrolling', id: null, eui64: null, certificate: null }
   }
@@ -74,6 +98,28 @@ export async function show(options: ShowOptions): Promise<DeviceReport> {
       renewing: pending !== undefined,
     },
   }
+}
+
+async function channelOf(path: string, { crypto }: World): Promise<ChannelReport | null> {
+  const record = await readCoapState(path)
+  if (record === undefined) return null
+  const { context, servers } = readNarrowFacts(crypto, record)
+  return {
+    context: context === undefined ? null : contextOf(context),
+    servers: servers.map(({ kind, kid, leaf }) => ({
+      proof: kind,
+      kid: kid === undefined ? null : hex(kid),
+      fingerprint: hex(crypto.hash('sha256', leaf)),
+      notAfter: new Date(parseCertificate(leaf).notAfter).toISOString(),
+    })),
+  }
+}
+
+function contextOf({
+  since,
+  own,
+}: NonNullable<NarrowFacts['context']>): NonNullable<ChannelReport['context']> {
+  return { since: new Date(since).toISOString(), credential: hex(own) }
 }
 
 function validity(

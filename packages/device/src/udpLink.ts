@@ -15,13 +15,18 @@ export interface UdpLink {
   close(): void
 }
 
-/** Throws AdapterError ERR_SERVER_UNREACHABLE when the server's name or a socket is not to be had. */
+/**
+ * `attempt`: of several addresses the next one each time. Throws AdapterError ERR_SERVER_UNREACHABLE
+ * when the server's name or a socket is not to be had.
+ */
 export async function openUdpLink(
   target: ServerTarget,
   receive: (datagram: Uint8Array) => void,
+  attempt = 0,
 ): Promise<UdpLink> {
   try {
-    const { address, family } = await lookup(target.host)
+    const addresses = await lookup(target.host, { all: true })
+    const { address, family } = addresses[attempt % addresses.length] ?? noAddress
     const socket = createSocket(family === 6 ? 'udp6' : 'udp4')
     await bound(socket)
     return new DatagramLink(socket, { address, port: target.port }, receive)
@@ -29,6 +34,9 @@ export async function openUdpLink(
     throw unreachable(target, error)
   }
 }
+
+/** Lookup gives one at least, or fails. */
+const noAddress = { address: '0.0.0.0', family: 4 } as const
 
 function bound(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {

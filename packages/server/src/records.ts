@@ -3,6 +3,7 @@
  * U+0000, since not every database can hold it.
  */
 import type { RevocationReason, Role } from '@countersign/core/credential'
+import type { Authentication } from '@countersign/core/edhoc'
 import type { Milliseconds } from '@countersign/core/ports'
 
 export type DeviceState =
@@ -380,8 +381,14 @@ export interface CoapContextRow {
   /** Where the newest message of the device came from. */
   readonly peerAddress: string
   readonly createdAt: Milliseconds
+  /** The place of its handshake among all of this server: see `coapLives`. */
+  readonly begun: number
   /** The earliest end of its chain. */
   readonly notAfter: Milliseconds
+  /** Which of its certificates the server has shown in the handshake. */
+  readonly serverKind: Authentication
+  /** The newest successor of that certificate which the device has said it has: SHA-256, hex. */
+  readonly confirmed: string | null
   /** `tombstone`: its device may not come in any more, and is told so when it comes. */
   readonly state: 'live' | 'tombstone'
   /** Code of the refusal that ended it. */

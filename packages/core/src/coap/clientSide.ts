@@ -108,14 +108,19 @@ export class ClientSide {
     return 'accepted'
   }
 
-  /** The response comes later: nothing is sent again. */
+  /**
+   * The response comes later: nothing is sent again. Unless the caller judges responses: anyone on the
+   * path can acknowledge too, and the answer may have been lost.
+   */
   acknowledged(messageId: number, from: string): void {
     const pending = this.#byMessageId.get(keyAt(from, messageId))
     if (pending?.underWay === undefined || isNon(pending.request)) return
     const { underWay } = pending
     if (!underWay.isOutstanding) return
-    underWay.wait.stop()
-    underWay.wait = this.#patience(pending, this.#ground.lifetimes.exchangeMs)
+    if (pending.options.accept === undefined) {
+      underWay.wait.stop()
+      underWay.wait = this.#patience(pending, this.#ground.lifetimes.exchangeMs)
+    }
     this.#release(pending, underWay)
     this.#goOn(from)
   }
@@ -171,7 +176,7 @@ export class ClientSide {
       return this.#ground.send(datagram, to)
     }
     const { ackTimeoutMs } = options
-    const givenUp = (): void => this.#expire(pending)
+    const givenUp = (): void => this.#unanswered(pending, underWay)
     const sending = sendConfirmable(this.#ground, datagram, to, givenUp, ackTimeoutMs)
     // Within one process the answer may be here before `send` returns.
     if (underWay.isOutstanding) underWay.wait = sending
@@ -185,6 +190,13 @@ export class ClientSide {
       if (!this.#byToken.has(keyAt(to, hex(token)))) return token
     }
     throw busy('no token is free', to)
+  }
+
+  /** As often as it may go out. One that was acknowledged is waited for as long as any. */
+  #unanswered(pending: Pending, underWay: UnderWay): void {
+    if (underWay.isOutstanding) return this.#expire(pending)
+    const { exchangeMs, transmitWaitMs } = this.#ground.lifetimes
+    underWay.wait = this.#patience(pending, Math.max(0, exchangeMs - transmitWaitMs))
   }
 
   #patience(pending: Pending, milliseconds: number): Confirmable {

@@ -256,14 +256,27 @@ test('where answers are judged each forged one is dropped, and the true one is t
   assert.equal((await asked).type, 'ACK')
 })
 
-test('a forged acknowledgement stops the sending, not the waiting', async () => {
-  const { endpoint, hears, time, says } = client()
-  const asked = endpoint.request(get('temperature'), peer, { accept: () => true })
-  hears('60007d34')
-  time.advance(200_000)
-  assert.deepEqual(says(), [request])
-  hears(response)
+test('where answers are judged a forged acknowledgement stops neither the sending nor the waiting', async () => {
+  const one = client()
+  const asked = one.endpoint.request(get('temperature'), peer, { accept: isTrue })
+  one.hears('60007d34')
+  assert.deepEqual(
+    schedule(one, 150_000),
+    [0, 2000, 6000, 14_000, 30_000].map((at) => [at, 1]),
+  )
+  one.hears(response)
   assert.equal((await asked).code, 0x45)
+})
+
+test('and it is given up when nothing of it can arrive any more', async () => {
+  const { endpoint, hears, time } = client()
+  const asked = endpoint.request(get('temperature'), peer, { accept: isTrue })
+  const outcome = assert.rejects(asked, failsWith(AdapterError, 'ERR_COAP_TIMEOUT'))
+  hears('60007d34')
+  time.advance(215_000)
+  assert.equal(endpoint.load.requests, 1)
+  time.advance(32_000)
+  await outcome
 })
 
 test('a separate response that comes again is acknowledged again, and is no news', async () => {
@@ -325,4 +338,21 @@ test('tokens and the first Message ID are drawn', () => {
   assert.equal(new Set(firsts).size, 3)
   assert.equal(new Set(firsts.map((one) => one?.slice(0, 4))).size, 3)
   assert.equal(new Set(firsts.map((one) => one?.slice(4))).size, 3)
+})
+
+test('what is answered, or acknowledged, before it has left the link is not sent again', async () => {
+  const made: Desk = client('00000000', {
+    send: () => {
+      if (++sent > 1) return
+      made.hears('60007d34')
+      made.hears('4445123420212223ff6f6e65')
+    },
+  })
+  let sent = 0
+  const answer = await made.endpoint.request(get('temperature'), peer)
+  assert.equal(hex(answer.payload), '6f6e65')
+  made.time.advance(300_000)
+  // Once the request, once the acknowledgement of the response.
+  assert.equal(sent, 2)
+  assert.equal(made.endpoint.load.requests, 0)
 })

@@ -17,14 +17,10 @@ import {
   Authenticated,
   answerToMessage1,
   encodeError,
-  encodeMessage2,
   Initiator,
-  Prk2e,
-  peerShare,
   Responder,
   suitesOf,
   type TrustedCredential,
-  th2,
   trustedCertificate,
   Unconfirmed,
 } from '@countersign/core/edhoc'
@@ -36,8 +32,8 @@ import { day, type Entity, now, root, type Shape } from '../judge/world.ts'
 import { node } from '../providers.ts'
 import { softOwn } from './foreignPki.ts'
 import { certificatesOf, type Script, scriptOf } from './parties.ts'
-import { invalid, keyOf, printed, reasons, traceOf } from './rfc9529.ts'
-import { underway } from './stages.ts'
+import { invalid, reasons } from './rfc9529.ts'
+import { underway, withPlaintext2 } from './stages.ts'
 
 const usual = scriptOf('m0-s2-x5t-c-14')
 
@@ -158,17 +154,6 @@ describe('an invalid message of RFC 9529 is answered', () => {
     })
   })
 })
-
-/** message_2 of the second trace with another plaintext, as a responder with its keys writes it. */
-function withPlaintext2(plaintext2: Uint8Array): Uint8Array {
-  const trace = traceOf('rfc9529-3')
-  const { suite } = scriptOf('rfc9529-3')
-  const [gX, gY] = [printed(trace, 'G_X', 'Raw Value'), printed(trace, 'G_Y', 'Raw Value')]
-  const gXY = keyOf(trace, 'Y').agree(peerShare(nodeCrypto, suite, gX))
-  const hash2 = th2(nodeCrypto, suite, gY, printed(trace, 'message_1'))
-  const prk2e = Prk2e.from(nodeCrypto, suite, hash2, gXY)
-  return encodeMessage2({ gY, ciphertext2: prk2e.cipher(plaintext2) })
-}
 
 // Put in: acceptSelected of edhoc/suites.ts takes the selected suite whenever it is supported; fails.
 test('a suite downgrade is accepted: it is not, and the answer names the better suite', () => {

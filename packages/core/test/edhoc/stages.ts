@@ -1,6 +1,17 @@
 /** One message of a handshake that a script prescribes, given to a side that waits for it. */
-import { Initiator, Responder, type WaitMessage2, type WaitMessage3 } from '@countersign/core/edhoc'
-import type { Script } from './parties.ts'
+import {
+  encodeMessage2,
+  Initiator,
+  Prk2e,
+  peerShare,
+  Responder,
+  th2,
+  type WaitMessage2,
+  type WaitMessage3,
+} from '@countersign/core/edhoc'
+import { nodeCrypto } from '@countersign/element/nodeCrypto'
+import { type Script, scriptOf } from './parties.ts'
+import { keyOf, printed, traceOf } from './rfc9529.ts'
 
 export type Number = 1 | 2 | 3 | 4
 export const numbers: readonly Number[] = [1, 2, 3, 4]
@@ -35,4 +46,15 @@ export async function take(script: Script, number: Number, bytes: Uint8Array): P
   if (number !== 4) return
   const { next } = await compose3.send()
   next.receive(bytes)
+}
+
+/** message_2 of the second trace with another plaintext, as a responder with its keys writes it. */
+export function withPlaintext2(plaintext2: Uint8Array): Uint8Array {
+  const trace = traceOf('rfc9529-3')
+  const { suite } = scriptOf('rfc9529-3')
+  const [gX, gY] = [printed(trace, 'G_X', 'Raw Value'), printed(trace, 'G_Y', 'Raw Value')]
+  const gXY = keyOf(trace, 'Y').agree(peerShare(nodeCrypto, suite, gX))
+  const hash2 = th2(nodeCrypto, suite, gY, printed(trace, 'message_1'))
+  const prk2e = Prk2e.from(nodeCrypto, suite, hash2, gXY)
+  return encodeMessage2({ gY, ciphertext2: prk2e.cipher(plaintext2) })
 }

@@ -108,7 +108,7 @@ export function addDevice(program: Command, terminal: Terminal): void {
       state,
     ],
     notes:
-      'What the program for commands prints is the result; an exit code other than 0 refuses, and the last line on stderr says why.\nIt has 60 seconds and prints at most 64 KiB. Over mqtts the connection is then kept while there is nothing to send.\nWith --json each event of the run is one document on one line.',
+      'What the program for commands prints is the result; an exit code other than 0 refuses, and the last line on stderr says why.\nIt has 60 seconds and prints at most 64 KiB. The connection of mqtts, and over coap the way through a NAT, is then kept while there is nothing to send.\nWith --json each event of the run is one document on one line.',
     run,
   })
   addCommand(device, terminal, {
@@ -255,7 +255,8 @@ async function run(line: Line): Promise<void> {
 }
 
 function sayTrouble(terminal: Terminal, event: DeviceEvent): void {
-  if (event.event === 'sent' || event.event === 'connected') return
+  // What comes of a connection that broke is told by `unreachable`.
+  if (['sent', 'connected', 'disconnected'].includes(event.event)) return
   // The advice comes once, with the error that ends the command.
   terminal.words(sentence('hint' in event ? { ...event, hint: undefined } : event))
 }

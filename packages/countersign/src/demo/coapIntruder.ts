@@ -12,7 +12,13 @@ import {
 import { fromHex } from '@countersign/core/codec'
 import { isCountersignError } from '@countersign/core/errors'
 import type { Signer, Timers } from '@countersign/core/ports'
-import { openUdpLink, parseTarget, systemWorld } from '@countersign/device'
+import {
+  openUdpLink,
+  parseTarget,
+  type ServerTarget,
+  systemWorld,
+  type UdpLink,
+} from '@countersign/device'
 import { NarrowSession, trustPinnedIssuer } from '@countersign/device/narrow'
 
 export interface CoapAddress {
@@ -45,31 +51,28 @@ const reading = {
 }
 
 /** Answers with the code of the response. */
-export async function sendInTheClear({ coap, anchor }: CoapAddress): Promise<number> {
-  let receive = (_datagram: Uint8Array): void => undefined
-  const link = await openUdpLink(parseTarget(coap, anchor, 'coap'), (datagram) => receive(datagram))
+export async function sendInTheClear(address: CoapAddress): Promise<number> {
+  const wire = await openWire(address)
   const endpoint = new CoapEndpoint({
     clock,
     random,
     timers,
     transmission,
-    send: (datagram) => link.send(datagram),
+    send: (datagram) => wire.link.send(datagram),
     serve: (_request, _from, respond) => respond(undefined),
   })
-  receive = (datagram) => endpoint.receive(datagram, server)
+  wire.receive = (datagram) => endpoint.receive(datagram, server)
   try {
     return (await endpoint.request(reading, server)).code
   } finally {
     endpoint.close()
-    link.close()
+    wire.link.close()
   }
 }
 
 /** Answers with the code of the response that ended the handshake, or of the one to the reading. */
 export async function shakeHandsAs(face: CoapFace, address: CoapAddress): Promise<number> {
-  let receive = (_datagram: Uint8Array): void => undefined
-  const target = parseTarget(address.coap, address.anchor, 'coap')
-  const link = await openUdpLink(target, (datagram) => receive(datagram))
+  const wire = await openWire(address)
   const session = await NarrowSession.open({
     crypto,
     clock,
@@ -77,14 +80,14 @@ export async function shakeHandsAs(face: CoapFace, address: CoapAddress): Promis
     timers,
     transmission,
     credential: face,
-    trust: trustPinnedIssuer(crypto, fromHex(target.anchor)),
+    trust: trustPinnedIssuer(crypto, fromHex(wire.target.anchor)),
     storage: { load: async () => undefined, save: async () => undefined },
-    send: (datagram) => link.send(datagram),
+    send: (datagram) => wire.link.send(datagram),
     serve: async () => ({ code: coapCode.notFound, options: [], payload: new Uint8Array() }),
     fault: () => undefined,
-    limits: { hintGraceMs: 1000 },
+    limits: { hintGraceMs: 400 },
   })
-  receive = (datagram) => session.receive(datagram)
+  wire.receive = (datagram) => session.receive(datagram)
   try {
     return (await session.request(reading)).code
   } catch (error) {
@@ -92,6 +95,19 @@ export async function shakeHandsAs(face: CoapFace, address: CoapAddress): Promis
     return Number(error.details['code'])
   } finally {
     await session.sleep()
-    link.close()
+    wire.link.close()
   }
+}
+
+interface Wire {
+  readonly target: ServerTarget
+  readonly link: UdpLink
+  receive: ((datagram: Uint8Array) => void) | undefined
+}
+
+async function openWire({ coap, anchor }: CoapAddress): Promise<Wire> {
+  const target = parseTarget(coap, anchor, 'coap')
+  const link = await openUdpLink(target, (datagram) => wire.receive?.(datagram))
+  const wire: Wire = { target, link, receive: undefined }
+  return wire
 }

@@ -46,7 +46,7 @@ const backoff = {
 /** Nor for an answer that was lost: all of it is one machine. */
 const narrow = {
   transmission: { ackTimeoutMs: 200 },
-  limits: { backoffFirstMs: 300, backoffMaxMs: 2000, hintGraceMs: 1000 },
+  limits: { backoffFirstMs: 300, backoffMaxMs: 2000, hintGraceMs: 400 },
 }
 
 export class DemoDevice {

@@ -124,10 +124,19 @@ type Face =
 const knock: Readonly<Record<DemoRoad, (face: Face, address: Address) => Promise<number>>> = {
   https: sendAs,
   mqtts: connectAs,
-  coap: (face, address) =>
-    throughFaults(() =>
-      face === undefined ? sendInTheClear(address) : shakeHandsAs(face.onCoap, address),
-    ),
+  coap: knockOnCoap,
+}
+
+async function knockOnCoap(face: Face, address: Address): Promise<number> {
+  const wanted = (face === undefined ? noCertificate : notLetIn).coap
+  return throughFaults(async () => {
+    const said = await (face === undefined
+      ? sendInTheClear(address)
+      : shakeHandsAs(face.onCoap, address))
+    // Anybody on the path can refuse in the server's name; nobody can accept in it.
+    if (said !== wanted && said >> 5 !== 2) throw new Error(`it was answered ${said} on coap`)
+    return said
+  })
 }
 
 async function sendAs(credential: Face, { server, anchor }: Address): Promise<number> {

@@ -6,6 +6,7 @@ import type { Chapters } from './chapters.ts'
 import { commandTooLate } from './commanding.ts'
 import { DemoDevice } from './demoDevice.ts'
 import type { DemoFolder, DemoServer } from './demoHouse.ts'
+import { withoutLosses } from './gateways.ts'
 import { type Address, guessToken, impersonate, sendNameless } from './intruders.ts'
 import type { RevocationObservation } from './report.ts'
 import { type DemoWorld, patienceMs, reading, readingsEach } from './world.ts'
@@ -77,12 +78,14 @@ export async function revokeWhileConnected(chapters: Chapters, world: DemoWorld)
 
 async function revoke(
   chapters: Chapters,
-  { server }: DemoWorld,
+  { server, gateways }: DemoWorld,
   device: DemoDevice,
 ): Promise<RevocationObservation> {
   const { id, road } = device
-  const cut = road === 'coap' ? refuseInContext : cutConnection
-  const milliseconds = await cut(chapters, server, device)
+  const milliseconds =
+    road === 'coap'
+      ? await withoutLosses(gateways, () => refuseInContext(chapters, server, device))
+      : await cutConnection(chapters, server, device)
   const reason = await chapters.story.step(
     `and its next attempt on ${road} is refused with its reason`,
     async () => {
@@ -120,7 +123,7 @@ function cutConnection(
 
 /**
  * On coap nothing is connected: what the device holds is a context, and its end is seen when it
- * sends. From the operator's word to the first refusal, the gateway's losses included.
+ * sends: from the operator's word to the first refusal.
  */
 function refuseInContext(
   { story }: Chapters,

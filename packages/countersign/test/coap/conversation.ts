@@ -43,7 +43,7 @@ export interface Script {
   readonly reserve: number
   /** In the server's memory; the others are in its store. */
   readonly contextsInMemoryMax: number
-  /** Whether everything that went by is sent once more after each stop. */
+  /** Whether everything that went by is sent once more when a process begins anew. */
   readonly replayAll?: boolean
 }
 
@@ -77,6 +77,8 @@ const beginning = Date.UTC(2026, 0, 2)
 const lookMs = 5_000
 /** The budget of handshakes of a device may be used up in the war: it has one each day. */
 const peaceMsMax = 3 * 86_400_000
+/** A process has begun by then, and nobody has spoken to it. */
+const replayAfterMs = 100
 /** Results of the last commands, and whatever is held back still. */
 const afterwardsMs = 300_000
 
@@ -202,7 +204,7 @@ class Conversation {
       awayMs: () => 1 + random.below(awayMsMax),
       live: async (process) => {
         const begun = live(process)
-        if (replayAll) this.#time.after(1, () => this.#replayAll())
+        if (replayAll) this.#time.after(replayAfterMs, () => this.#replayAll())
         await begun
       },
       failed: this.#failed,

@@ -10,7 +10,7 @@ import {
   uriQuery,
 } from '@countersign/core/coap'
 import { utf8 } from '@countersign/core/codec'
-import { AdapterError, PeerError } from '@countersign/core/errors'
+import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
 import type { ChannelCrypto, Random } from '@countersign/core/ports'
 import { softwareCoseSigner } from '@countersign/element/softwareSigner'
 import type { DatagramNetwork, DeedWitness, LinkPlans, Mortal } from '@countersign/testbed'
@@ -175,7 +175,8 @@ export class DeviceSide {
 
 /** As the road says it: whatever comes of a broken way, a busy server or an enemy passes. */
 function inWords(error: unknown): unknown {
-  if (!(error instanceof AdapterError) && !(error instanceof PeerError)) return error
+  const isClosed = error instanceof CallerError && error.code === 'ERR_NARROW_CLOSED'
+  if (!isClosed && !(error instanceof AdapterError) && !(error instanceof PeerError)) return error
   return new AdapterError('ERR_SERVER_TIMEOUT', error.message, {}, { cause: error })
 }
 

@@ -13,7 +13,7 @@ import { textOf } from './deviceSide.ts'
 import type { Fate } from './lives.ts'
 
 /** A slice in the tests, many in a soak. */
-const conversations = Number(process.env['COAP_LIVES'] ?? 24)
+const conversations = Number(process.env['COAP_LIVES'] ?? 10)
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 
 const minuteMs = 60_000
@@ -62,6 +62,51 @@ test(`conversations under attack and stops keep every nonce and every reading (s
   }
 })
 
+/** Every step of one conversation in the soak, some of them in the tests. */
+for (const who of ['device', 'server'] as const) {
+  test(`a ${who} may stop at any step of a conversation (seed ${seed})`, async () => {
+    const { device, server } = stepsOf(await converse(quietScript({})))
+    const steps = who === 'device' ? device : server
+    assert.ok(steps > 30, `only ${steps} steps`)
+    const stride = Math.max(1, Math.floor(steps / conversations))
+    for (let step = 1 + (seed % stride); step <= steps; step += stride) {
+      const outcome = await converse(quietScript({ [who]: { stopAt: step } }))
+      checkBooks(outcome, `stopped at ${step} of ${steps}`)
+      assert.equal(stopsOf(outcome)[who], 1)
+    }
+  })
+}
+
+/** No enemy but one who sends everything again after the stop. */
+function quietScript(first: Partial<Record<'device' | 'server', Fate>>): Script {
+  const fate = (who: 'device' | 'server', life: number): Fate =>
+    life === 0 ? (first[who] ?? {}) : {}
+  return {
+    seed: 1,
+    devices: 1,
+    readings: [20, 1100, 20],
+    commands: 3,
+    method: 1,
+    hasClock: false,
+    link: { ...perfectLink, delayMsMin: 10, delayMsMax: 50 },
+    attacks: { share: 0, lateMsMax: 1 },
+    warMs: minuteMs,
+    fateOf: { device: (life) => fate('device', life), server: (life) => fate('server', life) },
+    awayMsMax: 5_000,
+    reserve: 2,
+    contextsInMemoryMax: 10_000,
+    replayAll: true,
+  }
+}
+
+function stepsOf({ devices: [device], server }: Outcome): Record<'device' | 'server', number> {
+  return { device: device?.lives.steps ?? 0, server: server.steps }
+}
+
+function stopsOf({ devices: [device], server }: Outcome): Record<'device' | 'server', number> {
+  return { device: device?.lives.stopped ?? 0, server: server.stopped }
+}
+
 function scriptOf(number: number): Script {
   const random = seeded(number)
   const link = links[random.below(links.length)] ?? perfectLink
@@ -72,7 +117,7 @@ function scriptOf(number: number): Script {
     readings: Array.from({ length: 2 + random.below(5) }, () =>
       random.chance(0.15) ? 1025 + random.below(2500) : 1 + random.below(200),
     ),
-    commands: random.below(4),
+    commands: random.below(9),
     method: random.chance(0.5) ? 0 : 1,
     hasClock: random.chance(0.6),
     link,
@@ -80,15 +125,16 @@ function scriptOf(number: number): Script {
     warMs: 10 * minuteMs,
     fateOf: { device: () => fateBy(fates, 60), server: () => fateBy(fates, 90) },
     awayMsMax: 20_000,
-    reserve: random.chance(0.5) ? 64 : 1 + random.below(4),
+    reserve: random.chance(0.4) ? 64 : 1 + random.below(3),
     contextsInMemoryMax: random.chance(0.5) ? 10_000 : 1,
-    replayAll: random.chance(0.5),
+    replayAll: random.chance(0.7),
   }
 }
 
 function fateBy(random: Seeded, stepsMax: number): Fate {
-  const [draw, step, ms] = [random.below(10), 1 + random.below(stepsMax), random.below(minuteMs)]
-  if (draw < 6) return { stopAt: step }
+  const [draw, step] = [random.below(10), 1 + random.below(stepsMax)]
+  const ms = random.below(2 * minuteMs)
+  if (draw < 5) return { stopAt: step }
   if (draw < 8) return { endsAfterMs: ms }
   // It ends by itself, and is killed perhaps while it does.
   return draw < 9 ? { endsAfterMs: ms, stopAt: step } : {}

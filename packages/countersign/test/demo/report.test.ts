@@ -171,6 +171,34 @@ test('of several roads each has to show everything, and the gateways are added u
   }
 })
 
+/** The second device is on coap. */
+const narrow: Observations = {
+  ...both,
+  devices: both.devices.map((each) => (each.road === 'mqtts' ? { ...each, road: 'coap' } : each)),
+  received: both.received.map((each) => (each.road === 'mqtts' ? { ...each, road: 'coap' } : each)),
+  gateways: { ...good.gateways, coap: { frames: 40, tampered: 2, plaintext: 0 } },
+  edhoc: { coap: [37, 118, 90] },
+  revocations: both.revocations.map((each) =>
+    each.road === 'mqtts' ? { ...each, road: 'coap' } : each,
+  ),
+  commands: both.commands.map((each) => (each.road === 'mqtts' ? { ...each, road: 'coap' } : each)),
+}
+
+test('on coap a handshake has to be seen too, with certificates by their names', () => {
+  assert.deepEqual(faults(narrow), [])
+  assert.deepEqual(makeReport(narrow).edhoc, { coap: [37, 118, 90] })
+  for (const edhoc of [{}, { coap: [] }, { coap: [37, 118] }, { coap: [38, 790, 90] }]) {
+    assert.match(faults({ ...narrow, edhoc }).join(), /handshake/)
+  }
+  for (const change of [
+    { revocations: good.revocations },
+    { commands: good.commands },
+    { gateways: good.gateways },
+  ]) {
+    assert.match(faults({ ...narrow, ...change }).join(), /coap/)
+  }
+})
+
 for (const [what, change] of Object.entries(bent)) {
   test(`${what} is not ok`, () => {
     const seen = { ...good, ...change }

@@ -53,8 +53,14 @@ test('a device sends over coap where the invitation said, and its reading is an 
   const sent = await send({ state, road, topic: 'room/temperature', sample })
   assert.deepEqual(sent, { id: `${eui64}-1`, number: 1, topic: 'room/temperature', delivered: 1 })
   await send({ state, road, topic: 'note', sample: textSample('warm') })
-  const { coap } = await house.invite()
-  assert.equal((await show({ state })).coap, coap)
+  const shown = await show({ state })
+  assert.equal(shown.coap, (await house.invite()).coap)
+  const { context, servers } = shown.channel ?? assert.fail('no channel is shown')
+  assert.ok(Date.parse(context?.since ?? '') > Date.now() - 60_000)
+  const { certificates } = await house.call('identity.show', { id })
+  assert.equal(context?.credential, certificates.find(({ status }) => status === 'confirmed')?.x5t)
+  assert.equal(servers.length, 1)
+  assert.partialDeepStrictEqual(servers[0], { proof: 'signature', kid: null })
   assert.partialDeepStrictEqual(await house.events(id), [
     {
       id: `${eui64}-1`,
@@ -225,6 +231,22 @@ test('a server that nobody hears is said to be silent, and the reading is kept',
     hint: `Check that "countersign serve" runs there, and that UDP goes through to this port.`,
   })
   assert.equal((await show({ state })).readings.waiting, 1)
+})
+
+test('a way that has forgotten the socket of a device is found again, without a handshake', async () => {
+  const { coap } = await house.invite()
+  const way = await watched(coap)
+  const device = await Commanded.enrolled(house, 'CP-13', road, { coap: way.url })
+  const narrow = { transmission: { ackTimeoutMs: 100, retransmitMax: 1 } }
+  device.start(undefined, { narrow })
+  device.push('1')
+  await device.heard('sent')
+  way.forget()
+  device.push('2')
+  await device.heard('unreachable')
+  while (device.count('sent') < 2) await new Promise(setImmediate)
+  await device.stop()
+  assert.equal(way.handshakes(), 1)
 })
 
 test('a device does what it is told over coap, in order, and sends meanwhile', async () => {

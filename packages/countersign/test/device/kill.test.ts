@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { enroll, lineSource, run, show } from '@countersign/device'
+import { enroll, lineSource, type RoadName, run, show } from '@countersign/device'
 import { parseRecord } from '@countersign/element/shapes'
 import { seeded } from '@countersign/testbed'
 import { start } from '../cli/bin.ts'
@@ -24,26 +24,31 @@ const killWithinMs = 250
  */
 const livesMax = 20
 
-test(`a device killed at any moment loses no reading and uses no number twice (seed ${seed})`, async () => {
-  const house = await openTestHouse()
-  // The rate limit is another test's.
-  await house.call('product.set', { name: 'default', messagesPerMinute: 100_000 })
+const house = await openTestHouse()
+// The rate limit is another test's.
+await house.call('product.set', { name: 'default', messagesPerMinute: 100_000 })
+for (const road of ['https', 'coap'] as const)
+  test(`a device killed at any moment loses no reading and uses no number twice, on ${road} (seed ${seed})`, () =>
+    killOften(road))
+
+async function killOften(road: RoadName): Promise<void> {
   const random = seeded(seed)
   for (let killed = 0; killed < kills; killed += livesMax) {
     const lives = Math.min(livesMax, kills - killed)
-    const state = join(house.root, `device-${killed}`)
+    const state = join(house.root, `device-${road}-${killed}`)
     const { eui64 } = await enroll({
       ...(await house.invite()),
-      serial: `SN-KILL-${killed}`,
+      serial: `SN-KILL-${road}-${killed}`,
       state,
     })
     const acknowledged = new Set<number>()
     let line = 0
     for (let life = 0; life < lives; life++) {
-      line = await liveAndDie(state, line, random.below(killWithinMs), acknowledged)
+      line = await liveAndDie({ state, road }, line, random.below(killWithinMs), acknowledged)
     }
     const last = await run({
       state,
+      road,
       source: lineSource(Readable.from(['"the end"\n'])),
       topic: 'count',
       listener: (event) => event.event === 'sent' && acknowledged.add(event.number),
@@ -52,7 +57,7 @@ test(`a device killed at any moment loses no reading and uses no number twice (s
     assert.equal((await show({ state })).readings.waiting, 0)
     checkBooks(await house.messages(), await keptReadings(state), eui64, acknowledged)
   }
-})
+}
 
 /**
  * What the device kept, in order and each number once, is what the server stored, and nothing more.
@@ -79,7 +84,7 @@ function checkBooks(
 
 /** Feeds lines until the kill, which comes so long after the first acknowledged reading. */
 async function liveAndDie(
-  state: string,
+  { state, road }: { readonly state: string; readonly road: RoadName },
   from: number,
   afterMs: number,
   acknowledged: Set<number>,
@@ -93,6 +98,8 @@ async function liveAndDie(
     'count',
     '--state',
     state,
+    '--road',
+    road,
     '--json',
   ])
   const closed = once(child, 'close')

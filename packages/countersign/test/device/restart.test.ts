@@ -4,9 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { enroll, run, type Source } from '@countersign/device'
+import { enroll, type RoadName, run, type Source } from '@countersign/device'
 import { parseRecord } from '@countersign/element/shapes'
 import { createFolder, openHouse } from '@countersign/server'
 import { reachHouse } from '@countersign/server/reach'
@@ -19,7 +19,11 @@ const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 /** After the server is ready again, the device sends for at most this long before the next kill. */
 const killWithinMs = 150
 
-test(`a server killed at any moment loses nothing that it acknowledged (seed ${seed})`, async (t) => {
+for (const road of ['https', 'coap'] as const)
+  test(`a server killed at any moment loses nothing that it acknowledged on ${road} (seed ${seed})`, (t) =>
+    killOften(t, road))
+
+async function killOften(t: TestContext, road: RoadName): Promise<void> {
   const base = await mkdtemp(join(tmpdir(), 'countersign-restart-'))
   t.after(() => rm(base, { recursive: true, force: true, maxRetries: 5 }))
   const dir = join(base, 'data')
@@ -28,7 +32,7 @@ test(`a server killed at any moment loses nothing that it acknowledged (seed ${s
   const file = join(base, 'passphrase')
   await writeFile(file, `${passphrase}\n`, { mode: 0o600 })
   const random = seeded(seed)
-  let server = await serveAt(dir, file, 0)
+  let server = await serveAt(dir, file, { https: 0, coap: 0 })
   t.after(() => server.child.kill('SIGKILL'))
   const house = await reachHouse(dir, {
     passphrase: () => Promise.resolve(passphrase),
@@ -50,6 +54,7 @@ test(`a server killed at any moment loses nothing that it acknowledged (seed ${s
   const feed = countingSource(acknowledged)
   const running = run({
     state,
+    road,
     source: feed.source,
     backoff: {
       broken: { firstMs: 10, maxMs: 100 },
@@ -63,7 +68,7 @@ test(`a server killed at any moment loses nothing that it acknowledged (seed ${s
     await sleep(random.below(killWithinMs))
     server.child.kill('SIGKILL')
     await once(server.child, 'close')
-    server = await serveAt(dir, file, server.port)
+    server = await serveAt(dir, file, server.ports)
   }
   feed.end()
   const summary = await running
@@ -89,7 +94,7 @@ test(`a server killed at any moment loses nothing that it acknowledged (seed ${s
   } finally {
     await offline.close()
   }
-})
+}
 
 /** Far below what an outbox holds: one that overflows drops readings, as it must. */
 const aheadMax = 1000
@@ -116,29 +121,27 @@ function countingSource(acknowledged: ReadonlySet<number>): {
   return { source, end: () => ended.abort(), count: () => count }
 }
 
+/** The doors that come back where they were. */
+interface Ports {
+  readonly https: number
+  readonly coap: number
+}
+
 async function serveAt(
   dir: string,
   file: string,
-  port: number,
-): Promise<{ child: ReturnType<typeof start>; port: number }> {
-  const doors = [
-    '--listen',
-    `https=127.0.0.1:${port}`,
-    '--listen',
-    'console=127.0.0.1:0',
-    '--listen',
-    'mqtts=0',
-    '--listen',
-    'coap=0',
-  ]
+  { https, coap }: Ports,
+): Promise<{ child: ReturnType<typeof start>; ports: Ports }> {
+  const listen = [`https=127.0.0.1:${https}`, `coap=127.0.0.1:${coap}`, 'console=0', 'mqtts=0']
+  const doors = listen.flatMap((door) => ['--listen', door])
   const child = start(['serve', '--dir', dir, '--passphrase-file', file, ...doors])
   let words = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (words += text))
   for await (const line of createInterface({ input: child.stdout })) {
     const listeners = parseRecord(JSON.stringify(parseRecord(line)?.['listeners'] ?? null))
-    if (typeof listeners?.['https'] === 'string') {
-      return { child, port: Number(new URL(listeners['https']).port) }
-    }
+    if (listeners === undefined) continue
+    const portOf = (door: string): number => Number(new URL(String(listeners[door])).port)
+    return { child, ports: { https: portOf('https'), coap: portOf('coap') } }
   }
   throw new Error(`serve ended before it was ready: ${words}`)
 }

@@ -2,14 +2,16 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { after } from 'node:test'
-import { coapCode, parseMessage } from '@countersign/core/coap'
+import { coapCode, optionNumber, parseMessage } from '@countersign/core/coap'
 import { edhocContentFormat } from '@countersign/core/channel'
 
 export interface WatchedWay {
   /** Of the door, by this way. */
   readonly url: string
-  /** Answers with message_2 that went by. */
+  /** Different answers with message_2 that went by. */
   handshakes(): number
+  /** As a NAT that lost its table: what comes from where the device is now gets nowhere any more. */
+  forget(): void
 }
 
 export async function watchedWay(door: string): Promise<WatchedWay> {
@@ -17,14 +19,16 @@ export async function watchedWay(door: string): Promise<WatchedWay> {
   const front = createSocket('udp4')
   const onward = createSocket('udp4')
   let device = 0
-  let handshakes = 0
+  let forgotten = 0
+  const handshakes = new Set<string>()
   front.on('message', (datagram, from) => {
+    if (from.port === forgotten) return
     device = from.port
     onward.send(datagram, port, '127.0.0.1')
   })
   onward.on('message', (datagram) => {
-    const { code, payload } = parseMessage(datagram)
-    if (code === coapCode.changed && payload.length > 0) handshakes += isMessage2(datagram) ? 1 : 0
+    // Sent again, it is the same.
+    if (isMessage2(datagram)) handshakes.add(datagram.toString('hex'))
     front.send(datagram, device, '127.0.0.1')
   })
   for (const socket of [front, onward]) {
@@ -33,13 +37,18 @@ export async function watchedWay(door: string): Promise<WatchedWay> {
     after(() => socket.close())
   }
   const url = `coap://127.0.0.1:${front.address().port}`
-  return { url, handshakes: () => handshakes }
+  return {
+    url,
+    handshakes: () => handshakes.size,
+    forget: () => {
+      forgotten = device
+    },
+  }
 }
 
 /** By its Content-Format; what OSCORE protects shows none. */
 function isMessage2(datagram: Uint8Array): boolean {
-  const { options } = parseMessage(datagram)
-  return options.some(
-    ({ number, value }) => number === 12 && value[0] === edhocContentFormat.message,
-  )
+  const { code, options } = parseMessage(datagram)
+  const format = options.find(({ number }) => number === optionNumber.contentFormat)?.value
+  return code === coapCode.changed && format?.[0] === edhocContentFormat.message
 }

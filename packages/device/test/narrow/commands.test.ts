@@ -106,12 +106,13 @@ test('a command whose window could not be stored is not run, and not answered', 
   assert.ok(faults.length > 0)
 })
 
+async function broken(): Promise<never> {
+  throw new Error('no such relay')
+}
+
 test('a handler that fails is a fault of the device, and the server is told so', async () => {
   const { time, server, device } = makeScene()
-  const serve: NarrowParts['serve'] = async () => {
-    throw new Error('no such relay')
-  }
-  const { session, faults } = await device({ serve })
+  const { session, faults } = await device({ serve: broken })
   await time.until(session.request(reading(1)))
   const { code, payload } = await time.until(server.ask(command))
   assert.equal(code, coapCode.internalServerError)

@@ -28,6 +28,7 @@ import {
   valuesOf,
 } from '@countersign/core/coap'
 import { cbor, fromUtf8, hex, utf8 } from '@countersign/core/codec'
+import { PeerError } from '@countersign/core/errors'
 import { type CredentialReference, hashAlgorithm, thumbprint } from '@countersign/core/cose'
 import {
   answerTo,
@@ -200,6 +201,10 @@ export class HonestServer {
     try {
       respond(await this.#answerTo(request, from))
     } catch (error) {
+      if (error instanceof PeerError) {
+        respond({ code: coapCode.badRequest, options: [], payload: none })
+        return
+      }
       // A mistake of the test: it must be seen.
       queueMicrotask(() => {
         throw error

@@ -31,13 +31,15 @@ async function live(scene: Scene, moment: 'before' | 'after', cutAt: number): Pr
     current?.cut()
     await new Promise(() => undefined)
   }
-  for (let number = 1; number <= readings; ) {
+  const next = { number: 1 }
+  while (next.number <= readings) {
     if (current === undefined || !current.life.alive) {
       current = await device({ limits, serve }, storage)
     }
     const { session, life } = current
+    const { number } = next
     const done = session.request(reading(number)).then(
-      () => number++,
+      () => void next.number++,
       () => undefined,
     )
     await raced(scene, done, life)
@@ -54,9 +56,9 @@ async function live(scene: Scene, moment: 'before' | 'after', cutAt: number): Pr
 
 /** Until it is done, or the device is dead. */
 async function raced({ time }: Scene, work: Promise<unknown>, life: Device['life']): Promise<void> {
-  let isDone = false
-  void work.then(() => (isDone = true))
-  while (!isDone && life.alive) await time.advance(1_000)
+  const state = { isDone: false }
+  void work.then(() => (state.isDone = true))
+  while (!state.isDone && life.alive) await time.advance(1_000)
 }
 
 test('a life without a power cut saves when it must and not for each message', async () => {

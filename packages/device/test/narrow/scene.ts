@@ -64,7 +64,7 @@ export interface Device {
   readonly faults: unknown[]
   readonly served: CoapMessage[]
   /** As a power cut: memory and timers are gone, the storage is there. */
-  cut(): void
+  readonly cut: () => void
 }
 
 export interface Scene {

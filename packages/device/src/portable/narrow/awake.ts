@@ -15,6 +15,7 @@ import {
 } from '@countersign/core/coap'
 import { equalBytes } from '@countersign/core/codec'
 import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
+import { repeatedWithEcho } from '@countersign/core/oscore'
 import type { Milliseconds } from '@countersign/core/ports'
 import { HandshakeBudget } from './budget.ts'
 import { Contexts, type LiveContext } from './contexts.ts'
@@ -165,11 +166,13 @@ export class Awake {
     const first = this.#isLarge(request) ? undefined : request
     const { response } = await this.#establisher.establish(first, signal)
     this.#unanswered = 0
-    if (response !== undefined && !isInBlocks(response)) return response
+    // The server may have taken message_3 in the life before, and asks whether this one is new.
+    const again = response === undefined ? undefined : repeatedWithEcho(request, response)
+    if (response !== undefined && again === undefined && !isInBlocks(response)) return response
     const { current } = this.#contexts
     if (current === undefined) throw closed()
     try {
-      return await this.#inParts(current, request, signal)
+      return await this.#inParts(current, again ?? request, signal)
     } catch (error) {
       // One handshake for a request is enough.
       throw error instanceof Doubted ? noAnswer('the request') : error

@@ -90,13 +90,27 @@ export class Contexts {
     if (this.#current === live) this.#current = undefined
   }
 
+  /**
+   * The handshake ended by something that nobody authenticates. False: its context has carried a
+   * verified message meanwhile, a command of the server perhaps, and stays.
+   */
+  async abandon(live: LiveContext): Promise<boolean> {
+    // Whoever confirms it hears of a failure.
+    await this.#confirming?.catch(() => undefined)
+    if (this.#current === live) return false
+    if (this.#candidate === live) this.#candidate = undefined
+    return true
+  }
+
   /** After its first verified message. Resolves when it is written down, and in use. */
   async confirm(live: LiveContext): Promise<void> {
-    if (live !== this.#candidate) return
-    this.#confirming ??= this.#adopt(live).finally(() => {
-      this.#confirming = undefined
-    })
-    await this.#confirming
+    // What is being written down may be the candidate before.
+    while (live === this.#candidate) {
+      this.#confirming ??= this.#adopt(live).finally(() => {
+        this.#confirming = undefined
+      })
+      await this.#confirming
+    }
   }
 
   async #adopt(live: LiveContext): Promise<void> {
@@ -104,17 +118,26 @@ export class Contexts {
     await this.#keeper.change((record) => ({ ...learned(record), current: storedOf(live) }))
     this.#markStored(live)
     this.#current = live
-    this.#candidate = undefined
-    this.#learned = undefined
+    if (this.#candidate === live) this.#candidate = undefined
   }
 
-  /** Resolves when a number can be taken: write the new bound down first (RFC 8613 B.1.1). */
-  async ready(live: LiveContext): Promise<void> {
+  /** In use, or about to be. */
+  has(live: LiveContext): boolean {
+    return live === this.#current || live === this.#candidate
+  }
+
+  /**
+   * Whether the next number has to be written down first (RFC 8613 B.1.1). Asked in the turn in which
+   * the number is taken: several may wait for one. A candidate has its first numbers; when they are
+   * used up, taking one throws.
+   */
+  needsNumbers(live: LiveContext): boolean {
     const { sequence } = live.context.sender
-    // A candidate has its first numbers; when they are used up, taking one throws.
-    while (live === this.#current && sequence.next >= sequence.reserved) {
-      await this.#store(live, sequence.boundAfter(this.#reserve))
-    }
+    return live === this.#current && sequence.next >= sequence.reserved
+  }
+
+  async reserve(live: LiveContext): Promise<void> {
+    await this.#store(live, live.context.sender.sequence.boundAfter(this.#reserve))
   }
 
   /** The replay window, so that what was taken is never taken again. */

@@ -36,6 +36,13 @@ export function busy(said: string): AdapterError<NarrowErrorCode> {
   )
 }
 
+/** It restarts again and again, or the way is slower than an Echo lives. */
+export function neverFresh(): AdapterError<NarrowErrorCode> {
+  const hint = 'It is tried again.'
+  const message = 'the server asks again and again whether the request is new'
+  return new AdapterError('ERR_NARROW_BUSY', message, {}, { hint })
+}
+
 export function notYet(afterMs: Milliseconds): AdapterError<NarrowErrorCode> {
   const seconds = Math.ceil(afterMs / 1000)
   return new AdapterError(

@@ -3,6 +3,7 @@ import type { Cancellation, CoapMessage } from '@countersign/core/coap'
 import { PeerError } from '@countersign/core/errors'
 import { type ClientExchange, protectRequest, repeatedWithEcho } from '@countersign/core/oscore'
 import type { Contexts, LiveContext } from './contexts.ts'
+import { neverFresh } from './errors.ts'
 import { echoesMax } from './limits.ts'
 import type { NarrowRequest } from './parts.ts'
 import type { Answer, Wire } from './wire.ts'
@@ -14,7 +15,7 @@ export interface ExchangeParts {
   readonly believe: () => boolean
 }
 
-/** Throws AdapterError ERR_NARROW_TIMEOUT, CallerError ERR_OSCORE_EXHAUSTED. */
+/** Throws AdapterError ERR_NARROW_TIMEOUT, ERR_NARROW_BUSY, CallerError ERR_OSCORE_EXHAUSTED. */
 export async function exchangeUnder(
   live: LiveContext,
   request: NarrowRequest,
@@ -24,10 +25,11 @@ export async function exchangeUnder(
   let asked = request
   for (let echoes = 0; ; echoes++) {
     const answer = await once(live, asked, parts, signal)
-    if (answer.kind === 'hint' || echoes === echoesMax) return answer
+    if (answer.kind === 'hint') return answer
     // RFC 9175 §2.3, RFC 8613 Appendix B.1.2: the same request, under a new number.
     const again = repeatedWithEcho(asked, answer.value)
     if (again === undefined) return answer
+    if (echoes === echoesMax) throw neverFresh()
     asked = again
   }
 }
@@ -38,7 +40,7 @@ async function once(
   { wire, contexts, believe }: ExchangeParts,
   signal: Cancellation | undefined,
 ): Promise<Answer<CoapMessage>> {
-  await contexts.ready(live)
+  while (contexts.needsNumbers(live)) await contexts.reserve(live)
   const { message, exchange } = protectRequest(live.context, protectable(request))
   const { code, options, payload } = message
   const verify = verifiedBy(exchange)

@@ -91,7 +91,9 @@ export class Inbound {
     // The server has the keys too: that is what a candidate waits for.
     await contexts.confirm(taken.live)
     const response = this.#objection(taken) ?? (await this.#carriedOut(taken))
-    await contexts.ready(taken.live)
+    while (contexts.needsNumbers(taken.live)) await contexts.reserve(taken.live)
+    // Replaced meanwhile: the server has given it up too.
+    if (!contexts.has(taken.live)) return undefined
     return protectedResponse(taken, response)
   }
 

@@ -45,6 +45,7 @@ import { type Answer, answer } from './answers.ts'
 import { CoapLives } from './coapLives.ts'
 import { CommandCourier } from './commandCourier.ts'
 import { Contexts } from './contexts.ts'
+import { CredentialPush } from './credentialPush.ts'
 import { DeviceJudge } from './deviceJudge.ts'
 import { Handshakes } from './handshakes.ts'
 import { type CoapLimits, coapLimitsOfDoor } from './limits.ts'
@@ -87,6 +88,8 @@ export interface CoapLoad {
   readonly contexts: number
   readonly inFlight: number
   readonly couriers: number
+  /** Requests that it would know again. */
+  readonly exchanges: number
 }
 
 /** Critical options of a request that is not under OSCORE. */
@@ -96,6 +99,7 @@ const understood: ReadonlySet<number> = new Set([
   optionNumber.uriPath,
 ])
 const echoKeyBytes = 32
+const strangersToldMs = 60_000
 const [wellKnown, edhoc] = edhocPath
 
 export class CoapDoor {
@@ -106,8 +110,11 @@ export class CoapDoor {
   readonly #inFlight: Set<Promise<void>> = new Set()
   readonly #timers: Map<string, { cancel(): void }> = new Map()
   #rooms: Rooms | undefined
+  #droppedToldOf = 0
   #stopListening: (() => void) | undefined
   #closing: Promise<void> | undefined
+  /** What the timer of the rows has begun. */
+  #rowWork: Promise<void> = Promise.resolve()
 
   constructor(parts: CoapDoorParts) {
     this.#parts = parts
@@ -121,6 +128,7 @@ export class CoapDoor {
       contexts: this.#rooms?.contexts.size ?? 0,
       inFlight: this.#inFlight.size,
       couriers: this.#rooms?.courier.size ?? 0,
+      exchanges: this.#rooms?.endpoint.load.exchanges ?? 0,
     }
   }
 
@@ -140,14 +148,20 @@ export class CoapDoor {
       rooms.handshakes.sweep()
       rooms.contexts.sweep()
     })
+    this.#every('strangers', strangersToldMs, () => this.#tellOfStrangers())
     this.#every('rows', this.#limits.rowSweepMs, () => {
-      rooms.contexts.sweepRows().catch((error: unknown) => this.#failed('rows stay', error))
+      rooms.contexts.sweepRows()
+      this.#rowWork = rooms.contexts
+        .settled()
+        .then(() => rooms.push.promote())
+        .catch((error: unknown) => this.#failed('no certificate was promoted', error))
     })
     return socket.port
   }
 
-  /** What notices have begun is done. */
+  /** What notices and timers have begun is done. */
   async settled(): Promise<void> {
+    await this.#rowWork
     await this.#rooms?.contexts.settled()
   }
 
@@ -161,12 +175,14 @@ export class CoapDoor {
     const rooms = this.#rooms
     if (rooms === undefined) return
     for (const timer of this.#timers.values()) timer.cancel()
-    rooms.courier.close()
+    const brought = rooms.courier.close()
     await this.#drained(graceMs)
+    await brought
     this.#stopListening?.()
     rooms.endpoint.close()
     await rooms.socket.close()
     try {
+      await this.#rowWork
       await rooms.contexts.close()
       await rooms.lives.end()
     } catch (error) {
@@ -198,9 +214,11 @@ export class CoapDoor {
       send: (datagram, to) => socket.send(datagram, to),
       serve: (request, from, respond) => this.#serve(request, from, respond),
     })
+    const push = new CredentialPush(parts)
     const courier = new CommandCourier({
       ...parts,
       contexts,
+      push,
       request: (...asked) => endpoint.request(...asked),
     })
     const intake = new Intake({ ...parts, road: 'coap' })
@@ -210,6 +228,7 @@ export class CoapDoor {
       endpoint,
       contexts,
       courier,
+      push,
       handshakes: new Handshakes({ ...parts, devices, contexts, refusals }),
       requests: new ProtectedRequests({
         contexts,
@@ -309,6 +328,16 @@ export class CoapDoor {
     courier.noticed(notice)
   }
 
+  /** More than is answered is a flood, or somebody who looks for doors. */
+  #tellOfStrangers(): void {
+    const { answered, dropped, socketErrors } = this.counters
+    const now = dropped - this.#droppedToldOf
+    this.#droppedToldOf = dropped
+    if (now === 0) return
+    const facts = { dropped: now, answered, socketErrors }
+    this.#parts.log.warn(facts, 'coap: strangers sent more than is answered')
+  }
+
   #failed(what: string, error: unknown): void {
     const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
     this.#parts.log.error({ code }, `coap: ${what}: ${String(error)}`)
@@ -329,6 +358,7 @@ interface Rooms {
   readonly endpoint: CoapEndpoint
   readonly contexts: Contexts
   readonly courier: CommandCourier
+  readonly push: CredentialPush
   readonly handshakes: Handshakes
   readonly requests: ProtectedRequests
 }

@@ -8,8 +8,6 @@ import {
   type CoapEndpoint,
   type CoapMessage,
   coapCode,
-  codeText,
-  contentFormatIn,
   contentFormatOption,
   type OutgoingRequest,
   uriPath,
@@ -21,6 +19,8 @@ import { commandBody } from '../../commandDocument.ts'
 import type { CommandRow, DeviceCommands, Log, Notice } from '../../ports.ts'
 import { isSuccess } from './answers.ts'
 import type { Contexts } from './contexts.ts'
+import type { CredentialPush } from './credentialPush.ts'
+import { diagnosticOf, isPassing } from './deviceAnswers.ts'
 import { Errand } from './errand.ts'
 import type { CoapLimits } from './limits.ts'
 import type { LiveContext } from './liveContext.ts'
@@ -29,6 +29,7 @@ import { Patience } from './patience.ts'
 export interface CommandCourierParts {
   readonly commands: DeviceCommands
   readonly contexts: Contexts
+  readonly push: Pick<CredentialPush, 'isDue' | 'tell'>
   readonly request: CoapEndpoint['request']
   readonly clock: Clock
   readonly random: Random
@@ -43,10 +44,11 @@ interface Task {
   isThere: boolean
   /** Somebody called meanwhile. */
   isCalled: boolean
+  /** Never rejects. */
+  done: Promise<void>
 }
 
 const json = 50
-const diagnosticBytesMax = 256
 
 export class CommandCourier {
   readonly #parts: CommandCourierParts
@@ -74,7 +76,7 @@ export class CommandCourier {
 
   /** The device has spoken: it is there, perhaps somewhere else, perhaps with new keys. */
   heard(context: LiveContext): void {
-    if (!context.mayHaveCommands) return
+    if (!context.mayHaveCommands && !this.#parts.push.isDue(context)) return
     const task = this.#tasks.get(context.device)
     if (task === undefined) {
       if (this.#patience.mayTry(context)) this.#want(context.device, true)
@@ -107,11 +109,14 @@ export class CommandCourier {
     }
   }
 
-  close(): void {
+  /** What devices have answered is written down then; nothing more is asked. */
+  async close(): Promise<void> {
     this.#isClosed = true
     this.#present.clear()
     this.#absent.clear()
-    for (const { errand } of this.#tasks.values()) errand?.end()
+    const tasks = [...this.#tasks.values()]
+    for (const { errand } of tasks) errand?.end()
+    await Promise.all(tasks.map(({ done }) => done))
   }
 
   /** There is something new, perhaps. */
@@ -158,9 +163,10 @@ export class CommandCourier {
   }
 
   #begin(device: string, isThere: boolean): void {
-    const task: Task = { errand: undefined, isThere, isCalled: false }
+    const done = Promise.resolve()
+    const task: Task = { errand: undefined, isThere, isCalled: false, done }
     this.#tasks.set(device, task)
-    this.#go(device, task)
+    task.done = this.#go(device, task)
       .catch((error: unknown) => this.#failed(device, error))
       .finally(() => {
         this.#tasks.delete(device)
@@ -183,7 +189,7 @@ export class CommandCourier {
   }
 
   async #go(device: string, task: Task): Promise<void> {
-    const { contexts } = this.#parts
+    const { contexts, push } = this.#parts
     const context = await contexts.holdOfDevice(device)
     if (context === undefined) return
     try {
@@ -192,8 +198,10 @@ export class CommandCourier {
       errand.isThere = task.isThere
       task.errand = errand
       context.mayHaveCommands = true
-      const isDone = await this.#bring(errand)
-      if (isDone && !task.isCalled) context.mayHaveCommands = false
+      if (!(await this.#bring(errand))) return
+      if (!task.isCalled) context.mayHaveCommands = false
+      // One that nobody has heard may be asleep: its successor can wait.
+      if (errand.isThere && (await this.#mayHave(errand))) await push.tell(errand, this.#patience)
     } finally {
       contexts.release(context)
     }
@@ -229,10 +237,10 @@ export class CommandCourier {
     if (response === undefined) return false
     if (typeof response === 'string') await this.#refused(row, response)
     else if (isSuccess(response)) await commands.delivered(context.device, row.id)
-    else if (isOfNow(response)) {
+    else if (isPassing(response)) {
       this.#patience.postponed(context, response)
       return false
-    } else await this.#refused(row, `the device answered with ${inWords(response)}`)
+    } else await this.#refused(row, `the device answered with ${diagnosticOf(response)}`)
     return true
   }
 
@@ -259,24 +267,4 @@ export class CommandCourier {
     const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
     this.#parts.log.error({ code, device }, `a command was not brought on coap: ${String(error)}`)
   }
-}
-
-/** Responses that speak of this moment, and not of the command. */
-const passing: ReadonlySet<number> = new Set([
-  /** Echo was asked for again and again. */
-  coapCode.unauthorized,
-  coapCode.requestEntityIncomplete,
-  coapCode.tooManyRequests,
-])
-
-function isOfNow({ code }: CoapMessage): boolean {
-  return code >> 5 === 5 || passing.has(code)
-}
-
-/** With its diagnostic payload (RFC 7252 §5.5.2); who shows it makes it one harmless line. */
-function inWords(response: CoapMessage): string {
-  const { code, payload } = response
-  if (payload.length === 0 || contentFormatIn(response) !== undefined) return codeText(code)
-  const text = new TextDecoder().decode(payload.subarray(0, diagnosticBytesMax))
-  return `${codeText(code)}: ${text}`
 }

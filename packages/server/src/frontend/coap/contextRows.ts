@@ -56,11 +56,13 @@ export function openRow(
 ): SecurityContext {
   const bytes = sealer.open(sealName(row.id), row.context)
   const record = decodeContext(crypto, bytes)
-  bytes.fill(0)
   const { highest, accepted, reserved: senderReserved, sealed, failed } = row
   const window: WindowState = isTrusted ? { highest, accepted } : 'lost'
   const state = { senderReserved, window, usage: { sealed, failed } }
-  return deriveContext(crypto, parametersOf({ ...record, state }))
+  const context = deriveContext(crypto, parametersOf({ ...record, state }))
+  // Now that nothing of it is a view of these bytes.
+  bytes.fill(0)
+  return context
 }
 
 /** The seal is of this context alone: a row that was given another's bytes does not open. */

@@ -1,6 +1,6 @@
 /**
  * What of contexts is written down, and when. A context's row is born in the Change of its first
- * verified message, which ends the older contexts of its device; each later message brings the window
+ * verified message, which ends the older contexts of its device and never a newer one; each later message brings the window
  * with it. Numbers of the server's own are written down ahead.
  */
 import type { OscoreCrypto } from '@countersign/core/oscore'
@@ -57,7 +57,7 @@ export class ContextWriter {
     return await this.#update(context, apply)
   }
 
-  /** At least one number may be taken then. */
+  /** At least one number may be taken then. Throws CallerError ERR_OSCORE_EXHAUSTED. */
   async reserve(context: LiveContext): Promise<void> {
     if (context.state === 'fresh') {
       return await this.commit(
@@ -80,18 +80,27 @@ export class ContextWriter {
 
   /** Its device may not come in any more. One that was replaced meanwhile has ended already. */
   async bury(id: string, device: string, reason: string): Promise<void> {
-    const { store, clock } = this.#parts
-    const set = { state: 'tombstone', reason, endedAt: clock.now() } as const
+    const set = { state: 'tombstone', reason, endedAt: this.#parts.clock.now() } as const
+    const isDone = await this.#unlessGone({
+      conditions: [{ kind: 'equals', table, key: id, where: { state: 'live' } }],
+      writes: [{ kind: 'update', table, key: id, set }],
+    })
+    if (isDone) await this.#forgetOldest(device)
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#unlessGone({ writes: [removal(id)] })
+  }
+
+  /** False: the row was changed or removed by somebody else meanwhile. */
+  async #unlessGone(change: Change): Promise<boolean> {
     try {
-      await store.apply({
-        conditions: [{ kind: 'equals', table, key: id, where: { state: 'live' } }],
-        writes: [{ kind: 'update', table, key: id, set }],
-      })
+      await this.#parts.store.apply(change)
+      return true
     } catch (error) {
-      if (isCountersignError(error) && error.code === 'ERR_CONFLICT') return
+      if (isCountersignError(error) && error.code === 'ERR_CONFLICT') return false
       throw error
     }
-    await this.#forgetOldest(device)
   }
 
   async #bear<Result>(
@@ -122,11 +131,13 @@ export class ContextWriter {
     const rows = await store.find(table, 'device', context.device)
     // Judged meanwhile, and turned out.
     if (context.state !== 'fresh') throw ended()
-    const older = rows.filter(({ state }) => state === 'live').map(({ id }) => id)
+    const live = rows.filter(({ state }) => state === 'live')
+    if (live.some(({ begun }) => begun > context.begun)) throw this.#outdated(context)
+    const older = live.map(({ id }) => id)
     const snapshot = context.security.recipient.window.snapshot()
     const result = await apply({
       conditions: older.map((key) => ({ kind: 'equals', table, key, where: {} })),
-      writes: [...older.map(remove), this.#row(context)],
+      writes: [...older.map(removal), this.#row(context)],
     })
     context.wrote(snapshot)
     context.security.sender.sequence.reserve(limits.reservedAhead)
@@ -137,9 +148,21 @@ export class ContextWriter {
     return result
   }
 
+  /**
+   * Its device has made a newer one since, which lives: somebody on the path has held a message back, and
+   * the device does not wait for it any more. Nothing of this context outlives the process, so whatever
+   * it has accepted stays refused as if it were written down, and the answer may say so under OSCORE.
+   */
+  #outdated(context: LiveContext): PeerError<ContextErrorCode> {
+    context.wrote(context.security.recipient.window.snapshot())
+    this.#parts.replaced([context.id])
+    return ended()
+  }
+
   #row(context: LiveContext): Write {
     const { crypto, sealer, lives, limits } = this.#parts
-    const { device, fingerprint, createdAt, address, parameters, verdict, security } = context
+    const { device, fingerprint, createdAt, begun, address, parameters, verdict } = context
+    const { security, serverKind, confirmed } = context
     if (parameters === undefined) throw ended()
     return insertOf(crypto, sealer, parameters, {
       device,
@@ -150,7 +173,10 @@ export class ContextWriter {
       ...security.usage.snapshot(),
       peerAddress: address,
       createdAt,
+      begun,
       notAfter: verdict?.until ?? createdAt,
+      serverKind,
+      confirmed,
     })
   }
 
@@ -174,6 +200,8 @@ export class ContextWriter {
     const { store, lives, limits } = this.#parts
     const { sender, recipient, usage } = context.security
     const reserved = sender.sequence.boundAfter(limits.reservedAhead)
+    // No number is left: taking one says so, and whoever waits for one stops.
+    if (reserved <= sender.sequence.next) sender.sequence.take()
     const snapshot = recipient.window.snapshot()
     const set = { reserved, ...usage.snapshot(), ...windowColumns(snapshot, lives.life) }
     await store.apply({ writes: [{ kind: 'update', table, key: context.id, set }] })
@@ -186,14 +214,14 @@ export class ContextWriter {
     const rows = await store.find(table, 'device', device)
     const stones = rows.filter(({ state }) => state === 'tombstone').toSorted(byEnd)
     const surplus = stones.slice(0, Math.max(0, stones.length - limits.tombstonesPerDeviceMax))
-    await Promise.all(surplus.map(({ id }) => store.apply({ writes: [remove(id)] })))
+    await Promise.all(surplus.map(({ id }) => this.remove(id)))
     this.#parts.replaced(surplus.map(({ id }) => id))
   }
 }
 
 const noWindow = { highest: -1, accepted: 0 }
 
-function remove(key: string): Write {
+function removal(key: string): Write {
   return { kind: 'delete', table, key }
 }
 

@@ -5,6 +5,7 @@
  */
 import type { EdhocContextParameters } from '@countersign/core/channel'
 import { hex } from '@countersign/core/codec'
+import type { Authentication } from '@countersign/core/edhoc'
 import { isCountersignError } from '@countersign/core/errors'
 import type { OscoreCrypto } from '@countersign/core/oscore'
 import type { Random } from '@countersign/core/ports'
@@ -35,9 +36,21 @@ export interface ContextsParts
 /** What a handshake has come to. */
 export interface Handshaken {
   readonly parameters: EdhocContextParameters
+  /** When its message_1 came, among all handshakes. */
+  readonly begun: number
   readonly fingerprint: string
   readonly standing: Extract<ContextStanding, { kind: 'admitted' }>
+  /** Generation of the standings before it was asked for: no notice finds a context that is not here. */
+  readonly generation: number
+  /** Which of its certificates the server has shown. */
+  readonly serverKind: Authentication
   readonly from: string
+}
+
+interface LookUp {
+  /** Whoever waits for it. */
+  readonly asked: { waiters: number }
+  readonly found: Promise<LiveContext | undefined>
 }
 
 const table = 'coapContext'
@@ -55,9 +68,10 @@ export class Contexts {
   readonly #byId: Map<string, LiveContext> = new Map()
   readonly #byDevice: Map<string, Set<LiveContext>> = new Map()
   readonly #fresh: Set<LiveContext> = new Set()
-  readonly #lookUps: Map<string, Promise<LiveContext | undefined>> = new Map()
+  readonly #lookUps: Map<string, LookUp> = new Map()
   /** What nobody waits for, and a clean end does. */
   readonly #background: Set<Promise<void>> = new Set()
+  #isSweeping = false
 
   constructor(parts: ContextsParts) {
     this.#parts = parts
@@ -83,7 +97,8 @@ export class Contexts {
   }
 
   /** The context of a finished handshake: its first message makes it last. */
-  add({ parameters, fingerprint, standing, from }: Handshaken): LiveContext {
+  add(made: Handshaken): LiveContext {
+    const { parameters, begun, fingerprint, standing, serverKind, from } = made
     const { clock, crypto, limits } = this.#parts
     const now = clock.now()
     const context = new LiveContext({
@@ -91,12 +106,16 @@ export class Contexts {
       device: standing.admitted.device.id,
       fingerprint,
       createdAt: now,
+      begun,
       security: freshContext(crypto, parameters),
+      serverKind,
+      confirmed: null,
       state: 'fresh',
       address: from,
       parameters,
       verdict: { standing, at: now, until: endOf(standing.peer, standing.admitted) },
     })
+    context.isStale = made.generation !== this.standings.generation
     this.#fresh.add(context)
     this.#remember(context)
     this.#dropSurplusOf(context.device)
@@ -110,11 +129,10 @@ export class Contexts {
    */
   async hold(id: string): Promise<LiveContext | 'busy' | undefined> {
     const known = this.#byId.get(id)
-    const found = known ?? (await this.#lookUp(id))
-    if (found === undefined || found === 'busy') return found
-    found.holders++
-    this.#touch(found)
-    return found
+    if (known === undefined) return await this.#lookUp(id)
+    known.holders++
+    this.#touch(known)
+    return known
   }
 
   release(context: LiveContext): void {
@@ -188,22 +206,10 @@ export class Contexts {
   }
 
   /** Rows whose time is over: tombstones, and contexts whose chain has ended long ago. */
-  async sweepRows(): Promise<void> {
-    const { store, clock, limits } = this.#parts
-    const before = clock.now() - limits.tombstoneMsMax
-    for (let after: string | undefined; ; ) {
-      const page = await store.scan(table, {
-        limit: pageSize,
-        ...(after === undefined ? {} : { after }),
-      })
-      const over = page.filter((row) => (row.endedAt ?? row.notAfter) < before)
-      for (const { id } of over) {
-        this.#forget([id])
-        await store.apply({ writes: [{ kind: 'delete', table, key: id }] })
-      }
-      after = page.at(-1)?.id
-      if (page.length < pageSize) return
-    }
+  sweepRows(): void {
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    this.#behind(() => this.#sweepRows().finally(() => void (this.#isSweeping = false)))
   }
 
   /** Everything that was accepted is written down then. */
@@ -217,39 +223,79 @@ export class Contexts {
     while (this.#background.size > 0) await Promise.all(this.#background)
   }
 
-  async #lookUp(id: string): Promise<LiveContext | 'busy' | undefined> {
-    const underway = this.#lookUps.get(id)
-    if (underway !== undefined) return await underway
-    if (this.#lookUps.size >= this.#parts.limits.lookUpsInFlightMax) return 'busy'
-    const lookUp = this.#load(id).finally(() => this.#lookUps.delete(id))
-    this.#lookUps.set(id, lookUp)
-    return await lookUp
+  async #sweepRows(): Promise<void> {
+    const { store, clock, limits } = this.#parts
+    const before = clock.now() - limits.tombstoneMsMax
+    for (let after: string | undefined; ; ) {
+      const from = after === undefined ? {} : { after }
+      const page = await store.scan(table, { limit: pageSize, ...from })
+      for (const { id } of page.filter((row) => (row.endedAt ?? row.notAfter) < before)) {
+        // In this order: one that is forgotten before its row is gone would be loaded again.
+        await this.#writer.remove(id)
+        this.#forget([id])
+      }
+      after = page.at(-1)?.id
+      if (page.length < pageSize) return
+    }
   }
 
-  async #load(id: string): Promise<LiveContext | undefined> {
+  async #lookUp(id: string): Promise<LiveContext | 'busy' | undefined> {
+    const underway = this.#lookUps.get(id)
+    if (underway !== undefined) {
+      underway.asked.waiters++
+      return await underway.found
+    }
+    if (this.#lookUps.size >= this.#parts.limits.lookUpsInFlightMax) return 'busy'
+    const asked = { waiters: 1 }
+    const found = this.#load(id, asked)
+    this.#lookUps.set(id, { asked, found })
+    return await found
+  }
+
+  /**
+   * Held in the turn in which it is there: one that left memory before its holders have it would be
+   * loaded a second time, and two of one context would take the same numbers.
+   */
+  async #load(id: string, asked: LookUp['asked']): Promise<LiveContext | undefined> {
+    try {
+      const read = await this.#read(id)
+      const context = this.#byId.get(id) ?? read
+      if (context === undefined) return undefined
+      context.holders += asked.waiters
+      if (context === read) this.#remember(context)
+      return context
+    } finally {
+      this.#lookUps.delete(id)
+    }
+  }
+
+  async #read(id: string): Promise<LiveContext | undefined> {
     const { store, crypto, sealer, lives } = this.#parts
     const row = await store.get(table, id)
     if (row === undefined) return undefined
-    const { device, fingerprint, createdAt, state, peerAddress } = row
+    const { device, fingerprint, createdAt, begun, state, serverKind, confirmed } = row
     const security = openRow(crypto, sealer, row, lives.isTrusted(row.life))
-    const address = peerAddress
-    const context = new LiveContext({
+    const address = row.peerAddress
+    return new LiveContext({
       id,
       device,
       fingerprint,
       createdAt,
+      begun,
       security,
+      serverKind,
+      confirmed,
       state,
       address,
     })
-    this.#remember(context)
-    return context
   }
 
   #judgeDevice(device: string): void {
     this.standings.noticed()
-    const inMemory = [...(this.#byDevice.get(device) ?? [])].filter(isAlive)
-    for (const context of inMemory) context.isStale = true
+    const all = [...(this.#byDevice.get(device) ?? [])]
+    // A tombstone says what is the matter now, when it is asked.
+    for (const context of all) context.isStale = true
+    const inMemory = all.filter(isAlive)
     this.#behind(async () => {
       for (const context of inMemory) await this.standings.again(context)
       await this.#judgeRows(device)
@@ -277,8 +323,8 @@ export class Contexts {
   /** One after the other: those that are not in memory are judged when they are used. */
   #judgeAll(): void {
     this.standings.noticed()
+    for (const context of this.#byId.values()) context.isStale = true
     const inMemory = [...this.#byId.values()].filter(isAlive)
-    for (const context of inMemory) context.isStale = true
     this.#behind(async () => {
       for (const context of inMemory) if (isAlive(context)) await this.standings.again(context)
     })

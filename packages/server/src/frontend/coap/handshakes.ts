@@ -32,7 +32,8 @@ import { TokenBuckets } from '../../rates.ts'
 import { fingerprintOf } from '../peerChain.ts'
 import type { Refusals } from '../refusals.ts'
 import { type Answer, later, withBody } from './answers.ts'
-import { type Agreed, authenticate, TurnedOut } from './authenticate.ts'
+import { authenticate, TurnedOut } from './authenticate.ts'
+import type { CoapLives } from './coapLives.ts'
 import type { Contexts } from './contexts.ts'
 import type { DeviceJudge } from './deviceJudge.ts'
 import { Finished } from './finished.ts'
@@ -49,6 +50,7 @@ export interface HandshakesParts {
   readonly registry: Pick<Gatekeeper, 'admit'>
   readonly contexts: Contexts
   readonly strangers: Strangers
+  readonly lives: Pick<CoapLives, 'placeOfHandshake'>
   readonly refusals: Refusals
   readonly clock: Clock
   readonly log: Log
@@ -59,6 +61,9 @@ export type Ending =
   /** By its name: it may leave memory before its handshake is forgotten. */
   | { readonly kind: 'context'; readonly id: string; readonly message4: () => Answer }
   | { readonly kind: 'answer'; readonly answer: Answer }
+
+/** What is known of a handshake when its message_1 comes. */
+type Began = Pick<HalfOpen, 'key' | 'host' | 'isProven' | 'begun'>
 
 /** Both sides of RFC 9528 §3.2 are taken as their certificates allow. */
 const methods = [0, 1, 2, 3] as const
@@ -78,7 +83,7 @@ export class Handshakes {
   readonly #rates: TokenBuckets
   readonly #provenRates: TokenBuckets
   /** message_1 whose answers are being made. */
-  readonly #composing: Map<string, Promise<Answer>> = new Map()
+  readonly #composing: Map<string, Promise<Answer | 'unproven'>> = new Map()
   /** C_R of those. */
   readonly #drawn: Set<string> = new Set()
 
@@ -103,20 +108,21 @@ export class Handshakes {
     message1: Uint8Array,
     from: string,
   ): Promise<Answer | undefined> {
-    const { strangers } = this.#parts
+    const { strangers, lives } = this.#parts
     const isProven = strangers.isProven(request, from)
     const host = hostKey(from)
     const wait = this.#wait(host, isProven)
-    if (wait > 0 || (!isProven && this.#isBusy(host))) {
-      const answer = isProven
-        ? later(coapCode.serviceUnavailable, Math.ceil(wait / 1000))
-        : strangers.challenge(from)
+    if (!isProven && (wait > 0 || this.#isBusy(host))) return strangers.challenge(request, from)
+    if (wait > 0) {
+      const answer = later(coapCode.serviceUnavailable, Math.ceil(wait / 1000))
       return strangers.may(request, from, answer)
     }
     const key = fingerprintOf(concat(utf8(`${from} `), message1))
     const made = this.#halfOpen.answering(key)?.answer ?? this.#composing.get(key)
-    const answer = await (made ?? this.#begin({ key, host, from, isProven }, message1))
-    return isProven || strangers.fits(request, answer) ? answer : strangers.challenge(from)
+    const begun = lives.placeOfHandshake()
+    const answer = await (made ?? this.#begin({ key, host, isProven, begun }, message1))
+    if (answer === 'unproven') return strangers.challenge(request, from)
+    return isProven || strangers.fits(request, answer) ? answer : strangers.challenge(request, from)
   }
 
   /**
@@ -171,26 +177,21 @@ export class Handshakes {
   }
 
   /** The same message_1 twice at once is one handshake. */
-  #begin(
-    about: Pick<HalfOpen, 'key' | 'host' | 'isProven'> & { readonly from: string },
-    message1: Uint8Array,
-  ): Promise<Answer> {
+  #begin(about: Began, message1: Uint8Array): Promise<Answer | 'unproven'> {
     const answer = this.#answer(about, message1).finally(() => this.#composing.delete(about.key))
     this.#composing.set(about.key, answer)
     return answer
   }
 
-  async #answer(
-    about: Pick<HalfOpen, 'key' | 'host' | 'isProven'> & { readonly from: string },
-    message1: Uint8Array,
-  ): Promise<Answer> {
-    const { crypto, strangers } = this.#parts
+  /** 'unproven': the answer is long, and the address has to be shown first. */
+  async #answer(about: Began, message1: Uint8Array): Promise<Answer | 'unproven'> {
+    const { crypto } = this.#parts
     try {
       const responder = new Responder({ crypto, methods, suites: this.#suites, eadLabels })
       const compose = responder.receive(message1)
       if (compose.cI.length > identifierBytesMax) return refusal(longIdentifier)
       const isLong = wantedByValue(compose.ead) !== undefined
-      if (isLong && !about.isProven) return strangers.challenge(about.from)
+      if (isLong && !about.isProven) return 'unproven'
       return await this.#compose(about, compose)
     } catch (error) {
       if (!(error instanceof PeerError)) return this.#failed(error)
@@ -198,10 +199,7 @@ export class Handshakes {
     }
   }
 
-  async #compose(
-    { key, host, isProven }: Pick<HalfOpen, 'key' | 'host' | 'isProven'>,
-    compose: ComposeMessage2,
-  ): Promise<Answer> {
+  async #compose({ key, host, isProven, begun }: Began, compose: ComposeMessage2): Promise<Answer> {
     const { crypto, credentials, contexts, clock } = this.#parts
     const { method, suite, ead, cI } = compose
     const own = serverCredential(crypto, credentials, method, wantedByValue(ead))
@@ -213,7 +211,8 @@ export class Handshakes {
       const answer = withBody(coapCode.changed, edhocContentFormat.message, message2)
       const startedAt = clock.now()
       const agreed = { method, suite }
-      this.#halfOpen.add({ id, key, host, isProven, startedAt, wait, agreed, answer })
+      const about = { id, key, host, isProven, begun, startedAt }
+      this.#halfOpen.add({ ...about, wait, agreed, answer })
       return answer
     } finally {
       this.#drawn.delete(id)
@@ -221,9 +220,9 @@ export class Handshakes {
   }
 
   /** Never rejects: what went wrong is an answer. */
-  async #finish({ wait, agreed }: HalfOpen, message3: Uint8Array, from: string): Promise<Ending> {
+  async #finish(open: HalfOpen, message3: Uint8Array, from: string): Promise<Ending> {
     try {
-      return await this.#context(wait.receive(message3), agreed, from)
+      return await this.#context(open.wait.receive(message3), open, from)
     } catch (error) {
       return { kind: 'answer', answer: this.#refused(error, from) }
     }
@@ -231,15 +230,19 @@ export class Handshakes {
 
   async #context(
     initiator: Parameters<typeof authenticate>[2],
-    agreed: Agreed,
+    { agreed, begun }: HalfOpen,
     from: string,
   ): Promise<Ending> {
     const { contexts } = this.#parts
+    const { generation } = contexts.standings
     const { authenticated, peer, admitted } = await authenticate(this.#parts, agreed, initiator)
     const context = contexts.add({
       parameters: contextParameters(authenticated.session, 'responder'),
+      begun,
       fingerprint: peer.fingerprint,
       standing: { kind: 'admitted', peer, admitted },
+      generation,
+      serverKind: agreed.method.responder,
       from,
     })
     return { kind: 'context', id: context.id, message4: onceMade(authenticated) }

@@ -1,6 +1,7 @@
 /** A security context in memory: whose it is, what stands in its row, and what was judged of it. */
 import type { EdhocContextParameters } from '@countersign/core/channel'
 import type { VerifiedPeer } from '@countersign/core/credential'
+import type { Authentication } from '@countersign/core/edhoc'
 import type { SecurityContext, WindowState } from '@countersign/core/oscore'
 import type { Milliseconds } from '@countersign/core/ports'
 import type { Admitted } from '../../ports.ts'
@@ -33,7 +34,13 @@ export class LiveContext {
   readonly device: string
   readonly fingerprint: string
   readonly createdAt: Milliseconds
+  /** As in its row. */
+  readonly begun: number
   readonly security: SecurityContext
+  /** Which of its certificates the server has shown. */
+  readonly serverKind: Authentication
+  /** The newest successor of it that the device has. */
+  confirmed: string | null
   state: ContextState
   /** Where the newest verified message came from. */
   address: string
@@ -58,7 +65,10 @@ export class LiveContext {
     readonly device: string
     readonly fingerprint: string
     readonly createdAt: Milliseconds
+    readonly begun: number
     readonly security: SecurityContext
+    readonly serverKind: Authentication
+    readonly confirmed: string | null
     readonly state: ContextState
     readonly address: string
     readonly parameters?: EdhocContextParameters
@@ -68,7 +78,10 @@ export class LiveContext {
     this.device = made.device
     this.fingerprint = made.fingerprint
     this.createdAt = made.createdAt
+    this.begun = made.begun
     this.security = made.security
+    this.serverKind = made.serverKind
+    this.confirmed = made.confirmed
     this.state = made.state
     this.address = made.address
     this.parameters = made.parameters

@@ -67,6 +67,10 @@ export class ProtectedRequests {
       }
     } catch (error) {
       if (error instanceof PeerError) return refused(error.code)
+      // Its row is gone: a newer context has taken its place while this one was to be written down.
+      if (isCountersignError(error) && error.code === 'ERR_CONFLICT') {
+        return refused('ERR_OSCORE_CONTEXT')
+      }
       // Its keys are used up: nothing can be protected with them any more.
       if (isCountersignError(error) && error.code === 'ERR_OSCORE_EXHAUSTED') {
         return refused('ERR_OSCORE_LIMIT')
@@ -78,8 +82,8 @@ export class ProtectedRequests {
   async #serveIn(context: LiveContext, request: CoapMessage, from: string): Promise<Served> {
     const { contexts, echo, spoke } = this.#parts
     const { security } = context
-    // The challenge needs a number of the server's own.
-    if (security.recipient.window.isLost) await this.#ready(context)
+    // The challenge needs a number of the server's own; of those that wait for one, each looks again.
+    while (security.recipient.window.isLost && !hasNumber(context)) await contexts.reserve(context)
     const received = recoverRequest(security, request, echo)
     if (received.kind === 'challenge') return { kind: 'answer', answer: received.answer }
     context.heard(received.exchange.partialIv, from)
@@ -93,10 +97,6 @@ export class ProtectedRequests {
     const outer = received.exchange.protectResponse({ ...received.request, ...inner })
     if (context.state === 'live') spoke(context)
     return { kind: 'answer', answer: outer }
-  }
-
-  async #ready(context: LiveContext): Promise<void> {
-    while (!hasNumber(context)) await this.#parts.contexts.reserve(context)
   }
 
   async #answer(context: LiveContext, received: ReceivedRequest, from: string): Promise<Answer> {

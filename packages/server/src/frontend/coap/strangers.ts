@@ -51,9 +51,15 @@ export class Strangers {
     return value !== undefined && this.#echo.verify(value, bindingOf(from))
   }
 
-  /** 4.01 with what has to come back. */
-  challenge(from: string): Answer {
-    return answer(coapCode.unauthorized, undefined, [echoOption(this.#echo.issue(bindingOf(from)))])
+  /**
+   * 4.01 with what has to come back. It is made and forgotten, and no longer than what asks for it, so no
+   * budget holds it back: under a flood from made-up addresses it is how honest ones get in.
+   */
+  challenge(request: CoapMessage, from: string): Answer | undefined {
+    const echo = echoOption(this.#echo.issue(bindingOf(from)))
+    const wanted = answer(coapCode.unauthorized, undefined, [echo])
+    const isShort = sizeOf({ ...request, ...wanted }) <= sizeOf(request)
+    return isShort ? wanted : this.may(request, from, wanted)
   }
 }
 

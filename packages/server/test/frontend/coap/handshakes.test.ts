@@ -50,7 +50,7 @@ describe('a handshake at the coap door', () => {
     const both = await Promise.all([device.edhoc(payload), device.edhoc(payload)])
     const answers = [...both, await device.edhoc(payload)].map((answer) => hex(answer.payload))
     assert.equal(new Set(answers).size, 1)
-    assert.deepEqual(house.door.load, { halfOpen: 0, contexts: 1, inFlight: 0, couriers: 0 })
+    assert.partialDeepStrictEqual(house.door.load, { halfOpen: 0, contexts: 1, inFlight: 0 })
   })
 
   it('takes a certificate by value, and a full thumbprint', async () => {

@@ -1,0 +1,26 @@
+/** What a record says to people: no key, and no handle of one. */
+import type { ChannelCrypto, Milliseconds } from '@countersign/core/ports'
+import { decodeRecord, type ServerCredential } from './record.ts'
+
+export interface NarrowFacts {
+  /** Undefined: the next message makes a handshake. */
+  readonly context:
+    | {
+        readonly since: Milliseconds
+        /** x5t (SHA-256/64) of the device's certificate. */
+        readonly own: Uint8Array
+        /** Below it numbers may have been used (RFC 8613 Appendix B.1.1). */
+        readonly numbersReserved: number
+      }
+    | undefined
+  /** Judged when they were stored; each handshake judges again. */
+  readonly servers: readonly ServerCredential[]
+}
+
+/** Throws AdapterError ERR_NARROW_RECORD. */
+export function readNarrowFacts(crypto: ChannelCrypto, record: Uint8Array): NarrowFacts {
+  const { current, servers } = decodeRecord(crypto, record)
+  if (current === undefined) return { context: undefined, servers }
+  const { since, own, context } = current
+  return { context: { since, own, numbersReserved: context.state.senderReserved }, servers }
+}

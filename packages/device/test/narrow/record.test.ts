@@ -1,0 +1,110 @@
+/** What a device writes down, and what it reads back. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { cbor, concat } from '@countersign/core/codec'
+import { AdapterError } from '@countersign/core/errors'
+import { nodeCrypto } from '@countersign/element/nodeCrypto'
+import {
+  decodeRecord,
+  emptyRecord,
+  encodeRecord,
+  type NarrowRecord,
+} from '../../src/portable/narrow/record.ts'
+import { recordBytesMax } from '../../src/portable/narrow/limits.ts'
+import { makeScene, MemoryStorage, reading } from './scene.ts'
+
+const damaged = { code: 'ERR_NARROW_RECORD' }
+
+async function written(): Promise<Uint8Array> {
+  const { time, device } = makeScene()
+  const { session, storage } = await device()
+  await time.until(session.request(reading(1)))
+  return storage.bytes ?? assert.fail('nothing was written')
+}
+
+test('an empty record is six fields', () => {
+  const bytes = encodeRecord(nodeCrypto, emptyRecord)
+  assert.equal(Buffer.from(bytes).toString('hex'), '860100820000f680f6')
+  assert.deepEqual(decodeRecord(nodeCrypto, bytes), emptyRecord)
+})
+
+test('every part of a record comes back', () => {
+  const record: NarrowRecord = {
+    time: 1_767_225_600_000,
+    day: { began: 1_767_225_600_000, handshakes: 47 },
+    issuer: Uint8Array.of(0x30, 0),
+    servers: [
+      { kind: 'signature', kid: undefined, leaf: Uint8Array.of(1) },
+      { kind: 'static key', kid: Uint8Array.of(5), leaf: Uint8Array.of(2) },
+    ],
+    current: undefined,
+  }
+  assert.deepEqual(decodeRecord(nodeCrypto, encodeRecord(nodeCrypto, record)), record)
+})
+
+test('a record cannot be cut, and nothing can follow it', async () => {
+  const bytes = await written()
+  for (let length = 0; length < bytes.length; length++) {
+    assert.throws(() => decodeRecord(nodeCrypto, bytes.subarray(0, length)), damaged)
+  }
+  assert.throws(() => decodeRecord(nodeCrypto, concat(bytes, Uint8Array.of(0))), damaged)
+  assert.throws(() => decodeRecord(nodeCrypto, new Uint8Array(recordBytesMax + 1)), damaged)
+})
+
+test('a bit that is turned over is found, or changes a certificate or a count and no key', async () => {
+  const bytes = await written()
+  const { current } = decodeRecord(nodeCrypto, bytes)
+  assert.ok(current)
+  const keys = Buffer.from(nodeCrypto.exportSecret(current.context.masterSecret)).toString('hex')
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const turned = bytes.slice()
+    turned[bit >> 3] = (turned[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+    try {
+      const read = decodeRecord(nodeCrypto, turned)
+      if (read.current === undefined) continue
+      const { context } = read.current
+      assert.deepEqual(context.state, current.context.state)
+      const secret = nodeCrypto.exportSecret(context.masterSecret)
+      assert.equal(Buffer.from(secret).toString('hex'), keys)
+    } catch (error) {
+      if (!(error instanceof AdapterError)) throw error
+      assert.equal(error.code, damaged.code)
+    }
+  }
+})
+
+const strange: readonly (readonly [string, Uint8Array])[] = [
+  ['a version of later', Uint8Array.of(0x86, 2, 0, 0x82, 0, 0, 0xf6, 0x80, 0xf6)],
+  ['five fields', Uint8Array.of(0x85, 1, 0, 0x82, 0, 0, 0xf6, 0x80)],
+  ['a negative time', Uint8Array.of(0x86, 1, 0x20, 0x82, 0, 0, 0xf6, 0x80, 0xf6)],
+  ['a certificate of no bytes', Uint8Array.of(0x86, 1, 0, 0x82, 0, 0, 0x40, 0x80, 0xf6)],
+  ['true for nothing', Uint8Array.of(0x86, 1, 0, 0x82, 0, 0, 0xf5, 0x80, 0xf6)],
+  [
+    'nine servers',
+    cbor.array(
+      cbor.int(1),
+      cbor.int(0),
+      cbor.array(cbor.int(0), cbor.int(0)),
+      cbor.nullValue,
+      cbor.array(
+        ...Array.from({ length: 9 }, () =>
+          cbor.array(cbor.boolean(true), cbor.nullValue, cbor.byteString(Uint8Array.of(1))),
+        ),
+      ),
+      cbor.nullValue,
+    ),
+  ],
+]
+
+for (const [what, bytes] of strange) {
+  test(`${what} is no record`, () => {
+    assert.throws(() => decodeRecord(nodeCrypto, bytes), damaged)
+  })
+}
+
+test('a session does not begin with a record that is none, and says what to do', async () => {
+  const { device } = makeScene()
+  const storage = new MemoryStorage()
+  storage.bytes = Uint8Array.of(1, 2, 3)
+  await assert.rejects(device({}, storage), { ...damaged, hint: /Remove the record/ })
+})
