@@ -31,6 +31,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   mqtt: () => import('./mqtt.ts'),
   mqttCodec: () => import('./mqttCodec.ts'),
   edhoc: () => import('./edhoc.ts'),
+  narrowSize: () => import('./narrowSize.ts'),
   oscore: () => import('./oscore.ts'),
   memory: () => import('./memory.ts'),
   revoke: () => import('./revoke.ts'),
