@@ -42,6 +42,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   pkcs11: () => import('./pkcs11.ts'),
   elementHandshakes: () => import('./elementHandshakes.ts'),
   quickjs: () => import('./quickjs.ts'),
+  narrowQuickjs: () => import('./narrowQuickjs.ts'),
 }
 const page = new URL('../docs/performance.md', import.meta.url)
 
