@@ -32,6 +32,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   mqttCodec: () => import('./mqttCodec.ts'),
   edhoc: () => import('./edhoc.ts'),
   narrowSize: () => import('./narrowSize.ts'),
+  coap: () => import('./coap.ts'),
   oscore: () => import('./oscore.ts'),
   memory: () => import('./memory.ts'),
   revoke: () => import('./revoke.ts'),
