@@ -79,7 +79,7 @@ export class Awake {
     const wire = new Wire(this.#endpoint, timers, limits.hintGraceMs)
     this.#contexts = contexts
     this.#budget = budget
-    this.#exchange = { wire, contexts, believe: () => budget.waitMs() === 0 }
+    this.#exchange = { wire, contexts, believeInMs: () => budget.waitMs() }
     this.#establisher = new Establisher({
       ...parts,
       credential,
