@@ -30,6 +30,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   clientSize: () => import('./clientSize.ts'),
   mqtt: () => import('./mqtt.ts'),
   mqttCodec: () => import('./mqttCodec.ts'),
+  edhoc: () => import('./edhoc.ts'),
   oscore: () => import('./oscore.ts'),
   memory: () => import('./memory.ts'),
   revoke: () => import('./revoke.ts'),

@@ -83,6 +83,7 @@ export async function makeHouse(deviceCount: number): Promise<MadeHouse> {
 export interface ServedHouse extends Running {
   readonly httpsPort: number
   readonly mqttsPort: number
+  readonly coapPort: number
 }
 
 /** `countersign serve`. Node's own flags (`--cpu-prof`, `--inspect=0`) may be given. */
@@ -90,14 +91,19 @@ export async function serveHouse(
   dir: string,
   nodeFlags: readonly string[] = [],
 ): Promise<ServedHouse> {
-  const doors = ['console', 'https', 'mqtts'].flatMap((door) => ['--listen', `${door}=127.0.0.1:0`])
+  const doors = ['console', 'https', 'mqtts', 'coap'].flatMap((door) => [
+    '--listen',
+    `${door}=127.0.0.1:0`,
+  ])
   const args = [...nodeFlags, command, 'serve', '--dir', dir, '--log-level', 'error', ...doors]
   const running = await start({ command: process.execPath, args }, (stdout) =>
     stdout.includes('"ready"'),
   )
   const https = /"https":"https:\/\/localhost:(\d+)"/.exec(running.output())?.[1]
   const mqtts = /"mqtts":"mqtts:\/\/localhost:(\d+)"/.exec(running.output())?.[1]
-  return { ...running, httpsPort: Number(https), mqttsPort: Number(mqtts) }
+  const coap = /"coap":"coap:\/\/[^"]*:(\d+)"/.exec(running.output())?.[1]
+  const ports = { httpsPort: Number(https), mqttsPort: Number(mqtts), coapPort: Number(coap) }
+  return { ...running, ...ports }
 }
 
 type Authority = Keys['authority']

@@ -258,6 +258,14 @@ export type RoadErrorCode =
   | 'ERR_MQTT_UNRELEASED'
   | 'ERR_MQTT_AUTH'
   | 'ERR_MQTT_RETAIN'
+  | 'ERR_CREDENTIAL_UNKNOWN'
+  | 'ERR_CREDENTIAL_CONTRADICTORY'
+  | 'ERR_EDHOC_PROOF'
+  | 'ERR_EDHOC_CREDENTIAL'
+  | 'ERR_EDHOC_EAD'
+  | 'ERR_COAP_OPTION'
+  | 'ERR_COAP_QUERY'
+  | 'ERR_CONTEXT_ENDED'
 
 /** A device that passed chain, registry and policy: what a session holds. */
 export interface Admitted {

@@ -18,6 +18,8 @@ export interface UdpRelayOptions {
   readonly target: { readonly host: string; readonly port: number }
   readonly plan: AttackPlan
   readonly random: Seeded
+  /** Sees each datagram as it was sent, with the device's address. */
+  readonly seen?: (datagram: Uint8Array, device: string, direction: 'up' | 'down') => void
 }
 
 /**
@@ -52,6 +54,7 @@ export async function startUdpRelay(options: UdpRelayOptions): Promise<UdpRelay>
 
 class SocketsBetween implements UdpRelay {
   readonly #target: UdpRelayOptions['target']
+  readonly #seen: UdpRelayOptions['seen']
   readonly #hostile: HostileDatagrams
   readonly #recorder: Recorder = new Recorder()
   readonly #handshakes: HandshakesSeen = new HandshakesSeen()
@@ -64,8 +67,9 @@ class SocketsBetween implements UdpRelay {
   #counts = { connections: 0, frames: 0, bytes: 0 }
   #closed = false
 
-  constructor({ target, plan, random }: UdpRelayOptions) {
+  constructor({ target, plan, random, seen }: UdpRelayOptions) {
     this.#target = target
+    this.#seen = seen
     this.#hostile = new HostileDatagrams({
       time: machineTime,
       random,
@@ -128,6 +132,7 @@ class SocketsBetween implements UdpRelay {
     const [device, direction] = from === theServer ? [to, 'down' as const] : [from, 'up' as const]
     this.#recorder.add(`${device}/${direction}`, datagram)
     this.#handshakes.see(datagram, device, direction)
+    this.#seen?.(datagram, device, direction)
     // The socket is there from now on, also when this datagram is held back.
     if (to === theServer) this.#socketOf(from)
     this.#hostile.pass(datagram, from, to)

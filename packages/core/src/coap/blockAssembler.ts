@@ -209,14 +209,15 @@ function answerWith(response: OutgoingResponse): { kind: 'answer'; response: Out
   return { kind: 'answer', response }
 }
 
+const ofNoBody = ['block1', 'block2', 'ifNoneMatch', 'uriHost', 'uriPort'] as const
+
 /**
  * What all blocks of a body have in common: the code and the options but those that speak of one
- * block, or of none (NoCacheKey, RFC 7252 §5.4.6). The Request-Tag is among them (RFC 9175 §3.3).
+ * block, or of none (NoCacheKey, RFC 7252 §5.4.6), and the names of the host, which OSCORE leaves open
+ * to everybody on the path. The Request-Tag is among them (RFC 9175 §3.3).
  */
 function nameOf({ code, options }: BlockRequest): Uint8Array {
-  const common = without(options, 'block1', 'block2', 'ifNoneMatch').filter(
-    ({ number }) => (number & 0x1e) !== 0x1c,
-  )
+  const common = without(options, ...ofNoBody).filter(({ number }) => (number & 0x1e) !== 0x1c)
   const encoded = encodeBody({ options: common, payload: nothing })
   const name = new Uint8Array(1 + encoded.length)
   name[0] = code

@@ -70,7 +70,11 @@ export function ciphertextOf({ code, payload }: CoapMessage, kind: Kind): Uint8A
   return payload
 }
 
-/** The message that was protected: Outer options of class E are not looked at (RFC 8613 §8.2). */
+/**
+ * The message that was protected. Of what stood in sight it keeps the names of the host alone. RFC 8613
+ * §8.2 leaves all Outer options of class U in it; nobody has authenticated those, and a critical one
+ * that somebody on the path added would be answered under OSCORE, with a refusal that the peer believes.
+ */
 export function innerMessage(outer: CoapMessage, kind: Kind, plaintext: Uint8Array): CoapMessage {
   const code = plaintext[0]
   if (code === undefined || codeKind(code) !== kind) {
@@ -95,9 +99,8 @@ function isOuter({ number }: CoapOption): boolean {
   return unprotected.has(number)
 }
 
-/** Of what came in sight. */
-function isKept(option: CoapOption): boolean {
-  return isOuter(option) && option.number !== optionNumber.oscore
+function isKept({ number }: CoapOption): boolean {
+  return number === optionNumber.uriHost || number === optionNumber.uriPort
 }
 
 function isInner(option: CoapOption): boolean {

@@ -55,7 +55,24 @@ test('host, port, scheme and EDHOC stay in sight, all other options are encrypte
   const { sent, received } = open(message)
   assert.deepEqual(numbersOf(sent.message), [3, 7, 9, 21, 39])
   assert.equal(sent.message.code, coapCode.post)
-  assertSame(received.request, message)
+  const read = options.filter(({ number }) => number !== 21 && number !== 39)
+  assertSame(received.request, { ...message, options: read })
+})
+
+// Under OSCORE a critical option would be refused by an answer that the peer believes.
+test('what somebody on the path adds does not come to be part of what was verified', () => {
+  const client = contextOf('C.1', 'Client')
+  const server = contextOf('C.1', 'Server')
+  const { message, exchange } = protectRequest(client, request)
+  const added = [option(21), option(35, 'coap://other'), option(39, 'coap')]
+  const bent = (one: CoapMessage): CoapMessage => ({
+    ...one,
+    options: [...one.options, ...added].toSorted((a, b) => a.number - b.number),
+  })
+  const received = unprotectRequest(server, bent(message))
+  assertSame(received.request, request)
+  const answer = bent(received.exchange.protectResponse(response))
+  assertSame(exchange.unprotectResponse(answer), response)
 })
 
 test('an Outer option of class E is not looked at', () => {

@@ -13,7 +13,7 @@ import { textOf } from './deviceSide.ts'
 import type { Fate } from './lives.ts'
 
 /** A slice in the tests, many in a soak. */
-const conversations = Number(process.env['COAP_LIVES'] ?? 24)
+const conversations = Number(process.env['COAP_LIVES'] ?? 10)
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 
 const minuteMs = 60_000

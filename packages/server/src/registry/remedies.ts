@@ -117,6 +117,17 @@ const remedies: Readonly<Record<Code, string>> = {
   ERR_MQTT_AUTH: 'Let the client name no authentication method: its certificate says who it is.',
   ERR_MQTT_RETAIN:
     'Let the client leave its will without the retain flag: nothing is retained here.',
+  ERR_CREDENTIAL_UNKNOWN:
+    'No certificate here has the thumbprint that it names: a device of this house sends it whole next; another one has to be enrolled.',
+  ERR_CREDENTIAL_CONTRADICTORY: 'It names one certificate and sends another: examine the device.',
+  ERR_EDHOC_PROOF:
+    'Whoever it was has not the key of the certificate that it named: if it was the device, compare its certificate and its key.',
+  ERR_EDHOC_CREDENTIAL:
+    'Give the device a certificate whose key is for what its method of EDHOC does: sign, or agree.',
+  ERR_EDHOC_EAD: 'Let the device send no critical authorization data: none is known here.',
+  ERR_COAP_OPTION: 'The device does not speak CoAP as the standard says: update or examine it.',
+  ERR_COAP_QUERY: 'Let the device send ?n=<number> and ?t, each once, and nothing else.',
+  ERR_CONTEXT_ENDED: 'Nothing is to be done: the device makes a new security context.',
   ERR_CRL_UNUSABLE: 'Fetch the CRL of the CA that is named again.',
   ERR_CRL_STALE: 'Fetch the CRL of the CA that is named again.',
   ERR_OCSP_UNUSABLE: 'Let the peer staple an OCSP response of the CA that issued its certificate.',

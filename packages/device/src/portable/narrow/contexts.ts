@@ -90,13 +90,27 @@ export class Contexts {
     if (this.#current === live) this.#current = undefined
   }
 
+  /**
+   * The handshake ended by something that nobody authenticates. False: its context has carried a
+   * verified message meanwhile, a command of the server perhaps, and stays.
+   */
+  async abandon(live: LiveContext): Promise<boolean> {
+    // Whoever confirms it hears of a failure.
+    await this.#confirming?.catch(() => undefined)
+    if (this.#current === live) return false
+    if (this.#candidate === live) this.#candidate = undefined
+    return true
+  }
+
   /** After its first verified message. Resolves when it is written down, and in use. */
   async confirm(live: LiveContext): Promise<void> {
-    if (live !== this.#candidate) return
-    this.#confirming ??= this.#adopt(live).finally(() => {
-      this.#confirming = undefined
-    })
-    await this.#confirming
+    // What is being written down may be the candidate before.
+    while (live === this.#candidate) {
+      this.#confirming ??= this.#adopt(live).finally(() => {
+        this.#confirming = undefined
+      })
+      await this.#confirming
+    }
   }
 
   async #adopt(live: LiveContext): Promise<void> {
@@ -104,8 +118,7 @@ export class Contexts {
     await this.#keeper.change((record) => ({ ...learned(record), current: storedOf(live) }))
     this.#markStored(live)
     this.#current = live
-    this.#candidate = undefined
-    this.#learned = undefined
+    if (this.#candidate === live) this.#candidate = undefined
   }
 
   /** In use, or about to be. */

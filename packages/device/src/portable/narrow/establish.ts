@@ -133,9 +133,12 @@ export class Establisher {
     const answer = await this.#sendMessage3(live, agreed, first, signal)
     if (answer.kind === 'hint') {
       this.#pending = undefined
-      contexts.drop(live)
-      heed(answer.response, wishes)
-      return undefined
+      if (await contexts.abandon(live)) {
+        heed(answer.response, wishes)
+        return undefined
+      }
+      budget.succeeded()
+      return { response: undefined }
     }
     await contexts.confirm(live)
     budget.succeeded()

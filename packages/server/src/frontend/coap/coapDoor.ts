@@ -99,6 +99,7 @@ const understood: ReadonlySet<number> = new Set([
   optionNumber.uriPath,
 ])
 const echoKeyBytes = 32
+const strangersToldMs = 60_000
 const [wellKnown, edhoc] = edhocPath
 
 export class CoapDoor {
@@ -109,6 +110,7 @@ export class CoapDoor {
   readonly #inFlight: Set<Promise<void>> = new Set()
   readonly #timers: Map<string, { cancel(): void }> = new Map()
   #rooms: Rooms | undefined
+  #droppedToldOf = 0
   #stopListening: (() => void) | undefined
   #closing: Promise<void> | undefined
   /** What the timer of the rows has begun. */
@@ -146,6 +148,7 @@ export class CoapDoor {
       rooms.handshakes.sweep()
       rooms.contexts.sweep()
     })
+    this.#every('strangers', strangersToldMs, () => this.#tellOfStrangers())
     this.#every('rows', this.#limits.rowSweepMs, () => {
       rooms.contexts.sweepRows()
       this.#rowWork = rooms.contexts
@@ -323,6 +326,16 @@ export class CoapDoor {
   #noticed({ contexts, courier }: Rooms, notice: Notice): void {
     contexts.noticed(notice)
     courier.noticed(notice)
+  }
+
+  /** More than is answered is a flood, or somebody who looks for doors. */
+  #tellOfStrangers(): void {
+    const { answered, dropped, socketErrors } = this.counters
+    const now = dropped - this.#droppedToldOf
+    this.#droppedToldOf = dropped
+    if (now === 0) return
+    const facts = { dropped: now, answered, socketErrors }
+    this.#parts.log.warn(facts, 'coap: strangers sent more than is answered')
   }
 
   #failed(what: string, error: unknown): void {

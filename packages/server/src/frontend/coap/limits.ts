@@ -33,7 +33,10 @@ export interface CoapLimits extends IntakeLimits {
   readonly freshMsMax: number
   readonly freshMax: number
   readonly freshPerDeviceMax: number
-  /** Contexts in memory: 5 KiB each at most. The others are in the store. */
+  /**
+   * Contexts in memory: 5 KiB each at most. The others are in the store. One that somebody works with
+   * stays beyond it, and so does a fresh one: what requests, couriers and freshMax leave room for.
+   */
   readonly contextsInMemoryMax: number
   /** Look-ups of contexts in the store under way; more frames are dropped, as if they were lost. */
   readonly lookUpsInFlightMax: number

@@ -67,6 +67,10 @@ export class ProtectedRequests {
       }
     } catch (error) {
       if (error instanceof PeerError) return refused(error.code)
+      // Its row is gone: a newer context has taken its place while this one was to be written down.
+      if (isCountersignError(error) && error.code === 'ERR_CONFLICT') {
+        return refused('ERR_OSCORE_CONTEXT')
+      }
       // Its keys are used up: nothing can be protected with them any more.
       if (isCountersignError(error) && error.code === 'ERR_OSCORE_EXHAUSTED') {
         return refused('ERR_OSCORE_LIMIT')

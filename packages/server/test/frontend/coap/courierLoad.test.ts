@@ -111,6 +111,7 @@ function far(n: number): Far {
     fingerprint: 'f',
     createdAt: 0,
     security,
+    begun: 1,
     serverKind: 'signature',
     confirmed: null,
     state: 'live',

@@ -58,10 +58,11 @@ import { parseCertificate } from '@countersign/core/credential'
 import type { EdhocCredentials } from '../../../src/ports.ts'
 import type { ManualClock, ManualTimers } from '../../support/world.ts'
 import type { TestDevice } from '../house.ts'
-import type { Net } from './net.ts'
+import type { Link } from './net.ts'
 
 export interface NarrowOptions {
   readonly address?: string
+  readonly link?: Link
   readonly method?: 0 | 1
   readonly suite?: 2 | 3
   /** ID_CRED_I in the place of x5t. */
@@ -74,7 +75,7 @@ export interface NarrowOptions {
 }
 
 interface NarrowParts extends NarrowOptions {
-  readonly net: Net
+  readonly link: Link
   readonly timers: ManualTimers
   readonly clock: ManualClock
   readonly address: string
@@ -103,6 +104,12 @@ export interface Posted {
   readonly code?: number
 }
 
+/** A handshake whose message_3 has not been sent. */
+export interface Begun {
+  readonly message3: Uint8Array
+  readonly next: Unconfirmed
+}
+
 const none = new Uint8Array()
 
 export class NarrowDevice {
@@ -122,14 +129,14 @@ export class NarrowDevice {
     this.parts = parts
     this.identity = parts.identity
     this.address = parts.address
-    const { clock, timers, net } = parts
+    const { clock, timers, link } = parts
     this.endpoint = new CoapEndpoint({
       clock,
       timers,
       random: randomBytes,
       send: (datagram) => {
         this.sent.push(datagram.slice())
-        net.deliver(datagram, this.address)
+        link.deliver(datagram, this.address)
       },
       serve: (request, _from, respond) => this.#serve(request, respond),
     })
@@ -138,9 +145,9 @@ export class NarrowDevice {
 
   /** The device is somewhere else from now on. */
   moveTo(address: string): void {
-    this.parts.net.detach(this.address)
+    this.parts.link.detach(this.address)
     this.address = address
-    this.parts.net.attach(address, (datagram) => this.endpoint.receive(datagram, 'door'))
+    this.parts.link.attach(address, (datagram) => this.endpoint.receive(datagram, 'door'))
   }
 
   /** Unprotected, as it is. */
@@ -151,7 +158,7 @@ export class NarrowDevice {
   }
 
   /** Up to message_3, which is not sent. Throws Refused. */
-  async begin(): Promise<{ readonly message3: Uint8Array; readonly next: Unconfirmed }> {
+  async begin(): Promise<Begun> {
     const { method = 0, suite = 2, cI = Uint8Array.of(0x07), wanted, ead1 = [] } = this.parts
     const ways = required(methods.get(method))
     const initiator = new Initiator({
@@ -212,9 +219,13 @@ export class NarrowDevice {
 
   /** A handshake whose message_3 travels with the first reading. */
   async first(topic: string, posted: Posted = {}): Promise<CoapMessage> {
-    const { message3, next } = await this.begin()
+    return await this.combined(await this.begin(), this.reading(topic, posted))
+  }
+
+  /** message_3 and a request in one. */
+  async combined({ message3, next }: Begun, request: CoapMessage): Promise<CoapMessage> {
     const context = deriveContext(nodeCrypto, contextParameters(next.session, 'initiator'))
-    const { message, exchange } = protectRequest(context, this.reading(topic, posted))
+    const { message, exchange } = protectRequest(context, request)
     const before = this.context
     // The server may ask for something as soon as it has answered.
     this.use(context)

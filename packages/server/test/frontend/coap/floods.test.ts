@@ -177,6 +177,10 @@ describe('a flood at the coap door', () => {
     }
     await house.idle()
     assert.ok(house.door.counters.dropped >= 1900, String(house.door.counters.dropped))
+    for (let minute = 0; minute < 3; minute++) house.timers.advance(60_000)
+    const told = house.log.lines.filter(({ message }) => /strangers/.test(message))
+    assert.equal(told.length, 1, 'the operator reads of it, once')
+    assert.equal(told[0]?.fields['dropped'], house.door.counters.dropped)
     assert.equal(house.door.load.contexts, 0)
   })
 })

@@ -32,6 +32,10 @@ export interface CoapHouseOptions {
   readonly house?: HouseOptions
   readonly limits?: Partial<CoapLimits>
   readonly parts?: Partial<CoapDoorParts>
+  /** Where the door listens; 127.0.0.1 where nothing is said. */
+  readonly host?: string
+  /** Sees the house before its door opens. */
+  readonly opening?: (house: House) => void
 }
 
 export class CoapHouse {
@@ -44,6 +48,7 @@ export class CoapHouse {
   readonly log: KeptLog = new KeptLog()
   readonly timers: ManualTimers
   readonly options: CoapHouseOptions
+  port = 0
   #serial = 0
   /** Timers of a process that has ended do not run. */
   #life = { isOver: false }
@@ -66,8 +71,9 @@ export class CoapHouse {
 
   static async create(options: CoapHouseOptions = {}): Promise<CoapHouse> {
     const house = await makeHouse(options.house)
+    options.opening?.(house)
     const open = new CoapHouse(house, await judgeOf(house), await edhocOf(house), options)
-    await open.door.open({ host: '127.0.0.1', port: 0 })
+    await open.#open()
     return open
   }
 
@@ -90,7 +96,7 @@ export class CoapHouse {
     this.credentials = await edhocOf(this.house)
     this.commands = this.#commands()
     this.door = this.#door()
-    await this.door.open({ host: '127.0.0.1', port: 0 })
+    await this.#open()
   }
 
   async close(): Promise<void> {
@@ -122,7 +128,15 @@ export class CoapHouse {
     const { net, timers, credentials } = this
     const address = options.address ?? `192.0.2.1:${++this.#port}`
     const { clock } = this.house
-    return new NarrowDevice({ ...options, net, timers, clock, address, identity, credentials })
+    return new NarrowDevice({
+      link: net,
+      ...options,
+      timers,
+      clock,
+      address,
+      identity,
+      credentials,
+    })
   }
 
   command(
@@ -191,9 +205,19 @@ export class CoapHouse {
       .map((sent) => sent.datagram)
   }
 
+  /** The last datagram of a device again, as when its answer was lost. */
+  async resend({ sent, address }: NarrowDevice): Promise<void> {
+    this.net.deliver(sent.at(-1) ?? new Uint8Array(), address)
+    await this.idle()
+  }
+
   /** Error lines of the log: a peer can cause none. */
   get errors(): readonly string[] {
     return this.log.lines.filter(({ level }) => level === 'error').map(({ message }) => message)
+  }
+
+  async #open(): Promise<void> {
+    this.port = await this.door.open({ host: this.options.host ?? '127.0.0.1', port: 0 })
   }
 
   async #closeDoor(): Promise<void> {

@@ -7,7 +7,15 @@ import type {
 
 export type Receiver = (datagram: Uint8Array) => void
 
-export class Net {
+/** What a device needs of a network. */
+export interface Link {
+  attach(address: string, receive: Receiver): void
+  detach(address: string): void
+  /** To the door, from whatever address. */
+  deliver(datagram: Uint8Array, from: string): void
+}
+
+export class Net implements Link {
   /** What the door sent, to whom, in order. */
   readonly sent: { readonly datagram: Uint8Array; readonly to: string }[] = []
   /** What devices send does not arrive. */
@@ -38,7 +46,6 @@ export class Net {
     this.#receivers.delete(address)
   }
 
-  /** To the door, from whatever address. */
   deliver(datagram: Uint8Array, from: string): void {
     if (!this.isDeaf) this.#door?.received(datagram.slice(), from)
   }

@@ -1,0 +1,42 @@
+/**
+ * Fuzzes the record of the narrow channel: what is read is written with the same bytes.
+ * `node fuzz/narrowRecord.ts --seconds N --seed S`
+ */
+import { equalBytes } from '@countersign/core/codec'
+import { AdapterError, PeerError } from '@countersign/core/errors'
+import { nodeCrypto } from '@countersign/element/nodeCrypto'
+import {
+  decodeRecord,
+  emptyRecord,
+  encodeRecord,
+} from '../packages/device/src/portable/narrow/record.ts'
+import { fuzz } from './fuzz.ts'
+import { met } from './narrowHouse.ts'
+
+const leaf = Uint8Array.of(0x30, 0)
+const kid = Uint8Array.of(5)
+const corpus = [
+  emptyRecord,
+  met,
+  {
+    ...met,
+    issuer: leaf,
+    servers: [
+      { kind: 'signature', kid: undefined, leaf },
+      { kind: 'static key', kid, leaf },
+    ] as const,
+  },
+].map((one) => encodeRecord(nodeCrypto, one))
+
+fuzz('narrowRecord', corpus, (input) => {
+  try {
+    const read = decodeRecord(nodeCrypto, input)
+    if (!equalBytes(encodeRecord(nodeCrypto, read), input)) {
+      throw new Error('two forms of one record')
+    }
+  } catch (error) {
+    // The loop knows what comes from outside by PeerError; this comes from the storage.
+    if (error instanceof AdapterError && error.cause instanceof PeerError) throw error.cause
+    throw error
+  }
+})

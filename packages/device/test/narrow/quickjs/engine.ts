@@ -1,0 +1,80 @@
+/** The firmware as bytecode, and an engine with an enforced heap that runs it. */
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import type { JSValueHandle, QuickJS } from 'quickjs-wasi'
+import { bytecodeOfText } from '../../../../core/test/tls/quickjs/build.ts'
+import { bareEngine } from '../../../../core/test/tls/quickjs/engine.ts'
+import type { Board, Firmware } from './bridge.ts'
+
+export interface Engine extends Disposable {
+  readonly firmware: Firmware
+}
+
+export async function firmwareCode(): Promise<Uint8Array> {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL('./guest.ts', import.meta.url))],
+    bundle: true,
+    write: false,
+    platform: 'neutral',
+    format: 'iife',
+    target: 'es2023',
+    minify: true,
+    logLevel: 'silent',
+  })
+  const [file] = outputFiles
+  if (file === undefined) throw new Error('the bundler made nothing')
+  return await bytecodeOfText(file.text)
+}
+
+export async function powerOn(
+  code: Uint8Array,
+  board: Board,
+  memoryLimit: number,
+): Promise<Engine> {
+  const vm = await bareEngine(memoryLimit)
+  expose(vm, board)
+  vm.evalBytecode(code).dispose()
+  const inside = vm.global.getProp('firmware')
+  const calling =
+    (name: keyof Firmware) =>
+    (...values: readonly unknown[]): void =>
+      call(vm, inside, name, values)
+  return {
+    firmware: {
+      open: calling('open'),
+      receive: calling('receive'),
+      ring: calling('ring'),
+      saved: calling('saved'),
+      signed: calling('signed'),
+      send: calling('send'),
+      sleep: calling('sleep'),
+      wake: calling('wake'),
+    },
+    [Symbol.dispose]() {
+      inside.dispose()
+      vm.dispose()
+    },
+  }
+}
+
+type Act = (...values: readonly unknown[]) => unknown
+
+function expose(vm: QuickJS, board: Board): void {
+  using object = vm.newObject()
+  for (const [key, act] of Object.entries(board) as readonly (readonly [string, Act])[]) {
+    using made = vm.newFunction(`board.${key}`, (...values) =>
+      vm.hostToHandle(act(...values.map((value) => vm.dump(value)))),
+    )
+    vm.setProp(object, key, made)
+  }
+  vm.setProp(vm.global, 'board', object)
+}
+
+/** One call, and all that its promises come to. */
+function call(vm: QuickJS, inside: JSValueHandle, name: string, values: readonly unknown[]): void {
+  vm.withScope(() => {
+    const given = values.map((value) => vm.hostToHandle(value))
+    vm.callFunction(inside.getProp(name), inside, ...given)
+  })
+  vm.executePendingJobs()
+}
