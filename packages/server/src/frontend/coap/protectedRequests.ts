@@ -51,6 +51,10 @@ export class ProtectedRequests {
     this.#parts = parts
   }
 
+  get blockBytes(): number {
+    return this.#parts.requests.blockBytes
+  }
+
   /** Rejects for faults of ours alone. */
   async serve(request: CoapMessage, from: string): Promise<Served> {
     const { contexts } = this.#parts

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import {
+  blockOption,
   type CoapMessage,
   coapCode,
   codeText,
@@ -92,6 +93,23 @@ describe('a request under OSCORE', () => {
     const more = await device.postInBlocks('a', { number: 2, body: `${body}x` })
     assert.equal(codeText(more.code), '4.13')
     assert.equal((await house.messages()).length, 1)
+  })
+
+  it('in blocks is one of a device at a time, whatever contexts it comes under', async () => {
+    const started: number[] = []
+    for (let n = 0; n < 5; n++) {
+      if (n > 0) await device.handshake()
+      const options = [blockOption('block1', { number: 0, more: true, szx: 5 })]
+      const part = device.reading('a', { number: n, options, body: 'x'.repeat(512) })
+      assert.equal(codeText((await device.exchange(part)).code), '2.31')
+      started.push(house.door.load.blockBytes)
+    }
+    const [one = 0] = started
+    assert.ok(one > 0)
+    assert.deepEqual(started, [one, one, one, one, one])
+    await house.house.registry.revoke(device.identity.row.id, 'keyCompromise')
+    await house.idle()
+    assert.equal(house.door.load.blockBytes, 0)
   })
 
   it('that cannot be taken is refused under OSCORE, by its code alone', async () => {
