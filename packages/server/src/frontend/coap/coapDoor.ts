@@ -236,6 +236,8 @@ export class CoapDoor {
       push,
       handshakes: new Handshakes({ ...parts, devices, contexts, refusals }),
       requests: new ProtectedRequests({
+        clock,
+        limits: this.#limits,
         contexts,
         refusals,
         echo: echoOf(this.#parts),

@@ -45,6 +45,11 @@ export interface CoapLimits extends IntakeLimits {
   readonly strangerAnswers: { readonly perSecond: number; readonly burst: number }
   /** An unprotected answer is at most so many times as long as its request. */
   readonly amplificationMax: number
+  /**
+   * Requests of one device that are answered, beside twice the messages that its product may send: what
+   * is no message, each block of one, and what a device asks that may not come in. More are dropped.
+   */
+  readonly requestsPerDevice: { readonly perSecond: number; readonly burst: number }
   /** Addresses and devices whose rates are remembered. */
   readonly ratesRememberedMax: number
   /** Tombstones of one device, and how long one stands. */
@@ -89,6 +94,7 @@ export const coapLimitsOfDoor: CoapLimits = {
   strangerAnswersPerAddress: { perSecond: 10, burst: 100 },
   strangerAnswers: { perSecond: 2_000, burst: 4_000 },
   amplificationMax: 3,
+  requestsPerDevice: { perSecond: 50, burst: 500 },
   tombstonesPerDeviceMax: 4,
   tombstoneMsMax: 30 * dayMs,
   reservedAhead: 64,
