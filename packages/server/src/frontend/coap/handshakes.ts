@@ -251,8 +251,8 @@ export class Handshakes {
   /** The peer learns the minimum, the operator the reason. */
   #refused(error: unknown, from: string): Answer {
     if (error instanceof TurnedOut) {
-      const { fingerprint, refusal: reason } = error
-      this.#parts.refusals.tell({ address: hostOf(from), fingerprint }, reason)
+      const { fingerprint, isNamedOnly, refusal: reason } = error
+      this.#parts.refusals.tell({ address: hostOf(from), fingerprint, isNamedOnly }, reason)
       return refusal(error.isUnknown ? { kind: 'unknown credential' } : answerTo(error.cause))
     }
     // Not of this handshake, or no message at all: there are too many of these to tell of.
