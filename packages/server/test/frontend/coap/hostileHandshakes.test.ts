@@ -42,6 +42,8 @@ describe('a hostile handshake at the coap door', () => {
       limits: {
         handshakesPerAddressPerSecond: rate,
         handshakesPerAddressBurst: rate,
+        handshakes: { perSecond: rate, burst: rate },
+        unprovenHandshakes: { perSecond: rate, burst: rate },
         halfOpenUnprovenPerAddressMax: rate,
         strangerAnswersPerAddress: { perSecond: rate, burst: rate },
         strangerAnswers: { perSecond: rate, burst: rate },
