@@ -13,7 +13,13 @@ import { utf8 } from '@countersign/core/codec'
 import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
 import type { ChannelCrypto, Random } from '@countersign/core/ports'
 import { softwareCoseSigner } from '@countersign/element/softwareSigner'
-import type { DatagramNetwork, DeedWitness, LinkPlans, Mortal } from '@countersign/testbed'
+import type {
+  DatagramNetwork,
+  DeedWitness,
+  LinkPlans,
+  Mortal,
+  NetworkEndpoint,
+} from '@countersign/testbed'
 import { type AskServer, CoapCommands } from '../../../device/src/coapCommands.ts'
 import { judgeResponse } from '../../../device/src/coapOutcome.ts'
 import { CommandDesk } from '../../../device/src/portable/commandDesk.ts'
@@ -75,7 +81,7 @@ export class DeviceSide {
   live = async ({ life, whenGone, toEnd }: Process): Promise<void> => {
     const { identity, address, network, crypto, anchor, method, hasClock, reserve } = this.#parts
     const commands = new CoapCommands(this.#deskOf(life), () => undefined)
-    let send = (_datagram: Uint8Array): void => undefined
+    let link: NetworkEndpoint | undefined
     const session = await NarrowSession.open({
       crypto,
       clock: life,
@@ -85,7 +91,7 @@ export class DeviceSide {
       hasClock,
       limits: { reserve },
       timeFloor: identity.leaf.notBefore,
-      send: (datagram) => life.act(() => send(datagram)),
+      send: (datagram) => life.act(() => link?.send(datagram, serverAddress)),
       storage: this.#storageOf(life),
       credential: { leaf: identity.leaf.der, signer: softwareCoseSigner(identity.privateKey) },
       trust: trustPinnedIssuer(crypto, anchor),
@@ -95,9 +101,8 @@ export class DeviceSide {
       },
       fault: (error) => this.#failed(life, error),
     })
-    const link = network.open(address, (datagram) => session.receive(datagram), this.#parts.link)
-    whenGone(() => link.close())
-    send = (datagram) => link.send(datagram, serverAddress)
+    link = network.open(address, (datagram) => session.receive(datagram), this.#parts.link)
+    whenGone(() => link?.close())
     toEnd(() => session.sleep())
     commands.obey().catch((error: unknown) => this.#failed(life, error))
     await this.#speak(life, session, commands)

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { enroll, send, textSample } from '@countersign/device'
+import { enroll, type RoadName, send, textSample } from '@countersign/device'
 import { openTestHouse } from '../device/house.ts'
 import { missingBrowser, openPage, startBrowser } from './browser.ts'
 
@@ -23,8 +23,8 @@ test('the page in a real browser', { skip }, async (t) => {
 
   const link = async (): Promise<string> => (await house.call('console.link', {})).url
   const folder = (serial: string): string => join(house.root, Buffer.from(serial).toString('hex'))
-  const say = (serial: string, text: string, topic = 'room') =>
-    send({ state: folder(serial), topic, sample: textSample(text) })
+  const say = (serial: string, text: string, topic = 'room', road: RoadName = 'https') =>
+    send({ state: folder(serial), road, topic, sample: textSample(text) })
   const enrol = async (serial: string): Promise<void> => {
     await enroll({ ...(await house.invite()), serial, state: folder(serial) })
   }
@@ -94,6 +94,22 @@ test('the page in a real browser', { skip }, async (t) => {
     await live()
     await refusal.waitFor()
     assert.deepEqual([await refusal.count(), await countIn(refusal)], [1, counted])
+    quiet()
+  })
+
+  await t.test('shows a device on coap like any other, and its refusals', async () => {
+    await enrol('CP-1')
+    await say('CP-1', '{"percent":31}', 'field/moisture', 'coap')
+    const row = page.locator('#rows tr', { hasText: 'CP-1' })
+    await row.getByText('{"percent":31}').waitFor()
+    await row.locator('td', { hasText: /^coap$/ }).waitFor()
+    await house.call('identity.revoke', { id: 'CP-1', reason: 'keyCompromise' })
+    await row.getByText('revoked').waitFor()
+    // Its keys end, and the operator is told at once.
+    const refusal = page.locator('#refused li', { hasText: 'ERR_CERT_REVOKED' })
+    await refusal.getByText('coap').waitFor()
+    await assert.rejects(say('CP-1', '32', 'field/moisture', 'coap'))
+    await refusal.getByText(/times, last/).waitFor()
     quiet()
   })
 

@@ -42,7 +42,8 @@ export interface CoapLimits extends IntakeLimits {
   readonly freshMax: number
   readonly freshPerDeviceMax: number
   /**
-   * Contexts in memory: 5 KiB each at most. The others are in the store. One that somebody works with
+   * Contexts in memory: about 16 KiB each, with keys, verdict and what judging its device has left in
+   * other memories. The others are in the store. One that somebody works with
    * stays beyond it, and so does a fresh one: what requests, couriers and freshMax leave room for.
    */
   readonly contextsInMemoryMax: number
@@ -95,7 +96,7 @@ export const coapLimitsOfDoor: CoapLimits = {
   handshakes: { perSecond: 150, burst: 150 },
   unprovenHandshakes: { perSecond: 50, burst: 100 },
   finishedMsMax: 250_000,
-  finishedMax: 16_384,
+  finishedMax: 4_096,
   freshMsMax: 600_000,
   freshMax: 4_096,
   freshPerDeviceMax: 4,
