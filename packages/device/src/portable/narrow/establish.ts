@@ -146,16 +146,20 @@ export class Establisher {
   }
 
   async #sendMessage3(
-    { context }: LiveContext,
+    live: LiveContext,
     agreed: Agreed,
     first: NarrowRequest | undefined,
     signal: Cancellation | undefined,
   ): Promise<Answer<Established>> {
-    const { wire, demandMessage4 } = this.#parts
+    const { wire, contexts, demandMessage4 } = this.#parts
     const { message3, session } = agreed
     const what = 'message_3'
-    if (first !== undefined && demandMessage4 !== true) {
-      const { message, exchange } = protectRequest(context, protectable(first))
+    // A request of the server may have brought it into use meanwhile.
+    while (contexts.needsNumbers(live)) await contexts.reserve(live)
+    const { next, reserved } = live.context.sender.sequence
+    // One whose first numbers are used up gets no more before it is confirmed.
+    if (first !== undefined && demandMessage4 !== true && next < reserved) {
+      const { message, exchange } = protectRequest(live.context, protectable(first))
       if (fitsCombined(message3, message)) {
         const { code, options, payload } = combine(message3, message)
         const open = verifiedBy(exchange)
