@@ -119,7 +119,7 @@ export class BlockAssembler {
   ): Taken<Request> {
     const options = without(request.options, 'block1', 'block2', 'size1', 'requestTag')
     const answer = (response: OutgoingResponse): OutgoingResponse => {
-      const first = this.#first(key, nameOf(request), response, block2?.szx)
+      const first = this.#first(key, request, response, block2?.szx)
       return block1 === undefined ? first : withBlock1(first, block1)
     }
     return { kind: 'whole', request: { ...request, options, payload }, answer }
@@ -128,12 +128,13 @@ export class BlockAssembler {
   /** A response that fits goes as it is; of a larger one the rest is kept. */
   #first(
     key: string,
-    name: Uint8Array,
+    request: BlockRequest,
     response: OutgoingResponse,
     szxWanted?: number,
   ): OutgoingResponse {
     this.#responses.delete(key)
     const { options, payload } = response
+    if (payload.length <= blockBytes(0)) return response
     const szx = largestSzx([...options, ...roomForBlocks], szxWanted)
     if (payload.length <= blockBytes(szx)) return response
     if (payload.length > this.#limits.bodyBytesMax) {
@@ -141,7 +142,7 @@ export class BlockAssembler {
     }
     const etag = { number: optionNumber.etag, value: this.#random.bytes(etagBytes) }
     const head = { ...response, options: [...without(options, 'etag'), etag] }
-    const body = new Body(name, head)
+    const body = new Body(nameOf(request), head)
     if (!this.#responses.append(key, body, payload)) return busy()
     return cut(head, payload, { number: 0, more: true, szx })
   }
