@@ -381,6 +381,8 @@ export interface CoapContextRow {
   /** Where the newest message of the device came from. */
   readonly peerAddress: string
   readonly createdAt: Milliseconds
+  /** The place of its handshake among all of this server: see `coapLives`. */
+  readonly begun: number
   /** The earliest end of its chain. */
   readonly notAfter: Milliseconds
   /** Which of its certificates the server has shown in the handshake. */

@@ -161,7 +161,7 @@ CREATE TABLE coapContext (
   id TEXT NOT NULL PRIMARY KEY, device TEXT NOT NULL, fingerprint TEXT NOT NULL, context BLOB NOT NULL,
   reserved INTEGER NOT NULL, highest INTEGER NOT NULL, accepted INTEGER NOT NULL, life INTEGER NOT NULL,
   sealed INTEGER NOT NULL, failed INTEGER NOT NULL, peerAddress TEXT NOT NULL, createdAt INTEGER NOT NULL,
-  notAfter INTEGER NOT NULL, serverKind TEXT NOT NULL, confirmed TEXT, state TEXT NOT NULL, reason TEXT,
+  begun INTEGER NOT NULL, notAfter INTEGER NOT NULL, serverKind TEXT NOT NULL, confirmed TEXT, state TEXT NOT NULL, reason TEXT,
   endedAt INTEGER
 ) STRICT;
 CREATE INDEX coapContext_device ON coapContext (device, id);

@@ -283,6 +283,7 @@ export const schema: { readonly [T in TableName]: Table<T> } = {
       failed: 'integer',
       peerAddress: 'text',
       createdAt: 'integer',
+      begun: 'integer',
       notAfter: 'integer',
       serverKind: 'text',
       confirmed: 'text?',

@@ -16,6 +16,7 @@ export function coapContextRow(id: string, over: Partial<CoapContextRow> = {}): 
     peerAddress: '192.0.2.1:40000',
     createdAt: 1,
     notAfter: 2,
+    begun: 1,
     serverKind: 'signature',
     confirmed: null,
     state: 'live',

@@ -23,8 +23,10 @@ import {
 import { cbor, equalBytes } from '@countersign/core/codec'
 import { hashAlgorithm, thumbprint } from '@countersign/core/cose'
 import {
+  type ComposeMessage3,
   Initiator,
   isErrorMessage,
+  type JudgeResponder,
   type Method,
   methods,
   offer,
@@ -42,7 +44,7 @@ import type { Learned } from './contexts.ts'
 import { busy, misuse, refused, unknownCredential } from './errors.ts'
 import { echoesMax } from './limits.ts'
 import type { DeviceCredential, NarrowParts } from './parts.ts'
-import type { ServerCredentials } from './serverCredentials.ts'
+import type { Candidates, ServerCredentials } from './serverCredentials.ts'
 import type { Wire } from './wire.ts'
 
 /** What the rounds before have taught. */
@@ -91,12 +93,39 @@ export async function agree(parts: HandshakeParts, wishes: Wishes): Promise<Agre
   const message2 = await askMessage2(wire, message1, wishes, signal)
   if (message2 === undefined) return undefined
   const judgeResponder = waitMessage2.receive(message2)
-  const candidates = servers.find(judgeResponder.reference, offered.suite, method)
-  if (candidates === undefined) return wishByValue(wishes, servers)
-  const composeMessage3 = judgeResponder.accept(...candidates.trusted)
-  const { message3, next: unconfirmed } = await composeMessage3.send()
+  const judged = judgedResponder(judgeResponder, offered.suite, method, servers, wishes)
+  if (judged === undefined) return wishByValue(wishes, servers)
+  const { message3, next: unconfirmed } = await judged.composeMessage3.send()
   const { session } = unconfirmed
-  return { session, message3, unconfirmed, learned: candidates.learn(session.peer) }
+  return { session, message3, unconfirmed, learned: judged.candidates.learn(session.peer) }
+}
+
+interface Judged {
+  readonly candidates: Candidates
+  readonly composeMessage3: ComposeMessage3
+}
+
+/** Undefined: nothing here has this name. Throws why it is not the server. */
+function judgedResponder(
+  judgeResponder: JudgeResponder,
+  suite: UsableSuite,
+  method: Method,
+  servers: ServerCredentials,
+  wishes: Wishes,
+): Judged | undefined {
+  const { reference } = judgeResponder
+  try {
+    const candidates = servers.find(reference, suite, method)
+    if (candidates === undefined) return undefined
+    return { candidates, composeMessage3: judgeResponder.accept(...candidates.trusted) }
+  } catch (error) {
+    // RFC 9528 §3.5.3.2: a kid alone is one byte and promises little: another certificate may have it
+    // now, or the one that is kept has ended. The server shows which it is when it is asked once.
+    const isKidAlone = reference.x5chain === undefined && reference.x5t === undefined
+    if (!isKidAlone || wishes.serverByValue !== undefined) throw error
+    if (error instanceof PeerError) return undefined
+    throw error
+  }
 }
 
 export function x5tOf(crypto: ChannelCrypto, leaf: Uint8Array): Uint8Array {

@@ -7,6 +7,8 @@
 import type { Store } from '../../ports.ts'
 
 const name = 'coap.lives'
+/** More than a life can have; two million lives fit before numbers are not exact any more. */
+const handshakesPerLife = 2 ** 32
 
 interface Kept {
   readonly life: number
@@ -19,6 +21,7 @@ export class CoapLives {
   readonly life: number
   readonly #trustedFrom: number
   readonly #store: Pick<Store, 'apply'>
+  #handshakes = 0
 
   private constructor(store: Pick<Store, 'apply'>, { life, trustedFrom }: Kept) {
     this.#store = store
@@ -46,6 +49,14 @@ export class CoapLives {
 
   isTrusted(life: number): boolean {
     return life >= this.#trustedFrom
+  }
+
+  /**
+   * A place for a handshake that begins: higher than that of every one before, in this life and in
+   * earlier ones. A clock would have equal times, and can be set back.
+   */
+  placeOfHandshake(): number {
+    return this.life * handshakesPerLife + this.#handshakes++
   }
 
   /** After every window has been written down. */

@@ -44,6 +44,8 @@ interface Task {
   isThere: boolean
   /** Somebody called meanwhile. */
   isCalled: boolean
+  /** Never rejects. */
+  done: Promise<void>
 }
 
 const json = 50
@@ -107,11 +109,14 @@ export class CommandCourier {
     }
   }
 
-  close(): void {
+  /** What devices have answered is written down then; nothing more is asked. */
+  async close(): Promise<void> {
     this.#isClosed = true
     this.#present.clear()
     this.#absent.clear()
-    for (const { errand } of this.#tasks.values()) errand?.end()
+    const tasks = [...this.#tasks.values()]
+    for (const { errand } of tasks) errand?.end()
+    await Promise.all(tasks.map(({ done }) => done))
   }
 
   /** There is something new, perhaps. */
@@ -158,9 +163,10 @@ export class CommandCourier {
   }
 
   #begin(device: string, isThere: boolean): void {
-    const task: Task = { errand: undefined, isThere, isCalled: false }
+    const done = Promise.resolve()
+    const task: Task = { errand: undefined, isThere, isCalled: false, done }
     this.#tasks.set(device, task)
-    this.#go(device, task)
+    task.done = this.#go(device, task)
       .catch((error: unknown) => this.#failed(device, error))
       .finally(() => {
         this.#tasks.delete(device)

@@ -1,6 +1,6 @@
 /**
  * What of contexts is written down, and when. A context's row is born in the Change of its first
- * verified message, which ends the older contexts of its device; each later message brings the window
+ * verified message, which ends the older contexts of its device and never a newer one; each later message brings the window
  * with it. Numbers of the server's own are written down ahead.
  */
 import type { OscoreCrypto } from '@countersign/core/oscore'
@@ -131,7 +131,9 @@ export class ContextWriter {
     const rows = await store.find(table, 'device', context.device)
     // Judged meanwhile, and turned out.
     if (context.state !== 'fresh') throw ended()
-    const older = rows.filter(({ state }) => state === 'live').map(({ id }) => id)
+    const live = rows.filter(({ state }) => state === 'live')
+    if (live.some(({ begun }) => begun > context.begun)) throw this.#outdated(context)
+    const older = live.map(({ id }) => id)
     const snapshot = context.security.recipient.window.snapshot()
     const result = await apply({
       conditions: older.map((key) => ({ kind: 'equals', table, key, where: {} })),
@@ -146,10 +148,21 @@ export class ContextWriter {
     return result
   }
 
+  /**
+   * Its device has made a newer one since, which lives: somebody on the path has held a message back, and
+   * the device does not wait for it any more. Nothing of this context outlives the process, so whatever
+   * it has accepted stays refused as if it were written down, and the answer may say so under OSCORE.
+   */
+  #outdated(context: LiveContext): PeerError<ContextErrorCode> {
+    context.wrote(context.security.recipient.window.snapshot())
+    this.#parts.replaced([context.id])
+    return ended()
+  }
+
   #row(context: LiveContext): Write {
     const { crypto, sealer, lives, limits } = this.#parts
-    const { device, fingerprint, createdAt, address, parameters, verdict, security } = context
-    const { serverKind, confirmed } = context
+    const { device, fingerprint, createdAt, begun, address, parameters, verdict } = context
+    const { security, serverKind, confirmed } = context
     if (parameters === undefined) throw ended()
     return insertOf(crypto, sealer, parameters, {
       device,
@@ -160,6 +173,7 @@ export class ContextWriter {
       ...security.usage.snapshot(),
       peerAddress: address,
       createdAt,
+      begun,
       notAfter: verdict?.until ?? createdAt,
       serverKind,
       confirmed,

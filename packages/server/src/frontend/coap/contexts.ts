@@ -29,6 +29,8 @@ export interface ContextsParts
   readonly random: Random
   readonly refusals: Refusals
   readonly limits: CoapLimits
+  /** A context of this device was ended by a refusal. */
+  readonly turnedOut: (device: string) => void
   /** Hears of every context that carries its first message. */
   readonly news: { opened(admitted: Admitted): void }
 }
@@ -36,8 +38,12 @@ export interface ContextsParts
 /** What a handshake has come to. */
 export interface Handshaken {
   readonly parameters: EdhocContextParameters
+  /** When its message_1 came, among all handshakes. */
+  readonly begun: number
   readonly fingerprint: string
   readonly standing: Extract<ContextStanding, { kind: 'admitted' }>
+  /** Generation of the standings before it was asked for: no notice finds a context that is not here. */
+  readonly generation: number
   /** Which of its certificates the server has shown. */
   readonly serverKind: Authentication
   readonly from: string
@@ -93,7 +99,8 @@ export class Contexts {
   }
 
   /** The context of a finished handshake: its first message makes it last. */
-  add({ parameters, fingerprint, standing, serverKind, from }: Handshaken): LiveContext {
+  add(made: Handshaken): LiveContext {
+    const { parameters, begun, fingerprint, standing, serverKind, from } = made
     const { clock, crypto, limits } = this.#parts
     const now = clock.now()
     const context = new LiveContext({
@@ -101,6 +108,7 @@ export class Contexts {
       device: standing.admitted.device.id,
       fingerprint,
       createdAt: now,
+      begun,
       security: freshContext(crypto, parameters),
       serverKind,
       confirmed: null,
@@ -109,6 +117,7 @@ export class Contexts {
       parameters,
       verdict: { standing, at: now, until: endOf(standing.peer, standing.admitted) },
     })
+    context.isStale = made.generation !== this.standings.generation
     this.#fresh.add(context)
     this.#remember(context)
     this.#dropSurplusOf(context.device)
@@ -223,8 +232,9 @@ export class Contexts {
       const from = after === undefined ? {} : { after }
       const page = await store.scan(table, { limit: pageSize, ...from })
       for (const { id } of page.filter((row) => (row.endedAt ?? row.notAfter) < before)) {
-        this.#forget([id])
+        // In this order: one that is forgotten before its row is gone would be loaded again.
         await this.#writer.remove(id)
+        this.#forget([id])
       }
       after = page.at(-1)?.id
       if (page.length < pageSize) return
@@ -250,10 +260,11 @@ export class Contexts {
    */
   async #load(id: string, asked: LookUp['asked']): Promise<LiveContext | undefined> {
     try {
-      const context = await this.#read(id)
+      const read = await this.#read(id)
+      const context = this.#byId.get(id) ?? read
       if (context === undefined) return undefined
-      context.holders = asked.waiters
-      this.#remember(context)
+      context.holders += asked.waiters
+      if (context === read) this.#remember(context)
       return context
     } finally {
       this.#lookUps.delete(id)
@@ -264,14 +275,15 @@ export class Contexts {
     const { store, crypto, sealer, lives } = this.#parts
     const row = await store.get(table, id)
     if (row === undefined) return undefined
-    const { device, fingerprint, createdAt, state, peerAddress, serverKind, confirmed } = row
+    const { device, fingerprint, createdAt, begun, state, serverKind, confirmed } = row
     const security = openRow(crypto, sealer, row, lives.isTrusted(row.life))
-    const address = peerAddress
+    const address = row.peerAddress
     return new LiveContext({
       id,
       device,
       fingerprint,
       createdAt,
+      begun,
       security,
       serverKind,
       confirmed,
@@ -325,6 +337,7 @@ export class Contexts {
     const { id, device, fingerprint, address } = context
     const wasFresh = context.state === 'fresh' && context.birth === undefined
     context.state = wasFresh ? 'gone' : 'tombstone'
+    this.#parts.turnedOut(device)
     this.#parts.refusals.tell({ address: hostOf(address), fingerprint, device }, refusal)
     if (wasFresh) return this.#drop(context)
     this.#behind(async () => {

@@ -19,6 +19,8 @@ export interface HalfOpen {
   /** The address was shown by Echo. */
   readonly isProven: boolean
   readonly startedAt: Milliseconds
+  /** Its place among all handshakes: its context ends none that was begun later. */
+  readonly begun: number
   readonly agreed: Agreed
   readonly wait: WaitMessage3
   /** message_2, as it was sent. */

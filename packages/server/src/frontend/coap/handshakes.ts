@@ -32,7 +32,8 @@ import { TokenBuckets } from '../../rates.ts'
 import { fingerprintOf } from '../peerChain.ts'
 import type { Refusals } from '../refusals.ts'
 import { type Answer, later, withBody } from './answers.ts'
-import { type Agreed, authenticate, TurnedOut } from './authenticate.ts'
+import { authenticate, TurnedOut } from './authenticate.ts'
+import type { CoapLives } from './coapLives.ts'
 import type { Contexts } from './contexts.ts'
 import type { DeviceJudge } from './deviceJudge.ts'
 import { Finished } from './finished.ts'
@@ -49,6 +50,7 @@ export interface HandshakesParts {
   readonly registry: Pick<Gatekeeper, 'admit'>
   readonly contexts: Contexts
   readonly strangers: Strangers
+  readonly lives: Pick<CoapLives, 'placeOfHandshake'>
   readonly refusals: Refusals
   readonly clock: Clock
   readonly log: Log
@@ -61,7 +63,7 @@ export type Ending =
   | { readonly kind: 'answer'; readonly answer: Answer }
 
 /** What is known of a handshake when its message_1 comes. */
-type Began = Pick<HalfOpen, 'key' | 'host' | 'isProven'>
+type Began = Pick<HalfOpen, 'key' | 'host' | 'isProven' | 'begun'>
 
 /** Both sides of RFC 9528 §3.2 are taken as their certificates allow. */
 const methods = [0, 1, 2, 3] as const
@@ -80,6 +82,9 @@ export class Handshakes {
   readonly #finished: Finished
   readonly #rates: TokenBuckets
   readonly #provenRates: TokenBuckets
+  /** Of the whole door. */
+  readonly #all: TokenBuckets
+  readonly #unproven: TokenBuckets
   /** message_1 whose answers are being made. */
   readonly #composing: Map<string, Promise<Answer | 'unproven'>> = new Map()
   /** C_R of those. */
@@ -93,6 +98,8 @@ export class Handshakes {
     this.#finished = new Finished(limits)
     this.#rates = new TokenBuckets(clock, limits.ratesRememberedMax)
     this.#provenRates = new TokenBuckets(clock, limits.ratesRememberedMax)
+    this.#all = new TokenBuckets(clock, 1)
+    this.#unproven = new TokenBuckets(clock, 1)
   }
 
   /** Those that wait for message_3. */
@@ -106,7 +113,7 @@ export class Handshakes {
     message1: Uint8Array,
     from: string,
   ): Promise<Answer | undefined> {
-    const { strangers } = this.#parts
+    const { strangers, lives } = this.#parts
     const isProven = strangers.isProven(request, from)
     const host = hostKey(from)
     const wait = this.#wait(host, isProven)
@@ -117,7 +124,8 @@ export class Handshakes {
     }
     const key = fingerprintOf(concat(utf8(`${from} `), message1))
     const made = this.#halfOpen.answering(key)?.answer ?? this.#composing.get(key)
-    const answer = await (made ?? this.#begin({ key, host, isProven }, message1))
+    const begun = lives.placeOfHandshake()
+    const answer = await (made ?? this.#begin({ key, host, isProven, begun }, message1))
     if (answer === 'unproven') return strangers.challenge(request, from)
     return isProven || strangers.fits(request, answer) ? answer : strangers.challenge(request, from)
   }
@@ -165,6 +173,13 @@ export class Handshakes {
         })
   }
 
+  /** Just before what costs something. Those of proven addresses do not wait behind the others. */
+  #waitOfAll(isProven: boolean): number {
+    const { handshakes, unprovenHandshakes } = this.#parts.limits
+    const wait = isProven ? 0 : this.#unproven.take('', unprovenHandshakes)
+    return wait > 0 ? wait : this.#all.take('', handshakes)
+  }
+
   #isBusy(host: string): boolean {
     const { halfOpenUnprovenMax, halfOpenUnprovenPerAddressMax } = this.#parts.limits
     return (
@@ -189,6 +204,9 @@ export class Handshakes {
       if (compose.cI.length > identifierBytesMax) return refusal(longIdentifier)
       const isLong = wantedByValue(compose.ead) !== undefined
       if (isLong && !about.isProven) return 'unproven'
+      if (this.#waitOfAll(about.isProven) > 0) {
+        return about.isProven ? later(coapCode.serviceUnavailable, retrySeconds) : 'unproven'
+      }
       return await this.#compose(about, compose)
     } catch (error) {
       if (!(error instanceof PeerError)) return this.#failed(error)
@@ -196,7 +214,7 @@ export class Handshakes {
     }
   }
 
-  async #compose({ key, host, isProven }: Began, compose: ComposeMessage2): Promise<Answer> {
+  async #compose({ key, host, isProven, begun }: Began, compose: ComposeMessage2): Promise<Answer> {
     const { crypto, credentials, contexts, clock } = this.#parts
     const { method, suite, ead, cI } = compose
     const own = serverCredential(crypto, credentials, method, wantedByValue(ead))
@@ -208,7 +226,8 @@ export class Handshakes {
       const answer = withBody(coapCode.changed, edhocContentFormat.message, message2)
       const startedAt = clock.now()
       const agreed = { method, suite }
-      this.#halfOpen.add({ id, key, host, isProven, startedAt, wait, agreed, answer })
+      const about = { id, key, host, isProven, begun, startedAt }
+      this.#halfOpen.add({ ...about, wait, agreed, answer })
       return answer
     } finally {
       this.#drawn.delete(id)
@@ -216,9 +235,9 @@ export class Handshakes {
   }
 
   /** Never rejects: what went wrong is an answer. */
-  async #finish({ wait, agreed }: HalfOpen, message3: Uint8Array, from: string): Promise<Ending> {
+  async #finish(open: HalfOpen, message3: Uint8Array, from: string): Promise<Ending> {
     try {
-      return await this.#context(wait.receive(message3), agreed, from)
+      return await this.#context(open.wait.receive(message3), open, from)
     } catch (error) {
       return { kind: 'answer', answer: this.#refused(error, from) }
     }
@@ -226,15 +245,18 @@ export class Handshakes {
 
   async #context(
     initiator: Parameters<typeof authenticate>[2],
-    agreed: Agreed,
+    { agreed, begun }: HalfOpen,
     from: string,
   ): Promise<Ending> {
     const { contexts } = this.#parts
+    const { generation } = contexts.standings
     const { authenticated, peer, admitted } = await authenticate(this.#parts, agreed, initiator)
     const context = contexts.add({
       parameters: contextParameters(authenticated.session, 'responder'),
+      begun,
       fingerprint: peer.fingerprint,
       standing: { kind: 'admitted', peer, admitted },
+      generation,
       serverKind: agreed.method.responder,
       from,
     })
@@ -244,8 +266,8 @@ export class Handshakes {
   /** The peer learns the minimum, the operator the reason. */
   #refused(error: unknown, from: string): Answer {
     if (error instanceof TurnedOut) {
-      const { fingerprint, refusal: reason } = error
-      this.#parts.refusals.tell({ address: hostOf(from), fingerprint }, reason)
+      const { fingerprint, isNamedOnly, refusal: reason } = error
+      this.#parts.refusals.tell({ address: hostOf(from), fingerprint, isNamedOnly }, reason)
       return refusal(error.isUnknown ? { kind: 'unknown credential' } : answerTo(error.cause))
     }
     // Not of this handshake, or no message at all: there are too many of these to tell of.

@@ -34,6 +34,8 @@ export class LiveContext {
   readonly device: string
   readonly fingerprint: string
   readonly createdAt: Milliseconds
+  /** As in its row. */
+  readonly begun: number
   readonly security: SecurityContext
   /** Which of its certificates the server has shown. */
   readonly serverKind: Authentication
@@ -63,6 +65,7 @@ export class LiveContext {
     readonly device: string
     readonly fingerprint: string
     readonly createdAt: Milliseconds
+    readonly begun: number
     readonly security: SecurityContext
     readonly serverKind: Authentication
     readonly confirmed: string | null
@@ -75,6 +78,7 @@ export class LiveContext {
     this.device = made.device
     this.fingerprint = made.fingerprint
     this.createdAt = made.createdAt
+    this.begun = made.begun
     this.security = made.security
     this.serverKind = made.serverKind
     this.confirmed = made.confirmed

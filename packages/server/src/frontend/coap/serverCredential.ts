@@ -37,8 +37,13 @@ function shortName(
   return { x5t: thumbprint(crypto, hashAlgorithm(sha256Truncated, 'ID_CRED_R'), der) }
 }
 
-function whole({ der, issuer }: EdhocServerCredential, byValue: ByValue): CredentialReference {
-  return { x5chain: byValue === 'leaf' ? [der] : [der, issuer] }
+/** A static key is called by its kid from the next handshake on, which the certificate does not say. */
+function whole(
+  { kind, kid, der, issuer }: EdhocServerCredential,
+  byValue: ByValue,
+): CredentialReference {
+  const x5chain = byValue === 'leaf' ? [der] : [der, issuer]
+  return kind === 'static key' ? { kid, x5chain } : { x5chain }
 }
 
 function present<Key>(key: Key | undefined, { kind }: EdhocServerCredential): Key {

@@ -40,6 +40,11 @@ export class Standings {
     this.#generation++
   }
 
+  /** Of a verdict that is begun now; it is old when this has changed. */
+  get generation(): number {
+    return this.#generation
+  }
+
   /** The device speaks. */
   async now(context: LiveContext): Promise<ContextStanding> {
     const { verdict } = context

@@ -81,6 +81,8 @@ export class CoapHouse {
   async restart(
     how: 'cleanly' | 'after a crash',
     between?: (directory: string) => Promise<void>,
+    /** Before the door opens. */
+    before?: (store: House['store']) => Promise<unknown>,
   ): Promise<void> {
     // A process that ends at once leaves its store as it is: what it had handed over is there.
     if (how === 'cleanly') await this.#closeDoor()
@@ -89,6 +91,7 @@ export class CoapHouse {
     await this.commands.close()
     const { directory } = this.house
     this.house = await this.house.reopen({}, () => between?.(directory) ?? Promise.resolve())
+    await before?.(this.house.store)
     this.judge = await judgeOf(this.house)
     this.credentials = await edhocOf(this.house)
     this.commands = this.#commands()

@@ -18,6 +18,8 @@ export interface Link {
 export class Net implements Link {
   /** What the door sent, to whom, in order. */
   readonly sent: { readonly datagram: Uint8Array; readonly to: string }[] = []
+  /** What devices send does not arrive. */
+  isDeaf = false
   readonly #receivers: Map<string, Receiver> = new Map()
   #door: DatagramLinkParts | undefined
 
@@ -45,6 +47,6 @@ export class Net implements Link {
   }
 
   deliver(datagram: Uint8Array, from: string): void {
-    this.#door?.received(datagram.slice(), from)
+    if (!this.isDeaf) this.#door?.received(datagram.slice(), from)
   }
 }

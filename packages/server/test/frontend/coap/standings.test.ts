@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { contextParameters, encodeContinued } from '@countersign/core/channel'
 import { type CoapMessage, codeText, parseMessage } from '@countersign/core/coap'
 import { fromUtf8 } from '@countersign/core/codec'
+import { deriveContext } from '@countersign/core/oscore'
+import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { type NarrowDevice, Refused, required } from './device.ts'
 import { CoapHouse } from './house.ts'
 
@@ -133,6 +136,26 @@ describe('a context whose device may not come in any more', () => {
     assert.equal(house.door.load.contexts, 0)
     await assert.rejects(device.post('a', { number: 1 }), Refused)
     assert.deepEqual(await house.rows(), [])
+  })
+
+  it('is judged by its first message when a notice crossed its handshake', async () => {
+    const device = await house.device()
+    const { registry } = house.house
+    const admit = registry.admit.bind(registry)
+    // The registry has said yes, and nobody has heard it yet.
+    registry.admit = async (...asked) => {
+      const answer = await admit(...asked)
+      await registry.setProduct('default', { roads: '["https"]' })
+      return answer
+    }
+    const { message3, next } = await device.begin()
+    device.use(deriveContext(nodeCrypto, contextParameters(next.session, 'initiator')))
+    await device.edhoc(encodeContinued(next.session.cR, message3))
+    registry.admit = admit
+    const error: unknown = await device.post('a', { number: 1 }).catch((reason: unknown) => reason)
+    assert.ok(error instanceof Refused, 'the first message is taken')
+    assert.deepEqual(await house.messages(), [])
+    assert.equal((await house.refusals())[0]?.['code'], 'ERR_ROAD_NOT_ALLOWED')
   })
 
   it('lets nothing through that was on its way when the device was turned out', async () => {
