@@ -115,7 +115,7 @@ export class ComposeMessage2 extends OneShot {
     const { crypto, suite, message1, bytes1 } = this.#offered
     const { method } = message1
     requireAnswer(own, cR, message1, suite)
-    const gX = peerShare(suite, message1.gX)
+    const gX = peerShare(crypto, suite, message1.gX)
     const key = ephemeralOf({ ...this.#offered, own }, suite, method.initiator === 'static key')
     const gY = shareOnWire(suite, key.share)
     const hash2 = th2(crypto, suite, gY, bytes1)
@@ -213,7 +213,7 @@ export class JudgeInitiator extends OneShot {
     requirePeer(peer, own, method.initiator)
     const prk4e3m =
       peer.kind === 'static key'
-        ? prk3e2m.withStaticKey(hash3, key.agree(peerShare(suite, peer.g)))
+        ? prk3e2m.withStaticKey(hash3, key.agree(peerShare(crypto, suite, peer.g)))
         : prk3e2m.signed()
     const { reference, proof, ead } = plaintext3
     const idCred = encodeCredentialReference(reference)

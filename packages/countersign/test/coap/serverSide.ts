@@ -122,9 +122,10 @@ export class ServerSide {
   }
 }
 
+const nothing = (): void => undefined
+
 /** Peers do strange things here; what the server says of itself is a mistake of ours. */
 function logOf(failed: (error: unknown) => void): Log {
-  const nothing = (): void => undefined
   const error: Log['error'] = ({ code }, message) =>
     failed(new Error(`the server logged ${String(code)}: ${message}`))
   return { debug: nothing, info: nothing, warn: nothing, error }

@@ -4,6 +4,7 @@
  */
 import { x25519 } from '@noble/curves/ed25519.js'
 import { p256 } from '@noble/curves/nist.js'
+import { concat } from '../../codec/index.ts'
 import { CallerError, InvariantError, PeerError } from '../../errors.ts'
 import type {
   ChannelCryptoErrorCode,
@@ -74,6 +75,20 @@ export function generateEphemeral(random: Random, name: GroupName, agreements = 
   seed.fill(0)
   return new NobleEphemeralKey(group, privateKey, agreements)
 }
+
+/** Undefined: no point of P-256 has this x coordinate. */
+export function pointOfX(x: Uint8Array): Uint8Array | undefined {
+  const compressed = concat(evenPoint, x)
+  try {
+    return p256.Point.fromBytes(compressed).toBytes(false)
+  } catch {
+    // Noble has no other way to say it.
+    return undefined
+  }
+}
+
+/** First byte of the compressed form of a point whose y is even (SEC 1 §2.3.3). */
+const evenPoint = Uint8Array.of(2)
 
 class NobleEphemeralKey implements EphemeralKey {
   readonly group: GroupName

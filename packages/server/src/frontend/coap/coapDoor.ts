@@ -90,6 +90,8 @@ export interface CoapLoad {
   readonly couriers: number
   /** Requests that it would know again. */
   readonly exchanges: number
+  /** Of bodies that come or go in blocks. */
+  readonly blockBytes: number
 }
 
 /** Critical options of a request that is not under OSCORE. */
@@ -129,6 +131,7 @@ export class CoapDoor {
       inFlight: this.#inFlight.size,
       couriers: this.#rooms?.courier.size ?? 0,
       exchanges: this.#rooms?.endpoint.load.exchanges ?? 0,
+      blockBytes: this.#rooms?.requests.blockBytes ?? 0,
     }
   }
 
@@ -205,7 +208,8 @@ export class CoapDoor {
     const refusals = new Refusals(parts, 'coap')
     const devices = new DeviceJudge(parts, this.#limits.rolesRememberedMax)
     const news = new SessionNews({ ...parts, road: 'coap' })
-    const contexts = new Contexts({ ...parts, devices, refusals, news })
+    const turnedOut = (device: string): void => requests.forget(device)
+    const contexts = new Contexts({ ...parts, devices, refusals, news, turnedOut })
     const endpoint = new CoapEndpoint({
       clock,
       random,
@@ -222,6 +226,7 @@ export class CoapDoor {
       request: (...asked) => endpoint.request(...asked),
     })
     const intake = new Intake({ ...parts, road: 'coap' })
+    const requests = new Requests({ ...parts, intake, contexts, refusals })
     return {
       socket,
       lives,
@@ -231,10 +236,12 @@ export class CoapDoor {
       push,
       handshakes: new Handshakes({ ...parts, devices, contexts, refusals }),
       requests: new ProtectedRequests({
+        clock,
+        limits: this.#limits,
         contexts,
         refusals,
         echo: echoOf(this.#parts),
-        requests: new Requests({ ...parts, intake, contexts, refusals }),
+        requests,
         spoke: (context) => courier.heard(context),
       }),
     }

@@ -82,6 +82,9 @@ export class Handshakes {
   readonly #finished: Finished
   readonly #rates: TokenBuckets
   readonly #provenRates: TokenBuckets
+  /** Of the whole door. */
+  readonly #all: TokenBuckets
+  readonly #unproven: TokenBuckets
   /** message_1 whose answers are being made. */
   readonly #composing: Map<string, Promise<Answer | 'unproven'>> = new Map()
   /** C_R of those. */
@@ -95,6 +98,8 @@ export class Handshakes {
     this.#finished = new Finished(limits)
     this.#rates = new TokenBuckets(clock, limits.ratesRememberedMax)
     this.#provenRates = new TokenBuckets(clock, limits.ratesRememberedMax)
+    this.#all = new TokenBuckets(clock, 1)
+    this.#unproven = new TokenBuckets(clock, 1)
   }
 
   /** Those that wait for message_3. */
@@ -168,6 +173,13 @@ export class Handshakes {
         })
   }
 
+  /** Just before what costs something. Those of proven addresses do not wait behind the others. */
+  #waitOfAll(isProven: boolean): number {
+    const { handshakes, unprovenHandshakes } = this.#parts.limits
+    const wait = isProven ? 0 : this.#unproven.take('', unprovenHandshakes)
+    return wait > 0 ? wait : this.#all.take('', handshakes)
+  }
+
   #isBusy(host: string): boolean {
     const { halfOpenUnprovenMax, halfOpenUnprovenPerAddressMax } = this.#parts.limits
     return (
@@ -192,6 +204,9 @@ export class Handshakes {
       if (compose.cI.length > identifierBytesMax) return refusal(longIdentifier)
       const isLong = wantedByValue(compose.ead) !== undefined
       if (isLong && !about.isProven) return 'unproven'
+      if (this.#waitOfAll(about.isProven) > 0) {
+        return about.isProven ? later(coapCode.serviceUnavailable, retrySeconds) : 'unproven'
+      }
       return await this.#compose(about, compose)
     } catch (error) {
       if (!(error instanceof PeerError)) return this.#failed(error)
@@ -251,8 +266,8 @@ export class Handshakes {
   /** The peer learns the minimum, the operator the reason. */
   #refused(error: unknown, from: string): Answer {
     if (error instanceof TurnedOut) {
-      const { fingerprint, refusal: reason } = error
-      this.#parts.refusals.tell({ address: hostOf(from), fingerprint }, reason)
+      const { fingerprint, isNamedOnly, refusal: reason } = error
+      this.#parts.refusals.tell({ address: hostOf(from), fingerprint, isNamedOnly }, reason)
       return refusal(error.isUnknown ? { kind: 'unknown credential' } : answerTo(error.cause))
     }
     // Not of this handshake, or no message at all: there are too many of these to tell of.
