@@ -9,9 +9,10 @@ import {
   uriPath,
   uriQuery,
 } from '@countersign/core/coap'
-import { utf8 } from '@countersign/core/codec'
+import { hex, utf8 } from '@countersign/core/codec'
 import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
 import type { ChannelCrypto, Random } from '@countersign/core/ports'
+import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { softwareCoseSigner } from '@countersign/element/softwareSigner'
 import type {
   DatagramNetwork,
@@ -27,6 +28,7 @@ import {
   type NarrowRequest,
   NarrowSession,
   type NarrowStorage,
+  readNarrowFacts,
   trustPinnedIssuer,
 } from '../../../device/src/portable/narrow/index.ts'
 import { isTransient } from '../../../device/src/retry.ts'
@@ -70,6 +72,13 @@ export class DeviceSide {
   constructor(parts: DeviceSideParts) {
     this.#parts = parts
     this.identity = parts.identity
+  }
+
+  /** Fingerprints of the server's certificates that it has written down. */
+  get known(): readonly string[] {
+    if (this.#record === undefined) return []
+    const { servers } = readNarrowFacts(nodeCrypto, this.#record)
+    return servers.map(({ leaf }) => hex(nodeCrypto.hash('sha256', leaf)))
   }
 
   measure(length: number): void {

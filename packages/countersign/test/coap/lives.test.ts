@@ -95,6 +95,7 @@ function quietScript(first: Partial<Record<'device' | 'server', Fate>>): Script 
     awayMsMax: 5_000,
     reserve: 2,
     contextsInMemoryMax: 10_000,
+    hasSuccessor: true,
     replayAll: true,
   }
 }
@@ -127,6 +128,7 @@ function scriptOf(number: number): Script {
     awayMsMax: 20_000,
     reserve: random.chance(0.4) ? 64 : 1 + random.below(3),
     contextsInMemoryMax: random.chance(0.5) ? 10_000 : 1,
+    hasSuccessor: random.chance(0.3),
     replayAll: random.chance(0.7),
   }
 }
@@ -149,6 +151,7 @@ function checkBooks(outcome: Outcome, name: string): void {
   for (const device of outcome.devices) {
     checkReadings(device, name)
     checkCommands(device, name)
+    checkSuccessor(device, outcome, name)
   }
 }
 
@@ -170,6 +173,16 @@ function checkReadings(
     [...measured.keys()],
     name,
   )
+}
+
+/** What the server counts on, the device has written down. */
+function checkSuccessor(
+  { known, confirmed }: DeviceBook,
+  { successor }: Outcome,
+  name: string,
+): void {
+  assert.equal(known.includes(successor ?? ''), successor !== undefined, name)
+  for (const one of confirmed) assert.equal(one, successor, name)
 }
 
 function checkCommands({ ran, commands, lives }: DeviceBook, name: string): void {
