@@ -86,7 +86,7 @@ export class Awake {
     this.#servers = servers
     this.#contexts = contexts
     this.#budget = budget
-    this.#exchange = { wire, contexts, believe: () => budget.waitMs() === 0 }
+    this.#exchange = { wire, contexts, believeInMs: () => budget.waitMs() }
     this.#establisher = new Establisher({
       ...parts,
       credential,
