@@ -5,6 +5,7 @@
 import { gzipSync } from 'node:zlib'
 import { bundleClient } from '../packages/core/test/tls/bundle.ts'
 import { type Report, whole } from './report.ts'
+import { wordsIn } from './words.ts'
 
 const wantedBytes = 70_000
 const shownModules = 12
@@ -49,10 +50,4 @@ export async function run(): Promise<Report> {
     ],
     notes: ['One file for no platform, by esbuild; cryptography comes through the port.'],
   }
-}
-
-/** Bytes of the literals with a space in them: names and code points have none. */
-function wordsIn(text: string): number {
-  const literals = text.match(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g) ?? []
-  return literals.filter((one) => one.includes(' ')).reduce((sum, one) => sum + one.length, 0)
 }

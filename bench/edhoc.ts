@@ -14,15 +14,13 @@ import { Arena } from './arena.ts'
 import { type Case, cpuMilliseconds, forAbout, measure, rateOf } from './measure.ts'
 import { addressOf, type Asked, MemoryLink } from './memoryLink.ts'
 import { NarrowDevice } from './narrowDevice.ts'
-import { type DoorStore, memoryStore, openNarrowDoor } from './narrowDoor.ts'
+import { type DoorStore, memoryStore, openNarrowDoor, unpaced } from './narrowDoor.ts'
 import { cpuSeconds } from './processes.ts'
 import { atLeast, type Report, rateTable } from './report.ts'
 import { type MadeHouse, makeHouse, serveHouse } from './servedHouse.ts'
 
 const devices = 200
 const none = new Uint8Array()
-/** A device comes again sooner than it would. */
-const unpaced = { handshakesPerAddressPerSecond: 1000, handshakesPerAddressBurst: 1000 }
 /** Handshakes at a time, a part of all devices. */
 const batch = 40
 

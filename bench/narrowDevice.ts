@@ -58,15 +58,18 @@ export class NarrowDevice {
   #waiting: WaitMessage2 | undefined
   #sent: SentRequest['exchange'] | undefined
   #context: SecurityContext | undefined
+  readonly #token: Uint8Array
   #messageId = 0
   #number: number
 
-  /** `number`: of its first reading. */
+  /** `number`: of its first reading. `name`: what its tokens are; its answers come back by it. */
   constructor(
     { cert, key }: Pick<ShownDevice, 'cert' | 'key'>,
     serverLeaf: Uint8Array,
     number = 0,
+    name = 0,
   ) {
+    this.#token = Uint8Array.of(name >> 8, name & 0xff)
     const leaf = new Uint8Array(new X509Certificate(cert).raw)
     const x5t = thumbprint(nodeCrypto, hashAlgorithm(sha256Truncated, 'device'), leaf)
     const privateKey: KeyObject = createPrivateKey(key)
@@ -147,7 +150,7 @@ export class NarrowDevice {
 
   #datagram({ code, options, payload }: Asked): Uint8Array {
     const messageId = this.#messageId++ & 0xffff
-    const token = Uint8Array.of(messageId >> 8, messageId & 0xff)
+    const token = this.#token
     const sorted = sortedOptions(options)
     return encodeMessage({ type: 'CON', code, messageId, token, options: sorted, payload })
   }

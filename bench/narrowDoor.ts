@@ -4,6 +4,7 @@
  * Everything else is the house's own: keys, judge, registry.
  */
 import { Judge } from '@countersign/core/credential'
+import type { Clock } from '@countersign/core/ports'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import type { Services } from '@countersign/server'
 import type { Change, CoapContextRow, Store, Write } from '@countersign/server/ports'
@@ -18,6 +19,7 @@ export interface NarrowDoorOptions {
   readonly openLink: OpenLink
   readonly store: DoorStore
   readonly limits?: Partial<CoapLimits>
+  readonly clock?: Clock
   /** 0: each handshake shows a leaf that nobody has judged. */
   readonly leavesRemembered?: number
 }
@@ -27,6 +29,18 @@ export interface NarrowDoor {
   readonly port: number
   /** DER of what the server shows where it signs. */
   readonly serverLeaf: Uint8Array
+}
+
+const plenty = { perSecond: 100_000, burst: 100_000 }
+
+/** Devices come again sooner than they would, and all of them from one address. */
+export const unpaced: Partial<CoapLimits> = {
+  handshakes: plenty,
+  unprovenHandshakes: plenty,
+  requestsPerDevice: plenty,
+  handshakesPerAddressPerSecond: 10_000,
+  handshakesPerAddressBurst: 10_000,
+  halfOpenUnprovenPerAddressMax: 1_024,
 }
 
 export async function openNarrowDoor(
@@ -66,7 +80,7 @@ export function memoryStore(house: Store): DoorStore & { readonly messages: () =
       ofDevice.set(one.row.device, (ofDevice.get(one.row.device) ?? new Set()).add(one.row.id))
       return
     }
-    const key = String(one.key)
+    const { key } = one
     const row = contexts.get(key)
     if (row === undefined) throw new Error('no such context')
     if (one.kind === 'update') return void contexts.set(key, { ...row, ...one.set })

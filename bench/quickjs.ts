@@ -13,13 +13,10 @@ import { bareEngine, startEngine } from '../packages/core/test/tls/quickjs/engin
 import { hostPorts } from '../packages/core/test/tls/quickjs/hostPorts.ts'
 import { type Peer, startPeer } from '../packages/core/test/tls/quickjs/peer.ts'
 import { silent, visits } from '../packages/core/test/tls/quickjs/visit.ts'
+import { kilobyte, lowestLimit } from './lowestLimit.ts'
 import { type Report, whole } from './report.ts'
 
-const kilobyte = 1000
 const wantedKilobytes = 768
-const mostKilobytes = 4096
-/** So often in a row, because signatures and tickets differ in length by some bytes. */
-const proofs = 5
 
 /** A server that does not know RFC 8449 may send records of up to 16,384. */
 const fullRecordBytes = 16_000
@@ -38,12 +35,12 @@ export async function run(): Promise<Report> {
   const goals = []
   for (const [variant, hasGoal] of variants) {
     const code = await bytecodeOf(variant)
-    const loaded = await lowest(async (limit) => {
+    const loaded = await lowestLimit(async (limit) => {
       const engine = await startEngine(code, hostPorts(Date.now), silent, limit)
       engine[Symbol.dispose]()
     })
-    const served = await lowest((limit) => fullThenResumed(code, peer, limit, 0))
-    const full = await lowest((limit) => fullThenResumed(code, peer, limit, fullRecordBytes))
+    const served = await lowestLimit((limit) => fullThenResumed(code, peer, limit, 0))
+    const full = await lowestLimit((limit) => fullThenResumed(code, peer, limit, fullRecordBytes))
     const limits = [`${bare} kB`, `${loaded} kB`, `**${served} kB**`, `${full} kB`]
     rows.push([variant, whole(code.length), ...limits])
     if (hasGoal) {
@@ -81,7 +78,7 @@ export async function run(): Promise<Report> {
 async function engineAlone(): Promise<number> {
   const block = 20
   const code = await bytecodeOfText(`new Uint8Array(${block * kilobyte})`)
-  const withBlock = await lowest(async (limit) => {
+  const withBlock = await lowestLimit(async (limit) => {
     using engine = await bareEngine(limit)
     engine.evalBytecode(code).dispose()
   })
@@ -97,32 +94,4 @@ async function fullThenResumed(
   const [first, second] = await visits(code, peer, limit, { count: 2, answerBytes })
   if (first?.isAuthenticated && second?.isResumed) return
   throw new Error('it passed without a certificate or without resumption')
-}
-
-type Attempt = (limit: number) => Promise<void>
-
-/** In kilobytes: by halving, then upwards until it holds each time. */
-async function lowest(attempt: Attempt): Promise<number> {
-  let [low, high] = [0, mostKilobytes]
-  if (!(await passes(attempt, high))) throw new Error(`it does not even pass in ${high} kB`)
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2)
-    if (await passes(attempt, middle)) high = middle
-    else low = middle
-  }
-  for (let proof = 0; proof < proofs; proof++) {
-    if (await passes(attempt, high)) continue
-    high++
-    proof = -1
-  }
-  return high
-}
-
-async function passes(attempt: Attempt, kilobytes: number): Promise<boolean> {
-  try {
-    await attempt(kilobytes * kilobyte)
-    return true
-  } catch {
-    return false
-  }
 }

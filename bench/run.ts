@@ -31,6 +31,9 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   mqtt: () => import('./mqtt.ts'),
   mqttCodec: () => import('./mqttCodec.ts'),
   edhoc: () => import('./edhoc.ts'),
+  narrowSize: () => import('./narrowSize.ts'),
+  coap: () => import('./coap.ts'),
+  coapMemory: () => import('./coapMemory.ts'),
   oscore: () => import('./oscore.ts'),
   memory: () => import('./memory.ts'),
   revoke: () => import('./revoke.ts'),
@@ -41,6 +44,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   pkcs11: () => import('./pkcs11.ts'),
   elementHandshakes: () => import('./elementHandshakes.ts'),
   quickjs: () => import('./quickjs.ts'),
+  narrowQuickjs: () => import('./narrowQuickjs.ts'),
 }
 const page = new URL('../docs/performance.md', import.meta.url)
 

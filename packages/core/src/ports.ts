@@ -117,6 +117,11 @@ export interface ChannelCrypto extends Crypto {
   readonly aeads: readonly AeadName[]
   readonly groups: readonly GroupName[]
   hasher(name: HashName): Hasher
+  /**
+   * A point of P-256 with this x coordinate of 32 bytes, uncompressed (SEC 1 §2.3.3, §2.3.4), whichever
+   * of the two; undefined: no point has it. What is public goes in and comes out.
+   */
+  pointOfX(x: Uint8Array): Uint8Array | undefined
   /** Copies the bytes; the caller wipes its own. */
   importSecret(bytes: Uint8Array): SecretKey
   /** For what leaves the channel by design: an IV, an exporter's output, a ticket's key at rest. */

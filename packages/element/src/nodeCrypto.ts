@@ -26,7 +26,7 @@ import type {
   SignatureScheme,
 } from '@countersign/core/ports'
 import { aeadNames, open, seal, sealPieces } from './nodeAead.ts'
-import { generateEphemeral, nodeGroups } from './nodeGroups.ts'
+import { generateEphemeral, nodeGroups, pointOfX } from './nodeGroups.ts'
 import { hasher } from './nodeHasher.ts'
 import { exportSecret, hkdfExpand, hkdfExtract, hmac, importSecret } from './nodeSecrets.ts'
 
@@ -73,6 +73,7 @@ export const nodeCrypto: ChannelCrypto = {
     return nodeGroups()
   },
   hasher,
+  pointOfX,
   importSecret,
   exportSecret,
   hkdfExtract,

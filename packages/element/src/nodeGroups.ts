@@ -8,6 +8,7 @@
 import crypto, {
   createPublicKey,
   diffieHellman,
+  ECDH,
   generateKeyPairSync,
   type KeyObject,
   type KeyPairKeyObjectResult,
@@ -180,6 +181,22 @@ function hybrid(): KeyPair {
     },
   }
 }
+
+/** Undefined: no point of P-256 has this x coordinate. OpenSSL finds the y. */
+export function pointOfX(x: Uint8Array): Uint8Array | undefined {
+  const compressed = Buffer.concat([evenPoint, x])
+  try {
+    const point = ECDH.convertKey(compressed, 'prime256v1', undefined, undefined, 'uncompressed')
+    return typeof point === 'string' ? undefined : new Uint8Array(point)
+  } catch (error) {
+    const isRefusal = error instanceof Error && 'code' in error
+    if (isRefusal && error.code === 'ERR_CRYPTO_OPERATION_FAILED') return undefined
+    throw error
+  }
+}
+
+/** First byte of the compressed form of a point whose y is even (SEC 1 §2.3.3). */
+const evenPoint = Uint8Array.of(2)
 
 /** OpenSSL refuses a point that is not on its curve here. */
 function importPoint(prefix: Uint8Array, point: Uint8Array): KeyObject {

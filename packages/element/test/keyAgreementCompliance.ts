@@ -39,6 +39,26 @@ const wrongLengths: Readonly<Record<GroupName, readonly number[]>> = {
 }
 
 export function keyAgreement(crypto: ChannelCrypto): void {
+  test('a point of P-256 is found by its x coordinate', () => {
+    // SEC 2 §2.4.2: G, and y of its negative.
+    const x = '6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296'
+    const y = '4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5'
+    const other = 'b01cbd1c01e58065711814b583f061e9d431cca994cea1313449bf97c840ae0a'
+    const found = hex(crypto.pointOfX(bytes(x)) ?? bytes(''))
+    assert.ok([`04${x}${y}`, `04${x}${other}`].includes(found), found)
+    // RFC 9529 §4.2: an x without a point, the order of the field; then wrong lengths.
+    const wrong = [
+      'a04e73601df544a70ba7ea1e57030f7d4b4eb7f673924e58d54ca77a5e7d4d4a',
+      'ffffffff00000001000000000000000000000000ffffffffffffffffffffffff',
+      'ffffffff00000001000000000000000000000001000000000000000000000004',
+      x.slice(2),
+      `${x}00`,
+      x + y,
+      '',
+    ]
+    for (const one of wrong) assert.equal(crypto.pointOfX(bytes(one)), undefined, one)
+  })
+
   for (const group of crypto.groups) {
     test(`${group} agrees with a server on OpenSSL`, skipWithoutServer(group), () => {
       const { clientShareLength, answer } = servers[group]

@@ -6,7 +6,7 @@
  */
 import type { ChannelCrypto, Random } from '../ports.ts'
 import { aeadNames, open, seal } from './noble/aeads.ts'
-import { generateEphemeral, groupNames } from './noble/groups.ts'
+import { generateEphemeral, groupNames, pointOfX } from './noble/groups.ts'
 import { importPublicKey, verify } from './noble/publicKeys.ts'
 import {
   exportSecret,
@@ -27,6 +27,7 @@ export function nobleCrypto(random: Random): ChannelCrypto {
     hasher,
     importPublicKey,
     verify,
+    pointOfX,
     importSecret,
     exportSecret,
     hkdfExtract,

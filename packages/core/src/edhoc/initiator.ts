@@ -101,7 +101,7 @@ export class WaitMessage2 extends OneShot {
     // Buffer is a view too.)
     const { gY, ciphertext2 } = parseMessage2(Uint8Array.from(bytes), suite)
     const hash2 = th2(crypto, suite, gY, message1)
-    const gXY = key.agree(peerShare(suite, gY))
+    const gXY = key.agree(peerShare(crypto, suite, gY))
     const prk2e = Prk2e.from(crypto, suite, hash2, gXY)
     const bytes2 = prk2e.cipher(ciphertext2)
     const plaintext2 = parsePlaintext2(bytes2, suite, method)
@@ -149,7 +149,7 @@ export class JudgeResponder extends OneShot {
     requirePeer(peer, own, method.responder)
     const prk3e2m =
       peer.kind === 'static key'
-        ? prk2e.withStaticKey(key.agree(peerShare(suite, peer.g)))
+        ? prk2e.withStaticKey(key.agree(peerShare(crypto, suite, peer.g)))
         : prk2e.signed()
     const { cR, reference, proof, ead } = plaintext2
     const fields: MacFields = {
@@ -203,9 +203,9 @@ export class ComposeMessage3 extends OneShot {
   }
 
   async #prk4e3m(): Promise<Prk4e3m> {
-    const { suite, own, prk3e2m, hash3, gY } = this.#judged
+    const { crypto, suite, own, prk3e2m, hash3, gY } = this.#judged
     if (own.kind === 'signature') return prk3e2m.signed()
-    return prk3e2m.withStaticKey(hash3, await own.key.agree(peerShare(suite, gY)))
+    return prk3e2m.withStaticKey(hash3, await own.key.agree(peerShare(crypto, suite, gY)))
   }
 }
 

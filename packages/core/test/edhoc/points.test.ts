@@ -24,7 +24,7 @@ test('an x coordinate is lifted to the printed point or to its negative', () => 
     const x = printed(trace, g, 'Raw Value')
     const y = hex(printed(trace, `${role}'s ephemeral public key, one 'y'-coordinate`))
     const other = (prime - BigInt(`0x${y}`)).toString(16).padStart(64, '0')
-    const lifted = peerShare(suite2, x)
+    const lifted = peerShare(nodeCrypto, suite2, x)
     assert.ok([y, other].map((one) => `04${hex(x)}${one}`).includes(hex(lifted)))
     assert.deepEqual(shareOnWire(suite2, lifted), x)
   }
@@ -42,7 +42,7 @@ test('every point of Wycheproof comes back from its x, or its negative', () => {
   let judged = 0
   for (const one of testGroups.flatMap(({ tests }) => tests)) {
     if (one.result !== 'valid' || one.public.length !== 130) continue
-    const lifted = hex(peerShare(suite2, fromHex(one.public.slice(2, 66))))
+    const lifted = hex(peerShare(nodeCrypto, suite2, fromHex(one.public.slice(2, 66))))
     assert.equal(lifted.slice(0, 66), one.public.slice(0, 66))
     const [y, expected] = [lifted, one.public].map((point) => BigInt(`0x${point.slice(66)}`))
     const prime = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n
@@ -62,10 +62,10 @@ test('an x beyond the field, of no point, or of another length is refused', () =
     'd9697725d23a688b12d1c7e0108a08c9f71a85a09c20814976ab21122248fc',
     '',
   ]) {
-    assert.throws(() => peerShare(suite2, fromHex(x)), refused, x)
+    assert.throws(() => peerShare(nodeCrypto, suite2, fromHex(x)), refused, x)
   }
-  assert.throws(() => peerShare(suite0, new Uint8Array(31)), refused)
-  assert.throws(() => peerShare(suite0, new Uint8Array(33)), refused)
+  assert.throws(() => peerShare(nodeCrypto, suite0, new Uint8Array(31)), refused)
+  assert.throws(() => peerShare(nodeCrypto, suite0, new Uint8Array(33)), refused)
 })
 
 test('half of all x have a point, so about half of the changed bits make none', () => {
@@ -76,7 +76,7 @@ test('half of all x have a point, so about half of the changed bits make none', 
     flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
     try {
       // What is lifted is on the curve: the provider takes it.
-      nodeCrypto.generateEphemeral('secp256r1').agree(peerShare(suite2, flipped))
+      nodeCrypto.generateEphemeral('secp256r1').agree(peerShare(nodeCrypto, suite2, flipped))
       points++
     } catch (error) {
       assert.ok(refused(error))

@@ -122,7 +122,7 @@ function walk(trace: Trace, method: Method, account: Account): readonly Value[] 
   assert.ok(suite)
   const values: Value[] = []
   const hash2 = agreement(trace, suite, account, values)
-  const gXY = keyOf(trace, 'Y', account).agree(peerShare(suite, printed(trace, 'G_X', raw)))
+  const gXY = keyOf(trace, 'Y', account).agree(peerShare(crypto, suite, printed(trace, 'G_X', raw)))
   const prk2e = Prk2e.from(crypto, suite, hash2, gXY)
   values.push(
     ['CIPHERTEXT_2', undefined, prk2e.cipher(printed(trace, 'PLAINTEXT_2'))],
@@ -176,15 +176,15 @@ function agreement(
   values.push(
     ['G_X', raw, gX],
     ['G_Y', raw, gY],
-    ['G_XY', raw, crypto.exportSecret(x.agree(peerShare(suite, gY)))],
-    ['G_XY', raw, crypto.exportSecret(y.agree(peerShare(suite, gX)))],
+    ['G_XY', raw, crypto.exportSecret(x.agree(peerShare(crypto, suite, gY)))],
+    ['G_XY', raw, crypto.exportSecret(y.agree(peerShare(crypto, suite, gX)))],
     ['TH_2', raw, hash2],
   )
   return hash2
 }
 
 function withR(trace: Trace, suite: UsableSuite, account: Account, prk2e: Prk2e): Prk3e2m {
-  const gX = peerShare(suite, printed(trace, 'G_X', raw))
+  const gX = peerShare(account.crypto, suite, printed(trace, 'G_X', raw))
   return prk2e.withStaticKey(keyOf(trace, 'R', account).agree(gX))
 }
 
@@ -195,7 +195,7 @@ function withI(
   prk3e2m: Prk3e2m,
   transcriptHash: Uint8Array,
 ): Prk4e3m {
-  const gY = peerShare(suite, printed(trace, 'G_Y', raw))
+  const gY = peerShare(account.crypto, suite, printed(trace, 'G_Y', raw))
   return prk3e2m.withStaticKey(transcriptHash, keyOf(trace, 'I', account).agree(gY))
 }
 

@@ -139,7 +139,7 @@ function read({ name, hex: text }: Invalid): void {
     case 'Invalid message_1': {
       const { suitesI, gX } = parseMessage1(bytes)
       const suite = acceptSelected(suitesI, suitesOf(nodeCrypto))
-      nodeCrypto.generateEphemeral(suite.curve.group).agree(peerShare(suite, gX))
+      nodeCrypto.generateEphemeral(suite.curve.group).agree(peerShare(nodeCrypto, suite, gX))
       return
     }
     case 'Invalid message_2':

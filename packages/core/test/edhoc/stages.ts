@@ -53,7 +53,7 @@ export function withPlaintext2(plaintext2: Uint8Array): Uint8Array {
   const trace = traceOf('rfc9529-3')
   const { suite } = scriptOf('rfc9529-3')
   const [gX, gY] = [printed(trace, 'G_X', 'Raw Value'), printed(trace, 'G_Y', 'Raw Value')]
-  const gXY = keyOf(trace, 'Y').agree(peerShare(suite, gX))
+  const gXY = keyOf(trace, 'Y').agree(peerShare(nodeCrypto, suite, gX))
   const hash2 = th2(nodeCrypto, suite, gY, printed(trace, 'message_1'))
   const prk2e = Prk2e.from(nodeCrypto, suite, hash2, gXY)
   return encodeMessage2({ gY, ciphertext2: prk2e.cipher(plaintext2) })

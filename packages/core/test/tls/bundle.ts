@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-const entry = "export { TlsClient, trustPinned } from '@countersign/core/tls'"
+const client = "export { TlsClient, trustPinned } from '@countersign/core/tls'"
 const root = fileURLToPath(new URL('../../../..', import.meta.url))
 
 export interface Bundle {
@@ -13,9 +13,14 @@ export interface Bundle {
   readonly imports: readonly string[]
 }
 
-export async function bundleClient(): Promise<Bundle> {
+export function bundleClient(): Promise<Bundle> {
+  return bundle(client)
+}
+
+/** `contents`: a module of TypeScript. */
+export async function bundle(contents: string): Promise<Bundle> {
   const { metafile, outputFiles } = await build({
-    stdin: { contents: entry, resolveDir: root },
+    stdin: { contents, resolveDir: root },
     absWorkingDir: root,
     bundle: true,
     write: false,

@@ -75,6 +75,22 @@ export function generateEphemeral(random: Random, name: GroupName, agreements = 
   return new NobleEphemeralKey(group, privateKey, agreements)
 }
 
+/** Undefined: no point of P-256 has this x coordinate. */
+export function pointOfX(x: Uint8Array): Uint8Array | undefined {
+  const compressed = new Uint8Array(1 + x.length)
+  compressed[0] = evenY
+  compressed.set(x, 1)
+  try {
+    return p256.Point.fromBytes(compressed).toBytes(false)
+  } catch {
+    // Noble has no other way to say it.
+    return undefined
+  }
+}
+
+/** First byte of the compressed form of a point whose y is even (SEC 1 §2.3.3). */
+const evenY = 2
+
 class NobleEphemeralKey implements EphemeralKey {
   readonly group: GroupName
   readonly share: Uint8Array

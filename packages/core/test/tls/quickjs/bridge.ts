@@ -15,6 +15,7 @@ export interface HostPorts {
   hasher(name: HashName): Row
   update(hasher: Row, data: Uint8Array): void
   digest(hasher: Row): Uint8Array
+  pointOfX(x: Uint8Array): Uint8Array | undefined
   importSecret(bytes: Uint8Array): Row
   exportSecret(secret: Row): Uint8Array
   hkdfExtract(hash: HashName, salt: Row, inputKey: Row): Row

@@ -38,6 +38,7 @@ export function guestCrypto(ports: HostPorts): ChannelCrypto {
         digest: () => ports.digest(row),
       }
     },
+    pointOfX: (x) => ports.pointOfX(x),
     importSecret: (bytes) => secret(ports.importSecret(bytes), bytes.length),
     exportSecret: (key) => ports.exportSecret(rowOf(key)),
     hkdfExtract: (hash, salt, input) =>

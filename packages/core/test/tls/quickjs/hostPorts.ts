@@ -31,6 +31,7 @@ export function hostPorts(now: () => number): HostPorts {
     hasher: (name) => hashers.add(nodeCrypto.hasher(name)),
     update: (row, data) => hashers.get(row).update(data),
     digest: (row) => hashers.get(row).digest(),
+    pointOfX: (x) => nodeCrypto.pointOfX(x),
     importSecret: (bytes) => secrets.add(nodeCrypto.importSecret(bytes)),
     exportSecret: (row) => nodeCrypto.exportSecret(secrets.get(row)),
     hkdfExtract: (hash, salt, input) =>

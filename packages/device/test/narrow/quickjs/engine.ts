@@ -3,16 +3,25 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import type { JSValueHandle, QuickJS } from 'quickjs-wasi'
 import { bytecodeOfText } from '../../../../core/test/tls/quickjs/build.ts'
+import type { HostPorts } from '../../../../core/test/tls/quickjs/bridge.ts'
 import { bareEngine } from '../../../../core/test/tls/quickjs/engine.ts'
+import { hostPorts } from '../../../../core/test/tls/quickjs/hostPorts.ts'
 import type { Board, Firmware } from './bridge.ts'
 
 export interface Engine extends Disposable {
   readonly firmware: Firmware
 }
 
-export async function firmwareCode(): Promise<Uint8Array> {
+export type Crypto = 'in JavaScript' | 'of the board'
+
+const entries: Readonly<Record<Crypto, URL>> = {
+  'in JavaScript': new URL('./guest.ts', import.meta.url),
+  'of the board': new URL('./guestHost.ts', import.meta.url),
+}
+
+export async function firmwareCode(crypto: Crypto = 'in JavaScript'): Promise<Uint8Array> {
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL('./guest.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(entries[crypto])],
     bundle: true,
     write: false,
     platform: 'neutral',
@@ -32,7 +41,12 @@ export async function powerOn(
   memoryLimit: number,
 ): Promise<Engine> {
   const vm = await bareEngine(memoryLimit)
-  expose(vm, board)
+  expose(vm, 'board', board)
+  expose(
+    vm,
+    'ports',
+    hostPorts(() => board.now()),
+  )
   vm.evalBytecode(code).dispose()
   const inside = vm.global.getProp('firmware')
   const calling =
@@ -59,15 +73,15 @@ export async function powerOn(
 
 type Act = (...values: readonly unknown[]) => unknown
 
-function expose(vm: QuickJS, board: Board): void {
+function expose(vm: QuickJS, name: string, functions: Board | HostPorts): void {
   using object = vm.newObject()
-  for (const [key, act] of Object.entries(board) as readonly (readonly [string, Act])[]) {
-    using made = vm.newFunction(`board.${key}`, (...values) =>
+  for (const [key, act] of Object.entries(functions) as readonly (readonly [string, Act])[]) {
+    using made = vm.newFunction(`${name}.${key}`, (...values) =>
       vm.hostToHandle(act(...values.map((value) => vm.dump(value)))),
     )
     vm.setProp(object, key, made)
   }
-  vm.setProp(vm.global, 'board', object)
+  vm.setProp(vm.global, name, object)
 }
 
 /** One call, and all that its promises come to. */
