@@ -3,10 +3,15 @@
  * with the one of the peer that the application trusts.
  */
 import { cbor, concat, equalBytes, equalSecretBytes } from '../codec/index.ts'
-import { type CredentialReference, signatureAlgorithm, sigStructure } from '../cose/index.ts'
+import {
+  type CredentialReference,
+  isKeyFor,
+  signatureAlgorithm,
+  sigStructure,
+} from '../cose/index.ts'
 import { AdapterError, PeerError } from '../errors.ts'
 import type { Crypto, PublicKey, SecretKey, Signer } from '../ports.ts'
-import { isYes } from '../verdict.ts'
+import { isYes, sameScheme } from '../verdict.ts'
 import { edhocError, useError } from './edhocError.ts'
 import type { MacFields } from './keySchedule.ts'
 import { edhocLimits } from './limits.ts'
@@ -54,12 +59,7 @@ export function requireOwn(own: OwnCredential, suite: Suite, by: Authentication)
   }
   if (own.kind === 'static key') return
   const { name, scheme } = signatureAlgorithm(algorithmIds[suite.signature], 'own credential')
-  const found = own.signer.scheme
-  const isSame =
-    scheme.kind === 'ecdsa' && found.kind === 'ecdsa'
-      ? scheme.hash === found.hash && scheme.encoding === found.encoding
-      : scheme.kind === found.kind
-  if (isSame) return
+  if (sameScheme(scheme, own.signer.scheme)) return
   throw useError(
     'ERR_EDHOC_CREDENTIAL',
     `the suite takes ${name} as COSE has it, which this signer does not make`,
@@ -153,13 +153,9 @@ function isSignature(
   data: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  const { key: wanted, scheme } = signatureAlgorithm(algorithmIds[suite.signature], 'peer')
-  const found = key.algorithm
-  const fits =
-    wanted.kind === 'ec'
-      ? found.kind === 'ec' && found.curve === wanted.curve
-      : found.kind === wanted.kind
-  return fits && isYes(crypto.verify(key, scheme, data, signature))
+  const algorithm = signatureAlgorithm(algorithmIds[suite.signature], 'peer')
+  if (!isKeyFor(algorithm, key.algorithm)) return false
+  return isYes(crypto.verify(key, algorithm.scheme, data, signature))
 }
 
 function toBeSigned(
