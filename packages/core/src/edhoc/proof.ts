@@ -53,7 +53,7 @@ export function requireOwn(own: OwnCredential, suite: Suite, by: Authentication)
   if (own.kind !== by) {
     throw useError(
       'ERR_EDHOC_CREDENTIAL',
-      `the method has this side show a ${by}, its credential has a ${own.kind}`,
+      `the method asks this side for a ${by}, its credential has a ${own.kind}`,
       'Choose the method by what the credential can do.',
     )
   }
@@ -63,7 +63,7 @@ export function requireOwn(own: OwnCredential, suite: Suite, by: Authentication)
   throw useError(
     'ERR_EDHOC_CREDENTIAL',
     `the suite takes ${name} as COSE has it, which this signer does not make`,
-    'ECDSA is r || s here; choose a suite of the curve of the key.',
+    'Choose a suite for the curve of the key, and a signer that answers r || s for ECDSA.',
   )
 }
 
@@ -128,7 +128,7 @@ export function firstProven<Result>(
   }
 }
 
-const notShown = 'the peer names a credential and has not shown its key'
+const notShown = 'the peer names a credential and does not prove that it has the key'
 
 /** The trusted credential is one for this method, and not our own come back. */
 export function requirePeer(
@@ -167,6 +167,6 @@ function toBeSigned(
 }
 
 function signerError(what: string, cause?: unknown): AdapterError<'ERR_EDHOC_SIGNER'> {
-  const hint = 'Look at the element: it is busy, gone, or its slot holds no key.'
+  const hint = 'Check the element that signs: it may be busy, gone, or without a key in its slot.'
   return new AdapterError('ERR_EDHOC_SIGNER', what, {}, { hint, cause })
 }
