@@ -47,6 +47,18 @@ const soaks: Readonly<Record<string, Soak>> = {
     full: 100,
     what: 'serve is killed and started again under a running device',
   },
+  coap: {
+    file: 'packages/countersign/test/coap/lives.test.ts',
+    knob: 'COAP_LIVES',
+    full: 200,
+    what: 'devices and the coap door in virtual time, attacked and stopped at any step',
+  },
+  coapKill: {
+    file: 'packages/countersign/test/coap/kill.test.ts',
+    knob: 'COAP_KILLS',
+    full: 100,
+    what: 'device run and serve are killed while they speak over coap and somebody attacks',
+  },
   chips: {
     file: 'packages/element/test/drivers/atecc608/lives.test.ts',
     knob: 'CHIP_LIVES',

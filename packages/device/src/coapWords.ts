@@ -8,6 +8,8 @@ import type { Problem } from './problem.ts'
 import { refusalOf } from './refusal.ts'
 import { Later } from './retry.ts'
 import type { RoadParts } from './road.ts'
+import { coapStateDamaged } from './state/coapState.ts'
+import { stateFiles } from './state/folder.ts'
 import type { ServerTarget } from './target.ts'
 
 /** What somebody on the path can do to a handshake. Verdicts on the server have other codes. */
@@ -31,6 +33,8 @@ export function inWords(
   switch (code) {
     case 'ERR_EDHOC_SIGNER':
       return error
+    case 'ERR_NARROW_RECORD':
+      return coapStateDamaged(stateFiles(state.folder).coap, error)
     case 'ERR_NARROW_TIMEOUT':
       return silence(target, error, fault)
     case 'ERR_NARROW_BUDGET':

@@ -1,10 +1,11 @@
 /** `device show`: what this device is and holds, read without the lock and without the network. */
 import { hex } from '@countersign/core/codec'
 import { parseCertificate } from '@countersign/core/credential'
+import { AdapterError } from '@countersign/core/errors'
 import { describe, renewalDue } from './certificate.ts'
 import { systemWorld } from './compose.ts'
 import { type NarrowFacts, readNarrowFacts } from './portable/narrow/index.ts'
-import { readCoapState } from './state/coapState.ts'
+import { coapStateDamaged, readCoapState } from './state/coapState.ts'
 import { readReserved } from './state/counter.ts'
 import { notEnrolled, stateFiles } from './state/folder.ts'
 import { readIdentity } from './state/identity.ts'
@@ -103,7 +104,7 @@ export async function show(options: ShowOptions): Promise<DeviceReport> {
 async function channelOf(path: string, { crypto }: World): Promise<ChannelReport | null> {
   const record = await readCoapState(path)
   if (record === undefined) return null
-  const { context, servers } = readNarrowFacts(crypto, record)
+  const { context, servers } = factsIn(record, path, crypto)
   return {
     context: context === undefined ? null : contextOf(context),
     servers: servers.map(({ kind, kid, leaf }) => ({
@@ -112,6 +113,15 @@ async function channelOf(path: string, { crypto }: World): Promise<ChannelReport
       fingerprint: hex(crypto.hash('sha256', leaf)),
       notAfter: new Date(parseCertificate(leaf).notAfter).toISOString(),
     })),
+  }
+}
+
+function factsIn(record: Uint8Array, path: string, crypto: World['crypto']): NarrowFacts {
+  try {
+    return readNarrowFacts(crypto, record)
+  } catch (error) {
+    if (error instanceof AdapterError) throw coapStateDamaged(path, error)
+    throw error
   }
 }
 

@@ -405,6 +405,11 @@ export interface Refusal {
   /** Of a device that is not known yet, from a request whose token was good. */
   readonly serial?: string
   readonly fingerprint?: string
+  /**
+   * The peer has named this certificate, or sent it, and has not shown its key: anybody can have. It is
+   * told in nobody's name.
+   */
+  readonly isNamedOnly?: boolean
   readonly device?: string
   readonly code: string
   readonly message: string

@@ -119,6 +119,7 @@ class SocketsBetween implements UdpRelay {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return
     this.#closed = true
     this.#hostile.end()
     const sockets = [this.#front, this.#stranger, ...this.#upstream.values()]

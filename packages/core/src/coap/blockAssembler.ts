@@ -2,13 +2,15 @@
  * Bodies in blocks at the server (RFC 7959 §2.4, §2.5, §2.7): requests are put together in strict
  * order and acted on as a whole, responses are cut and given out block by block. One body is under
  * way per key and direction, each bounded in size and time, all of them in memory. What `key` names
- * is the caller's: a security context, under OSCORE. Leaves out: several at a time for one key.
+ * is the caller's: whoever may have one body. Under OSCORE the blocks of a body come under one security
+ * context, which `within` names. Leaves out: several at a time for one key.
  *
  * @example
  * const taken = assembler.take(key, request)
  * if (taken.kind === 'answer') return taken.response
  * return taken.answer(await serve(taken.request))
  */
+import { concat } from '../codec/index.ts'
 import { CallerError, PeerError } from '../errors.ts'
 import type { Clock, Random } from '../ports.ts'
 import { Bodies, Body, type BodyLimits, bodyLimits } from './blockBodies.ts'
@@ -58,17 +60,22 @@ export class BlockAssembler {
     this.#responses = new Bodies(clock, this.#limits)
   }
 
-  /** Never throws for what came. */
-  take<Request extends BlockRequest>(key: string, request: Request): Taken<Request> {
+  /** Never throws for what came. Blocks `within` different things are never of one body. */
+  take<Request extends BlockRequest>(
+    key: string,
+    request: Request,
+    within: Uint8Array = nothing,
+  ): Taken<Request> {
     try {
+      const part = { key, within, request }
       const block1 = blockIn(request, 'block1')
       const block2 = blockIn(request, 'block2')
       if (block2 !== undefined && block2.number > 0) {
-        return answerWith(this.#more(key, request, block2))
+        return answerWith(this.#more(part, block2))
       }
       return block1 === undefined
-        ? this.#whole(key, request, request.payload, block1, block2)
-        : this.#block(key, request, block1, block2)
+        ? this.#whole(part, request.payload, block1, block2)
+        : this.#block(part, block1, block2)
     } catch (error) {
       if (error instanceof PeerError) return answerWith(refusal(coapCode.badRequest))
       throw error
@@ -86,40 +93,39 @@ export class BlockAssembler {
   }
 
   #block<Request extends BlockRequest>(
-    key: string,
-    request: Request,
+    part: Part<Request>,
     block: Block,
     block2: Block | undefined,
   ): Taken<Request> {
-    const { payload } = request
+    const { key } = part
+    const { payload } = part.request
     if (!hasItsSize(block, payload)) return answerWith(refusal(coapCode.badRequest))
     const start = startOf(block)
-    const name = nameOf(request)
     // RFC 7959 §2.5: the first block begins anew, whatever was there.
     if (start === 0) this.#requests.delete(key)
-    const body = start === 0 ? new Body(name) : this.#requests.find(key, name)
+    const body = start === 0 ? new Body(nameOf(part)) : this.#requests.find(key, nameOf(part))
     if (start + payload.length > this.#limits.bodyBytesMax) {
       if (body?.length === start) this.#requests.delete(key)
       return answerWith(this.#tooLarge())
     }
-    if (start === 0 && !block.more) return this.#whole(key, request, payload, block, block2)
+    if (start === 0 && !block.more) return this.#whole(part, payload, block, block2)
     if (body?.length !== start) return answerWith(refusal(coapCode.requestEntityIncomplete))
     if (!this.#requests.append(key, body, payload)) return answerWith(busy())
     if (block.more) return answerWith(withBlock1(continued, block))
     this.#requests.delete(key)
-    return this.#whole(key, request, body.bytes(), block, block2)
+    return this.#whole(part, body.bytes(), block, block2)
   }
 
   #whole<Request extends BlockRequest>(
-    key: string,
-    request: Request,
+    part: Part<Request>,
     payload: Uint8Array,
     block1: Block | undefined,
     block2: Block | undefined,
   ): Taken<Request> {
+    const { request } = part
     const options = without(request.options, 'block1', 'block2', 'size1', 'requestTag')
     const answer = (response: OutgoingResponse): OutgoingResponse => {
-      const first = this.#first(key, request, response, block2?.szx)
+      const first = this.#first(part, response, block2?.szx)
       return block1 === undefined ? first : withBlock1(first, block1)
     }
     return { kind: 'whole', request: { ...request, options, payload }, answer }
@@ -127,11 +133,11 @@ export class BlockAssembler {
 
   /** A response that fits goes as it is; of a larger one the rest is kept. */
   #first(
-    key: string,
-    request: BlockRequest,
+    part: Part<BlockRequest>,
     response: OutgoingResponse,
     szxWanted?: number,
   ): OutgoingResponse {
+    const { key } = part
     this.#responses.delete(key)
     const { options, payload } = response
     if (payload.length <= blockBytes(0)) return response
@@ -142,13 +148,14 @@ export class BlockAssembler {
     }
     const etag = { number: optionNumber.etag, value: this.#random.bytes(etagBytes) }
     const head = { ...response, options: [...without(options, 'etag'), etag] }
-    const body = new Body(nameOf(request), head)
+    const body = new Body(nameOf(part), head)
     if (!this.#responses.append(key, body, payload)) return busy()
     return cut(head, payload, { number: 0, more: true, szx })
   }
 
-  #more(key: string, request: BlockRequest, block: Block): OutgoingResponse {
-    const body = this.#responses.find(key, nameOf(request))
+  #more(part: Part<BlockRequest>, block: Block): OutgoingResponse {
+    const { key } = part
+    const body = this.#responses.find(key, nameOf(part))
     if (body?.head === undefined) return refusal(coapCode.requestEntityIncomplete)
     if (startOf(block) >= body.length) return refusal(coapCode.badRequest)
     const response = cut(body.head, body.bytes(), block)
@@ -161,6 +168,12 @@ export class BlockAssembler {
     const options = [{ number: optionNumber.size1, value: most }]
     return { ...refusal(coapCode.requestEntityTooLarge), options }
   }
+}
+
+interface Part<Request> {
+  readonly key: string
+  readonly within: Uint8Array
+  readonly request: Request
 }
 
 export interface AssemblerParts {
@@ -217,11 +230,8 @@ const ofNoBody = ['block1', 'block2', 'ifNoneMatch', 'uriHost', 'uriPort'] as co
  * block, or of none (NoCacheKey, RFC 7252 §5.4.6), and the names of the host, which OSCORE leaves open
  * to everybody on the path. The Request-Tag is among them (RFC 9175 §3.3).
  */
-function nameOf({ code, options }: BlockRequest): Uint8Array {
+function nameOf({ request: { code, options }, within }: Part<BlockRequest>): Uint8Array {
   const common = without(options, ...ofNoBody).filter(({ number }) => (number & 0x1e) !== 0x1c)
   const encoded = encodeBody({ options: common, payload: nothing })
-  const name = new Uint8Array(1 + encoded.length)
-  name[0] = code
-  name.set(encoded, 1)
-  return name
+  return concat(Uint8Array.of(code, within.length), within, encoded)
 }

@@ -8,13 +8,7 @@ import { type CoapMessage, coapCode } from '../coap/index.ts'
 import { cbor } from '../codec/index.ts'
 import type { SecurityContext } from './context.ts'
 import { type EchoIssuer, echoOf, echoOption } from './echo.ts'
-import {
-  openRequest,
-  type ReceivedRequest,
-  receivedRequest,
-  ServerExchange,
-  unprotectRequest,
-} from './exchange.ts'
+import { openRequest, type ReceivedRequest, receivedRequest, ServerExchange } from './exchange.ts'
 
 /** A request that is not to be acted upon. */
 export interface ChallengedRequest {
@@ -22,6 +16,15 @@ export interface ChallengedRequest {
   /** The protected 4.01, with the token and Message ID of the request. */
   readonly answer: CoapMessage
 }
+
+/**
+ * A request that verifies; nothing has been done about it, so it may come again. The step that it has
+ * is taken in the same turn, or it is verified anew.
+ */
+export type VerifiedRequest =
+  | { readonly isFresh: true; readonly accept: () => ReceivedRequest }
+  /** A challenge takes a number of the server's own: only now is it worth writing any down ahead. */
+  | { readonly isFresh: false; readonly challenge: () => ChallengedRequest }
 
 /**
  * As unprotectRequest, also where the window was lost: then a request with a good Echo sets it, and
@@ -32,20 +35,56 @@ export function recoverRequest(
   message: CoapMessage,
   echo: EchoIssuer,
 ): ReceivedRequest | ChallengedRequest {
+  const verified = verifyRequest(context, message, echo)
+  return verified.isFresh ? verified.accept() : verified.challenge()
+}
+
+/** recoverRequest up to where something changes. */
+export function verifyRequest(
+  context: SecurityContext,
+  message: CoapMessage,
+  echo: EchoIssuer,
+): VerifiedRequest {
   const { window } = context.recipient
-  if (!window.isLost) return unprotectRequest(context, message)
-  const opened = openRequest(context, message, (number) => window.verifyUnproven(number))
-  const { partialIv } = opened.bound
-  const request = opened.read()
-  if (isFresh(context, request, echo)) {
-    window.recover(partialIv)
-    return receivedRequest(context, opened.bound, request)
+  if (window.isLost) return verifyUnproven(context, message, echo)
+  const { bound, read } = openRequest(context, message, (number) => window.verify(number))
+  return {
+    isFresh: true,
+    accept: () => {
+      window.accept(bound.partialIv)
+      return receivedRequest(context, bound, read())
+    },
   }
-  const exchange = new ServerExchange(context, opened.bound)
-  // RFC 8613 Appendix B.1.2: an earlier life may have used the nonce of this request.
-  const answer = exchange.protectResponse(challenge(context, request, echo), { ownPartialIv: true })
-  window.challenge(partialIv)
-  return { kind: 'challenge', answer }
+}
+
+function verifyUnproven(
+  context: SecurityContext,
+  message: CoapMessage,
+  echo: EchoIssuer,
+): VerifiedRequest {
+  const { window } = context.recipient
+  const { bound, read } = openRequest(context, message, (number) => window.verifyUnproven(number))
+  const request = read()
+  if (isFresh(context, request, echo)) {
+    return {
+      isFresh: true,
+      accept: () => {
+        window.recover(bound.partialIv)
+        return receivedRequest(context, bound, request)
+      },
+    }
+  }
+  return {
+    isFresh: false,
+    challenge: () => {
+      const exchange = new ServerExchange(context, bound)
+      const asked = challenge(context, request, echo)
+      // RFC 8613 Appendix B.1.2: an earlier life may have used the nonce of this request.
+      const answer = exchange.protectResponse(asked, { ownPartialIv: true })
+      window.challenge(bound.partialIv)
+      return { kind: 'challenge', answer }
+    },
+  }
 }
 
 /** Whether the request was made after `echo` asked for it. */

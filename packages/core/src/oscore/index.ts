@@ -31,7 +31,14 @@ export {
   type ServerExchange,
   unprotectRequest,
 } from './exchange.ts'
-export { challenge, type ChallengedRequest, isFresh, recoverRequest } from './freshness.ts'
+export {
+  challenge,
+  type ChallengedRequest,
+  isFresh,
+  recoverRequest,
+  type VerifiedRequest,
+  verifyRequest,
+} from './freshness.ts'
 export { type OscoreOption, oscoreOptionOf, parseOscoreOption } from './option.ts'
 export { type SenderSequence, sequenceNumberMax } from './partialIv.ts'
 export {

@@ -65,6 +65,19 @@ test('a body is of one peer', () => {
   assert.equal(at.bytes, 0)
 })
 
+test('a body of one key that begins within another thing takes the place of the one before', () => {
+  const at = assembler({ bodiesMax: 2 })
+  const [one, other] = [Uint8Array.of(1), Uint8Array.of(2)]
+  for (let n = 0; n < 5; n++) {
+    assert.equal(outcome(at.take('peer', drawn('0/1/16'), Uint8Array.of(9, n))), '2.31')
+  }
+  assert.equal(outcome(at.take('peer', drawn('0/1/16'), one)), '2.31')
+  assert.equal(outcome(at.take('peer', drawn('1/0/16'), other)), '4.08')
+  assert.equal(outcome(at.take('peer', drawn('1/0/16'))), '4.08')
+  assert.equal(outcome(at.take('peer', drawn('1/0/16'), one)), 'whole 32')
+  assert.equal(at.bytes, 0)
+})
+
 const first: Block = { number: 0, more: true, szx: 0 }
 const last: Block = { number: 1, more: false, szx: 0 }
 

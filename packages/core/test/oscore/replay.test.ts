@@ -1,9 +1,9 @@
 /** Sequence numbers and the replay window, against RFC 8613 §3.2.2, §7.2.1, §7.4. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseMessage } from '../../src/coap/index.ts'
 import { fromHex } from '../../src/codec/index.ts'
 import { CallerError, PeerError } from '../../src/errors.ts'
-import { parseMessage } from '../../src/coap/index.ts'
 import { protectRequest, unprotectRequest } from '../../src/oscore/index.ts'
 import { ReplayWindow } from '../../src/oscore/replayWindow.ts'
 import { contextOf } from './vectors.ts'
@@ -62,6 +62,16 @@ test('the window agrees with a list of all that was accepted, in any order', () 
 })
 
 const request = parseMessage(fromHex('44015d1f00003974396c6f63616c686f737483747631'))
+
+test('a window that is there is never set anew by a challenge', () => {
+  const window = new ReplayWindow()
+  window.accept(40)
+  for (const step of ['challenge', 'recover'] as const) {
+    assert.throws(() => window[step](41), { code: 'ERR_OSCORE_PARAMETER' })
+  }
+  assert.throws(() => window.accept(40), { code: 'ERR_OSCORE_REPLAY' })
+  window.accept(39)
+})
 
 test('a request that is replayed is refused, and a later one is taken', () => {
   const client = contextOf('C.1', 'Client')

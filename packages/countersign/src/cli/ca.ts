@@ -168,8 +168,19 @@ async function show(line: Line): Promise<void> {
 function ownTable(own: readonly OwnCertificateDocument[]): string {
   return table(
     ['profile', 'state', 'kid', 'status', 'not after', 'serial'],
-    own.map((one) => [one.profile, one.state, one.kid ?? '', one.status, one.notAfter, one.serial]),
+    own.map((one) => [
+      one.profile,
+      stateOf(one),
+      one.kid ?? '',
+      one.status,
+      one.notAfter,
+      one.serial,
+    ]),
   )
+}
+
+function stateOf({ state, told }: OwnCertificateDocument): string {
+  return told === null ? state : `${state}, ${told.confirmed} of ${told.devices} devices have it`
 }
 
 async function issue(line: Line): Promise<void> {

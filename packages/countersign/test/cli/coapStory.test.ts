@@ -59,14 +59,21 @@ describe('a device on coap, from its first reading to its last', { timeout: time
     await rm(base, { recursive: true, force: true, maxRetries: 5 })
   })
 
-  function openRelay(port: number): Promise<HostileUdpRelay> {
-    const target = { host: '127.0.0.1', port }
-    return hostileUdpRelay({ target, seed: 1, plan: { share: 0, lateMsMax: 1 } })
-  }
-
   function enroll(serial: string, state: string, ...more: string[]): string[] {
     const from = ['--invitation', file('invitation'), '--serial', serial]
     return ['device', 'enroll', ...from, '--state', file(state), ...more]
+  }
+
+  const command = (name: string, data: string): string[] => {
+    const words = ['device', 'command', 'CP-1', name, data]
+    return [...words, '--wait', '1m', '--json', ...folder]
+  }
+  const doctorOfDoor = async (): Promise<unknown> => {
+    const { checks } = await document(['doctor', ...folder])
+    const all: readonly { readonly name: string; readonly message: string }[] = JSON.parse(
+      JSON.stringify(checks),
+    )
+    return all.find(({ name }) => name === 'door coap')?.message
   }
 
   async function serveAgain(): Promise<void> {
@@ -97,15 +104,14 @@ describe('a device on coap, from its first reading to its last', { timeout: time
     const program = file('program')
     const script = '[ "$1" = greet ] && exec cat; echo "cannot $1" >&2; exit 1'
     await writeFile(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-    const command = (...words: string[]): string[] => ['device', 'command', ...words, ...folder]
     const device = start(['device', 'run', '--source', '-', '--commands', program, ...road()])
     const ran = outcome(device)
     device.stdin.write('"awake"\n')
     // No double holds these numbers.
     const exact = '{"x":1e400,"k":12345678901234567890}'
-    const greeted = await countersign(command('CP-1', 'greet', exact, '--wait', '1m', '--json'))
+    const greeted = await countersign(command('greet', exact))
     assert.ok(greeted.stdout.includes(`"result":${exact}`), greeted.stdout)
-    const refused = await countersign(command('CP-1', 'dance', '--wait', '1m', '--json'))
+    const refused = await countersign(command('dance', 'null'))
     const { reason, state } = parseRecord(refused.stdout) ?? {}
     assert.deepEqual([refused.code, state, reason], [1, 'refused', 'cannot dance'])
     device.kill('SIGINT')
@@ -120,9 +126,9 @@ describe('a device on coap, from its first reading to its last', { timeout: time
     skip: posix,
   }, async () => {
     const started = Date.now()
-    const command = ['device', 'command', 'CP-1', 'greet']
-    const soon = await document([...command, '1', '--expires', '1s', ...folder])
-    const late = await document([...command, '2', ...folder])
+    const greet = ['device', 'command', 'CP-1', 'greet']
+    const soon = await document([...greet, '1', '--expires', '1s', ...folder])
+    const late = await document([...greet, '2', ...folder])
     const states = async (): Promise<readonly unknown[]> => {
       const { stdout } = await countersign(['device', 'commands', 'CP-1', '--json', ...folder])
       const rows: readonly { readonly id: string; readonly state: string }[] = JSON.parse(stdout)
@@ -239,17 +245,19 @@ describe('a device on coap, from its first reading to its last', { timeout: time
   })
 
   it('doctor says where the door is open, and whether its port is free when it is not', async () => {
-    const door = async (...more: string[]): Promise<unknown> => {
-      const { checks } = await document(['doctor', ...folder, ...more])
-      const all: readonly { readonly name: string; readonly message: string }[] = JSON.parse(
-        JSON.stringify(checks),
-      )
-      return all.find(({ name }) => name === 'door coap')?.message
-    }
-    assert.match(String(await door()), /^open at coap:\/\/127\.0\.0\.1:\d+ \(process \d+\)$/)
+    assert.match(
+      String(await doctorOfDoor()),
+      /^open at coap:\/\/127\.0\.0\.1:\d+ \(process \d+\)$/,
+    )
     assert.equal(await served().stop(), 0)
     await writeFile(file('data/config.json'), '{"listen":{"coap":"127.0.0.1:0"}}')
-    assert.match(String(await door()), /^127\.0\.0\.1:0 is free$/)
+    assert.match(String(await doctorOfDoor()), /^127\.0\.0\.1:0 is free$/)
     assert.doesNotMatch(served().stderr(), /PRIVATE KEY|"token":"[^[]|"level":"error"/)
   })
 })
+
+/** A quiet one. */
+function openRelay(port: number): Promise<HostileUdpRelay> {
+  const target = { host: '127.0.0.1', port }
+  return hostileUdpRelay({ target, seed: 1, plan: { share: 0, lateMsMax: 1 } })
+}

@@ -18,8 +18,10 @@ import {
   seededRandom,
   VirtualTime,
 } from '@countersign/testbed'
-import type { CommandRow, MessageRow } from '../../../server/src/ports.ts'
-import { type House, makeHouse } from '../../../server/test/authority/house.ts'
+import type { CommandRow, EdhocCredentials, MessageRow } from '../../../server/src/ports.ts'
+import { edhocLifetimeMs, nextBeforeMs } from '../../../server/src/authority/edhocCredentials.ts'
+import { tomorrow } from '../../../server/test/authority/edhocHouse.ts'
+import { day, type House, makeHouse } from '../../../server/test/authority/house.ts'
 import { enrolled } from '../../../server/test/frontend/house.ts'
 import { DeviceSide } from './deviceSide.ts'
 import { type Fate, Lives } from './lives.ts'
@@ -31,6 +33,8 @@ export interface Script {
   /** Bytes of each reading of each device. */
   readonly readings: readonly number[]
   readonly commands: number
+  /** How often each device is suspended for a while. */
+  readonly suspensions: number
   readonly method: 0 | 1
   readonly hasClock: boolean
   readonly link: LinkPlan
@@ -43,6 +47,8 @@ export interface Script {
   readonly reserve: number
   /** In the server's memory; the others are in its store. */
   readonly contextsInMemoryMax: number
+  /** The server has a successor of its certificates, of which devices are told. */
+  readonly hasSuccessor?: boolean
   /** Whether everything that went by is sent once more when a process begins anew. */
   readonly replayAll?: boolean
 }
@@ -54,6 +60,10 @@ export interface DeviceBook {
   readonly ran: ReadonlyMap<string, number>
   readonly lives: { readonly stopped: number; readonly ended: number; readonly steps: number }
   readonly eui64: string
+  /** Fingerprints of the server's certificates that it knows. */
+  readonly known: readonly string[]
+  /** The successor that its live context has confirmed, by the server's store. */
+  readonly confirmed: readonly string[]
   /** In the server's store. */
   readonly messages: readonly MessageRow[]
   readonly commands: readonly CommandRow[]
@@ -67,7 +77,9 @@ export interface Outcome {
   readonly attacked: number
   readonly datagrams: number
   readonly elapsedMs: Milliseconds
-  /** Everything was acknowledged, and every command brought. */
+  /** The successor that devices were to be told of. */
+  readonly successor: string | undefined
+  /** Everything was acknowledged, every command brought, every device told. */
   readonly isDone: boolean
   /** Mistakes of ours: there must be none. */
   readonly faults: readonly unknown[]
@@ -75,6 +87,7 @@ export interface Outcome {
 
 const beginning = Date.UTC(2026, 0, 2)
 const lookMs = 5_000
+const longestSuspensionMs = 180_000
 /** The budget of handshakes of a device may be used up in the war: it has one each day. */
 const peaceMsMax = 3 * 86_400_000
 /** A process has begun by then, and nobody has spoken to it. */
@@ -85,6 +98,10 @@ const afterwardsMs = 300_000
 export async function converse(script: Script): Promise<Outcome> {
   const house = await makeHouse({ now: beginning })
   try {
+    if (script.hasSuccessor === true) {
+      await house.authority.start(() => undefined)
+      await tomorrow(house, (edhocLifetimeMs - nextBeforeMs) / day + 1)
+    }
     const conversation = await Conversation.of(script, house)
     return await conversation.run()
   } finally {
@@ -100,7 +117,10 @@ interface Party {
 class Conversation {
   readonly #script: Script
   readonly #house: House
-  readonly #time: VirtualTime = new VirtualTime(beginning)
+  readonly #time: VirtualTime
+  readonly #began: Milliseconds
+  readonly #credentials: EdhocCredentials
+  readonly #successor: string | undefined
   readonly #random: Seeded
   readonly #network: DatagramNetwork
   readonly #hostile: HostileDatagrams
@@ -122,13 +142,13 @@ class Conversation {
     return conversation
   }
 
-  private constructor(
-    script: Script,
-    house: House,
-    credentials: ConstructorParameters<typeof ServerSide>[0]['credentials'],
-  ) {
+  private constructor(script: Script, house: House, credentials: EdhocCredentials) {
     this.#script = script
     this.#house = house
+    this.#began = house.clock.now()
+    this.#time = new VirtualTime(this.#began)
+    this.#credentials = credentials
+    this.#successor = credentials.next(this.#kind)?.fingerprint
     this.#random = seeded(script.seed)
     this.#network = new DatagramNetwork(this.#time, this.#random.fork(1))
     this.#network.observe(({ act, datagram }) => {
@@ -170,7 +190,8 @@ class Conversation {
       deeds: this.#deeds,
       attacked: this.#hostile.attacked,
       datagrams: this.#hostile.passed,
-      elapsedMs: this.#time.now() - beginning,
+      elapsedMs: this.#time.now() - this.#began,
+      successor: this.#successor,
       isDone,
       faults: this.#faults,
     }
@@ -213,7 +234,7 @@ class Conversation {
 
   /** Readings and commands come when they like. */
   #plan(): void {
-    const { readings, commands, warMs } = this.#script
+    const { readings, commands, suspensions, warMs } = this.#script
     const random = this.#random.fork(4)
     const sometime = (): Milliseconds => random.below(Math.max(1, Math.floor(warMs * 0.8)))
     for (const { side } of this.#parties) {
@@ -223,8 +244,13 @@ class Conversation {
           return true
         })
       }
+      const { id } = side.identity.row
+      for (let count = 0; count < suspensions; count++) {
+        const from = sometime()
+        this.#say(from, () => this.#server.suspend(id))
+        this.#say(from + random.below(longestSuspensionMs), () => this.#server.resume(id))
+      }
       for (let count = 0; count < commands; count++) {
-        const { id } = side.identity.row
         this.#say(sometime(), () => this.#server.command(id, `act-${count}`, this.#time.now()))
       }
     }
@@ -256,12 +282,33 @@ class Conversation {
 
   async #isOver(): Promise<boolean> {
     if (this.#unsaid > 0) return false
+    const { store } = this.#house
     for (const { side } of this.#parties) {
+      const { id } = side.identity.row
+      // What was said to a server that died may have been said in vain.
+      if ((await store.get('device', id))?.state === 'suspended') this.#server.resume(id)
       if (side.outbox.size > 0) return false
-      const commands = await this.#house.store.find('command', 'device', side.identity.row.id)
+      const commands = await store.find('command', 'device', id)
       if (commands.some(({ state }) => state === 'queued')) return false
+      const confirmed = await this.#confirmedBy(side)
+      if (!this.#isPromoted && confirmed.some((one) => one !== this.#successor)) return false
     }
     return true
+  }
+
+  /** What is told before it is shown; nobody has to be told when there is nothing. */
+  get #isPromoted(): boolean {
+    const current = this.#credentials.current(this.#kind).fingerprint
+    return this.#successor === undefined || current === this.#successor
+  }
+
+  get #kind(): 'signature' | 'static key' {
+    return this.#script.method === 0 ? 'signature' : 'static key'
+  }
+
+  async #confirmedBy({ identity }: DeviceSide): Promise<readonly string[]> {
+    const rows = await this.#house.store.find('coapContext', 'device', identity.row.id)
+    return rows.flatMap(({ state, confirmed }) => (state === 'live' ? [confirmed ?? ''] : []))
   }
 
   async #bookOf({ side, lives }: Party): Promise<DeviceBook> {
@@ -272,6 +319,8 @@ class Conversation {
       measured: side.measured,
       acknowledged: side.acknowledged,
       ran: side.ran,
+      known: side.known,
+      confirmed: (await this.#confirmedBy(side)).filter((one) => one !== ''),
       lives: { stopped, ended, steps },
       eui64,
       messages: await store.find('message', 'source', id),

@@ -9,11 +9,18 @@ import {
   uriPath,
   uriQuery,
 } from '@countersign/core/coap'
-import { utf8 } from '@countersign/core/codec'
+import { hex, utf8 } from '@countersign/core/codec'
 import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
 import type { ChannelCrypto, Random } from '@countersign/core/ports'
+import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { softwareCoseSigner } from '@countersign/element/softwareSigner'
-import type { DatagramNetwork, DeedWitness, LinkPlans, Mortal } from '@countersign/testbed'
+import type {
+  DatagramNetwork,
+  DeedWitness,
+  LinkPlans,
+  Mortal,
+  NetworkEndpoint,
+} from '@countersign/testbed'
 import { type AskServer, CoapCommands } from '../../../device/src/coapCommands.ts'
 import { judgeResponse } from '../../../device/src/coapOutcome.ts'
 import { CommandDesk } from '../../../device/src/portable/commandDesk.ts'
@@ -21,6 +28,7 @@ import {
   type NarrowRequest,
   NarrowSession,
   type NarrowStorage,
+  readNarrowFacts,
   trustPinnedIssuer,
 } from '../../../device/src/portable/narrow/index.ts'
 import { isTransient } from '../../../device/src/retry.ts'
@@ -32,6 +40,7 @@ import { serverAddress } from './serverSide.ts'
 const writeMs = 15
 const keepAliveMs = 25_000
 const pollMs = 1_000
+const refusedMs = 10_000
 
 export interface DeviceSideParts {
   readonly identity: TestDevice
@@ -66,6 +75,13 @@ export class DeviceSide {
     this.identity = parts.identity
   }
 
+  /** Fingerprints of the server's certificates that it has written down. */
+  get known(): readonly string[] {
+    if (this.#record === undefined) return []
+    const { servers } = readNarrowFacts(nodeCrypto, this.#record)
+    return servers.map(({ leaf }) => hex(nodeCrypto.hash('sha256', leaf)))
+  }
+
   measure(length: number): void {
     const number = this.measured.size + 1
     this.measured.set(number, length)
@@ -75,7 +91,7 @@ export class DeviceSide {
   live = async ({ life, whenGone, toEnd }: Process): Promise<void> => {
     const { identity, address, network, crypto, anchor, method, hasClock, reserve } = this.#parts
     const commands = new CoapCommands(this.#deskOf(life), () => undefined)
-    let send = (_datagram: Uint8Array): void => undefined
+    let link: NetworkEndpoint | undefined
     const session = await NarrowSession.open({
       crypto,
       clock: life,
@@ -85,7 +101,7 @@ export class DeviceSide {
       hasClock,
       limits: { reserve },
       timeFloor: identity.leaf.notBefore,
-      send: (datagram) => life.act(() => send(datagram)),
+      send: (datagram) => life.act(() => link?.send(datagram, serverAddress)),
       storage: this.#storageOf(life),
       credential: { leaf: identity.leaf.der, signer: softwareCoseSigner(identity.privateKey) },
       trust: trustPinnedIssuer(crypto, anchor),
@@ -95,9 +111,8 @@ export class DeviceSide {
       },
       fault: (error) => this.#failed(life, error),
     })
-    const link = network.open(address, (datagram) => session.receive(datagram), this.#parts.link)
-    whenGone(() => link.close())
-    send = (datagram) => link.send(datagram, serverAddress)
+    link = network.open(address, (datagram) => session.receive(datagram), this.#parts.link)
+    whenGone(() => link?.close())
     toEnd(() => session.sleep())
     commands.obey().catch((error: unknown) => this.#failed(life, error))
     await this.#speak(life, session, commands)
@@ -127,6 +142,7 @@ export class DeviceSide {
         const judged = judgeResponse(response, '')
         if (judged.kind === 'later') await life.wait(judged.afterMs ?? pollMs)
         else if (judged.kind === 'taken') await this.#taken(life, next)
+        else if (judged.kind === 'refused') await life.wait(refusedMs)
         else throw new Error(`the server answered ${judged.problem.message}`)
       } catch (error) {
         if (!isTransient(error)) this.#failed(life, error)

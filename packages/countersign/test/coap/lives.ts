@@ -69,7 +69,7 @@ export class Lives {
     }
     const life = new Mortal(time, { stopped, ...(stopAt !== undefined && { stopAt }) })
     this.#current = life
-    let end = (): Promise<void> => Promise.resolve()
+    let end: (() => Promise<void>) | undefined
     const fault = (error: unknown): void => {
       if (life.alive) failed(error)
     }
@@ -82,7 +82,8 @@ export class Lives {
     }).catch(fault)
     if (endsAfterMs === undefined) return
     life.after(endsAfterMs, () => {
-      end().then(() => {
+      // One that has not begun yet has nothing to end.
+      Promise.resolve(end?.()).then(() => {
         isEnding = life.alive
         life.stop()
       }, fault)

@@ -12,7 +12,7 @@ import type {
   EdhocServerCredential,
 } from '../../../server/src/ports.ts'
 import { tomorrow } from '../../../server/test/authority/edhocHouse.ts'
-import { day, hour, makeHouse } from '../../../server/test/authority/house.ts'
+import { day, hour, makeHouse, passphrase } from '../../../server/test/authority/house.ts'
 import { CoapHouse } from '../../../server/test/frontend/coap/house.ts'
 import { HouseDevice } from './houseDevice.ts'
 
@@ -130,6 +130,24 @@ describe("while the server's certificates for EDHOC change", () => {
     })
   }
 
+  it('a server CA that is rolled over before the first device is the one that devices pin', async () => {
+    const { authority } = house.house
+    const wish = { role: 'server', rootPassphrase: passphrase } as const
+    const before = house.credentials.current('signature')
+    await authority.rollover(wish)
+    assert.notDeepEqual(house.credentials.current('signature').issuer, before.issuer)
+    for (const method of [0, 1] as const) await speaks(await opened(`SN-${method}`, method))
+    // From now on it would lock them out, and they go on as they were.
+    await assert.rejects(authority.rollover(wish), { code: 'ERR_ROLLOVER_PINNED' })
+    await contextsAreGone()
+    house.timers.advance(60_000)
+    for (const device of devices) {
+      device.message1s.length = 0
+      await speaks(device)
+      assert.deepEqual(device.message1s, [plain])
+    }
+  })
+
   it('a kid that another certificate has now makes a device ask for that, once', async () => {
     const device = await opened('SN-1', 1)
     await speaks(device)
@@ -149,7 +167,7 @@ describe("while the server's certificates for EDHOC change", () => {
   it('a successor of another purpose, another house or no certificate at all is refused by devices', async () => {
     await tomorrow(house.house, 2)
     const other = await makeHouse({ now: house.house.clock.now() })
-    const strange = await (await other.authority.edhocCredentials()).current('signature')
+    const strange = (await other.authority.edhocCredentials()).current('signature')
     const tls = await house.house.authority.serverCredential()
     const own = await opened('SN-1', 0)
     for (const der of [

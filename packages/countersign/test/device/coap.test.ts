@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, test } from 'node:test'
@@ -231,6 +231,25 @@ test('a server that nobody hears is said to be silent, and the reading is kept',
     hint: `Check that "countersign serve" runs there, and that UDP goes through to this port.`,
   })
   assert.equal((await show({ state })).readings.waiting, 1)
+})
+
+test('what is kept of the channel is its owner’s alone; damaged, it is named, and nothing is lost without it', async () => {
+  const { state, id } = await enrolled('CP-14')
+  await send({ state, road, topic: 'x', sample: textSample('1') })
+  const file = join(state, 'coap.state')
+  assert.equal((await stat(file)).mode & 0o777, 0o600)
+  const bytes = await readFile(file)
+  await writeFile(file, bytes.subarray(0, -1))
+  const damaged = { code: 'ERR_STATE_DAMAGED', where: file, hint: /Remove the file/ }
+  await assert.rejects(send({ state, road, topic: 'x', sample: textSample('2') }), damaged)
+  await assert.rejects(show({ state }), damaged)
+  await rm(file)
+  assert.equal((await send({ state, road, topic: 'x', sample: textSample('3') })).delivered, 2)
+  const events = await house.events(id)
+  assert.deepEqual(
+    events.map((event) => event['data']),
+    [1, 2, 3],
+  )
 })
 
 test('a way that has forgotten the socket of a device is found again, without a handshake', async () => {

@@ -4,9 +4,10 @@
  * owner of the folder finds the last record.
  */
 import { readFile } from 'node:fs/promises'
-import { CallerError } from '@countersign/core/errors'
+import { AdapterError, CallerError } from '@countersign/core/errors'
 import { writeDurablySync } from '@countersign/element/durable'
 import { errorCode } from '@countersign/element/shapes'
+import type { DeviceErrorCode } from '../errors.ts'
 import type { NarrowStorage } from '../portable/narrow/index.ts'
 
 export class CoapState implements NarrowStorage {
@@ -29,6 +30,17 @@ export class CoapState implements NarrowStorage {
   close(): void {
     this.#isClosed = true
   }
+}
+
+/** Nothing is lost with it but a handshake. */
+export function coapStateDamaged(path: string, cause: unknown): AdapterError<DeviceErrorCode> {
+  const hint = 'Remove the file: the next message on coap makes a new handshake.'
+  return new AdapterError(
+    'ERR_STATE_DAMAGED',
+    'what was kept of the channel on coap cannot be read',
+    {},
+    { where: path, hint, cause },
+  )
 }
 
 export async function readCoapState(path: string): Promise<Uint8Array | undefined> {

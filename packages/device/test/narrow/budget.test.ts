@@ -3,8 +3,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseMessage } from '@countersign/core/coap'
 import { hex } from '@countersign/core/codec'
-import { narrowLimits } from '../../src/portable/narrow/index.ts'
-import { makeScene, type MemoryStorage, reading, type Scene, serverAddress } from './scene.ts'
+import { type NarrowParts, narrowLimits } from '../../src/portable/narrow/index.ts'
+import {
+  handshakesOf,
+  makeScene,
+  type MemoryStorage,
+  reading,
+  type Scene,
+  serverAddress,
+} from './scene.ts'
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -50,32 +57,34 @@ test('a server that is not there is looked for later and later, and at least onc
   assert.ok(times.length < 20)
 })
 
-test('a device that starts again and again stays within the handshakes of a day', async () => {
-  const scene = makeScene()
-  const { serverLink } = scene
-  serverLink.close()
-  const times = begun(scene)
-  let storage: MemoryStorage | undefined
-  // Each start has the short wait of a first attempt.
-  for (let start = 0; start < 80; start++) storage = await askFor(scene, storage, 1)
-  assert.equal(times.length, narrowLimits.handshakesPerDayMax)
-  await scene.time.advance(day)
-  await askFor(scene, storage, 1)
-  assert.equal(times.length, narrowLimits.handshakesPerDayMax + 1)
+test('a server that forgets again and again gets so many handshakes a day', async () => {
+  const { time, server, device } = makeScene()
+  const { session, storage } = await device()
+  const until = time.now() + day - hour
+  while (time.now() < until) {
+    server.forget()
+    await time.until(session.request(reading(1))).catch(() => undefined)
+    await time.advance(60_000)
+  }
+  assert.equal(handshakesOf(storage), narrowLimits.handshakesPerDayMax)
+  await assert.rejects(time.until(session.request(reading(2))))
+  await time.advance(2 * hour)
+  await time.until(session.request(reading(2)))
+  assert.equal(handshakesOf(storage), 1)
 })
 
-test('a clock that was set back does not silence the device, nor give it a new day', async () => {
+test('a clock that is set back does not silence the device, nor give it a new day', async () => {
   const scene = makeScene()
   const { time, serverLink, device } = scene
   serverLink.close()
   const times = begun(scene)
   let storage: MemoryStorage | undefined
-  for (let start = 0; start < 40; start++) storage = await askFor(scene, storage, 1)
-  const clock = { now: () => time.now() - 300 * day }
-  for (let start = 0; start < 20; start++) {
-    const { session, cut } = await device({ clock }, storage)
-    await assert.rejects(time.until(session.request(reading(1))))
-    cut()
+  for (let start = 1; start <= 60; start++) {
+    const clock = { now: () => time.now() - start * day }
+    const one = await device({ clock }, storage)
+    await assert.rejects(time.until(one.session.request(reading(1))))
+    one.cut()
+    storage = one.storage
   }
   assert.equal(times.length, narrowLimits.handshakesPerDayMax)
 })
@@ -89,4 +98,53 @@ test('after the budget says no, it says when', async () => {
     const { afterMs } = error.details
     return afterMs > 400_000 && afterMs < 900_000
   })
+})
+
+test('sleep and a new start do not make the wait shorter', async () => {
+  const scene = makeScene()
+  const { time, serverLink, device } = scene
+  serverLink.close()
+  const times = begun(scene)
+  const first = await device()
+  for (let wakes = 0; wakes < 20; wakes++) {
+    await assert.rejects(time.until(first.session.request(reading(1))))
+    await first.session.sleep()
+    await time.advance(1_000)
+    first.session.wake()
+  }
+  const before = times.length
+  assert.ok(before < 8, `${before} handshakes`)
+  first.cut()
+  for (let starts = 0; starts < 20; starts++) {
+    const next = await device({}, first.storage)
+    await assert.rejects(time.until(next.session.request(reading(1))), /./)
+    next.cut()
+    await time.advance(1_000)
+  }
+  assert.ok(times.length - before < 4, `${times.length - before} more`)
+})
+
+test('a device without a clock comes back after years of short lives, one handshake each', async () => {
+  const scene = makeScene()
+  const { time, server, serverLink, device } = scene
+  // Each life counts from zero.
+  const lifeOf = (): Partial<NarrowParts> => {
+    const start = time.now()
+    const clock = { now: () => time.now() - start }
+    return { hasClock: false, timeFloor: Date.UTC(2025, 5, 1), clock }
+  }
+  let storage: MemoryStorage | undefined
+  serverLink.cut(100 * day)
+  for (let life = 0; life < 60; life++) {
+    const one = await device(lifeOf(), storage)
+    await assert.rejects(time.until(one.session.request(reading(1))))
+    await assert.rejects(time.until(one.session.request(reading(1))))
+    one.cut()
+    storage = one.storage
+    await time.advance(day / 24)
+  }
+  await time.advance(100 * day)
+  const last = await device(lifeOf(), storage)
+  await time.until(last.session.request(reading(1)))
+  assert.equal(server.counts.message3, 1)
 })

@@ -21,6 +21,7 @@ import {
 } from '../../src/portable/narrow/index.ts'
 import {
   decodeRecord,
+  emptyRecord,
   encodeRecord,
   type ServerCredential,
 } from '../../src/portable/narrow/record.ts'
@@ -173,12 +174,21 @@ export async function warmStorage({ time, device }: Scene): Promise<() => Memory
   await time.until(session.request(reading(0)))
   cut()
   const record = decodeRecord(nodeCrypto, storage.bytes ?? new Uint8Array())
-  const bytes = encodeRecord(nodeCrypto, { ...record, current: undefined })
+  const bytes = encodeRecord(nodeCrypto, {
+    ...record,
+    day: emptyRecord.day,
+    current: undefined,
+  })
   return () => {
     const warm = new MemoryStorage()
     warm.bytes = bytes
     return warm
   }
+}
+
+/** Begun in the day that is written down; each has rounds of its own, with a message_1 each. */
+export function handshakesOf(storage: MemoryStorage): number {
+  return storage.bytes === undefined ? 0 : decodeRecord(nodeCrypto, storage.bytes).day.handshakes
 }
 
 /** As they are written down. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { coapCode, optionNumber } from '@countersign/core/coap'
-import { hex, utf8 } from '@countersign/core/codec'
+import { cbor, hex, utf8 } from '@countersign/core/codec'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { decodeRecord, encodeRecord } from '../../src/portable/narrow/record.ts'
 import { x5t } from './honestServer.ts'
@@ -35,7 +35,7 @@ test('a device that slept for a month goes on with one datagram', async () => {
   await time.until(session.request(reading(1)))
   await session.sleep()
   await time.advance(30 * day)
-  await session.wake()
+  session.wake()
   const datagrams = sent(scene)
   const { code } = await time.until(session.request(reading(2)))
   assert.equal(code, coapCode.changed)
@@ -66,7 +66,7 @@ test('a request under way when the device goes to sleep fails, and the number is
   await time.until(session.sleep())
   await failed
   await time.advance(60_000)
-  await session.wake()
+  session.wake()
   await time.until(session.request(reading(2)))
   assert.deepEqual([...server.stored.keys()], ['m/room?n=1', 'm/room?n=2'])
 })
@@ -173,11 +173,11 @@ function worn(storage: MemoryStorage, sealed: number): void {
 
 test('keys that have been used for long are replaced, and serve until then', async () => {
   const { time, server, network, device } = makeScene()
-  const { session, storage } = await device()
-  await time.until(session.request(reading(1)))
-  await session.sleep()
+  const { storage, ...first } = await device()
+  await time.until(first.session.request(reading(1)))
+  first.cut()
   worn(storage, 900_000)
-  await session.wake()
+  const { session } = await device({}, storage)
   await time.advance(day)
   network.through((datagram, from, to) => {
     if (datagram.length < 100) network.carry(datagram, from, to)
@@ -193,11 +193,11 @@ test('keys that have been used for long are replaced, and serve until then', asy
 
 test('keys that are used up carry nothing any more', async () => {
   const { time, server, device } = makeScene()
-  const { session, storage } = await device()
-  await time.until(session.request(reading(1)))
-  await session.sleep()
+  const { storage, ...first } = await device()
+  await time.until(first.session.request(reading(1)))
+  first.cut()
   worn(storage, 2 ** 20)
-  await session.wake()
+  const { session } = await device({}, storage)
   await time.advance(day)
   await time.until(session.request(reading(2)))
   assert.equal(server.counts.message3, 2)
@@ -219,6 +219,41 @@ test('a device without a clock takes the time from the server, and never goes ba
   first.cut()
   const second = await device({ hasClock: false, timeFloor, clock: { now: () => 5 } }, storage)
   assert.ok(second.session.time.now() >= heard - 1_000)
+})
+
+test('the time of a device without a clock goes on while it sleeps, and it asks once a day', async () => {
+  const scene = makeScene()
+  const { time, server, device } = scene
+  const asked: boolean[] = []
+  const { answer } = server
+  server.answer = (request) => {
+    asked.push(request.options.some(({ value }) => Buffer.from(value).toString() === 't'))
+    return answer(request)
+  }
+  const timeFloor = Date.UTC(2025, 5, 1)
+  const { session } = await device({ hasClock: false, timeFloor })
+  for (let number = 1; number <= 4; number++) {
+    await time.until(session.request(reading(number)))
+    await session.sleep()
+    await time.advance(day / 3)
+    session.wake()
+  }
+  assert.deepEqual(asked, [true, false, false, true])
+  assert.ok(Math.abs(session.time.now() - time.now()) < 2_000)
+})
+
+test('a time past the certificate of the server is a mistake of the server’s clock', async () => {
+  const { time, server, device } = makeScene()
+  const timeFloor = Date.UTC(2025, 5, 1)
+  const { session } = await device({ hasClock: false, timeFloor })
+  server.answer = () => ({
+    code: coapCode.changed,
+    options: [{ number: optionNumber.contentFormat, value: Uint8Array.of(60) }],
+    // 2099.
+    payload: cbor.int(4_070_908_800),
+  })
+  await time.until(session.request(reading(1)))
+  assert.ok(session.time.now() < timeFloor + day)
 })
 
 test('large bodies go in blocks both ways, and message_3 goes alone before them', async () => {

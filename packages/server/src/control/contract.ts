@@ -238,6 +238,8 @@ export interface OwnCertificateDocument {
   readonly state: 'current' | 'next'
   /** How devices call it in EDHOC: one byte, hex. */
   readonly kid: string | null
+  /** Of a `next` one: how many devices on coap are to be told of it, and how many have confirmed it. */
+  readonly told: { readonly devices: number; readonly confirmed: number } | null
   readonly serial: string
   readonly fingerprint: string | null
   readonly status: string

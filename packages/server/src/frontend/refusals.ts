@@ -17,6 +17,8 @@ export interface RefusalsParts {
 export interface TurnedAway {
   readonly address: string
   readonly fingerprint?: string | undefined
+  /** Named, and no key shown: anybody can have. */
+  readonly isNamedOnly?: boolean
   /** Of a device that has shown who it is. */
   readonly device?: string | undefined
 }
@@ -38,17 +40,21 @@ export class Refusals {
     this.#lines = new TokenBuckets(parts.clock, 1)
   }
 
-  tell({ address, fingerprint, device }: TurnedAway, reason: RefusalReason): void {
+  tell(
+    { address, fingerprint, isNamedOnly = false, device }: TurnedAway,
+    reason: RefusalReason,
+  ): void {
     this.#parts.registry.refused({
       road: this.#road,
       address,
       ...reason,
-      ...(fingerprint === undefined ? {} : { fingerprint }),
+      ...(fingerprint === undefined ? {} : { fingerprint, isNamedOnly }),
       ...(device === undefined ? {} : { device }),
     })
     if (this.#lines.take('', lines) > 0) return
     const { code, message, where, hint } = reason
-    this.#parts.log.warn({ code, where, hint, fingerprint, address }, `refused: ${message}`)
+    const shown = isNamedOnly ? { named: fingerprint } : { fingerprint }
+    this.#parts.log.warn({ code, where, hint, ...shown, address }, `refused: ${message}`)
   }
 
   /** Something of a peer that is in. */

@@ -43,8 +43,10 @@ export class Refusals {
 
   refused(refusal: Refusal): void {
     if (this.allowed(addressKey(refusal.address))) return this.write(refusal)
-    const { device, fingerprint } = refusal
-    if (device === undefined && fingerprint === undefined) return this.drop()
+    const { device, fingerprint, isNamedOnly } = refusal
+    const isSomebodys = device !== undefined || fingerprint !== undefined
+    // What strangers say of a device does not use up what is told of it.
+    if (!isSomebodys || isNamedOnly === true) return this.drop()
     // A device that we know has a bound of its own: what else knocks from its address, or through
     // its gateway, does not hide why it stays out.
     this.background.run(async () => {
@@ -81,11 +83,13 @@ export class Refusals {
   }
 
   private async record(refusal: Refusal, dropped: number, since: Milliseconds): Promise<void> {
-    const { road, address, fingerprint, serial, code, where, hint } = refusal
+    const { road, address, fingerprint, serial, code, where, hint, isNamedOnly = false } = refusal
     const message = clip(refusal.message)
-    const device = refusal.device ?? (await this.deviceOf(fingerprint))
+    const known = refusal.device ?? (await this.deviceOf(fingerprint))
+    const device = isNamedOnly ? undefined : known
     const named = serial === undefined ? address : strangerName(serial)
-    const subject = device ?? fingerprint ?? named
+    const owner = known ?? fingerprint ?? named
+    const subject = isNamedOnly ? mentionOf(owner) : owner
     const data = { code, message, where: clip(where), road, address, fingerprint, serial }
     const actor = device === undefined ? 'system' : 'device'
     const event = auditEvent(this.parts, 'refused', subject, actor, data)
@@ -99,7 +103,7 @@ export class Refusals {
         // Who reads both logs sees that it is the same.
         time: event.time,
         road,
-        credential: fingerprint?.slice(0, 16),
+        credential: isNamedOnly ? undefined : fingerprint?.slice(0, 16),
       },
       jsonData({ code, message, where: clip(where), hint, address }),
     )
@@ -129,4 +133,9 @@ function clip<T extends string | undefined>(text: T): T | string {
 /** Under which what is known of a serial number that is no device's yet stands in the log. */
 export function strangerName(serial: string): string {
   return `serial:${serial.toLowerCase()}`
+}
+
+/** Under which stands what was said to somebody who named this device, or this certificate, and showed no key. */
+export function mentionOf(subject: string): string {
+  return `named:${subject}`
 }

@@ -6,12 +6,14 @@ import type { CertificateRow, DeviceRow, EventRow } from '../ports.ts'
 import type { RegistryParts } from './context.ts'
 import { isStateRefusal, stateRefusal } from './lifecycle.ts'
 import type { LookUp } from './lookUp.ts'
-import { strangerName } from './refusals.ts'
+import { mentionOf, strangerName } from './refusals.ts'
 import { remedyOf } from './remedies.ts'
 import type { WorthyKey } from './vouchers.ts'
 
 const eventsRead = 500
 const shownMax = 10
+/** Anybody can make as many as they like. */
+const mentionsShownMax = 3
 
 export interface Why {
   /** null: refusals of a certificate or an address that belongs to no device. */
@@ -68,6 +70,7 @@ export async function explain(parts: RegistryParts, lookUp: LookUp, text: string
   if (device === undefined) return ofStranger(await strangerOf(parts, text))
   const events = await newest(parts, device.id)
   const refusals = events.filter(({ type }) => type === 'refused').map(refusalOf)
+  const mentions = await mentionsOf(parts, device.id)
   const certificates = await lookUp.certificatesOf(device.id)
   const { id, serial, product, state, reason, lastSeen, assurance } = device
   return {
@@ -85,7 +88,7 @@ export async function explain(parts: RegistryParts, lookUp: LookUp, text: string
       .filter(({ type }) => type !== 'refused')
       .slice(0, shownMax)
       .map(historyOf),
-    refusals: refusals.slice(0, shownMax),
+    refusals: [...refusals.slice(0, shownMax), ...mentions].toSorted(newestFirst),
     certificates: certificates.filter(({ status }) => status !== 'void').map(certificateOf),
     keys: (await lookUp.keysOf(device.id)).map(keyOf),
   }
@@ -113,7 +116,22 @@ async function strangerOf(parts: RegistryParts, text: string): Promise<readonly 
   const subject = subjectOf(text)
   const events = await newest(parts, subject)
   const named = await newest(parts, strangerName(subject))
-  return [...events, ...named].filter(({ type }) => type === 'refused')
+  const mentions = await newest(parts, mentionOf(subject))
+  return [...events, ...named, ...mentions].filter(({ type }) => type === 'refused')
+}
+
+/** Whether it was the device that was turned away, nobody knows: told beside what is known. */
+async function mentionsOf(parts: RegistryParts, device: string): Promise<Why['refusals']> {
+  const options = { limit: mentionsShownMax, newestFirst: true }
+  const events = await parts.store.find('event', 'subject', mentionOf(device), options)
+  return events.map(refusalOf).map((refusal) => ({
+    ...refusal,
+    message: `${refusal.message} (somebody named its certificate and showed no key)`,
+  }))
+}
+
+function newestFirst(one: { readonly time: string }, other: { readonly time: string }): number {
+  return one.time === other.time ? 0 : one.time < other.time ? 1 : -1
 }
 
 /** Events of strangers stand under a fingerprint, an address or a serial number, in lower case. */

@@ -205,6 +205,29 @@ describe('why', () => {
     assert.equal(await verdict(), 'It is let in.')
   })
 
+  test('what strangers say of a device hides nothing of it', async () => {
+    const { device, certificate } = await enrol(house, { serial: 'A-1' })
+    await house.registry.admit(peerOf(certificate), 'https')
+    const fingerprint = certificate.fingerprint ?? ''
+    for (let n = 0; n < 100; n++) {
+      const address = `192.0.2.${n}`
+      house.now += 1_000
+      house.registry.refused(refusal({ fingerprint, isNamedOnly: true, address }))
+    }
+    house.now += 1_000
+    const own = { device: device.id, code: 'ERR_CERT_EXPIRED', address: '192.0.2.99' }
+    house.registry.refused(refusal({ ...own, message: 'the leaf has expired' }))
+    await house.registry.settled()
+    const why = await house.registry.why('A-1')
+    assert.equal(why.verdict, 'It was turned away last: the leaf has expired.')
+    assert.equal(why.refusals.length, 4)
+    assert.deepEqual(
+      why.refusals.map(({ message }) => /showed no key/.test(message)),
+      [false, true, true, true],
+    )
+    assert.equal(why.history[0]?.event, 'device.active')
+  })
+
   test('an expired and a missing certificate', async () => {
     const { certificate } = await enrol(house, { serial: 'A-1' })
     house.now += 91 * day

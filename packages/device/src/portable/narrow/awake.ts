@@ -17,7 +17,7 @@ import { equalBytes } from '@countersign/core/codec'
 import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
 import { repeatedWithEcho } from '@countersign/core/oscore'
 import type { Milliseconds } from '@countersign/core/ports'
-import { HandshakeBudget } from './budget.ts'
+import type { HandshakeBudget } from './budget.ts'
 import { Contexts, type LiveContext } from './contexts.ts'
 import { closed, noAnswer } from './errors.ts'
 import { Establisher } from './establish.ts'
@@ -28,14 +28,22 @@ import type { RecordKeeper } from './keeper.ts'
 import { endpointLimits, type NarrowLimits } from './limits.ts'
 import type { DeviceCredential, NarrowParts, NarrowRequest } from './parts.ts'
 import { ServerCredentials } from './serverCredentials.ts'
-import { NarrowTime, timeIn } from './time.ts'
+import { type NarrowTime, timeIn } from './time.ts'
 import { server, Wire } from './wire.ts'
 
 /** In a body in blocks: the context under it is not to be relied on any more. */
 class Doubted extends Error {}
 
-export class Awake {
+/** What outlives sleep. */
+export interface Lasting {
+  readonly keeper: RecordKeeper
   readonly time: NarrowTime
+  readonly budget: HandshakeBudget
+}
+
+export class Awake {
+  readonly #time: NarrowTime
+  readonly #servers: ServerCredentials
   readonly #endpoint: CoapEndpoint
   readonly #parts: NarrowParts
   readonly #limits: NarrowLimits
@@ -49,12 +57,11 @@ export class Awake {
   #isOver = false
   /** In a row. */
   #unanswered = 0
-  #timeHeardAt: Milliseconds | undefined
 
   constructor(
     parts: NarrowParts,
     limits: NarrowLimits,
-    keeper: RecordKeeper,
+    { keeper, time, budget }: Lasting,
     credential: () => DeviceCredential,
   ) {
     const { crypto, clock, random, timers, hasClock = true } = parts
@@ -62,10 +69,9 @@ export class Awake {
     this.#limits = limits
     this.#keeper = keeper
     this.#credential = credential
-    this.time = new NarrowTime(clock, hasClock, Math.max(parts.timeFloor ?? 0, keeper.record.time))
+    this.#time = time
     const contexts = new Contexts(crypto, keeper, limits.reserve)
-    const servers = new ServerCredentials(parts, this.time, keeper, limits.credentialsMax)
-    const budget = new HandshakeBudget(parts, keeper, limits)
+    const servers = new ServerCredentials(parts, time, keeper, limits.credentialsMax)
     const inbound = new Inbound({ ...parts, contexts, keeper, servers, hasClock })
     this.#endpoint = new CoapEndpoint({
       clock,
@@ -77,9 +83,10 @@ export class Awake {
       ...(parts.transmission !== undefined && { transmission: parts.transmission }),
     })
     const wire = new Wire(this.#endpoint, timers, limits.hintGraceMs)
+    this.#servers = servers
     this.#contexts = contexts
     this.#budget = budget
-    this.#exchange = { wire, contexts, believe: () => budget.waitMs() === 0 }
+    this.#exchange = { wire, contexts, believeInMs: () => budget.waitMs() }
     this.#establisher = new Establisher({
       ...parts,
       credential,
@@ -87,7 +94,7 @@ export class Awake {
       contexts,
       wire,
       budget,
-      time: this.time,
+      time,
     })
   }
 
@@ -114,22 +121,18 @@ export class Awake {
 
   /** A device without a clock asks for the time with what it sends anyway. */
   async #timed(request: NarrowRequest, signal: Cancellation | undefined): Promise<CoapMessage> {
-    if (!this.#wantsTime()) return await this.#request(request, signal)
+    const isWanted = this.#time.isWanted(this.#limits.timeAskedAgainMs)
+    if (!isWanted) return await this.#request(request, signal)
     const response = await this.#request(askingForTime(request), signal)
     const time = timeIn(response)
     if (time !== undefined) await this.#heard(time)
     return response
   }
 
-  #wantsTime(): boolean {
-    if (this.#parts.hasClock !== false) return false
-    const at = this.#timeHeardAt
-    return at === undefined || this.#parts.clock.now() - at >= this.#limits.timeAskedAgainMs
-  }
-
   async #heard(time: Milliseconds): Promise<void> {
-    this.#timeHeardAt = this.#parts.clock.now()
-    this.time.heard(time)
+    // What is past the server's own certificate is a mistake of its clock, and would stay here.
+    if (time > this.#servers.notAfter) return
+    this.#time.heard(time)
     await this.#keeper.change((record) => (time > record.time ? { ...record, time } : undefined))
   }
 

@@ -1,79 +1,97 @@
 /**
  * How often a handshake may begin. What makes one look necessary is as a rule not authenticated: a
  * 4.01, a Reset, silence. So whatever the reason, one begins per backoff period, and so many a day.
- * The count of the day is written down before each; the backoff lives as long as the process.
+ * Both are written down before each, in one go: sleep and power cuts do not begin them anew.
  */
 import type { Clock, Milliseconds, Random } from '@countersign/core/ports'
+import type { Learned } from './contexts.ts'
 import type { RecordKeeper } from './keeper.ts'
 import { dayMs, type NarrowLimits } from './limits.ts'
 
+export interface BudgetParts {
+  /** As the channel knows it. */
+  readonly time: Clock
+  readonly random: Random
+  /** False: how long the device was off, nobody measures. */
+  readonly hasClock: boolean
+}
+
+/** 2 to the power of it is beyond every backoff. */
+const failuresMax = 32
+
 export class HandshakeBudget {
-  readonly #clock: Clock
-  readonly #random: Random
+  readonly #parts: BudgetParts
   readonly #keeper: RecordKeeper
   readonly #limits: NarrowLimits
-  #failures = 0
-  #notBefore: Milliseconds = 0
+  /** Up to half of the backoff more: devices do not come back all at once. */
+  #spread: number
+  #isPermitted = false
+  #isFirst = true
 
-  constructor(
-    parts: { readonly clock: Clock; readonly random: Random },
-    keeper: RecordKeeper,
-    limits: NarrowLimits,
-  ) {
-    this.#clock = parts.clock
-    this.#random = parts.random
+  constructor(parts: BudgetParts, keeper: RecordKeeper, limits: NarrowLimits) {
+    this.#parts = parts
     this.#keeper = keeper
     this.#limits = limits
+    this.#spread = this.#draw()
   }
 
   /** How long until one may begin; 0: now. */
   waitMs(): Milliseconds {
-    const now = this.#now()
-    const backoff = Math.max(0, this.#notBefore - now)
-    const { began, handshakes } = this.#today(now)
-    const day = handshakes < this.#limits.handshakesPerDayMax ? 0 : began + dayMs - now
-    return Math.max(backoff, day)
+    const now = this.#parts.time.now()
+    return Math.max(this.#backoffAt(now), this.#restOfDay(now))
   }
 
   /** Counts before anything is sent. */
   async begin(): Promise<void> {
-    const now = this.#now()
-    this.#notBefore = now + this.#backoffMs()
-    this.#failures++
+    const now = this.#parts.time.now()
+    this.#isPermitted = false
+    this.#isFirst = false
+    this.#spread = this.#draw()
     await this.#keeper.change((record) => {
       const { began, handshakes } = this.#today(now)
-      return { ...record, day: { began, handshakes: handshakes + 1 } }
+      const failures = Math.min(record.day.failures + 1, failuresMax)
+      return { ...record, day: { began, handshakes: handshakes + 1, last: now, failures } }
     })
   }
 
-  succeeded(): void {
-    this.#failures = 0
-    this.#notBefore = Math.min(this.#notBefore, this.#now() + this.#backoffMs())
-  }
+  /** Written down with the context that the handshake has made. */
+  readonly succeeded: Learned = (record) => ({ ...record, day: { ...record.day, failures: 0 } })
 
   /** One that the server itself has asked for need not wait, when the last one came to its end. */
   permit(): void {
-    if (this.#failures === 0) this.#notBefore = 0
+    this.#isPermitted = this.#keeper.record.day.failures === 0
   }
 
-  /** Written down it is a whole number. */
-  #now(): Milliseconds {
-    return Math.floor(this.#clock.now())
+  /** Doubled with each failure. */
+  #backoffAt(now: Milliseconds): Milliseconds {
+    const { handshakes, last, failures } = this.#keeper.record.day
+    // A clock that was set back says nothing of how long it is ago.
+    if (handshakes === 0 || this.#isPermitted || this.#isUnmeasured || now < last) return 0
+    const { backoffFirstMs, backoffMaxMs } = this.#limits
+    const base = Math.min(backoffMaxMs, backoffFirstMs * 2 ** Math.max(0, failures - 1))
+    return Math.max(0, Math.round(base * (1 + this.#spread / 2)) - (now - last))
+  }
+
+  #restOfDay(now: Milliseconds): Milliseconds {
+    const { began, handshakes } = this.#today(now)
+    if (handshakes < this.#limits.handshakesPerDayMax) return 0
+    return this.#isUnmeasured ? 0 : began + dayMs - now
+  }
+
+  /** Days may have passed since its life before: one in each life, or it would never come back. */
+  get #isUnmeasured(): boolean {
+    return !this.#parts.hasClock && this.#isFirst
   }
 
   #today(now: Milliseconds): { readonly began: Milliseconds; readonly handshakes: number } {
-    const { day } = this.#keeper.record
-    // A clock that was set back, or counts from zero with each start, begins its day anew; a device
-    // that starts again and again keeps its count.
-    if (day.began > now) return { began: now, handshakes: day.handshakes }
-    return now - day.began < dayMs ? day : { began: now, handshakes: 0 }
+    const { began, handshakes } = this.#keeper.record.day
+    // A clock that was set back begins its day anew, and keeps its count.
+    if (began > now) return { began: now, handshakes }
+    return now - began < dayMs ? { began, handshakes } : { began: now, handshakes: 0 }
   }
 
-  /** Doubled with each failure, and up to half of it more: devices do not come back all at once. */
-  #backoffMs(): Milliseconds {
-    const { backoffFirstMs, backoffMaxMs } = this.#limits
-    const base = Math.min(backoffMaxMs, backoffFirstMs * 2 ** this.#failures)
-    const [high = 0, low = 0] = this.#random.bytes(2)
-    return Math.round(base * (1 + (high * 256 + low) / 131_072))
+  #draw(): number {
+    const [high = 0, low = 0] = this.#parts.random.bytes(2)
+    return (high * 256 + low) / 65_536
   }
 }

@@ -107,14 +107,16 @@ export class Establisher {
     wishes: Wishes,
     signal: Cancellation | undefined,
   ): Promise<Established | undefined> {
-    const { contexts, crypto, time } = this.#parts
+    const { contexts, budget, crypto, time } = this.#parts
     const credential = this.#parts.credential()
     const taken = contexts.current === undefined ? [] : [contexts.current.context.recipient.id]
     const agreed = await agree({ ...this.#parts, credential, taken, signal }, wishes)
     if (agreed === undefined) return undefined
     const parameters = contextParameters(agreed.session, 'initiator')
     const own = x5tOf(crypto, credential.leaf)
-    const live = contexts.propose(own, time.now(), parameters, agreed.learned)
+    const live = contexts.propose(own, time.now(), parameters, (record) =>
+      budget.succeeded(agreed.learned(record)),
+    )
     const pending = { live, agreed }
     this.#pending = pending
     const done = await this.#complete(pending, first, wishes, signal)
@@ -129,7 +131,7 @@ export class Establisher {
     wishes: Wishes,
     signal: Cancellation | undefined,
   ): Promise<Established | undefined> {
-    const { contexts, budget } = this.#parts
+    const { contexts } = this.#parts
     const answer = await this.#sendMessage3(live, agreed, first, signal)
     if (answer.kind === 'hint') {
       this.#pending = undefined
@@ -137,25 +139,27 @@ export class Establisher {
         heed(answer.response, wishes)
         return undefined
       }
-      budget.succeeded()
       return { response: undefined }
     }
     await contexts.confirm(live)
-    budget.succeeded()
     return answer.value
   }
 
   async #sendMessage3(
-    { context }: LiveContext,
+    live: LiveContext,
     agreed: Agreed,
     first: NarrowRequest | undefined,
     signal: Cancellation | undefined,
   ): Promise<Answer<Established>> {
-    const { wire, demandMessage4 } = this.#parts
+    const { wire, contexts, demandMessage4 } = this.#parts
     const { message3, session } = agreed
     const what = 'message_3'
-    if (first !== undefined && demandMessage4 !== true) {
-      const { message, exchange } = protectRequest(context, protectable(first))
+    // A request of the server may have brought it into use meanwhile.
+    while (contexts.needsNumbers(live)) await contexts.reserve(live)
+    const { next, reserved } = live.context.sender.sequence
+    // One whose first numbers are used up gets no more before it is confirmed.
+    if (first !== undefined && demandMessage4 !== true && next < reserved) {
+      const { message, exchange } = protectRequest(live.context, protectable(first))
       if (fitsCombined(message3, message)) {
         const { code, options, payload } = combine(message3, message)
         const open = verifiedBy(exchange)

@@ -2,6 +2,7 @@
 import type { Cancellation, CoapMessage } from '@countersign/core/coap'
 import { PeerError } from '@countersign/core/errors'
 import { type ClientExchange, protectRequest, repeatedWithEcho } from '@countersign/core/oscore'
+import type { Milliseconds } from '@countersign/core/ports'
 import type { Contexts, LiveContext } from './contexts.ts'
 import { neverFresh } from './errors.ts'
 import { echoesMax } from './limits.ts'
@@ -11,8 +12,8 @@ import type { Answer, Wire } from './wire.ts'
 export interface ExchangeParts {
   readonly wire: Wire
   readonly contexts: Contexts
-  /** Whether a hint may lead to anything now. */
-  readonly believe: () => boolean
+  /** How long a hint may lead to nothing. */
+  readonly believeInMs: () => Milliseconds
 }
 
 /** Throws AdapterError ERR_NARROW_TIMEOUT, ERR_NARROW_BUSY, CallerError ERR_OSCORE_EXHAUSTED. */
@@ -37,7 +38,7 @@ export async function exchangeUnder(
 async function once(
   live: LiveContext,
   request: NarrowRequest,
-  { wire, contexts, believe }: ExchangeParts,
+  { wire, contexts, believeInMs }: ExchangeParts,
   signal: Cancellation | undefined,
 ): Promise<Answer<CoapMessage>> {
   while (contexts.needsNumbers(live)) await contexts.reserve(live)
@@ -45,7 +46,7 @@ async function once(
   const { code, options, payload } = message
   const verify = verifiedBy(exchange)
   const outer = { code, options, payload }
-  return await wire.ask({ what: 'the request', request: outer, verify, believe, signal })
+  return await wire.ask({ what: 'the request', request: outer, verify, believeInMs, signal })
 }
 
 /** The message layer is the endpoint's. */

@@ -1,9 +1,9 @@
 /**
  * What of the narrow channel is written down, as one record of deterministic CBOR (RFC 8949 §4.2):
  * the context in use with what is reserved of it, the certificates of the server, the last
- * authenticated time, how many handshakes the day has had. There are keys in it.
+ * authenticated time, how many handshakes the day has had and when. There are keys in it.
  *
- * [version, time, [day, handshakes], issuer / null, [+ server], context / null]
+ * [version, time, [day, handshakes, last, failures], issuer / null, [+ server], context / null]
  */
 import { CborReader, cbor, hex } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
@@ -33,10 +33,19 @@ export interface StoredContext {
   readonly context: ContextRecord
 }
 
+export interface DayOfHandshakes {
+  readonly began: Milliseconds
+  readonly handshakes: number
+  /** When the last one began. */
+  readonly last: Milliseconds
+  /** In a row. */
+  readonly failures: number
+}
+
 export interface NarrowRecord {
   /** The last authenticated time: it is not earlier. */
   readonly time: Milliseconds
-  readonly day: { readonly began: Milliseconds; readonly handshakes: number }
+  readonly day: DayOfHandshakes
   /** DER of the CA whose key is pinned. */
   readonly issuer: Uint8Array | undefined
   /** The last one used first. */
@@ -46,7 +55,7 @@ export interface NarrowRecord {
 
 export const emptyRecord: NarrowRecord = {
   time: 0,
-  day: { began: 0, handshakes: 0 },
+  day: { began: 0, handshakes: 0, last: 0, failures: 0 },
   issuer: undefined,
   servers: [],
   current: undefined,
@@ -64,7 +73,7 @@ export function encodeRecord(crypto: ChannelCrypto, record: NarrowRecord): Uint8
   return cbor.array(
     cbor.int(version),
     cbor.int(time),
-    cbor.array(cbor.int(day.began), cbor.int(day.handshakes)),
+    cbor.array(...[day.began, day.handshakes, day.last, day.failures].map(cbor.int)),
     orNull(issuer),
     cbor.array(...servers.map(encodeServer)),
     current === undefined
@@ -103,10 +112,19 @@ function readRecord(crypto: ChannelCrypto, reader: CborReader): NarrowRecord {
   const found = reader.int('version')
   if (found !== version) throw reader.bad(`version ${found} is not known`, 'version')
   const time = readCount(reader, 'time')
-  requireCount(reader, 'day', 2)
-  const day = { began: readCount(reader, 'day.began'), handshakes: readCount(reader, 'handshakes') }
+  const day = readDay(reader)
   const issuer = readOrNull(reader, () => readCertificate(reader, 'issuer'))
   return { time, day, issuer, servers: readServers(reader), current: readCurrent(crypto, reader) }
+}
+
+function readDay(reader: CborReader): DayOfHandshakes {
+  requireCount(reader, 'day', 4)
+  return {
+    began: readCount(reader, 'day.began'),
+    handshakes: readCount(reader, 'day.handshakes'),
+    last: readCount(reader, 'day.last'),
+    failures: readCount(reader, 'day.failures'),
+  }
 }
 
 function readServers(reader: CborReader): readonly ServerCredential[] {

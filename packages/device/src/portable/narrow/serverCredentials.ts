@@ -5,6 +5,7 @@
 import type { ByValue } from '@countersign/core/channel'
 import { cbor, equalBytes } from '@countersign/core/codec'
 import { type CredentialReference, isThumbprintOf } from '@countersign/core/cose'
+import { parseCertificate } from '@countersign/core/credential'
 import {
   edhocLimits,
   type Method,
@@ -13,7 +14,7 @@ import {
   type UsableSuite,
 } from '@countersign/core/edhoc'
 import { PeerError } from '@countersign/core/errors'
-import type { ChannelCrypto, Clock } from '@countersign/core/ports'
+import type { ChannelCrypto, Clock, Milliseconds } from '@countersign/core/ports'
 import type { Learned } from './contexts.ts'
 import { unknownCredential } from './errors.ts'
 import type { RecordKeeper } from './keeper.ts'
@@ -54,6 +55,13 @@ export class ServerCredentials {
   /** There is one that a server could name. */
   has(kind: Kind): boolean {
     return this.#keeper.record.servers.some((one) => one.kind === kind)
+  }
+
+  /** Of the last of their certificates. */
+  get notAfter(): Milliseconds {
+    return Math.max(
+      ...this.#keeper.record.servers.map(({ leaf }) => parseCertificate(leaf).notAfter),
+    )
   }
 
   /** What has to be asked for, when nothing is there or the one that was named is not. */

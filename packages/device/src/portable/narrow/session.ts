@@ -12,11 +12,13 @@
  */
 import type { Cancellation, CoapMessage } from '@countersign/core/coap'
 import type { Clock } from '@countersign/core/ports'
-import { Awake } from './awake.ts'
+import { Awake, type Lasting } from './awake.ts'
+import { HandshakeBudget } from './budget.ts'
 import { closed } from './errors.ts'
 import { RecordKeeper } from './keeper.ts'
 import { type NarrowLimits, narrowLimits } from './limits.ts'
 import type { DeviceCredential, NarrowParts, NarrowRequest } from './parts.ts'
+import { NarrowTime } from './time.ts'
 
 export interface RequestOptions {
   readonly signal?: Cancellation | undefined
@@ -25,20 +27,25 @@ export interface RequestOptions {
 export class NarrowSession {
   readonly #parts: NarrowParts
   readonly #limits: NarrowLimits
+  readonly #lasting: Lasting
   #credential: DeviceCredential
   #awake: Awake | undefined
 
   /** Throws AdapterError ERR_NARROW_RECORD when what is stored is no record. */
   static async open(parts: NarrowParts): Promise<NarrowSession> {
-    const session = new NarrowSession(parts)
-    await session.wake()
-    return session
+    const keeper = await RecordKeeper.open(parts.crypto, parts.storage)
+    return new NarrowSession(parts, keeper)
   }
 
-  private constructor(parts: NarrowParts) {
+  private constructor(parts: NarrowParts, keeper: RecordKeeper) {
+    const { clock, random, hasClock = true, timeFloor = 0 } = parts
     this.#parts = parts
     this.#limits = { ...narrowLimits, ...parts.limits }
     this.#credential = parts.credential
+    const time = new NarrowTime(clock, hasClock, Math.max(timeFloor, keeper.record.time))
+    const budget = new HandshakeBudget({ time, random, hasClock }, keeper, this.#limits)
+    this.#lasting = { keeper, time, budget }
+    this.wake()
   }
 
   /** A datagram from where the server is. Never throws for what came. */
@@ -63,19 +70,17 @@ export class NarrowSession {
 
   /** As the channel knows it, for whoever judges by time. */
   get time(): Clock {
-    return { now: () => (this.#awake?.time ?? this.#parts.clock).now() }
+    return this.#lasting.time
   }
 
-  /** Resolves when nothing is being written. Nothing but the record is needed to wake again. */
+  /** Resolves when nothing is being written: with the record alone another session can go on. */
   async sleep(): Promise<void> {
     const awake = this.#awake
     this.#awake = undefined
     await awake?.end()
   }
 
-  async wake(): Promise<void> {
-    if (this.#awake !== undefined) return
-    const keeper = await RecordKeeper.open(this.#parts.crypto, this.#parts.storage)
-    this.#awake = new Awake(this.#parts, this.#limits, keeper, () => this.#credential)
+  wake(): void {
+    this.#awake ??= new Awake(this.#parts, this.#limits, this.#lasting, () => this.#credential)
   }
 }

@@ -20,25 +20,35 @@ export class NarrowTime implements Clock {
   readonly #clock: Clock
   readonly #hasClock: boolean
   #floor: Milliseconds
-  #heardAt: Milliseconds
+  /** By the clock: when the floor was the time. */
+  #since: Milliseconds
+  #isHeard = false
 
   constructor(clock: Clock, hasClock: boolean, floor: Milliseconds) {
     this.#clock = clock
     this.#hasClock = hasClock
     this.#floor = floor
-    this.#heardAt = clock.now()
+    this.#since = clock.now()
   }
 
   /** A whole number, as it is written down. */
   now(): Milliseconds {
     const ticks = this.#clock.now()
-    const passed = Math.max(0, ticks - this.#heardAt)
+    const passed = Math.max(0, ticks - this.#since)
     return Math.floor(this.#hasClock ? Math.max(ticks, this.#floor) : this.#floor + passed)
   }
 
+  /** Whoever has no clock asks, and again after so long. */
+  isWanted(afterMs: Milliseconds): boolean {
+    if (this.#hasClock) return false
+    return !this.#isHeard || this.#clock.now() - this.#since >= afterMs
+  }
+
+  /** From the server, under OSCORE. */
   heard(time: Milliseconds): void {
-    this.#floor = Math.max(this.#floor, time)
-    this.#heardAt = this.#clock.now()
+    this.#floor = Math.max(this.now(), time)
+    this.#since = this.#clock.now()
+    this.#isHeard = true
   }
 }
 

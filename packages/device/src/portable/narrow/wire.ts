@@ -29,8 +29,8 @@ export interface Question<Value> {
   readonly verify: (response: CoapMessage) => Value | undefined
   /** Hints that need no grace: nothing is given up by following them. */
   readonly isHarmless?: (response: CoapMessage) => boolean
-  /** Asked when the grace is over. False: go on waiting. */
-  readonly believe?: () => boolean
+  /** Asked when the grace is over: how long a hint leads to nothing yet. 0: it is believed. */
+  readonly believeInMs?: () => Milliseconds
   readonly signal?: Cancellation | undefined
 }
 
@@ -47,13 +47,18 @@ export class Wire {
 
   /** Throws AdapterError ERR_NARROW_TIMEOUT when neither an answer nor a hint came. */
   async ask<Value>(question: Question<Value>): Promise<Answer<Value>> {
-    const { what, request, verify, isHarmless, believe = () => true, signal } = question
+    const { what, request, verify, isHarmless, believeInMs = () => 0, signal } = question
     const canceller = new Canceller()
     const unfollow = canceller.follow(signal)
     let hint: CoapMessage | undefined
     let grace: { cancel(): void } | undefined
     let answer: { readonly value: Value } | undefined
     const believed = Symbol('the hint is believed')
+    const consider = (): void => {
+      const waitMs = believeInMs()
+      if (waitMs <= 0) canceller.abort(believed)
+      else grace = this.#timers.after(waitMs, consider)
+    }
     const accept = (response: CoapMessage): boolean => {
       const value = verify(response)
       if (value !== undefined) {
@@ -66,9 +71,7 @@ export class Wire {
       }
       // The first one: a flood of them costs one timer.
       hint ??= response
-      grace ??= this.#timers.after(this.#graceMs, () => {
-        if (believe()) canceller.abort(believed)
-      })
+      grace ??= this.#timers.after(this.#graceMs, consider)
       return false
     }
     try {

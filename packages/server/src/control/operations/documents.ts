@@ -70,12 +70,19 @@ export function certificateDocument(row: CertificateRow): CertificateDocument {
   }
 }
 
-export function ownDocument({ profile, state, kid, row }: OwnCertificate): OwnCertificateDocument {
+export function ownDocument({
+  profile,
+  state,
+  kid,
+  told,
+  row,
+}: OwnCertificate): OwnCertificateDocument {
   const { serial, fingerprint, status } = row
   return {
     profile,
     state,
     kid,
+    told,
     serial,
     fingerprint,
     status,

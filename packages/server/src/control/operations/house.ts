@@ -20,7 +20,7 @@ export const houseOperations: Table<'house.show' | 'house.backup' | 'log.verify'
         demo: house.demo,
         pid: process.pid,
         listeners: house.listeners,
-        own: (await ownCertificates(house.store)).map(ownDocument),
+        own: (await ownCertificates(house.store, house.clock.now())).map(ownDocument),
         lastEvent: last === undefined ? null : { seq: last.seq, time: rfc3339(last.time) },
       }
     },

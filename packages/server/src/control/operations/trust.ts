@@ -43,7 +43,7 @@ export const caOperations: Table<CaNames> = {
         const known = rows.map((row) => row.name).join(', ')
         throw parameterError('name', `there is no CA "${name ?? ''}"`, `The CAs are: ${known}.`)
       }
-      const own = await ownCertificates(house.store)
+      const own = await ownCertificates(house.store, house.clock.now())
       return wanted.map((row) => caDocument(row, own))
     },
   },
@@ -98,7 +98,7 @@ export const caOperations: Table<CaNames> = {
     run: async (house, params) => {
       const { authority } = await house.keys()
       const made = await authority.rollover(params)
-      return caDocument(made, await ownCertificates(house.store))
+      return caDocument(made, await ownCertificates(house.store, house.clock.now()))
     },
   },
 }

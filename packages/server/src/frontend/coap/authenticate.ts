@@ -37,17 +37,23 @@ export interface Proven {
   readonly admitted: Admitted
 }
 
-/** Of a peer that was turned away: whose certificate it was, where that says something. */
+/** Of a peer that was turned away: whose certificate it was. */
 export class TurnedOut extends Error {
   readonly refusal: RefusalReason
   readonly fingerprint: string | undefined
+  /**
+   * It was judged before its key was shown (RFC 9528 §3.5), so anybody may have named it. No proof is
+   * looked at with a key that was refused: no such key is a way in.
+   */
+  readonly isNamedOnly: boolean
   readonly isUnknown: boolean
 
-  constructor(cause: PeerError, fingerprint: string | undefined) {
+  constructor(cause: PeerError, fingerprint: string | undefined, isNamedOnly: boolean) {
     super(cause.message, { cause })
     this.name = 'TurnedOut'
     this.refusal = reasonOf(cause)
     this.fingerprint = fingerprint
+    this.isNamedOnly = isNamedOnly
     this.isUnknown = cause.code === 'ERR_CREDENTIAL_UNKNOWN'
   }
 }
@@ -94,7 +100,7 @@ function judged(
       trusted.push({ peer, credential })
     } catch (error) {
       if (!(error instanceof PeerError)) throw error
-      first ??= new TurnedOut(error, fingerprint)
+      first ??= new TurnedOut(error, fingerprint, true)
     }
   }
   if (trusted.length === 0 && first !== undefined) throw first
@@ -108,6 +114,6 @@ async function attributed<Result>(
   try {
     return await work()
   } catch (error) {
-    throw error instanceof PeerError ? new TurnedOut(error, fingerprint) : error
+    throw error instanceof PeerError ? new TurnedOut(error, fingerprint, false) : error
   }
 }

@@ -90,6 +90,8 @@ export interface CoapLoad {
   readonly couriers: number
   /** Requests that it would know again. */
   readonly exchanges: number
+  /** Of bodies that come or go in blocks. */
+  readonly blockBytes: number
 }
 
 /** Critical options of a request that is not under OSCORE. */
@@ -129,6 +131,7 @@ export class CoapDoor {
       inFlight: this.#inFlight.size,
       couriers: this.#rooms?.courier.size ?? 0,
       exchanges: this.#rooms?.endpoint.load.exchanges ?? 0,
+      blockBytes: this.#rooms?.requests.blockBytes ?? 0,
     }
   }
 
@@ -205,7 +208,8 @@ export class CoapDoor {
     const refusals = new Refusals(parts, 'coap')
     const devices = new DeviceJudge(parts, this.#limits.rolesRememberedMax)
     const news = new SessionNews({ ...parts, road: 'coap' })
-    const contexts = new Contexts({ ...parts, devices, refusals, news })
+    const turnedOut = (device: string): void => requests.forget(device)
+    const contexts = new Contexts({ ...parts, devices, refusals, news, turnedOut })
     const endpoint = new CoapEndpoint({
       clock,
       random,
@@ -222,6 +226,7 @@ export class CoapDoor {
       request: (...asked) => endpoint.request(...asked),
     })
     const intake = new Intake({ ...parts, road: 'coap' })
+    const requests = new Requests({ ...parts, intake, contexts, refusals })
     return {
       socket,
       lives,
@@ -231,10 +236,12 @@ export class CoapDoor {
       push,
       handshakes: new Handshakes({ ...parts, devices, contexts, refusals }),
       requests: new ProtectedRequests({
+        clock,
+        limits: this.#limits,
         contexts,
         refusals,
         echo: echoOf(this.#parts),
-        requests: new Requests({ ...parts, intake, contexts, refusals }),
+        requests,
         spoke: (context) => courier.heard(context),
       }),
     }
@@ -244,12 +251,14 @@ export class CoapDoor {
     const rooms = this.#rooms
     if (rooms === undefined || this.#closing !== undefined) return respond(undefined)
     const served = this.#answer(rooms, request, from)
-      .then((done) => this.#say(request, from, done))
-      .catch((error: unknown) => {
+      .catch((error: unknown): Served => {
         this.#failed('a request was not answered', error)
-        return undefined
+        return { kind: 'dropped' }
       })
-      .then(respond)
+      .then((done) => {
+        const once = done.kind !== 'answer' || done.to === 'unproven'
+        respond(this.#say(request, from, done), { once })
+      })
       .catch((error: unknown) => this.#failed('an answer was not sent', error))
       .finally(() => this.#inFlight.delete(served))
     this.#inFlight.add(served)
@@ -299,7 +308,8 @@ export class CoapDoor {
     const payload = parseEdhocPayload(request.payload)
     if (payload.kind === 'message_1') {
       const said = await handshakes.start(request, payload.message, from)
-      return said === undefined ? { kind: 'dropped' } : spoken(said)
+      const to = this.#strangers.isProven(request, from) ? 'proven' : 'unproven'
+      return said === undefined ? { kind: 'dropped' } : spoken(said, to)
     }
     const { cR, message } = payload
     // Nobody has authenticated it: it is a hint, and the handshake ends by itself (RFC 9528 §6).
@@ -309,7 +319,9 @@ export class CoapDoor {
     }
     const ending = await handshakes.finish(hex(cR), message, from)
     if (ending === undefined) return unprotected(answer(coapCode.badRequest))
-    return ending.kind === 'context' ? spoken(ending.message4()) : unprotected(ending.answer)
+    return ending.kind === 'context'
+      ? spoken(ending.message4(), 'proven')
+      : unprotected(ending.answer)
   }
 
   /** RFC 9668 §3.3.1. */
@@ -380,6 +392,6 @@ function unprotected(said: Answer): Served {
 }
 
 /** A step of a handshake, whose budget it has been through. */
-function spoken(said: Answer): Served {
-  return { kind: 'answer', answer: said }
+function spoken(said: Answer, to: 'proven' | 'unproven'): Served {
+  return { kind: 'answer', answer: said, to }
 }

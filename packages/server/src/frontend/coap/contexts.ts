@@ -29,6 +29,8 @@ export interface ContextsParts
   readonly random: Random
   readonly refusals: Refusals
   readonly limits: CoapLimits
+  /** A context of this device was ended by a refusal. */
+  readonly turnedOut: (device: string) => void
   /** Hears of every context that carries its first message. */
   readonly news: { opened(admitted: Admitted): void }
 }
@@ -335,6 +337,7 @@ export class Contexts {
     const { id, device, fingerprint, address } = context
     const wasFresh = context.state === 'fresh' && context.birth === undefined
     context.state = wasFresh ? 'gone' : 'tombstone'
+    this.#parts.turnedOut(device)
     this.#parts.refusals.tell({ address: hostOf(address), fingerprint, device }, refusal)
     if (wasFresh) return this.#drop(context)
     this.#behind(async () => {

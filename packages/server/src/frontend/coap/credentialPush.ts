@@ -9,18 +9,13 @@ import { hex } from '@countersign/core/codec'
 import type { Authentication } from '@countersign/core/edhoc'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
-import type {
-  CoapContextRow,
-  EdhocCredentials,
-  EdhocServerCredential,
-  Log,
-  Store,
-} from '../../ports.ts'
+import type { EdhocCredentials, EdhocServerCredential, Log, Store } from '../../ports.ts'
 import { isSuccess } from './answers.ts'
 import { diagnosticOf, isPassing } from './deviceAnswers.ts'
 import type { Errand } from './errand.ts'
 import type { LiveContext } from './liveContext.ts'
 import type { Patience } from './patience.ts'
+import { countTold } from './told.ts'
 
 export interface CredentialPushParts {
   readonly credentials: EdhocCredentials
@@ -31,7 +26,6 @@ export interface CredentialPushParts {
 
 const table = 'coapContext'
 const kinds: readonly Authentication[] = ['signature', 'static key']
-const pageSize = 500
 
 export class CredentialPush {
   readonly #parts: CredentialPushParts
@@ -125,17 +119,7 @@ export class CredentialPush {
   /** Of nobody nothing is known: then the one that is shown stays until it is near its end. */
   async #isKnownToAll({ kind, fingerprint }: EdhocServerCredential): Promise<boolean> {
     const { store, clock } = this.#parts
-    const counts = (row: CoapContextRow): boolean =>
-      row.state === 'live' && row.serverKind === kind && row.notAfter > clock.now()
-    let isKnown = false
-    for (let after: string | undefined; ; ) {
-      const from = after === undefined ? {} : { after }
-      const page = await store.scan(table, { limit: pageSize, ...from })
-      const ofKind = page.filter(counts)
-      if (ofKind.some(({ confirmed }) => confirmed !== fingerprint)) return false
-      isKnown ||= ofKind.length > 0
-      after = page.at(-1)?.id
-      if (page.length < pageSize) return isKnown
-    }
+    const { devices, confirmed } = await countTold(store, clock.now(), kind, fingerprint)
+    return devices > 0 && confirmed === devices
   }
 }

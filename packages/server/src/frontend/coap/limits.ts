@@ -20,12 +20,22 @@ export interface CoapLimits extends IntakeLimits {
    * secure element in it (RFC 7252 §4.8.2: MAX_TRANSMIT_WAIT is 93 s).
    */
   readonly halfOpenMsMax: number
+  /** Messages that come as message_3 of one handshake and do not open; the last of them ends it. */
+  readonly foreignMessages3Max: number
   /** Handshakes started per second by one address that has not shown that it is there. */
   readonly handshakesPerAddressPerSecond: number
   readonly handshakesPerAddressBurst: number
-  /** The same of one that has. Each costs about a millisecond: two agreements, a signature. */
+  /** The same of one that has: a factory hall behind one NAT is in within a minute or two. */
   readonly provenHandshakesPerAddressPerSecond: number
   readonly provenHandshakesPerAddressBurst: number
+  /**
+   * Handshakes begun in the whole door. Each takes about 2.4 ms of the process until its context is there
+   * (three agreements, two signatures), so whoever has any number of addresses leaves it more than half of
+   * its time for devices that are in. More are asked to come again.
+   */
+  readonly handshakes: { readonly perSecond: number; readonly burst: number }
+  /** The part of them that addresses can have which have shown nothing: the others show by Echo. */
+  readonly unprovenHandshakes: { readonly perSecond: number; readonly burst: number }
   /** A finished handshake whose messages are still answered with the same bytes (RFC 7252 §4.8.2). */
   readonly finishedMsMax: number
   readonly finishedMax: number
@@ -34,7 +44,8 @@ export interface CoapLimits extends IntakeLimits {
   readonly freshMax: number
   readonly freshPerDeviceMax: number
   /**
-   * Contexts in memory: 5 KiB each at most. The others are in the store. One that somebody works with
+   * Contexts in memory: about 16 KiB each, with keys, verdict and what judging its device has left in
+   * other memories. The others are in the store. One that somebody works with
    * stays beyond it, and so does a fresh one: what requests, couriers and freshMax leave room for.
    */
   readonly contextsInMemoryMax: number
@@ -45,6 +56,11 @@ export interface CoapLimits extends IntakeLimits {
   readonly strangerAnswers: { readonly perSecond: number; readonly burst: number }
   /** An unprotected answer is at most so many times as long as its request. */
   readonly amplificationMax: number
+  /**
+   * Requests of one device that are answered, beside twice the messages that its product may send: what
+   * is no message, each block of one, and what a device asks that may not come in. More are dropped.
+   */
+  readonly requestsPerDevice: { readonly perSecond: number; readonly burst: number }
   /** Addresses and devices whose rates are remembered. */
   readonly ratesRememberedMax: number
   /** Tombstones of one device, and how long one stands. */
@@ -75,12 +91,15 @@ export const coapLimitsOfDoor: CoapLimits = {
   halfOpenUnprovenMax: 1_024,
   halfOpenUnprovenPerAddressMax: 64,
   halfOpenMsMax: 100_000,
+  foreignMessages3Max: 8,
   handshakesPerAddressPerSecond: 10,
-  handshakesPerAddressBurst: 50,
-  provenHandshakesPerAddressPerSecond: 100,
-  provenHandshakesPerAddressBurst: 500,
+  handshakesPerAddressBurst: 20,
+  provenHandshakesPerAddressPerSecond: 30,
+  provenHandshakesPerAddressBurst: 60,
+  handshakes: { perSecond: 150, burst: 150 },
+  unprovenHandshakes: { perSecond: 50, burst: 100 },
   finishedMsMax: 250_000,
-  finishedMax: 16_384,
+  finishedMax: 4_096,
   freshMsMax: 600_000,
   freshMax: 4_096,
   freshPerDeviceMax: 4,
@@ -89,6 +108,7 @@ export const coapLimitsOfDoor: CoapLimits = {
   strangerAnswersPerAddress: { perSecond: 10, burst: 100 },
   strangerAnswers: { perSecond: 2_000, burst: 4_000 },
   amplificationMax: 3,
+  requestsPerDevice: { perSecond: 50, burst: 500 },
   tombstonesPerDeviceMax: 4,
   tombstoneMsMax: 30 * dayMs,
   reservedAhead: 64,

@@ -12,12 +12,15 @@ import {
   type OscoreErrorCode,
   oscoreOptionOf,
   type ReceivedRequest,
-  recoverRequest,
+  verifyRequest,
 } from '@countersign/core/oscore'
+import type { Clock } from '@countersign/core/ports'
+import { type Rate, TokenBuckets } from '../../rates.ts'
 import type { Refusals } from '../refusals.ts'
 import type { RefusalReason } from '../session.ts'
 import { type Answer, answer, later } from './answers.ts'
 import type { Contexts } from './contexts.ts'
+import type { CoapLimits } from './limits.ts'
 import type { LiveContext } from './liveContext.ts'
 import type { Requests } from './requests.ts'
 import { hostOf } from './udpAddress.ts'
@@ -26,6 +29,8 @@ export interface ProtectedRequestsParts {
   readonly contexts: Contexts
   readonly requests: Requests
   readonly refusals: Refusals
+  readonly clock: Clock
+  readonly limits: Pick<CoapLimits, 'requestsPerDevice' | 'ratesRememberedMax'>
   /** Of this life of the process. */
   readonly echo: EchoIssuer
   /** A device has spoken, and was answered. */
@@ -33,8 +38,11 @@ export interface ProtectedRequestsParts {
 }
 
 export type Served =
-  /** Under OSCORE, or a step of a handshake. */
-  | { readonly kind: 'answer'; readonly answer: Answer }
+  /**
+   * Under OSCORE, or a step of a handshake. To an address that nobody has proven nothing is sent again
+   * and again.
+   */
+  | { readonly kind: 'answer'; readonly answer: Answer; readonly to: 'proven' | 'unproven' }
   /** To whoever it was: it goes out as far as a stranger's budget allows. */
   | { readonly kind: 'stranger'; readonly answer: Answer }
   /** As if it had been lost. */
@@ -46,9 +54,16 @@ const idBytes: ReadonlySet<number> = new Set([3, 4])
 
 export class ProtectedRequests {
   readonly #parts: ProtectedRequestsParts
+  /** Of each device, whatever it asks for and whether it may come in. */
+  readonly #rates: TokenBuckets
 
   constructor(parts: ProtectedRequestsParts) {
     this.#parts = parts
+    this.#rates = new TokenBuckets(parts.clock, parts.limits.ratesRememberedMax)
+  }
+
+  get blockBytes(): number {
+    return this.#parts.requests.blockBytes
   }
 
   /** Rejects for faults of ours alone. */
@@ -82,10 +97,19 @@ export class ProtectedRequests {
   async #serveIn(context: LiveContext, request: CoapMessage, from: string): Promise<Served> {
     const { contexts, echo, spoke } = this.#parts
     const { security } = context
-    // The challenge needs a number of the server's own; of those that wait for one, each looks again.
-    while (security.recipient.window.isLost && !hasNumber(context)) await contexts.reserve(context)
-    const received = recoverRequest(security, request, echo)
-    if (received.kind === 'challenge') return { kind: 'answer', answer: received.answer }
+    let verified = verifyRequest(security, request, echo)
+    // It is not accepted: the same one may come again. Before it was verified it was not this device's.
+    if (this.#rates.take(context.device, this.#rateOf(context)) > 0) return { kind: 'dropped' }
+    // Nothing is written down for a frame that nobody has verified. Of those that wait each looks again.
+    while (!verified.isFresh && !hasNumber(context)) {
+      await contexts.reserve(context)
+      verified = verifyRequest(security, request, echo)
+    }
+    const received = verified.isFresh ? verified.accept() : verified.challenge()
+    // The request may be an old one, from wherever somebody likes.
+    if (received.kind === 'challenge') {
+      return { kind: 'answer', answer: received.answer, to: 'unproven' }
+    }
     context.heard(received.exchange.partialIv, from)
     const inner = await this.#answer(context, received, from)
     if (context.state === 'fresh') await contexts.reserve(context)
@@ -96,7 +120,14 @@ export class ProtectedRequests {
     while (!isStored(context, received) && !hasNumber(context)) await contexts.reserve(context)
     const outer = received.exchange.protectResponse({ ...received.request, ...inner })
     if (context.state === 'live') spoke(context)
-    return { kind: 'answer', answer: outer }
+    return { kind: 'answer', answer: outer, to: 'proven' }
+  }
+
+  #rateOf({ verdict }: LiveContext): Rate {
+    const { perSecond, burst } = this.#parts.limits.requestsPerDevice
+    const standing = verdict?.standing
+    const messages = standing?.kind === 'admitted' ? standing.admitted.messagesPerMinute : 0
+    return { perSecond: perSecond + (2 * messages) / 60, burst: burst + 2 * messages }
   }
 
   async #answer(context: LiveContext, received: ReceivedRequest, from: string): Promise<Answer> {

@@ -90,9 +90,19 @@ export class Requests {
     this.#rates = new TokenBuckets(parts.clock, parts.limits.ratesRememberedMax)
   }
 
+  get blockBytes(): number {
+    return this.#blocks.bytes
+  }
+
+  /** This device may not come in any more. */
+  forget(device: string): void {
+    this.#blocks.forget(device)
+  }
+
   /** Never rejects. */
   async answer(context: LiveContext, admitted: Admitted, part: CoapMessage): Promise<Answer> {
-    const taken = this.#blocks.take(context.id, part)
+    // By the device, which can have many contexts: they share what it may take of everybody's memory.
+    const taken = this.#blocks.take(context.device, part, context.security.recipient.id)
     if (taken.kind === 'answer') return taken.response
     return taken.answer(await this.#whole(context, admitted, taken.request))
   }

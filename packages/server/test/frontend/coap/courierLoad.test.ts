@@ -148,8 +148,7 @@ describe('ten thousand devices that do not answer', { timeout: 60_000 }, () => {
     assert.equal(crowd.sent.size, 256)
     assert.equal(crowd.courier.waiting, 4_000 - 128)
     for (const count of [...crowd.sent.values()].slice(0, 128)) assert.equal(count, 5)
-    crowd.courier.close()
-    await crowd.rest()
+    await crowd.courier.close()
     assert.deepEqual(
       [crowd.courier.size, crowd.courier.waiting, crowd.endpoint.load.requests, crowd.held],
       [0, 0, 0, 0],
@@ -176,7 +175,7 @@ describe('ten thousand devices that do not answer', { timeout: 60_000 }, () => {
     }
     assert.equal(crowd.brought.length, 500)
     assert.equal(new Set(crowd.brought).size, crowd.brought.length)
-    crowd.courier.close()
+    await crowd.courier.close()
   })
 })
 

@@ -10,6 +10,7 @@ import {
 import { fromUtf8, hex, utf8 } from '@countersign/core/codec'
 import type { Authentication } from '@countersign/core/edhoc'
 import { edhocLifetimeMs, nextBeforeMs } from '../../../src/authority/edhocCredentials.ts'
+import { ownCertificates } from '../../../src/control/operations/ownCertificates.ts'
 import type { EdhocServerCredential } from '../../../src/ports.ts'
 import { tomorrow } from '../../authority/edhocHouse.ts'
 import { day, hour } from '../../authority/house.ts'
@@ -104,6 +105,24 @@ describe("the server's next certificate", () => {
       assert.match(house.log.lines.at(-1)?.message ?? '', /every device on coap has/)
     })
   }
+
+  it('is counted: who is to be told, and who has it', async () => {
+    await told()
+    await told({ serve: () => answer(coapCode.serviceUnavailable) })
+    await told({ method: 1 })
+    const { store, clock } = house.house
+    const own = await ownCertificates(store, clock.now())
+    assert.deepEqual(
+      own.map((one) => [one.profile, one.state, one.told]),
+      [
+        ['server', 'current', null],
+        ['server-edhoc-sign', 'current', null],
+        ['server-edhoc-dh', 'current', null],
+        ['server-edhoc-sign', 'next', { devices: 2, confirmed: 1 }],
+        ['server-edhoc-dh', 'next', { devices: 1, confirmed: 1 }],
+      ],
+    )
+  })
 
   it('comes after the commands that wait', async () => {
     const paths: string[] = []

@@ -59,7 +59,13 @@ describe('a flood at the coap door', () => {
   it('of handshakes from an address that is real is bounded too, and its neighbours wait', async () => {
     const halfOpenPerAddressMax = 100
     house = await CoapHouse.create({
-      limits: { halfOpenPerAddressMax, halfOpenMax: 300, halfOpenUnprovenMax: 50 },
+      limits: {
+        halfOpenPerAddressMax,
+        halfOpenMax: 300,
+        halfOpenUnprovenMax: 50,
+        provenHandshakesPerAddressBurst: 500,
+        handshakes: { perSecond: 1, burst: 10_000 },
+      },
     })
     const message1 = await stranger()
     for (let address = 1; address <= 4; address++) {
@@ -91,8 +97,30 @@ describe('a flood at the coap door', () => {
     }
   }
 
+  it('of handshakes from many real addresses leaves the process its time, and passes', async () => {
+    const handshakes = { perSecond: 10, burst: 30 }
+    house = await CoapHouse.create({ limits: { handshakes, handshakesPerAddressBurst: 0 } })
+    const message1 = await stranger()
+    let later = 0
+    for (let host = 1; host <= 6; host++) {
+      const from = `203.0.113.${host}:5000`
+      const echo = await echoFor(message1, from)
+      for (let n = 0; n < 15; n++) {
+        const { options, ...rest } = parseMessage(message1(100 * host + n))
+        const sent = encodeMessage({ ...rest, options: [...options, echo] })
+        const [answer] = await house.inject(sent, from)
+        if (parseMessage(required(answer)).code === coapCode.serviceUnavailable) later++
+      }
+    }
+    assert.equal(house.door.load.halfOpen, handshakes.burst)
+    assert.equal(later, 6 * 15 - handshakes.burst)
+    house.timers.advance(1_000)
+    assert.equal(await works(await house.device()), 3)
+  })
+
   it('from a thousand made-up addresses makes everybody show that it is there', async () => {
-    house = await CoapHouse.create()
+    const handshakes = { perSecond: 1, burst: 10_000 }
+    house = await CoapHouse.create({ limits: { handshakes, unprovenHandshakes: handshakes } })
     const message1 = await stranger()
     const received = new Map<string, number>()
     await flood(6_000, (n) => {
@@ -107,6 +135,19 @@ describe('a flood at the coap door', () => {
     for (const [from, bytes] of sentTo(house)) {
       assert.ok(bytes <= 3 * required(received.get(from)), `${from} got ${bytes} bytes`)
     }
+    assert.equal(await works(await house.device()), 3, 'one round trip more, for Echo')
+  })
+
+  it('from made-up addresses leaves those that show they are there their part', async () => {
+    house = await CoapHouse.create({
+      limits: {
+        handshakes: { perSecond: 10, burst: 30 },
+        unprovenHandshakes: { perSecond: 1, burst: 20 },
+      },
+    })
+    const message1 = await stranger()
+    await flood(200, (n) => [message1(n), `100.64.1.${n}:5683`])
+    assert.equal(house.door.load.halfOpen, 20)
     assert.equal(await works(await house.device()), 3, 'one round trip more, for Echo')
   })
 
@@ -146,6 +187,34 @@ describe('a flood at the coap door', () => {
     const most = strangerAnswersPerAddress.burst + handshakesPerAddressBurst
     assert.ok(house.net.sent.length <= most, 'one address, whatever its port')
     assert.ok(house.door.counters.dropped > 0)
+  })
+
+  it('is never made larger by a server that is slow', async () => {
+    house = await CoapHouse.create()
+    const { credentials } = house
+    const gate = Promise.withResolvers<void>()
+    const current = credentials.current.bind(credentials)
+    // A token that signs for others just now.
+    credentials.current = (kind) => {
+      const own = current(kind)
+      const { scheme, spki, sign } = required(own.signer)
+      const slow: typeof sign = async (message) => {
+        await gate.promise
+        return await sign(message)
+      }
+      return { ...own, signer: { scheme, spki, sign: slow } }
+    }
+    const message1 = await stranger()
+    const from = `${victim}:53`
+    house.net.deliver(message1(1), from)
+    await house.rest()
+    house.timers.advance(1_100)
+    gate.resolve()
+    await house.idle()
+    for (let second = 0; second < 100; second++) house.timers.advance(1_000)
+    const sent = house.sentTo({ address: from })
+    const types = sent.map((datagram) => parseMessage(datagram).type)
+    assert.deepEqual(types, ['ACK', 'NON'])
   })
 
   it('of rubbish is nothing: no memory, hardly an answer', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import {
+  blockOption,
   type CoapMessage,
   coapCode,
   codeText,
@@ -94,6 +95,23 @@ describe('a request under OSCORE', () => {
     assert.equal((await house.messages()).length, 1)
   })
 
+  it('in blocks is one of a device at a time, whatever contexts it comes under', async () => {
+    const started: number[] = []
+    for (let n = 0; n < 5; n++) {
+      if (n > 0) await device.handshake()
+      const options = [blockOption('block1', { number: 0, more: true, szx: 5 })]
+      const part = device.reading('a', { number: n, options, body: 'x'.repeat(512) })
+      assert.equal(codeText((await device.exchange(part)).code), '2.31')
+      started.push(house.door.load.blockBytes)
+    }
+    const [one = 0] = started
+    assert.ok(one > 0)
+    assert.deepEqual(started, [one, one, one, one, one])
+    await house.house.registry.revoke(device.identity.row.id, 'keyCompromise')
+    await house.idle()
+    assert.equal(house.door.load.blockBytes, 0)
+  })
+
   it('that cannot be taken is refused under OSCORE, by its code alone', async () => {
     const critical = { number: 65_001, value: new Uint8Array() }
     const cases: readonly [CoapMessage, string, string][] = [
@@ -162,6 +180,65 @@ describe('a request under OSCORE', () => {
     } finally {
       await full.close()
     }
+  })
+})
+
+describe('requests of one device without end', () => {
+  /** Of a product with five messages a minute: twice these, and four. */
+  const most = 14
+  let house: CoapHouse
+  let device: NarrowDevice
+  let messageId = 0
+  beforeEach(async () => {
+    house = await CoapHouse.create({ limits: { requestsPerDevice: { perSecond: 1, burst: 4 } } })
+    await house.house.registry.setProduct('default', { messagesPerMinute: 5 })
+    device = await house.device()
+    assert.equal(codeText((await device.first('a', { number: 1 })).code), '2.04')
+    house.timers.advance(60_000)
+  })
+  afterEach(async () => {
+    assert.deepEqual(house.errors, [])
+    await house.close()
+  })
+
+  async function answered(request: CoapMessage, count = 50): Promise<number> {
+    let answers = 0
+    for (let n = 0; n < count; n++) {
+      const sent = await house.inject(device.datagram(request, ++messageId), device.address)
+      answers += sent.length
+    }
+    return answers
+  }
+
+  const cases: readonly [string, CoapMessage][] = [
+    ['that ask for the time', posted(uriQuery('t'))],
+    ['that ask for nothing', posted(uriPath('x'))],
+    ['that are messages', posted(uriPath('m', 'a'))],
+  ]
+  for (const [what, request] of cases) {
+    it(`${what} are answered as often as it may ask, and those of others too`, async () => {
+      assert.equal(await answered(request), most)
+      const other = await house.device()
+      assert.equal(codeText((await other.first('a', { number: 1 })).code), '2.04')
+    })
+  }
+
+  it('that may not come in are answered as often, and told of as often', async () => {
+    await house.house.registry.revoke(device.identity.row.id, 'keyCompromise')
+    await house.idle()
+    const before = (await house.refusals()).length
+    assert.ok((await answered(posted(uriPath('m', 'a')))) <= most)
+    assert.ok((await house.refusals()).length - before <= most)
+  })
+
+  it('are taken again later: what was dropped was not accepted', async () => {
+    await answered(posted(uriQuery('t')))
+    const datagram = device.datagram(device.reading('a', { number: 2 }), 9_000)
+    assert.deepEqual(await house.inject(datagram, device.address), [])
+    assert.equal((await house.messages()).length, 1)
+    house.timers.advance(60_000)
+    assert.equal((await house.inject(datagram, device.address)).length, 1)
+    assert.equal((await house.messages()).length, 2)
   })
 })
 

@@ -4,8 +4,14 @@ import { copyFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { encodeContinued } from '@countersign/core/channel'
-import { codeText, optionNumber, parseMessage } from '@countersign/core/coap'
-import { hex } from '@countersign/core/codec'
+import {
+  coapCode,
+  codeText,
+  encodeMessage,
+  optionNumber,
+  parseMessage,
+} from '@countersign/core/coap'
+import { fromHex, hex } from '@countersign/core/codec'
 import { oscoreOptionOf } from '@countersign/core/oscore'
 import { forgetWhatMovedOn } from '../../../src/compose/restored.ts'
 import { isProtected, type NarrowDevice, Refused, required } from './device.ts'
@@ -78,6 +84,33 @@ describe('after a restart with the same folder', () => {
     assert.equal(await count(), 5)
     for (const frame of frames) assert.equal(await replay(frame), '4.01')
     assert.equal(await count(), 5)
+  })
+
+  it('after a crash frames that nobody has verified cause no write', async () => {
+    await house.restart('after a crash')
+    const { store } = house.house
+    const apply = store.apply.bind(store)
+    let writes = 0
+    store.apply = async (change) => {
+      writes++
+      return await apply(change)
+    }
+    const kid = fromHex(required((await house.rows())[0]).id)
+    for (let number = 0; number < 100; number++) {
+      const option = { number: optionNumber.oscore, value: Uint8Array.of(0x09, number, ...kid) }
+      const forged = encodeMessage({
+        type: 'NON',
+        code: coapCode.post,
+        messageId: number,
+        token: Uint8Array.of(number),
+        options: [option],
+        payload: new Uint8Array(12),
+      })
+      await house.inject(forged, `203.0.113.5:${++port}`)
+    }
+    assert.equal(writes, 0)
+    assert.equal(codeText((await device.exchange(device.reading('a', {}))).code), '4.01')
+    assert.equal(writes, 1)
   })
 
   it('after crash upon crash no nonce comes twice', async () => {

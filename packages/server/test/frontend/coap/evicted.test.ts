@@ -1,0 +1,59 @@
+/** More contexts than memory has room for, and many frames for each at once. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseMessage } from '@countersign/core/coap'
+import { oscoreOptionOf } from '@countersign/core/oscore'
+import { isProtected, type NarrowDevice } from './device.ts'
+import { turn } from '../house.ts'
+import { CoapHouse } from './house.ts'
+
+test('a context is loaded once, whatever has to leave memory meanwhile', async () => {
+  const limits = { contextsInMemoryMax: 1, reservedAhead: 2 }
+  const house = await CoapHouse.create({ limits })
+  try {
+    const devices = [await house.device(), await house.device(), await house.device()]
+    for (const device of devices) await device.first('a', { number: 1 })
+    const frames = [2, 3, 4, 5].flatMap((number) => devices.map((each) => frameOf(each, number)))
+    // Their windows are lost: each frame is answered under a number of the server's own.
+    await house.restart('after a crash')
+    for (const [index, { datagram }] of frames.entries()) {
+      house.net.deliver(datagram, addressOf(index))
+      // In the middle of what the ones before have begun.
+      if (index % devices.length === 0) await turn()
+    }
+    await house.idle()
+    for (const device of devices) {
+      const numbers = frames.flatMap((frame, index) =>
+        frame.device === device ? answersTo(house, addressOf(index)) : [],
+      )
+      assert.equal(numbers.length, 4)
+      assert.equal(new Set(numbers).size, 4, `numbers ${numbers.join(', ')}`)
+    }
+    assert.deepEqual(house.errors, [])
+  } finally {
+    await house.close()
+  }
+})
+
+interface Frame {
+  readonly device: NarrowDevice
+  readonly datagram: Uint8Array
+}
+
+function frameOf(device: NarrowDevice, number: number): Frame {
+  return { device, datagram: device.datagram(device.reading('a', { number }), 700 + number) }
+}
+
+/** One for each frame, so that its answer is known by it. */
+function addressOf(index: number): string {
+  return `203.0.113.5:${2000 + index}`
+}
+
+/** Partial IVs of what was answered there under OSCORE. */
+function answersTo(house: CoapHouse, address: string): readonly (number | undefined)[] {
+  return house.net.sent
+    .filter(({ to }) => to === address)
+    .map(({ datagram }) => parseMessage(datagram))
+    .filter(isProtected)
+    .map((message) => oscoreOptionOf(message).partialIv)
+}
