@@ -61,25 +61,25 @@ async function serve(order: CoapOrder): Promise<void> {
     const met = some.map((device, index) => talkerOf(device, first + index, order))
     talkers.push(...(await Promise.all(met)))
   }
-  let [done, lost, isGoing] = [0, 0, false]
+  const now = { done: 0, lost: 0, isGoing: false }
   const talk = async (talker: Talker): Promise<void> => {
-    while (isGoing) {
+    while (now.isGoing) {
       const answer = await ask(talker.next(), order.port)
-      if (answer === undefined) lost++
+      if (answer === undefined) now.lost++
       else {
         talker.took(answer)
-        done++
+        now.done++
       }
     }
   }
   let talks: readonly Promise<void>[] = []
   process.on('message', (word: CoapWord) => {
-    isGoing = word === 'go'
-    if (isGoing) talks = talkers.map(talk)
+    now.isGoing = word === 'go'
+    if (now.isGoing) talks = talkers.map(talk)
     else {
       void Promise.all(talks).then(() => {
-        say({ kind: 'paused', done, lost })
-        ;[done, lost] = [0, 0]
+        say({ kind: 'paused', done: now.done, lost: now.lost })
+        now.done = now.lost = 0
       })
     }
   })
