@@ -83,6 +83,7 @@ async function withServers<Result>(
       targets.map(({ name, server, load }) => ({
         name,
         cpuSeconds: () => cpuSeconds(server.pid),
+        prepare: () => load.prepare(),
         run: (milliseconds) => load.flow(milliseconds),
       })),
     )
@@ -129,6 +130,11 @@ class Load {
     load.#child.send(order)
     await load.#told()
     return load
+  }
+
+  async prepare(): Promise<void> {
+    this.#say('prepare')
+    await this.#told()
   }
 
   /** How many were taken. */
