@@ -4,7 +4,6 @@
  */
 import { x25519 } from '@noble/curves/ed25519.js'
 import { p256 } from '@noble/curves/nist.js'
-import { concat } from '../../codec/index.ts'
 import { CallerError, InvariantError, PeerError } from '../../errors.ts'
 import type {
   ChannelCryptoErrorCode,
@@ -78,7 +77,9 @@ export function generateEphemeral(random: Random, name: GroupName, agreements = 
 
 /** Undefined: no point of P-256 has this x coordinate. */
 export function pointOfX(x: Uint8Array): Uint8Array | undefined {
-  const compressed = concat(evenPoint, x)
+  const compressed = new Uint8Array(1 + x.length)
+  compressed[0] = evenY
+  compressed.set(x, 1)
   try {
     return p256.Point.fromBytes(compressed).toBytes(false)
   } catch {
@@ -88,7 +89,7 @@ export function pointOfX(x: Uint8Array): Uint8Array | undefined {
 }
 
 /** First byte of the compressed form of a point whose y is even (SEC 1 §2.3.3). */
-const evenPoint = Uint8Array.of(2)
+const evenY = 2
 
 class NobleEphemeralKey implements EphemeralKey {
   readonly group: GroupName

@@ -113,7 +113,7 @@ export function firmwareOn(crypto: ChannelCrypto): Firmware {
     signed: (work, signature) => signatures.take(work, signature),
     send: (...given) => told(send(...given)),
     sleep: () => told(session?.sleep()),
-    wake: () => told(session?.wake()),
+    wake: () => session?.wake(),
   }
 }
 
