@@ -4,6 +4,7 @@
  * Everything else is the house's own: keys, judge, registry.
  */
 import { Judge } from '@countersign/core/credential'
+import type { Clock } from '@countersign/core/ports'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import type { Services } from '@countersign/server'
 import type { Change, CoapContextRow, Store, Write } from '@countersign/server/ports'
@@ -18,6 +19,7 @@ export interface NarrowDoorOptions {
   readonly openLink: OpenLink
   readonly store: DoorStore
   readonly limits?: Partial<CoapLimits>
+  readonly clock?: Clock
   /** 0: each handshake shows a leaf that nobody has judged. */
   readonly leavesRemembered?: number
 }

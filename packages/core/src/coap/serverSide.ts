@@ -50,9 +50,10 @@ export class ServerSide {
   }
 
   receive(request: CoapMessage, datagram: Uint8Array, from: string): void {
-    if (this.repeated(datagram, from)) return
+    const key = exchangeKey(from, datagram)
+    if (this.#answeredAgain(key, from)) return
     if (this.#serving.size >= this.#ground.limits.servingMax) return
-    const exchange = this.#memory.begin(exchangeKey(from, datagram))
+    const exchange = this.#memory.begin(key)
     const serving = {
       request,
       from,
@@ -68,7 +69,11 @@ export class ServerSide {
 
   /** True: it was there before. What was answered at once is answered the same. */
   repeated(datagram: Uint8Array, from: string): boolean {
-    const exchange = this.#memory.find(exchangeKey(from, datagram))
+    return this.#answeredAgain(exchangeKey(from, datagram), from)
+  }
+
+  #answeredAgain(key: string, from: string): boolean {
+    const exchange = this.#memory.find(key)
     if (exchange === undefined) return false
     if (exchange.answer !== undefined && exchange.repeats < this.#ground.limits.repeatsMax) {
       exchange.repeats++

@@ -40,6 +40,7 @@ import { serverAddress } from './serverSide.ts'
 const writeMs = 15
 const keepAliveMs = 25_000
 const pollMs = 1_000
+const refusedMs = 10_000
 
 export interface DeviceSideParts {
   readonly identity: TestDevice
@@ -141,6 +142,7 @@ export class DeviceSide {
         const judged = judgeResponse(response, '')
         if (judged.kind === 'later') await life.wait(judged.afterMs ?? pollMs)
         else if (judged.kind === 'taken') await this.#taken(life, next)
+        else if (judged.kind === 'refused') await life.wait(refusedMs)
         else throw new Error(`the server answered ${judged.problem.message}`)
       } catch (error) {
         if (!isTransient(error)) this.#failed(life, error)

@@ -1,6 +1,7 @@
 /**
  * The same as lives.test.ts with processes of their own, which are killed: `device run` and `serve`,
- * and between them somebody who attacks and one who only looks.
+ * and between them somebody who attacks and one who only looks. Tried by hand: it fails when the
+ * numbers of either side are not written down ahead, and when the number of a reading is not kept.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

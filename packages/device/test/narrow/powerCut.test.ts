@@ -126,3 +126,25 @@ test('a storage that fails: nothing is sent with a number that is not written do
   await time.until(session.request(reading(9)))
   assert.deepEqual(witness.reused, [])
 })
+
+test('a new context is written down before the answer that confirmed it is handed on, or anything is sent', async () => {
+  const { time, network, device } = makeScene()
+  const { session, storage } = await device({ limits })
+  const written = Promise.withResolvers<undefined>()
+  storage.hook = async (when, number) => {
+    // The first save is the handshake's.
+    if (when === 'before' && number === 1) await written.promise
+  }
+  const ends: string[] = []
+  const asked = [1, 2].map((number) =>
+    session.request(reading(number)).then(() => ends.push(`reading ${number}`)),
+  )
+  await time.advance(5_000)
+  let sent = 0
+  network.observe(({ act }) => (sent += act === 'sent' ? 1 : 0))
+  await time.advance(600_000)
+  assert.deepEqual([sent, ends], [0, []])
+  written.resolve(undefined)
+  await time.until(Promise.all(asked))
+  assert.deepEqual(ends, ['reading 1', 'reading 2'])
+})
