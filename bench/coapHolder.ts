@@ -21,6 +21,8 @@ export interface Held {
   readonly contexts: number
   /** Bytes of one more: heap with array buffers, and resident. */
   readonly heap: number
+  /** The same of the first of a device, which the registry and the judge then know too. */
+  readonly heapWithDevice: number
   readonly resident: number
   /** CPU of a reading whose context was in the store alone, and of one whose context was in memory. */
   readonly fromStoreMs: number
@@ -47,32 +49,44 @@ const { sealer } = await house.keys()
 const link = new MemoryLink()
 let late = 0
 const clock = { now: (): number => house.clock.now() + late }
-const door = await openNarrowDoor(house, { openLink: link.open, store: house.store, clock })
+const limits = { contextsInMemoryMax: 100_000 }
+const door = await openNarrowDoor(house, { openLink: link.open, store: house.store, clock, limits })
 
-const holdings: Holding[] = []
 const shown = JSON.parse(await readFile(file, 'utf8')) as readonly ShownDevice[]
-for (const [index, one] of shown.entries()) holdings.push(await stored(one, index))
+const warm = Math.floor(shown.length * warmUpShare)
+const [first, second] = [await storedAll(0), await storedAll(1)]
 
-const warm = Math.floor(holdings.length * warmUpShare)
-await readings(holdings.slice(0, warm), 1)
+await readings(first.slice(0, warm), 1)
 const before = await memory()
 const beganAt = cpuMilliseconds()
-const firstDevice = await readings(holdings.slice(warm), 1)
-const firstMs = cpuMilliseconds() - beganAt - firstDevice
-const after = await memory()
+const firstDevice = await readings(first.slice(warm), 1)
+const fromStore = cpuMilliseconds() - beganAt - firstDevice
+const withDevices = await memory()
+await readings(second.slice(warm), 1)
+const alone = await memory()
 const againAt = cpuMilliseconds()
-const againDevice = await readings(holdings.slice(warm), 2)
-const againMs = cpuMilliseconds() - againAt - againDevice
-const count = holdings.length - warm
+const againDevice = await readings(first.slice(warm), 2)
+const inMemory = cpuMilliseconds() - againAt - againDevice
+const count = shown.length - warm
 const held: Held = {
   contexts: count,
-  heap: (after.heap - before.heap) / count,
-  resident: (after.resident - before.resident) / count,
-  fromStoreMs: firstMs / count,
-  inMemoryMs: againMs / count,
+  heap: (alone.heap - withDevices.heap) / count,
+  heapWithDevice: (withDevices.heap - before.heap) / count,
+  resident: (alone.resident - before.resident) / (2 * count),
+  fromStoreMs: fromStore / count,
+  inMemoryMs: inMemory / count,
 }
-if (door.door.load.contexts < holdings.length) throw new Error('some are not in memory')
+if (door.door.load.contexts < first.length + count) throw new Error('some are not in memory')
 process.send?.(held, () => process.exit(0))
+
+/** A context of each device; those of a series have identifiers of their own. */
+async function storedAll(series: number): Promise<readonly Holding[]> {
+  const holdings: Holding[] = []
+  for (const [index, one] of shown.entries()) {
+    holdings.push(await stored(one, index + series * 0x40_0000))
+  }
+  return holdings
+}
 
 /** As a life before has left it. */
 async function stored(device: ShownDevice, index: number): Promise<Holding> {
@@ -110,10 +124,10 @@ async function stored(device: ShownDevice, index: number): Promise<Holding> {
 /** One of each device. Returns the CPU milliseconds of the devices themselves. */
 async function readings(some: readonly Holding[], number: number): Promise<number> {
   let ofDevices = 0
-  for (let first = 0; first < some.length; first += atOnce) {
+  for (let begin = 0; begin < some.length; begin += atOnce) {
     const beginAt = cpuMilliseconds()
     const asked = some
-      .slice(first, first + atOnce)
+      .slice(begin, begin + atOnce)
       .map(({ shown: { cert, key }, parameters, from }) => {
         const device = new NarrowDevice({ cert, key }, door.serverLeaf, number)
         const { senderId, recipientId, ...secrets } = parameters
@@ -133,7 +147,7 @@ async function readings(some: readonly Holding[], number: number): Promise<numbe
 /** Of what is there when nothing of the exchanges is left. */
 async function memory(): Promise<{ readonly heap: number; readonly resident: number }> {
   late += exchangeMs
-  await readings(holdings.slice(0, 1), 1000 + late)
+  await readings(first.slice(0, 1), 1000 + late)
   // Objects that hold keys of OpenSSL are gone after several collections only.
   for (let round = 0; round < 8; round++) {
     globalThis.gc?.()

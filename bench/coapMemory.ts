@@ -31,13 +31,18 @@ function told(holder: ChildProcess): Promise<Held> {
   })
 }
 
-function reportOf({ contexts, heap, resident, fromStoreMs, inMemoryMs }: Held): Report {
+function reportOf(held: Held): Report {
+  const { contexts, heap, heapWithDevice, resident, fromStoreMs, inMemoryMs } = held
   return {
     tables: [
       {
         columns: ['of a context', ''],
         rows: [
           ['heap with array buffers', `${(heap / 1024).toFixed(2)} KiB`],
+          [
+            'the same, with what registry and judge keep of its device',
+            `${(heapWithDevice / 1024).toFixed(2)} KiB`,
+          ],
           ['resident', `${(resident / 1024).toFixed(2)} KiB`],
           ['a reading, its context in the store alone', `${fromStoreMs.toFixed(2)} ms of CPU`],
           ['a reading, its context in memory', `${inMemoryMs.toFixed(2)} ms of CPU`],
@@ -54,7 +59,7 @@ function reportOf({ contexts, heap, resident, fromStoreMs, inMemoryMs }: Held): 
       },
     ],
     notes: [
-      `${contexts.toLocaleString('en')} contexts, each of another device, whose certificate the judge keeps too. None was in memory before its first reading.`,
+      `Two contexts of each of ${contexts.toLocaleString('en')} devices. None was in memory before its first reading.`,
     ],
   }
 }
