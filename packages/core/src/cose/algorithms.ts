@@ -88,6 +88,12 @@ export function aeadAlgorithm(id: AlgorithmId, where: string): AeadAlgorithm {
   return known(aeads, id, 'AEAD', where)
 }
 
+/** Whether the algorithm signs with keys of this kind. */
+export function isKeyFor({ key }: SignatureAlgorithm, found: KeyAlgorithm): boolean {
+  if (key.kind === 'ec') return found.kind === 'ec' && found.curve === key.curve
+  return found.kind === key.kind
+}
+
 /** The number of an AEAD of the crypto port; undefined for one that COSE does not have. */
 export function aeadNumber(name: AeadName): number | undefined {
   return aeads.find(({ aead }) => aead === name)?.id

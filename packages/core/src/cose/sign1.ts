@@ -6,9 +6,9 @@
  */
 import { cbor } from '../codec/index.ts'
 import { AdapterError, CallerError } from '../errors.ts'
-import type { Crypto, KeyAlgorithm, PublicKey, SignatureScheme, Signer } from '../ports.ts'
-import { isYes } from '../verdict.ts'
-import { type SignatureAlgorithm, signatureAlgorithm } from './algorithms.ts'
+import type { Crypto, PublicKey, Signer } from '../ports.ts'
+import { isYes, sameScheme } from '../verdict.ts'
+import { isKeyFor, signatureAlgorithm } from './algorithms.ts'
 import { coseError } from './errors.ts'
 import { type HeaderOptions, type Headers, readHeaders } from './headers.ts'
 import {
@@ -61,7 +61,7 @@ export function verifySign1(message: Sign1, context: Sign1Context): Uint8Array {
     algorithmOf(headers, context.algorithm, kind.name),
     kind.name,
   )
-  if (!fits(algorithm, context.key.algorithm)) {
+  if (!isKeyFor(algorithm, context.key.algorithm)) {
     throw coseError('ERR_COSE_ALGORITHM', `${algorithm.name} is not for this key`, kind.name)
   }
   const { protectedMap } = headers
@@ -96,16 +96,4 @@ export async function makeSign1(
   }
   const content = encodeContent(payload, options)
   return encodeMessage(kind, protectedMap, options, content, cbor.byteString(signature))
-}
-
-function fits({ key }: SignatureAlgorithm, found: KeyAlgorithm): boolean {
-  if (key.kind === 'ec') return found.kind === 'ec' && found.curve === key.curve
-  return found.kind === key.kind
-}
-
-function sameScheme(one: SignatureScheme, other: SignatureScheme): boolean {
-  if (one.kind === 'ecdsa' && other.kind === 'ecdsa') {
-    return one.hash === other.hash && one.encoding === other.encoding
-  }
-  return one.kind === 'ed25519' && other.kind === 'ed25519'
 }

@@ -116,7 +116,7 @@ export class ComposeMessage2 extends OneShot {
     const { method } = message1
     requireAnswer(own, cR, message1, suite)
     const gX = peerShare(crypto, suite, message1.gX)
-    const key = ephemeralOf({ ...this.#offered, own }, suite, method.initiator === 'static key')
+    const key = ephemeralOf(this.#offered, suite, method.initiator === 'static key')
     const gY = shareOnWire(suite, key.share)
     const hash2 = th2(crypto, suite, gY, bytes1)
     const prk2e = Prk2e.from(crypto, suite, hash2, key.agree(gX))
@@ -166,14 +166,28 @@ export class WaitMessage3 extends OneShot {
     this.#sent = sent
   }
 
+  /**
+   * Throws what `receive` would throw for a message that is not of this handshake, and changes nothing.
+   * Without it one wrong message ends the handshake (§5.4.3), whoever sent it: what opens was made by
+   * whoever sent message_1, what does not can be anybody's. A caller who goes on counts them.
+   */
+  requireOpens(bytes: Uint8Array): void {
+    this.#open(bytes)
+  }
+
   /** Throws PeerError ERR_AEAD_OPEN when it is not of this handshake. */
   receive(bytes: Uint8Array): JudgeInitiator {
     this.spend()
-    const { crypto, suite, message1, prk3e2m, hash3 } = this.#sent
-    const ciphertext3 = parseMessage3(bytes, suite)
-    const bytes3 = open(crypto, suite, prk3e2m.message3(hash3), hash3, ciphertext3)
+    const { suite, message1 } = this.#sent
+    const bytes3 = this.#open(bytes)
     const plaintext3 = parsePlaintext3(bytes3, suite, message1.method)
     return new JudgeInitiator({ ...this.#sent, bytes3, plaintext3 })
+  }
+
+  #open(bytes: Uint8Array): Uint8Array {
+    const { crypto, suite, prk3e2m, hash3 } = this.#sent
+    const ciphertext3 = parseMessage3(bytes, suite)
+    return open(crypto, suite, prk3e2m.message3(hash3), hash3, ciphertext3)
   }
 }
 
@@ -247,7 +261,7 @@ export class Authenticated extends OneShot {
     this.#hash4 = hash4
   }
 
-  /** Where no protected message goes to the initiator it has to be sent (§5.5). Once. */
+  /** For an initiator that gets no protected message otherwise (RFC 9528 §5.5). Once. */
   message4(ead: readonly EadItem[] = []): Uint8Array {
     this.spend()
     const messageKey = this.#prk4e3m.message4(this.#hash4)
