@@ -1,5 +1,5 @@
 /**
- * CBOR writer (RFC 8949), deterministic (§4.2.1). Each function answers the encoding of one item; an
+ * CBOR writer (RFC 8949), deterministic (§4.2.1). Each function returns the encoding of one item; an
  * array or a map takes those of its elements. A sequence (RFC 8742) is their concatenation.
  *
  * @example cbor.array(cbor.int(-7), cbor.byteString(key)) // 82 26 58 20 …
@@ -13,7 +13,7 @@ export const falseValue: Uint8Array = Uint8Array.of(0xf4)
 export const trueValue: Uint8Array = Uint8Array.of(0xf5)
 export const nullValue: Uint8Array = Uint8Array.of(0xf6)
 
-/** Of either sign, within 53 bits. */
+/** An integer of either sign, within 53 bits. */
 export function int(value: number): Uint8Array {
   const argument = value < 0 ? -1 - value : value
   if (!Number.isSafeInteger(value) || !Number.isSafeInteger(argument)) {
@@ -39,7 +39,7 @@ export function array(...items: readonly Uint8Array[]): Uint8Array {
   return concat(head(major.array, items.length), ...items)
 }
 
-/** Entries in any order, key and value encoded; the same key twice is a mistake of ours. */
+/** Entries in any order, key and value encoded. The same key twice is a mistake of ours. */
 export function map(
   ...entries: readonly (readonly [key: Uint8Array, value: Uint8Array])[]
 ): Uint8Array {
