@@ -1,13 +1,14 @@
 /**
  * The load of `coap.ts`, in a process of its own: devices on one UDP socket, each with one datagram
- * under way at a time. On the coap door these are readings under OSCORE, each answer verified; a bare
- * server gets datagrams as long as those and sends them back.
+ * under way at a time. On the coap door these are readings under OSCORE, a bare server gets datagrams
+ * as long as those. What is sent was made before, and answers are verified afterwards: the load costs
+ * less than whom it measures.
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { fromHex } from '@countersign/core/codec'
 import type { ShownDevice } from './load.ts'
-import { NarrowDevice } from './narrowDevice.ts'
+import { NarrowDevice, type Prepared } from './narrowDevice.ts'
 
 export interface CoapOrder {
   readonly port: number
@@ -19,24 +20,22 @@ export interface CoapOrder {
 }
 
 /** After the order, by which devices meet the server. */
-export type CoapWord = 'go' | 'pause'
+export type CoapWord = 'prepare' | 'go' | 'pause'
 export type CoapTold =
-  | { readonly kind: 'up' }
+  | { readonly kind: 'up' | 'prepared' }
   /** Readings that were taken since the last time, and how many had to be given up. */
   | { readonly kind: 'paused'; readonly done: number; readonly lost: number }
 
 /** A reading whose answer has not come by then was lost. */
 const lostMs = 1000
+/** Datagrams of a device for one round: nobody sends more. An echo is faster, and costs nothing. */
+const readyMax = { oscore: 250, echo: 4000 }
 /** A handshake takes its time; none of these may be lost. */
 const introducedAtOnce = 10
 /** As long as a reading of a NarrowDevice under OSCORE. */
 const echoBytes = 97
 
-interface Talker {
-  next(): Uint8Array
-  /** Throws unless it is the answer. */
-  took(answer: Uint8Array): void
-}
+type Talker = () => Prepared
 
 const socket = createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 })
 socket.bind(0, '127.0.0.1')
@@ -61,26 +60,40 @@ async function serve(order: CoapOrder): Promise<void> {
     const met = some.map((device, index) => talkerOf(device, first + index, order))
     talkers.push(...(await Promise.all(met)))
   }
-  let [done, lost, isGoing] = [0, 0, false]
-  const talk = async (talker: Talker): Promise<void> => {
-    while (isGoing) {
-      const answer = await ask(talker.next(), order.port)
-      if (answer === undefined) lost++
-      else {
-        talker.took(answer)
-        done++
-      }
+  const length = readyMax[order.serverLeaf === undefined ? 'echo' : 'oscore']
+  const now = { done: 0, lost: 0, isGoing: false }
+  let prepared: readonly Prepared[][] = []
+  let talks: readonly Promise<void>[] = []
+  const answers: (() => void)[] = []
+  const talk = async (own: Prepared[]): Promise<void> => {
+    for (let one = own.pop(); one !== undefined && now.isGoing; one = own.pop()) {
+      const { datagram, took } = one
+      const answer = await ask(datagram, order.port)
+      if (answer === undefined) now.lost++
+      else answers.push(() => took(answer))
     }
   }
-  let talks: readonly Promise<void>[] = []
+  const paused = async (): Promise<void> => {
+    await Promise.all(talks)
+    for (const verify of answers.splice(0)) {
+      verify()
+      now.done++
+    }
+    say({ kind: 'paused', done: now.done, lost: now.lost })
+    now.done = now.lost = 0
+  }
   process.on('message', (word: CoapWord) => {
-    isGoing = word === 'go'
-    if (isGoing) talks = talkers.map(talk)
-    else {
-      void Promise.all(talks).then(() => {
-        say({ kind: 'paused', done, lost })
-        ;[done, lost] = [0, 0]
-      })
+    now.isGoing = word === 'go'
+    switch (word) {
+      case 'prepare':
+        // The first one is at the end, where it is taken from.
+        prepared = talkers.map((talker) => Array.from({ length }, talker).toReversed())
+        return say({ kind: 'prepared' })
+      case 'go':
+        talks = prepared.map(talk)
+        return
+      case 'pause':
+        void paused()
     }
   })
   say({ kind: 'up' })
@@ -102,18 +115,16 @@ async function introduced(device: NarrowDevice, { port }: CoapOrder): Promise<Ta
   const last = await ask(await device.complete(second), port)
   if (last === undefined) throw new Error('no answer to message_3')
   device.confirm(last)
-  return { next: () => device.reading(), took: (answer) => device.confirm(answer) }
+  return () => device.prepared()
 }
 
 function echoing(index: number): Talker {
   const datagram = Buffer.alloc(echoBytes, 1)
   datagram.writeUInt16BE(index, 4)
-  return {
-    next: () => datagram,
-    took: (answer) => {
-      if (answer.length !== datagram.length) throw new Error('that is no echo')
-    },
+  const took = (answer: Uint8Array): void => {
+    if (answer.length !== datagram.length) throw new Error('that is no echo')
   }
+  return () => ({ datagram, took })
 }
 
 /** Undefined: lost. */

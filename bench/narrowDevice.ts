@@ -52,6 +52,12 @@ type Asked = Pick<CoapMessage, 'code' | 'options' | 'payload'>
 const body = utf8('{"celsius":21.5,"at":1764190800}')
 const sha256Truncated = -15
 
+export interface Prepared {
+  readonly datagram: Uint8Array
+  /** Throws unless it was taken. */
+  readonly took: (answer: Uint8Array) => void
+}
+
 export class NarrowDevice {
   readonly #own: OwnCredential
   readonly #server: TrustedCredential
@@ -121,13 +127,16 @@ export class NarrowDevice {
     return this.#datagram(this.#protected())
   }
 
-  /** Throws unless it was taken. */
+  /** One to send later. */
+  prepared(): Prepared {
+    const datagram = this.reading()
+    const exchange = this.#sent
+    return { datagram, took: (answer) => requireTaken(exchange, answer) }
+  }
+
+  /** Of the last one. Throws unless it was taken. */
   confirm(answer: Uint8Array): void {
-    const outer = parseMessage(answer)
-    const isProtected = outer.options.some(({ number }) => number === optionNumber.oscore)
-    const { code, payload } = (isProtected && this.#sent?.unprotectResponse(outer)) || outer
-    if (isProtected && code === coapCode.changed) return
-    throw new Error(`a reading was answered ${codeText(code)} ${fromUtf8(payload)}`)
+    requireTaken(this.#sent, answer)
   }
 
   #protected(): CoapMessage {
@@ -160,4 +169,12 @@ function trusted(leaf: Uint8Array): TrustedCredential {
   const { spki, der } = parseCertificate(leaf)
   const key = nodeCrypto.importPublicKey(spki.der, { kind: 'ec', curve: 'P-256' })
   return { kind: 'signature', credential: cbor.byteString(der), key }
+}
+
+function requireTaken(sent: SentRequest['exchange'] | undefined, answer: Uint8Array): void {
+  const outer = parseMessage(answer)
+  const isProtected = outer.options.some(({ number }) => number === optionNumber.oscore)
+  const { code, payload } = (isProtected && sent?.unprotectResponse(outer)) || outer
+  if (isProtected && code === coapCode.changed) return
+  throw new Error(`a reading was answered ${codeText(code)} ${fromUtf8(payload)}`)
 }

@@ -4,6 +4,7 @@
  * Everything else is the house's own: keys, judge, registry.
  */
 import { Judge } from '@countersign/core/credential'
+import type { Clock } from '@countersign/core/ports'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import type { Services } from '@countersign/server'
 import type { Change, CoapContextRow, Store, Write } from '@countersign/server/ports'
@@ -18,6 +19,7 @@ export interface NarrowDoorOptions {
   readonly openLink: OpenLink
   readonly store: DoorStore
   readonly limits?: Partial<CoapLimits>
+  readonly clock?: Clock
   /** 0: each handshake shows a leaf that nobody has judged. */
   readonly leavesRemembered?: number
 }
@@ -29,8 +31,13 @@ export interface NarrowDoor {
   readonly serverLeaf: Uint8Array
 }
 
+const plenty = { perSecond: 100_000, burst: 100_000 }
+
 /** Devices come again sooner than they would, and all of them from one address. */
 export const unpaced: Partial<CoapLimits> = {
+  handshakes: plenty,
+  unprovenHandshakes: plenty,
+  requestsPerDevice: plenty,
   handshakesPerAddressPerSecond: 10_000,
   handshakesPerAddressBurst: 10_000,
   halfOpenUnprovenPerAddressMax: 1_024,

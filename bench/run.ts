@@ -33,6 +33,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   edhoc: () => import('./edhoc.ts'),
   narrowSize: () => import('./narrowSize.ts'),
   coap: () => import('./coap.ts'),
+  coapMemory: () => import('./coapMemory.ts'),
   oscore: () => import('./oscore.ts'),
   memory: () => import('./memory.ts'),
   revoke: () => import('./revoke.ts'),

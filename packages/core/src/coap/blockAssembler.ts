@@ -67,15 +67,15 @@ export class BlockAssembler {
     within: Uint8Array = nothing,
   ): Taken<Request> {
     try {
-      const name = nameOf(request, within)
+      const part = { key, within, request }
       const block1 = blockIn(request, 'block1')
       const block2 = blockIn(request, 'block2')
       if (block2 !== undefined && block2.number > 0) {
-        return answerWith(this.#more(key, name, block2))
+        return answerWith(this.#more(part, block2))
       }
       return block1 === undefined
-        ? this.#whole({ key, name, request }, request.payload, block1, block2)
-        : this.#block({ key, name, request }, block1, block2)
+        ? this.#whole(part, request.payload, block1, block2)
+        : this.#block(part, block1, block2)
     } catch (error) {
       if (error instanceof PeerError) return answerWith(refusal(coapCode.badRequest))
       throw error
@@ -97,13 +97,13 @@ export class BlockAssembler {
     block: Block,
     block2: Block | undefined,
   ): Taken<Request> {
-    const { key, name } = part
+    const { key } = part
     const { payload } = part.request
     if (!hasItsSize(block, payload)) return answerWith(refusal(coapCode.badRequest))
     const start = startOf(block)
     // RFC 7959 §2.5: the first block begins anew, whatever was there.
     if (start === 0) this.#requests.delete(key)
-    const body = start === 0 ? new Body(name) : this.#requests.find(key, name)
+    const body = start === 0 ? new Body(nameOf(part)) : this.#requests.find(key, nameOf(part))
     if (start + payload.length > this.#limits.bodyBytesMax) {
       if (body?.length === start) this.#requests.delete(key)
       return answerWith(this.#tooLarge())
@@ -117,14 +117,15 @@ export class BlockAssembler {
   }
 
   #whole<Request extends BlockRequest>(
-    { key, name, request }: Part<Request>,
+    part: Part<Request>,
     payload: Uint8Array,
     block1: Block | undefined,
     block2: Block | undefined,
   ): Taken<Request> {
+    const { request } = part
     const options = without(request.options, 'block1', 'block2', 'size1', 'requestTag')
     const answer = (response: OutgoingResponse): OutgoingResponse => {
-      const first = this.#first(key, name, response, block2?.szx)
+      const first = this.#first(part, response, block2?.szx)
       return block1 === undefined ? first : withBlock1(first, block1)
     }
     return { kind: 'whole', request: { ...request, options, payload }, answer }
@@ -132,13 +133,14 @@ export class BlockAssembler {
 
   /** A response that fits goes as it is; of a larger one the rest is kept. */
   #first(
-    key: string,
-    name: Uint8Array,
+    part: Part<BlockRequest>,
     response: OutgoingResponse,
     szxWanted?: number,
   ): OutgoingResponse {
+    const { key } = part
     this.#responses.delete(key)
     const { options, payload } = response
+    if (payload.length <= blockBytes(0)) return response
     const szx = largestSzx([...options, ...roomForBlocks], szxWanted)
     if (payload.length <= blockBytes(szx)) return response
     if (payload.length > this.#limits.bodyBytesMax) {
@@ -146,13 +148,14 @@ export class BlockAssembler {
     }
     const etag = { number: optionNumber.etag, value: this.#random.bytes(etagBytes) }
     const head = { ...response, options: [...without(options, 'etag'), etag] }
-    const body = new Body(name, head)
+    const body = new Body(nameOf(part), head)
     if (!this.#responses.append(key, body, payload)) return busy()
     return cut(head, payload, { number: 0, more: true, szx })
   }
 
-  #more(key: string, name: Uint8Array, block: Block): OutgoingResponse {
-    const body = this.#responses.find(key, name)
+  #more(part: Part<BlockRequest>, block: Block): OutgoingResponse {
+    const { key } = part
+    const body = this.#responses.find(key, nameOf(part))
     if (body?.head === undefined) return refusal(coapCode.requestEntityIncomplete)
     if (startOf(block) >= body.length) return refusal(coapCode.badRequest)
     const response = cut(body.head, body.bytes(), block)
@@ -169,8 +172,7 @@ export class BlockAssembler {
 
 interface Part<Request> {
   readonly key: string
-  /** Of the body that it is of. */
-  readonly name: Uint8Array
+  readonly within: Uint8Array
   readonly request: Request
 }
 
@@ -228,7 +230,7 @@ const ofNoBody = ['block1', 'block2', 'ifNoneMatch', 'uriHost', 'uriPort'] as co
  * block, or of none (NoCacheKey, RFC 7252 §5.4.6), and the names of the host, which OSCORE leaves open
  * to everybody on the path. The Request-Tag is among them (RFC 9175 §3.3).
  */
-function nameOf({ code, options }: BlockRequest, within: Uint8Array): Uint8Array {
+function nameOf({ request: { code, options }, within }: Part<BlockRequest>): Uint8Array {
   const common = without(options, ...ofNoBody).filter(({ number }) => (number & 0x1e) !== 0x1c)
   const encoded = encodeBody({ options: common, payload: nothing })
   return concat(Uint8Array.of(code, within.length), within, encoded)

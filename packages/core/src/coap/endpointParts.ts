@@ -19,8 +19,16 @@ export interface OutgoingResponse {
   readonly payload: Uint8Array
 }
 
+export interface RespondOptions {
+  /**
+   * A response that has to be a message of its own is sent once and not until it is acknowledged (RFC
+   * 7252 §5.2.3): for whoever has not shown that it is at this address (§11.3).
+   */
+  readonly once?: boolean
+}
+
 /** Throws CallerError for what cannot be sent, and when it is called again. */
-export type Respond = (response: OutgoingResponse | undefined) => void
+export type Respond = (response: OutgoingResponse | undefined, options?: RespondOptions) => void
 
 export interface EndpointParts {
   readonly clock: Clock

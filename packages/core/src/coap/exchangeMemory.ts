@@ -74,17 +74,22 @@ export class ExchangeMemory {
   }
 }
 
+/** A character for each byte: `apply` takes the array as it is, spreading it costs six times as much. */
 export function exchangeKey(from: string, datagram: Uint8Array): string {
-  return `${from} ${String.fromCharCode(...datagram)}`
+  const bytes: string = Reflect.apply(String.fromCharCode, undefined, datagram)
+  return `${from} ${bytes}`
 }
 
 class Half {
   readonly #limits: EndpointLimits
   readonly #byKey: Map<string, Exchange> = new Map()
+  #along: IterableIterator<Exchange>
+  #oldest: Exchange | undefined
   #bytes = 0
 
   constructor(limits: EndpointLimits) {
     this.#limits = limits
+    this.#along = this.#byKey.values()
   }
 
   get size(): number {
@@ -103,8 +108,9 @@ class Half {
     this.#byKey.set(exchange.key, exchange)
     this.#bytes += bytesOf(exchange)
     const { exchangesMax, exchangeBytesMax } = this.#limits
-    for (const oldest of this.#byKey.values()) {
-      if (this.#byKey.size <= exchangesMax && this.#bytes <= exchangeBytesMax) return
+    while (this.#byKey.size > exchangesMax || this.#bytes > exchangeBytesMax) {
+      const oldest = this.#first()
+      if (oldest === undefined) return
       this.remove(oldest)
     }
   }
@@ -116,17 +122,32 @@ class Half {
     return true
   }
 
-  /** The oldest stand first. */
   expire(now: number): void {
-    for (const exchange of this.#byKey.values()) {
-      if (exchange.expiresAt > now) return
-      this.remove(exchange)
+    for (;;) {
+      const oldest = this.#first()
+      if (oldest === undefined || oldest.expiresAt > now) return
+      this.remove(oldest)
     }
   }
 
   clear(): void {
     this.#byKey.clear()
     this.#bytes = 0
+  }
+
+  /**
+   * The oldest that is there. One iterator goes along the map: a new one for each would step over
+   * the holes that all those before have left.
+   */
+  #first(): Exchange | undefined {
+    while (this.#oldest === undefined || this.get(this.#oldest.key) !== this.#oldest) {
+      if (this.#byKey.size === 0) return undefined
+      const next = this.#along.next()
+      // It has ended once, and does not see what came later.
+      if (next.done === true) this.#along = this.#byKey.values()
+      else this.#oldest = next.value
+    }
+    return this.#oldest
   }
 }
 

@@ -25,6 +25,7 @@ export {
   type OutgoingResponse,
   type RequestOptions,
   type Respond,
+  type RespondOptions,
 } from './endpointParts.ts'
 export { type CoapErrorCode, coapLimits } from './errors.ts'
 export { type CoapMessage, type CoapType, encodeMessage, parseMessage } from './message.ts'

@@ -4,7 +4,12 @@
  */
 import { CallerError } from '../errors.ts'
 import { type Confirmable, sendConfirmable } from './confirmable.ts'
-import type { EndpointErrorCode, EndpointParts, OutgoingResponse } from './endpointParts.ts'
+import type {
+  EndpointErrorCode,
+  EndpointParts,
+  OutgoingResponse,
+  RespondOptions,
+} from './endpointParts.ts'
 import { type Exchange, ExchangeMemory, exchangeKey } from './exchangeMemory.ts'
 import { type Ground, keyAt } from './ground.ts'
 import { type CoapMessage, encodeMessage } from './message.ts'
@@ -45,9 +50,10 @@ export class ServerSide {
   }
 
   receive(request: CoapMessage, datagram: Uint8Array, from: string): void {
-    if (this.repeated(datagram, from)) return
+    const key = exchangeKey(from, datagram)
+    if (this.#answeredAgain(key, from)) return
     if (this.#serving.size >= this.#ground.limits.servingMax) return
-    const exchange = this.#memory.begin(exchangeKey(from, datagram))
+    const exchange = this.#memory.begin(key)
     const serving = {
       request,
       from,
@@ -58,12 +64,16 @@ export class ServerSide {
     }
     this.#serving.add(serving)
     this.#arm(serving)
-    this.#serve(request, from, (response) => this.#respond(serving, response))
+    this.#serve(request, from, (...said) => this.#respond(serving, ...said))
   }
 
   /** True: it was there before. What was answered at once is answered the same. */
   repeated(datagram: Uint8Array, from: string): boolean {
-    const exchange = this.#memory.find(exchangeKey(from, datagram))
+    return this.#answeredAgain(exchangeKey(from, datagram), from)
+  }
+
+  #answeredAgain(key: string, from: string): boolean {
+    const exchange = this.#memory.find(key)
     if (exchange === undefined) return false
     if (exchange.answer !== undefined && exchange.repeats < this.#ground.limits.repeatsMax) {
       exchange.repeats++
@@ -112,11 +122,16 @@ export class ServerSide {
     })
   }
 
-  #respond(serving: Serving, response: OutgoingResponse | undefined): void {
+  #respond(
+    serving: Serving,
+    response: OutgoingResponse | undefined,
+    { once = false }: RespondOptions = {},
+  ): void {
     if (serving.isAnswered) throw answeredTwice()
     const isOver = this.#isClosed || !this.#serving.has(serving)
     // Encoded first: what cannot be sent leaves the request open for another answer.
-    const send = response === undefined || isOver ? undefined : this.#prepare(serving, response)
+    const isSilent = response === undefined || isOver
+    const send = isSilent ? undefined : this.#prepare(serving, response, once)
     serving.isAnswered = true
     serving.timer.cancel()
     this.#serving.delete(serving)
@@ -124,7 +139,7 @@ export class ServerSide {
     else if (!serving.isAcknowledged) this.#memory.forget(serving.exchange)
   }
 
-  #prepare(serving: Serving, response: OutgoingResponse): () => void {
+  #prepare(serving: Serving, response: OutgoingResponse, once: boolean): () => void {
     const { request, from, exchange, isAcknowledged } = serving
     const { token } = request
     const isSuccess = response.code >> 5 === 2
@@ -137,7 +152,7 @@ export class ServerSide {
       }
     }
     const isConfirmable =
-      request.type === 'CON' && this.#responses.size < this.#ground.limits.servingMax
+      request.type === 'CON' && !once && this.#responses.size < this.#ground.limits.servingMax
     const messageId = this.#ground.messageIds.next(from)
     const type = isConfirmable ? 'CON' : 'NON'
     const datagram = encodeMessage({ ...response, type, messageId: messageId ?? 0, token })

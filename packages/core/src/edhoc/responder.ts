@@ -166,14 +166,28 @@ export class WaitMessage3 extends OneShot {
     this.#sent = sent
   }
 
+  /**
+   * Throws what `receive` would throw for a message that is not of this handshake, and changes nothing.
+   * Without it one wrong message ends the handshake (§5.4.3), whoever sent it: what opens was made by
+   * whoever sent message_1, what does not can be anybody's. A caller who goes on counts them.
+   */
+  requireOpens(bytes: Uint8Array): void {
+    this.#open(bytes)
+  }
+
   /** Throws PeerError ERR_AEAD_OPEN when it is not of this handshake. */
   receive(bytes: Uint8Array): JudgeInitiator {
     this.spend()
-    const { crypto, suite, message1, prk3e2m, hash3 } = this.#sent
-    const ciphertext3 = parseMessage3(bytes, suite)
-    const bytes3 = open(crypto, suite, prk3e2m.message3(hash3), hash3, ciphertext3)
+    const { suite, message1 } = this.#sent
+    const bytes3 = this.#open(bytes)
     const plaintext3 = parsePlaintext3(bytes3, suite, message1.method)
     return new JudgeInitiator({ ...this.#sent, bytes3, plaintext3 })
+  }
+
+  #open(bytes: Uint8Array): Uint8Array {
+    const { crypto, suite, prk3e2m, hash3 } = this.#sent
+    const ciphertext3 = parseMessage3(bytes, suite)
+    return open(crypto, suite, prk3e2m.message3(hash3), hash3, ciphertext3)
   }
 }
 

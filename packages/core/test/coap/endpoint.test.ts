@@ -96,6 +96,16 @@ test('figure 20: a separate response, at the server', () => {
   assert.deepEqual([says(), time.armed], [[], 0])
 })
 
+test('a separate response for a stranger goes once, and is not confirmed', () => {
+  const { hears, says, served, time } = desk({ random: drawn('000000000000ad7b00000000') })
+  hears(`41017d3853${path}`)
+  time.advance(1_000)
+  served[0]?.respond(content('22.3 C'), { once: true })
+  assert.deepEqual(says(), ['60007d38', `5145ad7b53${reading}`])
+  time.advance(500_000)
+  assert.deepEqual([says(), time.armed], [[], 0])
+})
+
 test('figure 21: a separate response that nobody expects is rejected', () => {
   const { hears, says, served } = desk()
   hears('60007d39')

@@ -1,7 +1,7 @@
 /** Both sides, state by state, give the bytes of RFC 9529 and of the vectors with certificates. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hex } from '@countersign/core/codec'
+import { fromHex, hex } from '@countersign/core/codec'
 import { type CredentialReference, encodeCredentialReference } from '@countersign/core/cose'
 import {
   type EadItem,
@@ -11,7 +11,7 @@ import {
   Responder,
   type Session,
 } from '@countersign/core/edhoc'
-import { InvariantError } from '@countersign/core/errors'
+import { InvariantError, PeerError } from '@countersign/core/errors'
 import type { ChannelCrypto } from '@countersign/core/ports'
 import { type Provider, providers } from '../providers.ts'
 import { type Script, scriptOf, scriptsOn } from './parties.ts'
@@ -71,6 +71,23 @@ test('authorization data travels in each message, and is covered', async () => {
     const seen = [compose2.ead, judgeR.ead, judgeI.ead, ead].map((one) => hex(encodeEad(one)))
     assert.deepEqual(seen, ['01420101', '02420202', '03420303', '04420404'])
   }
+})
+
+test('a message_3 that does not open can be told from one that does before it ends anything', async () => {
+  const script = scriptOf('m3-s2-x5t-c-14')
+  const [, , message3] = script.messages.map(fromHex)
+  assert.ok(message3 !== undefined)
+  const { message1 } = new Initiator(script.initiator).send()
+  const compose2 = new Responder(script.responder).receive(message1)
+  const { next: wait3 } = await compose2.send({ own: script.R.own, cR: script.cR })
+  for (const at of message3.keys()) {
+    const other = message3.slice()
+    other[at] = (other[at] ?? 0) ^ 1
+    assert.throws(() => wait3.requireOpens(other), PeerError, `byte ${at}`)
+    assert.throws(() => wait3.requireOpens(message3.slice(0, at)), PeerError, `${at} bytes`)
+  }
+  wait3.requireOpens(message3)
+  wait3.receive(message3).accept(script.I.trusted)
 })
 
 test('each state is used once', async () => {

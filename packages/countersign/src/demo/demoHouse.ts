@@ -31,7 +31,7 @@ export interface DemoServer {
   readonly https: URL
   /** `mqtts://localhost:…` for devices, and for applications with a certificate. */
   readonly mqtts: URL
-  /** `coap://localhost:…` for devices, over UDP. */
+  /** `coap://127.0.0.1:…` for devices, over UDP. */
   readonly coap: URL
   /** `http://localhost:…` for applications. */
   readonly console: URL

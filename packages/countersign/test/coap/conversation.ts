@@ -33,6 +33,8 @@ export interface Script {
   /** Bytes of each reading of each device. */
   readonly readings: readonly number[]
   readonly commands: number
+  /** How often each device is suspended for a while. */
+  readonly suspensions: number
   readonly method: 0 | 1
   readonly hasClock: boolean
   readonly link: LinkPlan
@@ -85,6 +87,7 @@ export interface Outcome {
 
 const beginning = Date.UTC(2026, 0, 2)
 const lookMs = 5_000
+const longestSuspensionMs = 180_000
 /** The budget of handshakes of a device may be used up in the war: it has one each day. */
 const peaceMsMax = 3 * 86_400_000
 /** A process has begun by then, and nobody has spoken to it. */
@@ -231,7 +234,7 @@ class Conversation {
 
   /** Readings and commands come when they like. */
   #plan(): void {
-    const { readings, commands, warMs } = this.#script
+    const { readings, commands, suspensions, warMs } = this.#script
     const random = this.#random.fork(4)
     const sometime = (): Milliseconds => random.below(Math.max(1, Math.floor(warMs * 0.8)))
     for (const { side } of this.#parties) {
@@ -241,9 +244,16 @@ class Conversation {
           return true
         })
       }
+      const { id } = side.identity.row
+      for (let count = 0; count < suspensions; count++) {
+        const from = sometime()
+        this.#say(from, () => this.#server.suspend(id))
+        this.#say(from + random.below(longestSuspensionMs), () => this.#server.resume(id))
+      }
       for (let count = 0; count < commands; count++) {
-        const { id } = side.identity.row
-        this.#say(sometime(), () => this.#server.command(id, `act-${count}`, this.#time.now()))
+        // A long one goes in blocks, and so does its result.
+        const data = JSON.stringify('x'.repeat(random.chance(0.2) ? 2500 : 10))
+        this.#say(sometime(), () => this.#server.command(id, data, this.#time.now()))
       }
     }
   }
@@ -274,9 +284,13 @@ class Conversation {
 
   async #isOver(): Promise<boolean> {
     if (this.#unsaid > 0) return false
+    const { store } = this.#house
     for (const { side } of this.#parties) {
+      const { id } = side.identity.row
+      // What was said to a server that died may have been said in vain.
+      if ((await store.get('device', id))?.state === 'suspended') this.#server.resume(id)
       if (side.outbox.size > 0) return false
-      const commands = await this.#house.store.find('command', 'device', side.identity.row.id)
+      const commands = await store.find('command', 'device', id)
       if (commands.some(({ state }) => state === 'queued')) return false
       const confirmed = await this.#confirmedBy(side)
       if (!this.#isPromoted && confirmed.some((one) => one !== this.#successor)) return false

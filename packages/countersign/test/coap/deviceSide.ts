@@ -40,6 +40,7 @@ import { serverAddress } from './serverSide.ts'
 const writeMs = 15
 const keepAliveMs = 25_000
 const pollMs = 1_000
+const refusedMs = 10_000
 
 export interface DeviceSideParts {
   readonly identity: TestDevice
@@ -141,6 +142,7 @@ export class DeviceSide {
         const judged = judgeResponse(response, '')
         if (judged.kind === 'later') await life.wait(judged.afterMs ?? pollMs)
         else if (judged.kind === 'taken') await this.#taken(life, next)
+        else if (judged.kind === 'refused') await life.wait(refusedMs)
         else throw new Error(`the server answered ${judged.problem.message}`)
       } catch (error) {
         if (!isTransient(error)) this.#failed(life, error)
@@ -164,10 +166,10 @@ export class DeviceSide {
         has: (id) => this.#begun.has(id),
         add: (id) => life.effect(async () => void this.#begun.add(id), writeMs),
       },
-      handle: ({ id }) =>
+      handle: ({ id, data }) =>
         life.effect(async () => {
           this.ran.set(id, (this.ran.get(id) ?? 0) + 1)
-          return { contentType: 'application/json', body: utf8(`{"ran":"${id}"}`) }
+          return { contentType: 'application/json', body: utf8(JSON.stringify(data)) }
         }),
     })
   }

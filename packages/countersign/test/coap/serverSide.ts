@@ -1,5 +1,6 @@
 /** The server in a conversation: its real coap door, registry and commands over its real store. */
 import { Judge } from '@countersign/core/credential'
+import { CallerError } from '@countersign/core/errors'
 import type { ChannelCrypto, Milliseconds, Random } from '@countersign/core/ports'
 import type { DatagramNetwork, DeedWitness, Mortal } from '@countersign/testbed'
 import { Commands } from '../../../server/src/commands/commands.ts'
@@ -31,10 +32,16 @@ export interface ServerSideParts {
   readonly failed: (error: unknown) => void
 }
 
+interface Open {
+  readonly life: Mortal
+  readonly commands: Commands
+  readonly registry: Registry
+}
+
 export class ServerSide {
   readonly #parts: ServerSideParts
   /** Of the life that has opened its door. */
-  #commands: { readonly life: Mortal; readonly commands: Commands } | undefined
+  #open: Open | undefined
 
   constructor(parts: ServerSideParts) {
     this.#parts = parts
@@ -66,7 +73,7 @@ export class ServerSide {
       limits,
     })
     await door.open({ host: '192.0.2.1', port: 5683 })
-    this.#commands = { life, commands }
+    this.#open = { life, commands, registry }
     toEnd(async () => {
       await door.close(1000)
       await commands.close()
@@ -75,15 +82,28 @@ export class ServerSide {
   }
 
   /** False: nobody is there to take it; true: it may have come into the store. */
-  command(device: string, name: string, now: Milliseconds): boolean {
-    const open = this.#commands
-    if (open?.life.alive !== true) return false
+  command(device: string, data: string, now: Milliseconds): boolean {
     const expiresAt = now + 24 * hourMs
-    open.commands
-      .queue({ device, name, data: '{"a":1}', expiresAt, actor: 'operator' })
-      .catch((error: unknown) => {
-        if (open.life.alive) this.#parts.failed(error)
-      })
+    const wish = { device, name: 'act', data, expiresAt, actor: 'operator' }
+    return this.#operate(({ commands }) => commands.queue(wish))
+  }
+
+  suspend(device: string): boolean {
+    return this.#operate(({ registry }) => registry.suspend(device, 'lost'))
+  }
+
+  resume(device: string): boolean {
+    return this.#operate(({ registry }) => registry.resume(device))
+  }
+
+  #operate(act: (open: Open) => Promise<unknown>): boolean {
+    const open = this.#open
+    if (open?.life.alive !== true) return false
+    act(open).catch((error: unknown) => {
+      // Said again, it is done already.
+      const isSaid = error instanceof CallerError && error.code === 'ERR_DEVICE_STATE'
+      if (open.life.alive && !isSaid) this.#parts.failed(error)
+    })
     return true
   }
 

@@ -38,6 +38,7 @@ import type {
 } from '../../ports.ts'
 import type { CommandsAtDoor } from '../commandReader.ts'
 import { Intake } from '../intake.ts'
+import { PacedLog } from '../pacedLog.ts'
 import { Refusals } from '../refusals.ts'
 import type { ChainJudge } from '../roleJudge.ts'
 import { SessionNews } from '../sessionNews.ts'
@@ -119,7 +120,7 @@ export class CoapDoor {
   #rowWork: Promise<void> = Promise.resolve()
 
   constructor(parts: CoapDoorParts) {
-    this.#parts = parts
+    this.#parts = { ...parts, log: new PacedLog(parts.log, parts.clock) }
     this.#limits = { ...coapLimitsOfDoor, ...parts.limits }
     this.#strangers = new Strangers(parts.clock, echoOf(parts), this.#limits)
   }
@@ -251,12 +252,14 @@ export class CoapDoor {
     const rooms = this.#rooms
     if (rooms === undefined || this.#closing !== undefined) return respond(undefined)
     const served = this.#answer(rooms, request, from)
-      .then((done) => this.#say(request, from, done))
-      .catch((error: unknown) => {
+      .catch((error: unknown): Served => {
         this.#failed('a request was not answered', error)
-        return undefined
+        return { kind: 'dropped' }
       })
-      .then(respond)
+      .then((done) => {
+        const once = done.kind !== 'answer' || done.to === 'unproven'
+        respond(this.#say(request, from, done), { once })
+      })
       .catch((error: unknown) => this.#failed('an answer was not sent', error))
       .finally(() => this.#inFlight.delete(served))
     this.#inFlight.add(served)
@@ -306,7 +309,8 @@ export class CoapDoor {
     const payload = parseEdhocPayload(request.payload)
     if (payload.kind === 'message_1') {
       const said = await handshakes.start(request, payload.message, from)
-      return said === undefined ? { kind: 'dropped' } : spoken(said)
+      const to = this.#strangers.isProven(request, from) ? 'proven' : 'unproven'
+      return said === undefined ? { kind: 'dropped' } : spoken(said, to)
     }
     const { cR, message } = payload
     // Nobody has authenticated it: it is a hint, and the handshake ends by itself (RFC 9528 §6).
@@ -316,7 +320,9 @@ export class CoapDoor {
     }
     const ending = await handshakes.finish(hex(cR), message, from)
     if (ending === undefined) return unprotected(answer(coapCode.badRequest))
-    return ending.kind === 'context' ? spoken(ending.message4()) : unprotected(ending.answer)
+    return ending.kind === 'context'
+      ? spoken(ending.message4(), 'proven')
+      : unprotected(ending.answer)
   }
 
   /** RFC 9668 §3.3.1. */
@@ -387,6 +393,6 @@ function unprotected(said: Answer): Served {
 }
 
 /** A step of a handshake, whose budget it has been through. */
-function spoken(said: Answer): Served {
-  return { kind: 'answer', answer: said }
+function spoken(said: Answer, to: 'proven' | 'unproven'): Served {
+  return { kind: 'answer', answer: said, to }
 }

@@ -17,6 +17,7 @@ import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock, Random } from '@countersign/core/ports'
 import { commandBody } from '../../commandDocument.ts'
 import type { CommandRow, DeviceCommands, Log, Notice } from '../../ports.ts'
+import { Oldest } from '../../recent.ts'
 import { isSuccess } from './answers.ts'
 import type { Contexts } from './contexts.ts'
 import type { CredentialPush } from './credentialPush.ts'
@@ -57,6 +58,8 @@ export class CommandCourier {
   /** Devices that wait for their turn: those that have spoken, and the others. */
   readonly #present: Set<string> = new Set()
   readonly #absent: Set<string> = new Set()
+  readonly #oldestPresent: Oldest<string> = new Oldest(() => this.#present.values())
+  readonly #oldestAbsent: Oldest<string> = new Oldest(() => this.#absent.values())
   #isClosed = false
 
   constructor(parts: CommandCourierParts) {
@@ -176,15 +179,13 @@ export class CommandCourier {
   }
 
   #next(): void {
-    for (const [queue, isThere] of [
-      [this.#present, true],
-      [this.#absent, false],
-    ] as const) {
-      for (const device of queue) {
-        if (this.#tasks.size >= this.#parts.limits.couriersMax) return
-        queue.delete(device)
-        if (!this.#tasks.has(device)) this.#begin(device, isThere)
-      }
+    while (this.waiting > 0 && this.#tasks.size < this.#parts.limits.couriersMax) {
+      const isThere = this.#present.size > 0
+      const device = isThere ? this.#oldestPresent.next() : this.#oldestAbsent.next()
+      if (device === undefined) return
+      this.#present.delete(device)
+      this.#absent.delete(device)
+      if (!this.#tasks.has(device)) this.#begin(device, isThere)
     }
   }
 

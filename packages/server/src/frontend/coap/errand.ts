@@ -33,7 +33,7 @@ interface Attempt {
   readonly abort: AbortController
 }
 
-/** Why an attempt was given up: it is made again. */
+/** Why an attempt was given up: it is made again, or all is over. */
 const anew = Symbol('anew')
 const ended = Symbol('ended')
 
@@ -85,8 +85,7 @@ export class Errand {
     } catch (error) {
       if (error === ended) return undefined
       const code = isCountersignError(error) ? error.code : ''
-      // Its row is gone: a newer context has taken its place.
-      if (this.isOver && code === 'ERR_CONFLICT') return undefined
+      if (this.isOver && endings.has(code)) return undefined
       if (!silences.has(code)) throw error
       if (code === 'ERR_COAP_TIMEOUT') this.#parts.patience.silent(this.context)
       return undefined
@@ -157,6 +156,9 @@ export class Errand {
     throw new InvariantError('ERR_COAP_ANSWERED', 'no response is there')
   }
 }
+
+/** Its row is gone, or a tombstone: numbers cannot be reserved any more. */
+const endings: ReadonlySet<string> = new Set(['ERR_CONFLICT', 'ERR_CONTEXT_ENDED'])
 
 /** What was to be brought stays where it is until the device speaks. */
 const silences: ReadonlySet<string> = new Set([

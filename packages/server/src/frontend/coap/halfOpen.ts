@@ -25,6 +25,8 @@ export interface HalfOpen {
   readonly wait: WaitMessage3
   /** message_2, as it was sent. */
   readonly answer: Answer
+  /** How many messages came as its message_3 and did not open. */
+  foreign: number
 }
 
 type Limits = Pick<CoapLimits, 'halfOpenMax' | 'halfOpenPerAddressMax' | 'halfOpenMsMax'>

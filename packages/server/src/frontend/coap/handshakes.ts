@@ -131,9 +131,8 @@ export class Handshakes {
   }
 
   /**
-   * message_3, alone or in a combined request; `id` is C_R. Undefined: nothing is known of it. One that
-   * comes from another host than message_1 is nobody's: C_R has 24 bits, and whoever guesses one could
-   * end a handshake that it has no part in.
+   * message_3, alone or in a combined request; `id` is C_R. Undefined: nothing is known of it. Where it
+   * comes from does not matter: a device may have moved since message_1.
    */
   async finish(id: string, message3: Uint8Array, from: string): Promise<Ending | undefined> {
     const finished = this.#finished.get(id)
@@ -141,7 +140,9 @@ export class Handshakes {
       return equalBytes(finished.message3, message3) ? await finished.ending : undefined
     }
     const open = this.#halfOpen.get(id)
-    if (open?.host !== hostKey(from)) return undefined
+    if (open === undefined) return undefined
+    const foreign = this.#foreign(open, message3)
+    if (foreign !== undefined) return foreign
     this.#halfOpen.remove(open)
     const ending = this.#finish(open, message3, from)
     this.#finished.add({ id, message3, endedAt: this.#parts.clock.now(), ending })
@@ -215,22 +216,49 @@ export class Handshakes {
   }
 
   async #compose({ key, host, isProven, begun }: Began, compose: ComposeMessage2): Promise<Answer> {
-    const { crypto, credentials, contexts, clock } = this.#parts
+    const { crypto, credentials, clock } = this.#parts
     const { method, suite, ead, cI } = compose
     const own = serverCredential(crypto, credentials, method, wantedByValue(ead))
-    const cR = await contexts.drawId((drawn) => drawn === hex(cI) || this.knows(drawn))
+    const cR = await this.#drawId(cI)
     const id = hex(cR)
-    this.#drawn.add(id)
     try {
       const { message2, next: wait } = await compose.send({ own, cR })
       const answer = withBody(coapCode.changed, edhocContentFormat.message, message2)
       const startedAt = clock.now()
       const agreed = { method, suite }
-      const about = { id, key, host, isProven, begun, startedAt }
+      const about = { id, key, host, isProven, begun, startedAt, foreign: 0 }
       this.#halfOpen.add({ ...about, wait, agreed, answer })
       return answer
     } finally {
       this.#drawn.delete(id)
+    }
+  }
+
+  /** Taken until the handshake is there: of many that begin at once two may have drawn the same. */
+  async #drawId(cI: Uint8Array): Promise<Uint8Array> {
+    for (;;) {
+      const drawn = await this.#parts.contexts.drawId((id) => id === hex(cI) || this.knows(id))
+      const id = hex(drawn)
+      if (this.knows(id)) continue
+      this.#drawn.add(id)
+      return drawn
+    }
+  }
+
+  /**
+   * The answer to a message_3 that does not open. RFC 9528 §5.4.3 ends the session with it; here it stays
+   * for a few of them. C_R is all that ties a datagram to a handshake, and whoever reads it on the way,
+   * or guesses it, would end handshakes of others with one datagram each.
+   */
+  #foreign(open: HalfOpen, message3: Uint8Array): Ending | undefined {
+    try {
+      open.wait.requireOpens(message3)
+      return undefined
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error
+      open.foreign++
+      if (open.foreign >= this.#parts.limits.foreignMessages3Max) this.#halfOpen.remove(open)
+      return { kind: 'answer', answer: refusal(answerTo(error)) }
     }
   }
 

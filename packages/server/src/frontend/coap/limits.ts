@@ -20,6 +20,8 @@ export interface CoapLimits extends IntakeLimits {
    * secure element in it (RFC 7252 §4.8.2: MAX_TRANSMIT_WAIT is 93 s).
    */
   readonly halfOpenMsMax: number
+  /** Messages that come as message_3 of one handshake and do not open; the last of them ends it. */
+  readonly foreignMessages3Max: number
   /** Handshakes started per second by one address that has not shown that it is there. */
   readonly handshakesPerAddressPerSecond: number
   readonly handshakesPerAddressBurst: number
@@ -89,6 +91,7 @@ export const coapLimitsOfDoor: CoapLimits = {
   halfOpenUnprovenMax: 1_024,
   halfOpenUnprovenPerAddressMax: 64,
   halfOpenMsMax: 100_000,
+  foreignMessages3Max: 8,
   handshakesPerAddressPerSecond: 10,
   handshakesPerAddressBurst: 20,
   provenHandshakesPerAddressPerSecond: 30,

@@ -38,8 +38,11 @@ export interface ProtectedRequestsParts {
 }
 
 export type Served =
-  /** Under OSCORE, or a step of a handshake. */
-  | { readonly kind: 'answer'; readonly answer: Answer }
+  /**
+   * Under OSCORE, or a step of a handshake. To an address that nobody has proven nothing is sent again
+   * and again.
+   */
+  | { readonly kind: 'answer'; readonly answer: Answer; readonly to: 'proven' | 'unproven' }
   /** To whoever it was: it goes out as far as a stranger's budget allows. */
   | { readonly kind: 'stranger'; readonly answer: Answer }
   /** As if it had been lost. */
@@ -103,7 +106,10 @@ export class ProtectedRequests {
       verified = verifyRequest(security, request, echo)
     }
     const received = verified.isFresh ? verified.accept() : verified.challenge()
-    if (received.kind === 'challenge') return { kind: 'answer', answer: received.answer }
+    // The request may be an old one, from wherever somebody likes.
+    if (received.kind === 'challenge') {
+      return { kind: 'answer', answer: received.answer, to: 'unproven' }
+    }
     context.heard(received.exchange.partialIv, from)
     const inner = await this.#answer(context, received, from)
     if (context.state === 'fresh') await contexts.reserve(context)
@@ -114,7 +120,7 @@ export class ProtectedRequests {
     while (!isStored(context, received) && !hasNumber(context)) await contexts.reserve(context)
     const outer = received.exchange.protectResponse({ ...received.request, ...inner })
     if (context.state === 'live') spoke(context)
-    return { kind: 'answer', answer: outer }
+    return { kind: 'answer', answer: outer, to: 'proven' }
   }
 
   #rateOf({ verdict }: LiveContext): Rate {

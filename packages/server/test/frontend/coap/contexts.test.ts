@@ -3,10 +3,9 @@ import { afterEach, describe, it } from 'node:test'
 import { combine, contextParameters } from '@countersign/core/channel'
 import { type CoapMessage, codeText, encodeMessage, parseMessage } from '@countersign/core/coap'
 import { fromUtf8 } from '@countersign/core/codec'
-import { deriveContext, oscoreOptionOf, protectRequest } from '@countersign/core/oscore'
+import { deriveContext, protectRequest } from '@countersign/core/oscore'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
-import type { Change, Write } from '../../../src/ports.ts'
-import { isProtected, type NarrowDevice, Refused, required } from './device.ts'
+import { type NarrowDevice, Refused, required } from './device.ts'
 import { CoapHouse } from './house.ts'
 
 describe('contexts of the coap door', () => {
@@ -45,39 +44,6 @@ describe('contexts of the coap door', () => {
     }
     assert.equal((await house.messages()).length, 8 * 4)
     assert.ok(house.door.load.contexts <= 4)
-  })
-
-  it('are in memory once, whoever asks for one while all others are in use', async () => {
-    house = await CoapHouse.create({ limits: { contextsInMemoryMax: 1 } })
-    const [busy, asked] = await devices(2)
-    const all = [required(busy), required(asked)]
-    for (const device of all) assert.equal(said(await device.first('a', { number: 1 })), '2.04 ')
-    await house.restart('after a crash')
-    const stored = held(house, ({ messages }) => messages !== undefined)
-    const first = required(busy).exchangeWithEcho(required(busy).reading('a', { number: 2 }))
-    await stored.reached
-    const reserved = held(house, ({ writes }) => writes?.some(isReservation) === true)
-    const from = house.net.sent.length
-    const frames = [2, 3].map((number) =>
-      required(asked).datagram(required(asked).reading('a', { number }), number),
-    )
-    house.net.deliver(required(frames[0]), '198.51.100.9:1')
-    await reserved.reached
-    // The same, and another: whichever context they find, its numbers are used once.
-    house.net.deliver(required(frames[0]), '198.51.100.9:2')
-    house.net.deliver(required(frames[1]), '198.51.100.9:3')
-    await house.rest()
-    reserved.release()
-    await house.until(() => house.door.load.inFlight === 1)
-    const numbers = house.net.sent.slice(from).flatMap(({ datagram, to }) => {
-      const message = parseMessage(datagram)
-      const isOurs = to.startsWith('198.51.100.9') && isProtected(message)
-      return isOurs ? [required(oscoreOptionOf(message).partialIv)] : []
-    })
-    assert.equal(numbers.length, 2, 'each is challenged once')
-    assert.equal(new Set(numbers).size, numbers.length)
-    stored.release()
-    assert.equal(said(await first), '2.04 ')
   })
 
   it('live until a new one of the device has carried a message', async () => {
@@ -210,27 +176,6 @@ describe('contexts of the coap door', () => {
 
 function said({ code, payload }: CoapMessage): string {
   return `${codeText(code)} ${fromUtf8(payload)}`
-}
-
-/** Changes of the store that are held back until the test lets them go. */
-function held(
-  { house: { store } }: CoapHouse,
-  which: (change: Change) => boolean,
-): { readonly reached: Promise<void>; readonly release: () => void } {
-  const apply = store.apply.bind(store)
-  const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  store.apply = async (change) => {
-    if (which(change)) {
-      reached.resolve()
-      await gate.promise
-    }
-    return await apply(change)
-  }
-  return { reached: reached.promise, release: gate.resolve }
-}
-
-function isReservation(write: Write): boolean {
-  return write.kind === 'update' && write.table === 'coapContext' && 'reserved' in write.set
 }
 
 async function refusedBy(attempt: Promise<unknown>): Promise<Refused> {

@@ -189,6 +189,34 @@ describe('a flood at the coap door', () => {
     assert.ok(house.door.counters.dropped > 0)
   })
 
+  it('is never made larger by a server that is slow', async () => {
+    house = await CoapHouse.create()
+    const { credentials } = house
+    const gate = Promise.withResolvers<void>()
+    const current = credentials.current.bind(credentials)
+    // A token that signs for others just now.
+    credentials.current = (kind) => {
+      const own = current(kind)
+      const { scheme, spki, sign } = required(own.signer)
+      const slow: typeof sign = async (message) => {
+        await gate.promise
+        return await sign(message)
+      }
+      return { ...own, signer: { scheme, spki, sign: slow } }
+    }
+    const message1 = await stranger()
+    const from = `${victim}:53`
+    house.net.deliver(message1(1), from)
+    await house.rest()
+    house.timers.advance(1_100)
+    gate.resolve()
+    await house.idle()
+    for (let second = 0; second < 100; second++) house.timers.advance(1_000)
+    const sent = house.sentTo({ address: from })
+    const types = sent.map((datagram) => parseMessage(datagram).type)
+    assert.deepEqual(types, ['ACK', 'NON'])
+  })
+
   it('of rubbish is nothing: no memory, hardly an answer', async () => {
     house = await CoapHouse.create()
     let seed = 1
