@@ -1,5 +1,5 @@
 /**
- * Bytes and their text forms: hex and UTF-8 (RFC 3629). Strict where bytes come in from outside: no
+ * Bytes, their text forms, hex and UTF-8 (RFC 3629), and numbers in network byte order. Strict where bytes come in from outside: no
  * white space, no overlong forms. Core has no Buffer and no TextDecoder, hence these few.
  */
 import { PeerError } from '../errors.ts'
@@ -125,6 +125,22 @@ export function ascii(bytes: Uint8Array): string {
 function characters(codes: Uint8Array): string {
   const text: string = Reflect.apply(String.fromCharCode, undefined, codes)
   return text
+}
+
+/** An unsigned number in so many bytes, the most significant first. */
+export function bigEndian(value: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  for (let at = length - 1, rest = value; at >= 0; at--, rest = Math.floor(rest / 256)) {
+    bytes[at] = rest % 256
+  }
+  return bytes
+}
+
+/** The unsigned number that these bytes are, exact up to 53 bits. */
+export function fromBigEndian(bytes: Uint8Array): number {
+  let value = 0
+  for (const byte of bytes) value = value * 256 + byte
+  return value
 }
 
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {

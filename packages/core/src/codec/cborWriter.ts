@@ -5,7 +5,7 @@
  * @example cbor.array(cbor.int(-7), cbor.byteString(key)) // 82 26 58 20 …
  */
 import { InvariantError } from '../errors.ts'
-import { compareBytes, concat, utf8 } from './bytes.ts'
+import { bigEndian, compareBytes, concat, utf8 } from './bytes.ts'
 
 const major = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5 } as const
 
@@ -58,10 +58,5 @@ function head(type: number, argument: number): Uint8Array {
   const first = type << 5
   if (argument < 24) return Uint8Array.of(first | argument)
   const octets = argument < 0x100 ? 1 : argument < 0x10000 ? 2 : argument < 0x1_0000_0000 ? 4 : 8
-  const bytes = new Uint8Array(1 + octets)
-  bytes[0] = first | (24 + Math.log2(octets))
-  for (let at = octets, rest = argument; at > 0; at--, rest = Math.floor(rest / 256)) {
-    bytes[at] = rest % 256
-  }
-  return bytes
+  return concat(Uint8Array.of(first | (24 + Math.log2(octets))), bigEndian(argument, octets))
 }
