@@ -32,9 +32,12 @@ export { type CoapMessage, type CoapType, encodeMessage, parseMessage } from './
 export {
   type CodeKind,
   coapCode,
+  codeClass,
   codeKind,
   codeText,
   isCritical,
+  isServerError,
+  isSuccess,
   isUnsafe,
   optionNumber,
 } from './numbers.ts'

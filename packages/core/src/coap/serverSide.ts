@@ -13,7 +13,7 @@ import type {
 import { type Exchange, ExchangeMemory, exchangeKey } from './exchangeMemory.ts'
 import { type Ground, keyAt } from './ground.ts'
 import { type CoapMessage, encodeMessage } from './message.ts'
-import { coapCode } from './numbers.ts'
+import { coapCode, isSuccess } from './numbers.ts'
 
 type Timer = ReturnType<Ground['timers']['after']>
 
@@ -142,12 +142,12 @@ export class ServerSide {
   #prepare(serving: Serving, response: OutgoingResponse, once: boolean): () => void {
     const { request, from, exchange, isAcknowledged } = serving
     const { token } = request
-    const isSuccess = response.code >> 5 === 2
+    const isAccepted = isSuccess(response.code)
     if (request.type === 'CON' && !isAcknowledged) {
       const { messageId } = request
       const answer = encodeMessage({ ...response, type: 'ACK', messageId, token })
       return () => {
-        this.#memory.settle(exchange, answer, isSuccess)
+        this.#memory.settle(exchange, answer, isAccepted)
         this.#ground.send(answer, from)
       }
     }
@@ -157,7 +157,7 @@ export class ServerSide {
     const type = isConfirmable ? 'CON' : 'NON'
     const datagram = encodeMessage({ ...response, type, messageId: messageId ?? 0, token })
     return () => {
-      this.#memory.settle(exchange, exchange.answer, isSuccess)
+      this.#memory.settle(exchange, exchange.answer, isAccepted)
       // As if it had been lost: no Message ID may be used again yet.
       if (messageId === undefined) return
       if (isConfirmable) this.#sendConfirmable(datagram, messageId, from)
