@@ -59,10 +59,10 @@ export function timeIn({ code, options, payload }: CoapMessage): Milliseconds | 
   try {
     if (readUint(format, 'Content-Format') !== cborFormat) return undefined
     const reader = new CborReader(payload, 'time', 9)
-    const seconds = reader.int('seconds')
+    const seconds = reader.unsigned('seconds')
     reader.end()
     const time = seconds * 1000
-    return seconds >= 0 && Number.isSafeInteger(time) ? time : undefined
+    return Number.isSafeInteger(time) ? time : undefined
   } catch (error) {
     if (error instanceof PeerError) return undefined
     throw error
