@@ -4,9 +4,9 @@ import { type CoapErrorCode, coapError } from './errors.ts'
 import { optionNumber } from './numbers.ts'
 import { type CoapBody, type CoapOption, readUint, uintValue, valuesOf } from './options.ts'
 
-/** By number, in the spelling that `mediaTypeOf` gives. */
+/** By number, in the spelling of the registry, which is the one on the other roads too. */
 const mediaTypes: ReadonlyMap<number, string> = new Map([
-  [0, 'text/plain;charset=utf-8'],
+  [0, 'text/plain; charset=utf-8'],
   [40, 'application/link-format'],
   [41, 'application/xml'],
   [42, 'application/octet-stream'],
@@ -21,13 +21,13 @@ const mediaTypes: ReadonlyMap<number, string> = new Map([
   [110, 'application/senml+json'],
   [112, 'application/senml+cbor'],
   /** RFC 9148 §9.1. */
-  [281, 'application/pkcs7-mime;smime-type=certs-only'],
+  [281, 'application/pkcs7-mime; smime-type=certs-only'],
   [286, 'application/pkcs10'],
   [287, 'application/pkix-cert'],
 ])
 
 const numbers: ReadonlyMap<string, number> = new Map([
-  ...[...mediaTypes].map(([number, mediaType]) => [mediaType, number] as const),
+  ...[...mediaTypes].map(([number, mediaType]) => [plain(mediaType), number] as const),
   // Text that does not say its charset is ASCII, which is UTF-8 too.
   ['text/plain', 0],
 ])
@@ -39,7 +39,11 @@ export function mediaTypeOf(contentFormat: number): string | undefined {
 
 /** Undefined: CoAP has no number for it here. `Text/Plain; charset="UTF-8"` is 0. */
 export function contentFormatOf(mediaType: string): number | undefined {
-  return numbers.get(mediaType.toLowerCase().replaceAll(/[\s"]/g, ''))
+  return numbers.get(plain(mediaType))
+}
+
+function plain(mediaType: string): string {
+  return mediaType.toLowerCase().replaceAll(/[\s"]/g, '')
 }
 
 export function contentFormatOption(number: number): CoapOption {

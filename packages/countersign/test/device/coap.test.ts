@@ -72,7 +72,7 @@ test('a device sends over coap where the invitation said, and its reading is an 
       datacontenttype: 'application/json',
       data: { celsius: 21 },
     },
-    { id: `${eui64}-2`, datacontenttype: 'text/plain;charset=utf-8', data: 'warm' },
+    { id: `${eui64}-2`, datacontenttype: 'text/plain; charset=utf-8', data: 'warm' },
   ])
 })
 

@@ -260,7 +260,7 @@ export class CommandCourier {
 
   async #refused({ device, id }: CommandRow, reason: string): Promise<void> {
     const body = Buffer.from(reason)
-    const answer = { state: 'refused', contentType: 'text/plain;charset=utf-8', body } as const
+    const answer = { state: 'refused', contentType: 'text/plain; charset=utf-8', body } as const
     await this.#parts.commands.answered(device, id, answer)
   }
 

@@ -37,7 +37,7 @@ describe('a request under OSCORE', () => {
     const cases: readonly [Posted, Record<string, unknown>][] = [
       [
         { format: 0, body: 'warm' },
-        { datacontenttype: 'text/plain;charset=utf-8', data: 'warm' },
+        { datacontenttype: 'text/plain; charset=utf-8', data: 'warm' },
       ],
       [
         { format: 50, body: '[1,2]' },
