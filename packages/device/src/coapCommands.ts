@@ -6,6 +6,7 @@
 import {
   type CoapMessage,
   coapCode,
+  contentFormat,
   contentFormatOf,
   contentFormatOption,
   pathOf,
@@ -145,19 +146,17 @@ export class CoapCommands {
 function resultOf(id: string, outcome: CommandOutcome): NarrowRequest {
   const code = coapCode.post
   if ('refused' in outcome) {
-    const options = [...uriPath('r', id, 'refused'), contentFormatOption(0)]
+    const options = [...uriPath('r', id, 'refused'), contentFormatOption(contentFormat.text)]
     return { code, options, payload: utf8(outcome.refused) }
   }
-  const format = contentFormatOf(outcome.contentType) ?? octets
+  // RFC 7252 §12.3: what has no number is bytes.
+  const format = contentFormatOf(outcome.contentType) ?? contentFormat.octets
   return {
     code,
     options: [...uriPath('r', id), contentFormatOption(format)],
     payload: outcome.body,
   }
 }
-
-/** RFC 7252 §12.3: what has no number is bytes. */
-const octets = 42
 
 function plain(code: number, diagnostic = ''): NarrowResponse {
   return { code, options: [], payload: utf8(diagnostic) }

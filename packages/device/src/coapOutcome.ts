@@ -65,10 +65,14 @@ function problemIn({ code, payload }: Response): Problem {
   }
 }
 
+/** Longer than any code of ours. */
+const problemCodeBytesMax = 64
+
 function codeIn(payload: Uint8Array): string | undefined {
+  if (payload.length > problemCodeBytesMax) return undefined
   try {
-    const text = fromUtf8(payload.subarray(0, 80))
-    return /^ERR_[A-Z0-9_]{1,60}$/.test(text) ? text : undefined
+    const text = fromUtf8(payload)
+    return /^ERR_[A-Z0-9_]+$/.test(text) ? text : undefined
   } catch (error) {
     if (error instanceof PeerError) return undefined
     throw error

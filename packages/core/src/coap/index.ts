@@ -9,6 +9,7 @@ export { type BodyLimits, bodyLimits } from './blockBodies.ts'
 export { type Block, type BlockName, blockBytes, blockIn, blockOption } from './blockOption.ts'
 export { type BlockParts, bodyBytesMax, sendInBlocks } from './blockwise.ts'
 export {
+  contentFormat,
   contentFormatIn,
   contentFormatOf,
   contentFormatOption,
