@@ -147,7 +147,7 @@ export class Inbound {
     const kid = queryOf(request, 'kid')
     if (kid === undefined || !kidText.test(kid)) throw unknownCredential('the server gives no kid')
     const { servers, keeper } = this.#parts
-    await keeper.change(servers.pushed(request.payload.slice(), fromHex(kid)))
+    await keeper.change(servers.pushed(Uint8Array.from(request.payload), fromHex(kid)))
     return plain(coapCode.changed)
   }
 }

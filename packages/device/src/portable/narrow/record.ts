@@ -133,9 +133,7 @@ function readServers(reader: CborReader): readonly ServerCredential[] {
   return Array.from({ length: count }, () => {
     requireCount(reader, 'server', 3)
     const kind = reader.boolean('server.signs') ? 'signature' : 'static key'
-    const kid = reader.nullable('server.kid', () =>
-      reader.byteString('server.kid', kidBytesMax).slice(),
-    )
+    const kid = reader.nullable('server.kid', () => readBytes(reader, 'server.kid', kidBytesMax))
     return { kind, kid, leaf: readCertificate(reader, 'server.leaf') }
   })
 }
@@ -143,7 +141,7 @@ function readServers(reader: CborReader): readonly ServerCredential[] {
 function readCurrent(crypto: ChannelCrypto, reader: CborReader): StoredContext | undefined {
   return reader.nullable('context', () => {
     requireCount(reader, 'context', 3)
-    const own = reader.byteString('context.own', ownBytes).slice()
+    const own = readBytes(reader, 'context.own', ownBytes)
     if (own.length !== ownBytes) throw reader.bad(`x5t is ${hex(own)}`, 'context.own')
     const since = reader.unsigned('context.since')
     const bytes = reader.byteString('context.record', recordLimits.bytesMax)
@@ -152,9 +150,14 @@ function readCurrent(crypto: ChannelCrypto, reader: CborReader): StoredContext |
 }
 
 function readCertificate(reader: CborReader, field: string): Uint8Array {
-  const der = reader.byteString(field, certificateBytesMax).slice()
+  const der = readBytes(reader, field, certificateBytesMax)
   if (der.length === 0) throw reader.bad('no bytes', field)
   return der
+}
+
+/** A copy: whoever loaded the record may wipe it, and `slice` of a Buffer is a view. */
+function readBytes(reader: CborReader, field: string, lengthMax: number): Uint8Array {
+  return Uint8Array.from(reader.byteString(field, lengthMax))
 }
 
 function requireCount(reader: CborReader, field: string, count: number): void {
