@@ -60,14 +60,14 @@ export class ServerSide {
       exchange,
       isAcknowledged: false,
       isAnswered: false,
-      timer: nothing,
+      timer: noTimer,
     }
     this.#serving.add(serving)
     this.#arm(serving)
     this.#serve(request, from, (...said) => this.#respond(serving, ...said))
   }
 
-  /** True: it was there before. What was answered at once is answered the same. */
+  /** True: it came before, and is answered as it was then. */
   repeated(datagram: Uint8Array, from: string): boolean {
     return this.#answeredAgain(exchangeKey(from, datagram), from)
   }
@@ -82,7 +82,7 @@ export class ServerSide {
     return true
   }
 
-  /** What is not served: a response that was taken. */
+  /** Of a response that was accepted: the same one again is acknowledged again. */
   acknowledge(message: CoapMessage, datagram: Uint8Array, from: string): void {
     const answer = emptyMessage('ACK', message.messageId)
     this.#memory.settle(this.#memory.begin(exchangeKey(from, datagram)), answer, true)
@@ -105,7 +105,7 @@ export class ServerSide {
     this.#memory.clear()
   }
 
-  /** Who is still waiting for an answer is told that the request has arrived, and later nothing. */
+  /** A slow answer is announced by an empty ACK (§5.2.2); after EXCHANGE_LIFETIME it is given up. */
   #arm(serving: Serving): void {
     const { timers, transmission, lifetimes } = this.#ground
     const forget = (): void => void this.#serving.delete(serving)
@@ -184,7 +184,7 @@ export function emptyMessage(type: 'ACK' | 'RST', messageId: number): Uint8Array
   })
 }
 
-const nothing: Timer = { cancel: () => undefined }
+const noTimer: Timer = { cancel: () => undefined }
 
 function answeredTwice(): CallerError<EndpointErrorCode> {
   return new CallerError('ERR_COAP_ANSWERED', 'a request is answered once')
