@@ -20,7 +20,7 @@ import { certificateBytesMax, recordBytesMax } from './limits.ts'
 /** A certificate of the server that was judged, and has shown its key. */
 export interface ServerCredential {
   readonly kind: 'signature' | 'static key'
-  /** As far as it is known. */
+  /** Undefined: it came without one. */
   readonly kid: Uint8Array | undefined
   /** DER. */
   readonly leaf: Uint8Array
