@@ -61,7 +61,8 @@ export interface Crypto {
   importPublicKey(spki: Uint8Array, algorithm: KeyAlgorithm): PublicKey
   /**
    * False when the signature does not verify, also when it is malformed or the scheme does not fit
-   * the key. Whoever asks does so by `isYes`.
+   * the key. Whoever asks does so by `isYes`. Throws CallerError ERR_KEY_FOREIGN for a key that another
+   * provider imported.
    */
   verify(key: PublicKey, scheme: SignatureScheme, data: Uint8Array, signature: Uint8Array): boolean
 }

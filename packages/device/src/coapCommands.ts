@@ -6,6 +6,7 @@
 import {
   type CoapMessage,
   coapCode,
+  contentFormat,
   contentFormatOf,
   contentFormatOption,
   pathOf,
@@ -17,34 +18,28 @@ import { judgeResponse } from './coapOutcome.ts'
 import type { DeviceErrorCode } from './errors.ts'
 import type { CommandDesk, CommandOutcome, CommandWay } from './portable/commandDesk.ts'
 import type { NarrowRequest, NarrowResponse } from './portable/narrow/index.ts'
-import { isOutside, Later } from './retry.ts'
-import { fired, type Listener } from './world.ts'
+import { PushedCommands } from './pushedCommands.ts'
+import { Later } from './retry.ts'
+import type { Listener } from './world.ts'
 
 /** To the server and back, by whoever has the session. */
 export type AskServer = (request: NarrowRequest) => Promise<CoapMessage>
 
-export class CoapCommands {
+export class CoapCommands extends PushedCommands {
   readonly #desk: CommandDesk
   readonly #listener: Listener
-  readonly #atWork: Set<Promise<void>> = new Set()
-  readonly #stopped: AbortController = new AbortController()
   #ask: AskServer | undefined
-  #fault: unknown
 
   constructor(desk: CommandDesk, listener: Listener) {
+    super()
     this.#desk = desk
     this.#listener = listener
-  }
-
-  /** Fires when no more are taken. */
-  get stopped(): AbortSignal {
-    return this.#stopped.signal
   }
 
   /** What could not be told before is told now. */
   begin(ask: AskServer): void {
     this.#ask = ask
-    this.#inHand(this.#desk.flush(this.#wayOf(() => false)))
+    this.inHand(this.#desk.flush(this.#wayOf(() => false)))
   }
 
   /** A verified request of the server. */
@@ -62,26 +57,11 @@ export class CoapCommands {
     return await this.#take(text)
   }
 
-  /**
-   * Lives until `stop`, and until what came of the command in hand is told, or cannot be. Throws
-   * what is neither the server's fault nor the way's.
-   */
-  async obey(): Promise<void> {
-    await fired(this.#stopped.signal)
-    while (this.#atWork.size > 0) await Promise.all(this.#atWork)
-    if (this.#fault !== undefined) throw this.#fault
-  }
-
-  /** Takes no more; a command that is being run is finished. */
-  stop(): void {
-    this.#stopped.abort()
-  }
-
   /** Answered when the desk says that it is delivered; the rest goes on behind. */
   #take(text: string): Promise<NarrowResponse> {
     return new Promise((resolve) => {
       const way = this.#wayOf(() => {
-        const isMine = !this.#stopped.signal.aborted
+        const isMine = !this.stopped.aborted
         resolve(plain(isMine ? coapCode.changed : coapCode.serviceUnavailable))
         return isMine
       })
@@ -89,7 +69,7 @@ export class CoapCommands {
         if (!(error instanceof PeerError) || error.code !== 'ERR_COMMAND_FORMAT') throw error
         resolve(this.#unreadable(error.message))
       })
-      this.#inHand(
+      this.inHand(
         // What ends it before the desk has spoken: the server gives it again.
         work.finally(() => resolve(plain(coapCode.serviceUnavailable))),
       )
@@ -129,35 +109,22 @@ export class CoapCommands {
       'It is told again.',
     )
   }
-
-  #inHand(work: Promise<void>): void {
-    const mine = work.catch((error: unknown) => {
-      // A broken way is the road's to tell; it is said again when the road speaks next.
-      if (isOutside(error)) return
-      this.#fault ??= error
-      this.stop()
-    })
-    this.#atWork.add(mine)
-    void mine.finally(() => this.#atWork.delete(mine))
-  }
 }
 
 function resultOf(id: string, outcome: CommandOutcome): NarrowRequest {
   const code = coapCode.post
   if ('refused' in outcome) {
-    const options = [...uriPath('r', id, 'refused'), contentFormatOption(0)]
+    const options = [...uriPath('r', id, 'refused'), contentFormatOption(contentFormat.text)]
     return { code, options, payload: utf8(outcome.refused) }
   }
-  const format = contentFormatOf(outcome.contentType) ?? octets
+  // RFC 7252 §12.3: what has no number is bytes.
+  const format = contentFormatOf(outcome.contentType) ?? contentFormat.octets
   return {
     code,
     options: [...uriPath('r', id), contentFormatOption(format)],
     payload: outcome.body,
   }
 }
-
-/** RFC 7252 §12.3: what has no number is bytes. */
-const octets = 42
 
 function plain(code: number, diagnostic = ''): NarrowResponse {
   return { code, options: [], payload: utf8(diagnostic) }

@@ -2,7 +2,10 @@
 import {
   type CoapMessage,
   coapCode,
+  codeClass,
   codeText,
+  isServerError,
+  isSuccess,
   optionNumber,
   readUint,
   valuesOf,
@@ -29,14 +32,10 @@ export function judgeResponse(response: Response, id: string): Outcome {
   if (isSuccess(code)) return { kind: 'taken', id }
   const problem = problemIn(response)
   if (refusals.has(code)) return { kind: 'refused', problem }
-  if (code >> 5 === 5 || passing.has(code)) {
+  if (isServerError(code) || passing.has(code)) {
     return { kind: 'later', problem, afterMs: maxAgeMs(response) }
   }
   return { kind: 'rejected', problem }
-}
-
-function isSuccess(code: number): boolean {
-  return code >> 5 === 2
 }
 
 /** What a server asks for in earnest; one wrong answer must not silence a device for days. */
@@ -59,17 +58,21 @@ function problemIn({ code, payload }: Response): Problem {
   const text = codeIn(payload)
   return {
     // As HTTP writes it: 4.03 is 403.
-    status: (code >> 5) * 100 + (code & 31),
+    status: codeClass(code) * 100 + (code & 31),
     code: text,
     message: text === undefined ? `it answered ${codeText(code)}` : `${text} (${codeText(code)})`,
     hint: undefined,
   }
 }
 
+/** Longer than any code of ours. */
+const problemCodeBytesMax = 64
+
 function codeIn(payload: Uint8Array): string | undefined {
+  if (payload.length > problemCodeBytesMax) return undefined
   try {
-    const text = fromUtf8(payload.subarray(0, 80))
-    return /^ERR_[A-Z0-9_]{1,60}$/.test(text) ? text : undefined
+    const text = fromUtf8(payload)
+    return /^ERR_[A-Z0-9_]+$/.test(text) ? text : undefined
   } catch (error) {
     if (error instanceof PeerError) return undefined
     throw error

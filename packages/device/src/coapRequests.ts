@@ -34,7 +34,7 @@ export function unnumbered(contentType: string): Problem {
     status: 415,
     code: undefined,
     message: `over coap a media type goes by its number, and ${contentType} has none here`,
-    hint: undefined,
+    hint: 'Send it as application/octet-stream, or by another road.',
   }
 }
 

@@ -15,9 +15,10 @@ import type { Arrival } from './mqttArrivals.ts'
 import type { MqttConnection, Publication } from './mqttConnection.ts'
 import { judgeReason, payloadInvalid, type Said, success, topicInvalid } from './mqttReasons.ts'
 import type { CommandDesk, CommandOutcome, CommandWay } from './portable/commandDesk.ts'
-import { isOutside, Later } from './retry.ts'
+import { PushedCommands } from './pushedCommands.ts'
+import { Later } from './retry.ts'
 import type { ServerTarget } from './target.ts'
-import { fired, type Listener } from './world.ts'
+import type { Listener } from './world.ts'
 
 interface Current {
   readonly connection: MqttConnection
@@ -25,15 +26,13 @@ interface Current {
   readonly target: ServerTarget
 }
 
-export class MqttCommands {
+export class MqttCommands extends PushedCommands {
   readonly #desk: CommandDesk
   readonly #listener: Listener
-  readonly #atWork: Set<Promise<void>> = new Set()
   #current: Current | undefined
-  readonly #stopped: AbortController = new AbortController()
-  #fault: unknown
 
   constructor(desk: CommandDesk, listener: Listener) {
+    super()
     this.#desk = desk
     this.#listener = listener
   }
@@ -43,27 +42,12 @@ export class MqttCommands {
     this.#current = current
     const { connection, eui64 } = current
     const said = await connection.subscribe(`${commandsOf(eui64)}#`)
-    if (said.code === success) this.#inHand(this.#desk.flush(this.#wayOf(() => false)))
+    if (said.code === success) this.inHand(this.#desk.flush(this.#wayOf(() => false)))
     return said
   }
 
   arrived(arrival: Arrival): void {
-    this.#inHand(this.#take(arrival))
-  }
-
-  /**
-   * Lives until `stop`, and until what came of the command in hand is told, or cannot be. Throws
-   * what is neither the server's fault nor the way's.
-   */
-  async obey(): Promise<void> {
-    await fired(this.#stopped.signal)
-    while (this.#atWork.size > 0) await Promise.all(this.#atWork)
-    if (this.#fault !== undefined) throw this.#fault
-  }
-
-  /** Takes no more; a command that is being run is finished. */
-  stop(): void {
-    this.#stopped.abort()
+    this.inHand(this.#take(arrival))
   }
 
   async #take(arrival: Arrival): Promise<void> {
@@ -72,7 +56,7 @@ export class MqttCommands {
     if (mine === undefined || !topic.startsWith(mine))
       return this.#unreadable(arrival, topicInvalid, 'it came on a topic that is not asked for')
     if (!isUtf8(data)) return this.#unreadable(arrival, payloadInvalid, 'a command is no UTF-8')
-    const way = this.#wayOf(() => !this.#stopped.signal.aborted && arrival.acknowledge())
+    const way = this.#wayOf(() => !this.stopped.aborted && arrival.acknowledge())
     try {
       await this.#desk.take(Buffer.from(data).toString('utf8'), way)
     } catch (error) {
@@ -107,17 +91,6 @@ export class MqttCommands {
     connection.abandon(said)
     const hint = 'It is told again.'
     throw new Later('the server cannot take results now', judged.problem, undefined, hint)
-  }
-
-  #inHand(work: Promise<void>): void {
-    const mine = work.catch((error: unknown) => {
-      // A broken way is the connection's to tell, and tells itself.
-      if (isOutside(error)) return
-      this.#fault ??= error
-      this.stop()
-    })
-    this.#atWork.add(mine)
-    void mine.finally(() => this.#atWork.delete(mine))
   }
 }
 

@@ -16,7 +16,7 @@ import {
   verify as nodeVerify,
 } from 'node:crypto'
 import { pem } from '@countersign/core/codec'
-import { PeerError } from '@countersign/core/errors'
+import { CallerError, PeerError } from '@countersign/core/errors'
 import type {
   ChannelCrypto,
   HashName,
@@ -30,7 +30,7 @@ import { generateEphemeral, nodeGroups, pointOfX } from './nodeGroups.ts'
 import { hasher } from './nodeHasher.ts'
 import { exportSecret, hkdfExpand, hkdfExtract, hmac, importSecret } from './nodeSecrets.ts'
 
-export type NodeCryptoErrorCode = 'ERR_KEY_INVALID'
+export type NodeCryptoErrorCode = 'ERR_KEY_INVALID' | 'ERR_KEY_FOREIGN'
 
 class NodePublicKey implements PublicKey {
   readonly algorithm: KeyAlgorithm
@@ -96,7 +96,7 @@ export const nodeCrypto: ChannelCrypto = {
   },
 
   verify(key, scheme, data, signature): boolean {
-    if (!(key instanceof NodePublicKey)) throw invalidKey('it was imported by another provider')
+    if (!(key instanceof NodePublicKey)) throw foreignKey()
     return fits(scheme, key.algorithm) && key.verify(scheme, data, signature)
   },
 }
@@ -234,5 +234,14 @@ function invalidKey(reason: string, cause?: unknown): PeerError<NodeCryptoErrorC
       hint: 'Make the key again with a tool that writes RFC 5480 or RFC 8410 keys.',
       cause,
     },
+  )
+}
+
+function foreignKey(): CallerError<NodeCryptoErrorCode> {
+  return new CallerError(
+    'ERR_KEY_FOREIGN',
+    'a public key cannot be used: it was imported by another provider',
+    {},
+    { hint: 'Import the key with the provider that is to verify.' },
   )
 }

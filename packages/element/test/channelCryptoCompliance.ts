@@ -83,6 +83,9 @@ function secrets(crypto: ChannelCrypto): void {
       ]
       for (const use of uses) assert.throws(use, isMisuse)
     }
+    const key = { algorithm: { kind: 'ed25519' }, spki: none } as const
+    const verify = (): boolean => crypto.verify(key, { kind: 'ed25519' }, none, new Uint8Array(64))
+    assert.throws(verify, isMisuse)
   })
 }
 

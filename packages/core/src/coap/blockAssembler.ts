@@ -43,7 +43,7 @@ export type Taken<Request> =
     }
   | { readonly kind: 'answer'; readonly response: OutgoingResponse }
 
-/** Until a body that is there already may be gone. */
+/** Max-Age of a 5.03: by then a body that takes the room may be gone. */
 const busyMaxAgeSeconds = 60
 const etagBytes = 4
 
@@ -82,7 +82,7 @@ export class BlockAssembler {
     }
   }
 
-  /** Whoever has the key is gone. */
+  /** Drops what is under way for a key whose owner is gone. */
   forget(key: string): void {
     this.#requests.delete(key)
     this.#responses.delete(key)
@@ -184,7 +184,7 @@ export interface AssemblerParts {
 
 const nothing = new Uint8Array()
 const continued: OutgoingResponse = { code: coapCode.continue, options: [], payload: nothing }
-/** As long as they get. */
+/** Each as long as it gets. */
 const roomForBlocks: readonly CoapOption[] = [
   { number: optionNumber.block1, value: new Uint8Array(3) },
   { number: optionNumber.block2, value: new Uint8Array(3) },

@@ -21,7 +21,7 @@ export const bodyLimits: BodyLimits = {
   idleMs: lifetimesOf(defaultTransmission).exchangeMs,
 }
 
-/** The first room that a body gets; it is doubled. */
+/** Bytes of memory that a body begins with; they are doubled when it needs more. */
 const roomBytes = 1024
 
 export class Body {
@@ -46,7 +46,7 @@ export class Body {
     return this.#room.length + this.name.length
   }
 
-  /** So many bytes more in memory, if it is to have so many more. */
+  /** Bytes of memory that appending so many would take beside what it holds. */
   growth(bytes: number): number {
     return this.#roomFor(bytes) - this.#room.length
   }
@@ -95,7 +95,7 @@ export class Bodies {
     return body !== undefined && equalBytes(body.name, name) ? body : undefined
   }
 
-  /** To the one of this key, or a first time. False: there is no room, and nothing has changed. */
+  /** Appends to the body of this key, or keeps a new one. False: no room, and nothing has changed. */
   append(key: string, body: Body, bytes: Uint8Array): boolean {
     this.#expire()
     const isNew = this.#byKey.get(key) !== body

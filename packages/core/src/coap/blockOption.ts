@@ -3,7 +3,14 @@ import { fromBigEndian } from '../codec/index.ts'
 import { CallerError } from '../errors.ts'
 import { type CoapErrorCode, coapError, coapLimits } from './errors.ts'
 import { optionNumber } from './numbers.ts'
-import { type CoapBody, type CoapOption, encodeBody, uintValue, valuesOf } from './options.ts'
+import {
+  type CoapBody,
+  type CoapOption,
+  encodeBody,
+  isWithin,
+  uintValue,
+  valuesOf,
+} from './options.ts'
 
 export type BlockName = 'block1' | 'block2'
 
@@ -17,10 +24,11 @@ export interface Block {
 
 const valueBytesMax = 3
 const szxMax = 6
-const numberMax = 0xf_ffff
+/** 20 bits (RFC 7959 §2.2). */
+export const blockNumberMax = 0xf_ffff
 
 export function blockOption(name: BlockName, { number, more, szx }: Block): CoapOption {
-  if (!isWithin(number, numberMax) || !isWithin(szx, szxMax)) {
+  if (!isWithin(number, blockNumberMax) || !isWithin(szx, szxMax)) {
     throw new CallerError<CoapErrorCode>('ERR_COAP_BLOCK', `block ${number} of size ${szx}`)
   }
   return { number: optionNumber[name], value: uintValue(number * 16 + (more ? 8 : 0) + szx) }
@@ -79,8 +87,4 @@ export function without(
   ...names: readonly (keyof typeof optionNumber)[]
 ): readonly CoapOption[] {
   return options.filter(({ number }) => names.every((name) => optionNumber[name] !== number))
-}
-
-function isWithin(value: number, max: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= max
 }

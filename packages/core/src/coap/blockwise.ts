@@ -13,6 +13,7 @@ import {
   blockBytes,
   blockError,
   blockIn,
+  blockNumberMax,
   blockOption,
   hasItsSize,
   largestSzx,
@@ -20,7 +21,7 @@ import {
   without,
 } from './blockOption.ts'
 import type { OutgoingRequest, OutgoingResponse } from './endpointParts.ts'
-import { coapCode, codeText, optionNumber } from './numbers.ts'
+import { coapCode, codeText, isSuccess, optionNumber } from './numbers.ts'
 import { type CoapOption, sortedOptions, uintValue, valuesOf } from './options.ts'
 
 /** Of a body put together from blocks: 64 KiB, and room for what is wrapped around them. */
@@ -65,8 +66,9 @@ async function sendBody<Request extends OutgoingRequest, Response extends Outgoi
 ): Promise<Response> {
   const { payload } = request
   const size1 = { number: optionNumber.size1, value: uintValue(payload.length) }
-  const first = blockOption('block1', { number: 0xf_ffff, more: true, szx: 0 })
-  let szx = largestSzx([...request.options, size1, first], szxMax)
+  // As long as the option gets.
+  const longest = blockOption('block1', { number: blockNumberMax, more: true, szx: 0 })
+  let szx = largestSzx([...request.options, size1, longest], szxMax)
   for (let sent = 0; ; ) {
     const end = Math.min(sent + blockBytes(szx), payload.length)
     const block = { number: sent / blockBytes(szx), more: end < payload.length, szx }
@@ -105,10 +107,6 @@ function requireFinal({ code }: OutgoingResponse, { more }: Block): void {
 
 function isTooLarge({ code }: OutgoingResponse): boolean {
   return code === coapCode.requestEntityTooLarge
-}
-
-function isSuccess(code: number): boolean {
-  return code >> 5 === 2
 }
 
 /** The rest of a response that came with its first block. */

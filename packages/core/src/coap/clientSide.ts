@@ -31,7 +31,7 @@ interface Pending {
 interface UnderWay {
   readonly token: string
   readonly messageId: number
-  /** Until it is acknowledged or answered it counts for NSTART. */
+  /** Neither acknowledged nor answered: it counts towards NSTART. */
   isOutstanding: boolean
   wasReset: boolean
   /** What ends it when nothing comes. */
@@ -192,7 +192,7 @@ export class ClientSide {
     throw busy('no token is free', to)
   }
 
-  /** As often as it may go out. One that was acknowledged is waited for as long as any. */
+  /** It went out as often as it may. An acknowledged one is waited for to EXCHANGE_LIFETIME. */
   #unanswered(pending: Pending, underWay: UnderWay): void {
     if (underWay.isOutstanding) return this.#expire(pending)
     const { exchangeMs, transmitWaitMs } = this.#ground.lifetimes

@@ -4,23 +4,26 @@ import { type CoapErrorCode, coapError } from './errors.ts'
 import { optionNumber } from './numbers.ts'
 import { type CoapBody, type CoapOption, readUint, uintValue, valuesOf } from './options.ts'
 
+/** Those that the product itself writes (RFC 7252 §12.3, RFC 8949 §9.4). */
+export const contentFormat = { text: 0, octets: 42, json: 50, cbor: 60 } as const
+
 /** By number, in the spelling of the registry, which is the one on the other roads too. */
 const mediaTypes: ReadonlyMap<number, string> = new Map([
-  [0, 'text/plain; charset=utf-8'],
+  [contentFormat.text, 'text/plain; charset=utf-8'],
   [40, 'application/link-format'],
   [41, 'application/xml'],
-  [42, 'application/octet-stream'],
-  [50, 'application/json'],
-  [60, 'application/cbor'],
-  /** RFC 8742 §7.3. */
+  [contentFormat.octets, 'application/octet-stream'],
+  [contentFormat.json, 'application/json'],
+  [contentFormat.cbor, 'application/cbor'],
+  /** RFC 8742 §6.2. */
   [63, 'application/cbor-seq'],
   /** RFC 9528 §10.9. */
   [64, 'application/edhoc+cbor-seq'],
   [65, 'application/cid-edhoc+cbor-seq'],
-  /** RFC 8428 §12.3. */
+  /** RFC 8428 §12. */
   [110, 'application/senml+json'],
   [112, 'application/senml+cbor'],
-  /** RFC 9148 §9.1. */
+  /** RFC 9148 §8.1. */
   [281, 'application/pkcs7-mime; smime-type=certs-only'],
   [286, 'application/pkcs10'],
   [287, 'application/pkix-cert'],
@@ -29,12 +32,12 @@ const mediaTypes: ReadonlyMap<number, string> = new Map([
 const numbers: ReadonlyMap<string, number> = new Map([
   ...[...mediaTypes].map(([number, mediaType]) => [plain(mediaType), number] as const),
   // Text that does not say its charset is ASCII, which is UTF-8 too.
-  ['text/plain', 0],
+  ['text/plain', contentFormat.text],
 ])
 
 /** Undefined: the number is none of these. */
-export function mediaTypeOf(contentFormat: number): string | undefined {
-  return mediaTypes.get(contentFormat)
+export function mediaTypeOf(number: number): string | undefined {
+  return mediaTypes.get(number)
 }
 
 /** Undefined: CoAP has no number for it here. `Text/Plain; charset="UTF-8"` is 0. */
@@ -42,10 +45,12 @@ export function contentFormatOf(mediaType: string): number | undefined {
   return numbers.get(plain(mediaType))
 }
 
+/** Without what spellings of one media type differ in. */
 function plain(mediaType: string): string {
   return mediaType.toLowerCase().replaceAll(/[\s"]/g, '')
 }
 
+/** Throws CallerError ERR_COAP_OPTION for a number of more than 16 bits. */
 export function contentFormatOption(number: number): CoapOption {
   if (number > contentFormatMax) {
     throw new CallerError<CoapErrorCode>('ERR_COAP_OPTION', `${number} is no Content-Format`)

@@ -67,7 +67,7 @@ export interface Cancellation {
 /** All of it is memory that others could fill, or messages that they could cause. */
 export interface EndpointLimits {
   /**
-   * Requests that are remembered to know them again: so many that were answered with success, as
+   * Requests that are remembered for deduplication: so many that were answered with success, and as
    * many others. The oldest goes first.
    */
   readonly exchangesMax: number

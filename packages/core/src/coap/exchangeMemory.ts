@@ -1,6 +1,6 @@
 /**
- * Messages that were received, so that the same one again is known (RFC 7252 §4.5): what is sent
- * again has the same bytes and comes from the same peer. Two halves, each bounded, the oldest goes
+ * Messages that were received, remembered for deduplication (RFC 7252 §4.5): a retransmission has the
+ * same bytes and comes from the same peer. Two halves, each bounded, the oldest goes
  * first: a flood of what is refused cannot push out what was answered with success.
  */
 import type { Clock } from '../ports.ts'

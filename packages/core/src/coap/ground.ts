@@ -1,4 +1,4 @@
-/** What both sides of an endpoint stand on. */
+/** What both sides of an endpoint share: ports, limits, parameters, Message IDs. */
 import type { Clock, Random, Timers } from '../ports.ts'
 import { type EndpointLimits, type EndpointParts, endpointLimits } from './endpointParts.ts'
 import { MessageIds } from './messageIds.ts'

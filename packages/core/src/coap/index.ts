@@ -9,6 +9,7 @@ export { type BodyLimits, bodyLimits } from './blockBodies.ts'
 export { type Block, type BlockName, blockBytes, blockIn, blockOption } from './blockOption.ts'
 export { type BlockParts, bodyBytesMax, sendInBlocks } from './blockwise.ts'
 export {
+  contentFormat,
   contentFormatIn,
   contentFormatOf,
   contentFormatOption,
@@ -32,9 +33,12 @@ export { type CoapMessage, type CoapType, encodeMessage, parseMessage } from './
 export {
   type CodeKind,
   coapCode,
+  codeClass,
   codeKind,
   codeText,
   isCritical,
+  isServerError,
+  isSuccess,
   isUnsafe,
   optionNumber,
 } from './numbers.ts'

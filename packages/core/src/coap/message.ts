@@ -9,7 +9,7 @@ import { concat } from '../codec/index.ts'
 import { CallerError } from '../errors.ts'
 import { type CoapErrorCode, coapError, coapLimits } from './errors.ts'
 import { codeKind, codeText } from './numbers.ts'
-import { type CoapBody, encodeBody, parseBody } from './options.ts'
+import { type CoapBody, encodeBody, isWithin, parseBody } from './options.ts'
 
 /** Confirmable, Non-confirmable, Acknowledgement, Reset. */
 export type CoapType = 'CON' | 'NON' | 'ACK' | 'RST'
@@ -118,10 +118,6 @@ function mayCarry(type: CoapType, kind: ReturnType<typeof codeKind>): boolean {
   if (type === 'RST') return kind === 'empty'
   if (type === 'ACK') return kind !== 'request'
   return type === 'CON' || kind !== 'empty'
-}
-
-function isWithin(value: number, max: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= max
 }
 
 function misuse({ code, what }: Fault): Error {

@@ -1,6 +1,6 @@
 /**
  * Message IDs (RFC 7252 §4.4): none goes to the same peer twice within EXCHANGE_LIFETIME. Counters
- * with a random begin, each for all peers that fall on it: their number is fixed, so is the memory.
+ * with random starts, each for all peers that hash to it: their number is fixed, and so is the memory.
  */
 import { fromBigEndian } from '../codec/index.ts'
 import type { Clock, Random } from '../ports.ts'
@@ -31,7 +31,7 @@ export class MessageIds {
     this.#seed = fromBigEndian(random.bytes(4))
   }
 
-  /** Undefined: each of them was used too short a time ago. */
+  /** Undefined: all of them were used too recently. */
   next(peer: string): number | undefined {
     const counter = this.#counterOf(peer)
     const now = this.#clock.now()

@@ -79,17 +79,32 @@ export const coapCode = {
 
 export type CodeKind = 'empty' | 'request' | 'response' | 'reserved'
 
-/** Of a code's class (RFC 7252 §3); 0.00 alone is the Empty message. */
+/** The class of a code: 0 requests, 2 success, 4 and 5 errors (RFC 7252 §3, §12.1). */
+export function codeClass(code: number): number {
+  return code >> 5
+}
+
+/** A response of class 2.xx. */
+export function isSuccess(code: number): boolean {
+  return codeClass(code) === 2
+}
+
+/** A response of class 5.xx: it speaks of the server, not of the request (RFC 7252 §5.9.3). */
+export function isServerError(code: number): boolean {
+  return codeClass(code) === 5
+}
+
+/** What a code's class makes of a message (RFC 7252 §3); 0.00 alone is the Empty message. */
 export function codeKind(code: number): CodeKind {
-  const codeClass = code >> 5
   if (code === coapCode.empty) return 'empty'
-  if (codeClass === 0) return 'request'
-  return codeClass === 2 || codeClass === 4 || codeClass === 5 ? 'response' : 'reserved'
+  const found = codeClass(code)
+  if (found === 0) return 'request'
+  return found === 2 || found === 4 || found === 5 ? 'response' : 'reserved'
 }
 
 /** As people write it: 69 is `2.05`. */
 export function codeText(code: number): string {
-  return `${code >> 5}.${String(code & 31).padStart(2, '0')}`
+  return `${codeClass(code)}.${String(code & 31).padStart(2, '0')}`
 }
 
 /** Whoever does not know it must not act on the message (RFC 7252 §5.4.1, §5.4.6). */

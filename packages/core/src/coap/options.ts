@@ -46,7 +46,7 @@ export function encodeBody({ options, payload }: CoapBody): Uint8Array {
   if (options.length > coapLimits.optionsMax) throw misuse('too many options')
   let previous = 0
   for (const { number, value } of sortedOptions(options)) {
-    if (!Number.isInteger(number) || number < 0 || number > coapLimits.optionNumberMax) {
+    if (!isWithin(number, coapLimits.optionNumberMax)) {
       throw misuse(`${number} is no number of an option`)
     }
     if (value.length > coapLimits.optionBytesMax) throw misuse(`option ${number} is too long`)
@@ -85,12 +85,17 @@ export function readUint(value: Uint8Array, where: string): number {
 
 /** As few bytes as there can be: none for 0 (RFC 7252 §3.2). */
 export function uintValue(value: number): Uint8Array {
-  if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
+  if (!isWithin(value, 0xffff_ffff)) {
     throw misuse(`${value} is no uint of an option`)
   }
   const bytes: number[] = []
   for (let rest = value; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256)
   return Uint8Array.from(bytes)
+}
+
+/** Whether it is a whole number from 0 to `max`. */
+export function isWithin(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max
 }
 
 class OptionCursor {

@@ -13,7 +13,7 @@ import type {
 import { type Exchange, ExchangeMemory, exchangeKey } from './exchangeMemory.ts'
 import { type Ground, keyAt } from './ground.ts'
 import { type CoapMessage, encodeMessage } from './message.ts'
-import { coapCode } from './numbers.ts'
+import { coapCode, isSuccess } from './numbers.ts'
 
 type Timer = ReturnType<Ground['timers']['after']>
 
@@ -60,14 +60,14 @@ export class ServerSide {
       exchange,
       isAcknowledged: false,
       isAnswered: false,
-      timer: nothing,
+      timer: noTimer,
     }
     this.#serving.add(serving)
     this.#arm(serving)
     this.#serve(request, from, (...said) => this.#respond(serving, ...said))
   }
 
-  /** True: it was there before. What was answered at once is answered the same. */
+  /** True: it came before, and is answered as it was then. */
   repeated(datagram: Uint8Array, from: string): boolean {
     return this.#answeredAgain(exchangeKey(from, datagram), from)
   }
@@ -82,7 +82,7 @@ export class ServerSide {
     return true
   }
 
-  /** What is not served: a response that was taken. */
+  /** Of a response that was accepted: the same one again is acknowledged again. */
   acknowledge(message: CoapMessage, datagram: Uint8Array, from: string): void {
     const answer = emptyMessage('ACK', message.messageId)
     this.#memory.settle(this.#memory.begin(exchangeKey(from, datagram)), answer, true)
@@ -105,7 +105,7 @@ export class ServerSide {
     this.#memory.clear()
   }
 
-  /** Who is still waiting for an answer is told that the request has arrived, and later nothing. */
+  /** A slow answer is announced by an empty ACK (§5.2.2); after EXCHANGE_LIFETIME it is given up. */
   #arm(serving: Serving): void {
     const { timers, transmission, lifetimes } = this.#ground
     const forget = (): void => void this.#serving.delete(serving)
@@ -142,12 +142,12 @@ export class ServerSide {
   #prepare(serving: Serving, response: OutgoingResponse, once: boolean): () => void {
     const { request, from, exchange, isAcknowledged } = serving
     const { token } = request
-    const isSuccess = response.code >> 5 === 2
+    const isAccepted = isSuccess(response.code)
     if (request.type === 'CON' && !isAcknowledged) {
       const { messageId } = request
       const answer = encodeMessage({ ...response, type: 'ACK', messageId, token })
       return () => {
-        this.#memory.settle(exchange, answer, isSuccess)
+        this.#memory.settle(exchange, answer, isAccepted)
         this.#ground.send(answer, from)
       }
     }
@@ -157,7 +157,7 @@ export class ServerSide {
     const type = isConfirmable ? 'CON' : 'NON'
     const datagram = encodeMessage({ ...response, type, messageId: messageId ?? 0, token })
     return () => {
-      this.#memory.settle(exchange, exchange.answer, isSuccess)
+      this.#memory.settle(exchange, exchange.answer, isAccepted)
       // As if it had been lost: no Message ID may be used again yet.
       if (messageId === undefined) return
       if (isConfirmable) this.#sendConfirmable(datagram, messageId, from)
@@ -184,7 +184,7 @@ export function emptyMessage(type: 'ACK' | 'RST', messageId: number): Uint8Array
   })
 }
 
-const nothing: Timer = { cancel: () => undefined }
+const noTimer: Timer = { cancel: () => undefined }
 
 function answeredTwice(): CallerError<EndpointErrorCode> {
   return new CallerError('ERR_COAP_ANSWERED', 'a request is answered once')

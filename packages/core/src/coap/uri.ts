@@ -13,7 +13,7 @@ type Options = Pick<CoapBody, 'options'>
 /** `/m/a/b` is `['m', 'a', 'b']`, the root nothing. Throws PeerError ERR_COAP_OPTION. */
 export function pathOf({ options }: Options): readonly string[] {
   const segments = textsOf(options, optionNumber.uriPath, 'Uri-Path')
-  // RFC 7252 §5.10.1: their meaning is none that a path in parts can have.
+  // RFC 7252 §5.10.1: a segment is never `.` or `..`; paths are not resolved here.
   if (!segments.some(isDots)) return segments
   throw coapError('ERR_COAP_OPTION', 'a segment of dots', 'Uri-Path')
 }

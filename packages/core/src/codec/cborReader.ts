@@ -72,6 +72,14 @@ export class CborReader {
     return this.#head('unsigned', field)
   }
 
+  /** An integer from 0 to `max`. */
+  unsigned(field: string, max: number = Number.MAX_SAFE_INTEGER): number {
+    const start = this.#position
+    const value = this.#head('unsigned', field)
+    if (value <= max) return value
+    throw this.#error('ERR_CBOR_VALUE', `${value}, ${max} at most`, field, start)
+  }
+
   /** The content of a byte string, a view. */
   byteString(field: string, lengthMax: number = cborLimits.sizeMax): Uint8Array {
     return this.#content('bytes', field, lengthMax)
@@ -98,6 +106,13 @@ export class CborReader {
     const start = this.#position
     if (this.#head('simple', field) === simple.null) return
     throw this.#error('ERR_CBOR_KIND', 'not null', field, start)
+  }
+
+  /** Undefined for null, otherwise what `read` makes of the next item, which is no simple value. */
+  nullable<Value>(field: string, read: () => Value): Value | undefined {
+    if (this.peek() !== 'simple') return read()
+    this.null(field)
+    return undefined
   }
 
   /** The number of elements, which follow and are the caller's to read. */

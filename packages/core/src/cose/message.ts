@@ -40,9 +40,7 @@ export function beginMessage(bytes: Uint8Array, { name, tag, elements }: Message
 
 /** Undefined: it travels elsewhere. */
 export function readContent(reader: CborReader, field: string): Uint8Array | undefined {
-  if (reader.peek() !== 'simple') return reader.byteString(field)
-  reader.null(field)
-  return undefined
+  return reader.nullable(field, () => reader.byteString(field))
 }
 
 /**

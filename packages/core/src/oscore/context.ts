@@ -24,9 +24,9 @@ export interface ContextParameters {
   readonly senderId: Uint8Array
   readonly recipientId: Uint8Array
   readonly idContext?: Uint8Array
-  /** Number of the AEAD; 10, AES-CCM-16-64-128, where nothing else is said (RFC 8613 §3.2). */
+  /** COSE number of the AEAD; AES-CCM-16-64-128 where nothing else is said (RFC 8613 §3.2). */
   readonly algorithm?: number
-  /** Of HKDF. */
+  /** Of HKDF; SHA-256 where nothing else is said (RFC 8613 §3.2). */
   readonly hash?: HashName
   /** The first one to use; 0 for new keys, and for those alone. */
   readonly senderSequenceNumber?: number
@@ -42,7 +42,7 @@ export interface ContextParameters {
 }
 
 export interface SecurityContext {
-  /** It is written down, and outlives its process. */
+  /** Its state is written down, and it outlives its process. */
   readonly isPersistent: boolean
   readonly usage: KeyUsage
   /** It works, and new keys should be made while it does. */
@@ -63,16 +63,21 @@ export interface SecurityContext {
   }
 }
 
+/** RFC 9053 §4.2. */
+const aesCcm1664128 = 10
 /** What an OSCORE option has room for, with a Partial IV of 5 bytes and a kid of 7. */
 export const idContextBytesMax = 241
 
-/** The quartet of secret, salt, ID Context and Sender ID must be of one context (RFC 8613 §3.3). */
+/**
+ * RFC 8613 §3.2. Throws CallerError ERR_OSCORE_PARAMETER. That no two contexts have the same Master
+ * Secret, Master Salt, ID Context and Sender ID is the caller's to see to (RFC 8613 §3.3).
+ */
 export function deriveContext(
   crypto: OscoreCrypto,
   parameters: ContextParameters,
 ): SecurityContext {
   const { masterSecret, masterSalt, hash = 'sha256' } = parameters
-  const algorithm = aeadAlgorithm(parameters.algorithm ?? 10, 'OSCORE')
+  const algorithm = aeadAlgorithm(parameters.algorithm ?? aesCcm1664128, 'OSCORE')
   const senderId = Uint8Array.from(parameters.senderId)
   const recipientId = Uint8Array.from(parameters.recipientId)
   const idContext = parameters.idContext && Uint8Array.from(parameters.idContext)

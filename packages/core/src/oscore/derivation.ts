@@ -76,7 +76,7 @@ function xorInto(nonce: Uint8Array, field: Uint8Array, start: number): void {
   }
 }
 
-/** external_aad: an array in a byte string, for requests and for their responses. */
+/** aad_array, which external_aad is made of; of a request and of its responses alike (§5.4). */
 export function externalAad(algorithm: number, { kid, partialIv }: RequestName): Uint8Array {
   return cbor.array(
     oscoreVersion,

@@ -1,4 +1,4 @@
-/** Error codes of the OSCORE room, and what a server answers to whom it cannot verify. */
+/** Error codes of the OSCORE room, and what a server answers to a request that does not verify. */
 import { coapCode } from '../coap/index.ts'
 import { CallerError, PeerError } from '../errors.ts'
 

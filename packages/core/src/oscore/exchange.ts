@@ -3,8 +3,8 @@
  * server's each remember the request's name, which binds the response to it. Everything is
  * synchronous: verifying a Partial IV and moving the replay window is one step, so is taking a
  * Sender Sequence Number. Leaves out: Observe (§8.3.1, §8.4.2): a registration is not protected, a
- * notification not taken; Outer Block options (§8.2.1): who has a message in blocks puts it together
- * before.
+ * notification not taken; Outer Block options (§8.2.1): whoever has a message in blocks puts it
+ * together before.
  *
  * @example const { message, exchange } = protectRequest(context, request)
  */
@@ -98,7 +98,7 @@ export function receivedRequest(
   return { kind: 'request', request, exchange: new ServerExchange(context, bound) }
 }
 
-/** Of whoever sent a request. */
+/** A request at the client that sent it: what may answer it. */
 export class ClientExchange {
   readonly #context: SecurityContext
   readonly #bound: BoundRequest
@@ -109,7 +109,10 @@ export class ClientExchange {
     this.#bound = bound
   }
 
-  /** RFC 8613 §8.4. One response is taken (§7.4); the caller has matched its token. */
+  /**
+   * RFC 8613 §8.4. One response is taken (§7.4); the caller has matched its token. Throws PeerError with
+   * an OscoreErrorCode; after ERR_OSCORE_UNVERIFIED the true response may still come.
+   */
   unprotectResponse(message: CoapMessage): CoapMessage {
     const context = this.#context
     if (this.#isAnswered) throw oscoreError('ERR_OSCORE_REPLAY', 'a second response')
@@ -132,7 +135,7 @@ export class ClientExchange {
   }
 }
 
-/** Of whoever got a request. */
+/** A request at the server that got it: how its responses are protected. */
 export class ServerExchange {
   readonly #context: SecurityContext
   readonly #bound: BoundRequest

@@ -21,11 +21,12 @@ export const optionBytesMax = 255
 
 const flag = { partialIvLength: 0b111, kid: 0b1000, kidContext: 0b1_0000, reserved: 0b1110_0000 }
 
+/** Throws PeerError ERR_OSCORE_OPTION. */
 export function parseOscoreOption(value: Uint8Array): OscoreOption {
   if (value.length > optionBytesMax) throw malformed(`${value.length} bytes`)
   const flags = value[0]
   if (flags === undefined) return {}
-  // RFC 8613 §2: flags without one that is set are an option without value.
+  // RFC 8613 §2: when no flag is set the value is empty.
   if (flags === 0) throw malformed('flags that say nothing')
   if ((flags & flag.reserved) !== 0) throw malformed('a reserved flag')
   const partialIvEnd = 1 + (flags & flag.partialIvLength)
@@ -54,7 +55,10 @@ export function encodeOscoreOption({ partialIv, kid, kidContext }: OscoreOption)
   return flags === 0 ? none : concat(Uint8Array.of(flags), iv, context, kid ?? none)
 }
 
-/** Of a message that must have one: which security context it asks for. */
+/**
+ * The option of a message that must have one: it says which security context is meant. Throws PeerError:
+ * ERR_OSCORE_MESSAGE where there is none, ERR_OSCORE_OPTION.
+ */
 export function oscoreOptionOf({ options }: Pick<CoapMessage, 'options'>): OscoreOption {
   const [value, ...more] = valuesOf(options, optionNumber.oscore)
   if (value === undefined) throw oscoreError('ERR_OSCORE_MESSAGE', 'no OSCORE option')

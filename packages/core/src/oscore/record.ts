@@ -56,7 +56,9 @@ const version = 1
 const fields = 11
 const macBytes = 16
 const macInfo = 'countersign OSCORE context record'
+const macKeyBytes = 32
 const hashNames: readonly HashName[] = ['sha256', 'sha384', 'sha512']
+const hashNameBytesMax = 8
 
 type RecordCrypto = Pick<
   OscoreCrypto,
@@ -139,10 +141,10 @@ function readRecord(crypto: RecordCrypto, reader: CborReader): ContextRecord {
   const id = (field: string, lengthMax: number): Uint8Array =>
     Uint8Array.from(reader.byteString(field, lengthMax))
   const masterSecret = secret('masterSecret')
-  const masterSalt = orNull(reader, () => secret('masterSalt'))
+  const masterSalt = reader.nullable('masterSalt', () => secret('masterSalt'))
   const senderId = id('senderId', idBytesMax)
   const recipientId = id('recipientId', idBytesMax)
-  const idContext = orNull(reader, () => id('idContext', idContextBytesMax))
+  const idContext = reader.nullable('idContext', () => id('idContext', idContextBytesMax))
   return {
     masterSecret,
     ...(masterSalt !== undefined && { masterSalt }),
@@ -152,21 +154,15 @@ function readRecord(crypto: RecordCrypto, reader: CborReader): ContextRecord {
     algorithm: reader.int('algorithm'),
     hash: readHash(reader),
     state: {
-      senderReserved: readCount(reader, 'senderReserved', sequenceNumberMax + 1),
+      senderReserved: reader.unsigned('senderReserved', sequenceNumberMax + 1),
       window: readWindow(reader),
       usage: readUsage(reader),
     },
   }
 }
 
-function orNull<Value>(reader: CborReader, read: () => Value): Value | undefined {
-  if (reader.peek() !== 'simple') return read()
-  reader.null('absent')
-  return undefined
-}
-
 function readHash(reader: CborReader): HashName {
-  const name = reader.textString('hash', 8)
+  const name = reader.textString('hash', hashNameBytesMax)
   const hash = hashNames.find((known) => known === name)
   if (hash === undefined) throw reader.bad('a hash that is not known', 'hash')
   return hash
@@ -174,11 +170,11 @@ function readHash(reader: CborReader): HashName {
 
 function readWindow(reader: CborReader): WindowState {
   return (
-    orNull(reader, () => {
+    reader.nullable('window', () => {
       readPair(reader, 'window')
       const window = {
         highest: reader.int('window.highest'),
-        accepted: readCount(reader, 'window.accepted'),
+        accepted: reader.unsigned('window.accepted'),
       }
       if (!isSnapshot(window)) throw reader.bad('no replay window looks like this', 'window')
       return window
@@ -188,23 +184,17 @@ function readWindow(reader: CborReader): WindowState {
 
 function readUsage(reader: CborReader): UsageSnapshot {
   readPair(reader, 'usage')
-  const sealed = readCount(reader, 'usage.sealed')
-  return { sealed, failed: readCount(reader, 'usage.failed') }
+  const sealed = reader.unsigned('usage.sealed')
+  return { sealed, failed: reader.unsigned('usage.failed') }
 }
 
 function readPair(reader: CborReader, field: string): void {
   if (reader.array(field) !== 2) throw reader.bad('no pair', field)
 }
 
-function readCount(reader: CborReader, field: string, most = Number.MAX_SAFE_INTEGER): number {
-  const count = reader.int(field)
-  if (count < 0 || count > most) throw reader.bad('out of its range', field)
-  return count
-}
-
 function macOf(crypto: RecordCrypto, masterSecret: SecretKey, body: Uint8Array): Uint8Array {
   const hash = 'sha256'
   const prk = crypto.hkdfExtract(hash, crypto.importSecret(noBytes), masterSecret)
-  const key = crypto.hkdfExpand(hash, prk, utf8(macInfo), 32)
+  const key = crypto.hkdfExpand(hash, prk, utf8(macInfo), macKeyBytes)
   return crypto.hmac(hash, key, body).subarray(0, macBytes)
 }

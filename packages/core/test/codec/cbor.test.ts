@@ -177,3 +177,19 @@ test("our own mistakes in writing are no peer's fault", () => {
     assert.throws(() => cbor.int(value), { code: 'ERR_CBOR_INT' })
   }
 })
+
+test('a count has its bounds, and what may be absent is null in its place', () => {
+  assert.equal(reader('1864').unsigned('count', 100), 100)
+  assert.equal(reader('00').unsigned('count'), 0)
+  assert.throws(() => reader('1865').unsigned('count', 100), { code: 'ERR_CBOR_VALUE' })
+  assert.throws(() => reader('20').unsigned('count'), { code: 'ERR_CBOR_KIND' })
+  const sequence = reader('f641ab')
+  const bytes = (): Uint8Array => sequence.byteString('bytes')
+  assert.equal(sequence.nullable('bytes', bytes), undefined)
+  assert.deepEqual(sequence.nullable('bytes', bytes), fromHex('ab'))
+  sequence.end()
+  const wrong = reader('f4')
+  assert.throws(() => wrong.nullable('bytes', () => wrong.byteString('bytes')), {
+    code: 'ERR_CBOR_KIND',
+  })
+})

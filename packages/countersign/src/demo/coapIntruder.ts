@@ -6,6 +6,7 @@ import {
   CoapEndpoint,
   type CoapOption,
   coapCode,
+  contentFormat,
   contentFormatOption,
   uriPath,
 } from '@countersign/core/coap'
@@ -43,9 +44,11 @@ const transmission = { ackTimeoutMs: 200 }
 const patienceMs = 1500
 const handshakeMsMax = 8000
 const server = 'the server'
-const json = 50
 /** No topic of the devices: it goes in the clear, and the recording is searched for theirs. */
-const options: readonly CoapOption[] = [...uriPath('m', 'intrusion'), contentFormatOption(json)]
+const options: readonly CoapOption[] = [
+  ...uriPath('m', 'intrusion'),
+  contentFormatOption(contentFormat.json),
+]
 const reading = {
   code: coapCode.post,
   options,

@@ -42,6 +42,14 @@ test('every part of a record comes back', () => {
   assert.deepEqual(decodeRecord(nodeCrypto, encodeRecord(nodeCrypto, record)), record)
 })
 
+test('what was read stays when the bytes are wiped, a Buffer of Node too', async () => {
+  const bytes = Buffer.from(await written())
+  const read = decodeRecord(nodeCrypto, bytes)
+  const before = encodeRecord(nodeCrypto, read)
+  bytes.fill(0)
+  assert.deepEqual(encodeRecord(nodeCrypto, read), before)
+})
+
 test('a record cannot be cut, and nothing can follow it', async () => {
   const bytes = await written()
   for (let length = 0; length < bytes.length; length++) {

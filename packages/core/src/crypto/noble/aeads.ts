@@ -1,6 +1,6 @@
 /**
  * The AEADs of TLS 1.3 and COSE on @noble/ciphers (RFC 5116, RFC 6655 for CCM with a short tag, RFC
- * 8439, RFC 9053 §4.2 for CCM with a nonce of 13 bytes). The sealed form is ciphertext with the tag
+ * 8439, RFC 9053 §4.2 for CCM with a nonce of 13 bytes). What is sealed is the ciphertext with the tag
  * behind it.
  */
 import { gcm } from '@noble/ciphers/aes.js'
@@ -42,6 +42,7 @@ export const aeadNames: readonly AeadName[] = [
   'aes-ccm-16-128-128',
 ]
 
+/** Throws CallerError for a key, nonce or plaintext of the wrong length. */
 export function seal(
   name: AeadName,
   key: SecretKey,
@@ -58,6 +59,7 @@ export function seal(
   return aeads[name].seal(keyBytes, nonce, aad, plaintext)
 }
 
+/** Throws PeerError ERR_AEAD_OPEN when the tag does not fit, CallerError as `seal`. */
 export function open(
   name: AeadName,
   key: SecretKey,
@@ -66,7 +68,7 @@ export function open(
   ciphertext: Uint8Array,
 ): Uint8Array {
   const keyBytes = fittingKey(name, key, nonce)
-  // Noble would throw for this too, but of its own kind.
+  // Noble would throw for this too, but an error of its own.
   if (ciphertext.length < aeads[name].tagLength) throw unopened(name)
   const plaintext = aeads[name].open(keyBytes, nonce, aad, ciphertext)
   if (plaintext === undefined) throw unopened(name)

@@ -8,6 +8,8 @@ import { cbc, ctr } from '@noble/ciphers/aes.js'
 const blockLength = 16
 /** RFC 3610 §2.2: from here on the length of the additional data takes six bytes. */
 const shortAadEnd = 0xff00
+/** The bit Adata of the flags in B_0 (RFC 3610 §2.2). */
+const hasAad = 0x40
 
 /** RFC 3610 §2.1: what the bytes that the nonce leaves can count. */
 export function ccmPlaintextMax(nonceLength: number): number {
@@ -32,7 +34,7 @@ export function ccmSeal(
   return sealed
 }
 
-/** Undefined when the tag does not fit. There is room for one in `sealed`. */
+/** Undefined when the tag does not fit. `sealed` is at least as long as a tag. */
 export function ccmOpen(
   key: Uint8Array,
   nonce: Uint8Array,
@@ -66,7 +68,7 @@ function tagOf(
   const aadHead = aadLengthField(aad.length)
   const aadEnd = blockLength + wholeBlocks(aadHead.length + aad.length)
   const blocks = new Uint8Array(aadEnd + wholeBlocks(plaintext.length))
-  blocks[0] = (aad.length > 0 ? 0x40 : 0) | (((tagLength - 2) / 2) << 3) | (lengthBytes - 1)
+  blocks[0] = (aad.length > 0 ? hasAad : 0) | (((tagLength - 2) / 2) << 3) | (lengthBytes - 1)
   blocks.set(nonce, 1)
   blocks.set(bigEndian(plaintext.length, lengthBytes), 1 + nonce.length)
   blocks.set(aadHead, blockLength)
@@ -99,7 +101,7 @@ function bigEndian(value: number, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => (value / 256 ** (length - 1 - index)) & 0xff)
 }
 
-/** Looks at every byte, whatever it found before. */
+/** As `equalSecretBytes` of codec, which this provider does without: it imports no room of core. */
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   let difference = a.length ^ b.length
   for (const [index, byte] of a.entries()) difference |= byte ^ (b[index] ?? 0)

@@ -1,6 +1,6 @@
 /**
- * Key agreement of TLS 1.3 on @noble/curves: x25519 and secp256r1 (RFC 8446 §4.2.8.2, §7.4.2), each
- * for the client's end. The private halves come from the port of randomness.
+ * Key agreement on @noble/curves, in the forms of TLS 1.3: x25519 and secp256r1 (RFC 8446 §4.2.8.2,
+ * §7.4.2). The private halves come from the port of randomness.
  */
 import { x25519 } from '@noble/curves/ed25519.js'
 import { p256 } from '@noble/curves/nist.js'
@@ -18,12 +18,12 @@ export type NobleGroupErrorCode = 'ERR_GROUP_MISSING' | 'ERR_EPHEMERAL_SPENT' | 
 
 interface Group {
   readonly name: GroupName
-  /** Of random bytes that make a private key. */
+  /** Random bytes that make a private key. */
   readonly seedLength: number
   readonly shareLength: number
   privateKey(seed: Uint8Array): Uint8Array
   share(privateKey: Uint8Array): Uint8Array
-  /** Throws what noble throws when the share is no good one. */
+  /** Throws what noble throws for a share that is no sound point. */
   secret(privateKey: Uint8Array, peerShare: Uint8Array): Uint8Array
 }
 
@@ -53,6 +53,7 @@ const groups: readonly Group[] = [
 
 export const groupNames: readonly GroupName[] = groups.map(({ name }) => name)
 
+/** `agreements`: how often the key may agree before it is wiped. */
 export function generateEphemeral(random: Random, name: GroupName, agreements = 1): EphemeralKey {
   const group = groups.find((one) => one.name === name)
   if (group === undefined) {
@@ -75,7 +76,7 @@ export function generateEphemeral(random: Random, name: GroupName, agreements = 
   return new NobleEphemeralKey(group, privateKey, agreements)
 }
 
-/** Undefined: no point of P-256 has this x coordinate. */
+/** The uncompressed point with an even y; undefined: no point of P-256 has this x coordinate. */
 export function pointOfX(x: Uint8Array): Uint8Array | undefined {
   const compressed = new Uint8Array(1 + x.length)
   compressed[0] = evenY
@@ -132,7 +133,7 @@ class NobleEphemeralKey implements EphemeralKey {
     try {
       return this.#group.secret(privateKey, peerShare)
     } catch (cause) {
-      throw badShare(this.group, 'it is no point to agree with', cause)
+      throw badShare(this.group, 'it is no sound point of the curve', cause)
     }
   }
 }

@@ -6,11 +6,11 @@
  */
 import { ed25519, x25519 } from '@noble/curves/ed25519.js'
 import { p256, p384, p521 } from '@noble/curves/nist.js'
-import { PeerError } from '../../errors.ts'
+import { CallerError, PeerError } from '../../errors.ts'
 import type { KeyAlgorithm, PublicKey, SignatureScheme } from '../../ports.ts'
 import { hash } from './secrets.ts'
 
-export type NobleKeyErrorCode = 'ERR_KEY_INVALID'
+export type NobleKeyErrorCode = 'ERR_KEY_INVALID' | 'ERR_KEY_FOREIGN'
 
 const curves = { 'P-256': p256, 'P-384': p384, 'P-521': p521 } as const
 
@@ -68,13 +68,14 @@ export function importPublicKey(spki: Uint8Array, algorithm: KeyAlgorithm): Publ
   return new NoblePublicKey(spki, algorithm, key)
 }
 
+/** Throws CallerError ERR_KEY_FOREIGN. */
 export function verify(
   key: PublicKey,
   scheme: SignatureScheme,
   data: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  if (!(key instanceof NoblePublicKey)) throw invalidKey('it was imported by another provider')
+  if (!(key instanceof NoblePublicKey)) throw foreignKey()
   return key.verify(scheme, data, signature)
 }
 
@@ -144,5 +145,14 @@ function invalidKey(reason: string, cause?: unknown): PeerError<NobleKeyErrorCod
       hint: 'Use a key of P-256, P-384, P-521, Ed25519 or X25519, written as RFC 5480 or RFC 8410 say.',
       cause,
     },
+  )
+}
+
+function foreignKey(): CallerError<NobleKeyErrorCode> {
+  return new CallerError(
+    'ERR_KEY_FOREIGN',
+    'a public key cannot be used: it was imported by another provider',
+    {},
+    { hint: 'Import the key with the provider that is to verify.' },
   )
 }

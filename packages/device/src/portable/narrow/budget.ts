@@ -1,7 +1,7 @@
 /**
  * How often a handshake may begin. What makes one look necessary is as a rule not authenticated: a
  * 4.01, a Reset, silence. So whatever the reason, one begins per backoff period, and so many a day.
- * Both are written down before each, in one go: sleep and power cuts do not begin them anew.
+ * Both are written down before each, in one go: sleep and power cuts do not reset them.
  */
 import type { Clock, Milliseconds, Random } from '@countersign/core/ports'
 import type { Learned } from './contexts.ts'
@@ -12,18 +12,18 @@ export interface BudgetParts {
   /** As the channel knows it. */
   readonly time: Clock
   readonly random: Random
-  /** False: how long the device was off, nobody measures. */
+  /** False: nothing measures how long the device was off. */
   readonly hasClock: boolean
 }
 
-/** 2 to the power of it is beyond every backoff. */
+/** Doubled so often, any backoff is beyond its limit. */
 const failuresMax = 32
 
 export class HandshakeBudget {
   readonly #parts: BudgetParts
   readonly #keeper: RecordKeeper
   readonly #limits: NarrowLimits
-  /** Up to half of the backoff more: devices do not come back all at once. */
+  /** 0 … 1: up to half of the backoff is added, so that devices do not come back all at once. */
   #spread: number
   #isPermitted = false
   #isFirst = true

@@ -1,4 +1,4 @@
-/** An AbortController for hosts without one: what CoapEndpoint needs of a signal, and no more. */
+/** An AbortController for hosts without one: as much of it as CoapEndpoint needs. */
 import type { Cancellation } from '@countersign/core/coap'
 
 export class Canceller implements Cancellation {
@@ -22,7 +22,7 @@ export class Canceller implements Cancellation {
     this.#listeners.clear()
   }
 
-  /** Fires with another signal too; the result lets go of it. */
+  /** Aborts when another signal does; the function that is returned ends that. */
   follow(other: Cancellation | undefined): () => void {
     if (other === undefined) return () => undefined
     const fire = (): void => this.abort(other.reason)

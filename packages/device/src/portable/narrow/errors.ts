@@ -11,7 +11,7 @@ export type NarrowErrorCode =
   | 'ERR_NARROW_BUDGET'
   /** The storage did not take the record. */
   | 'ERR_NARROW_STORAGE'
-  /** The record in the storage is none. */
+  /** What the storage holds is not a record. */
   | 'ERR_NARROW_RECORD'
   /** The session sleeps or was closed. */
   | 'ERR_NARROW_CLOSED'
@@ -36,7 +36,7 @@ export function busy(said: string): AdapterError<NarrowErrorCode> {
   )
 }
 
-/** It restarts again and again, or the way is slower than an Echo lives. */
+/** The server restarts again and again, or a round trip takes longer than an Echo value lives. */
 export function neverFresh(): AdapterError<NarrowErrorCode> {
   const hint = 'It is tried again.'
   const message = 'the server asks again and again whether the request is new'
@@ -54,7 +54,7 @@ export function notYet(afterMs: Milliseconds): AdapterError<NarrowErrorCode> {
 }
 
 export function storageFailed(cause: unknown): AdapterError<NarrowErrorCode> {
-  const hint = 'Nothing is sent that is not written down first: look at the storage.'
+  const hint = 'Check the storage: nothing is sent before it is written down.'
   return new AdapterError('ERR_NARROW_STORAGE', 'the record was not stored', {}, { hint, cause })
 }
 
@@ -92,6 +92,6 @@ export function refused(
 }
 
 export function unknownCredential(what: string): PeerError<NarrowErrorCode> {
-  const hint = 'The server shows it by value when it is asked to: try again.'
+  const hint = 'Try again: the server is then asked to send its certificate by value.'
   return new PeerError('ERR_NARROW_CREDENTIAL', what, {}, { hint })
 }

@@ -12,7 +12,7 @@ import type { Answer, Wire } from './wire.ts'
 export interface ExchangeParts {
   readonly wire: Wire
   readonly contexts: Contexts
-  /** How long a hint may lead to nothing. */
+  /** How long a hint has to wait still, because no handshake may begin: see Question of wire.ts. */
   readonly believeInMs: () => Milliseconds
 }
 

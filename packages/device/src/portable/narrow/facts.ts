@@ -1,4 +1,4 @@
-/** What a record says to people: no key, and no handle of one. */
+/** What of a record may be shown to people: no key, and no handle of one. */
 import type { ChannelCrypto, Milliseconds } from '@countersign/core/ports'
 import { decodeRecord, type ServerCredential } from './record.ts'
 

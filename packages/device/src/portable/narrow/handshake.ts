@@ -17,6 +17,7 @@ import {
   coapCode,
   codeText,
   contentFormatOption,
+  isServerError,
   type OutgoingRequest,
   uriPath,
 } from '@countersign/core/coap'
@@ -223,7 +224,7 @@ export function heed(response: CoapMessage, wishes: Wishes): void {
 
 /** It speaks of now, not of this device. */
 function isBusy(code: number): boolean {
-  return code >> 5 === 5 || code === coapCode.tooManyRequests
+  return isServerError(code) || code === coapCode.tooManyRequests
 }
 
 function errorIn(payload: Uint8Array): ReturnType<typeof parseError> | undefined {

@@ -51,6 +51,7 @@ interface Taken extends ReceivedRequest {
   readonly live: LiveContext
 }
 
+const echoKeyBytes = 32
 /** RFC 7252 §5.4.1: what is not among them and critical is refused. */
 const known: ReadonlySet<number> = new Set([
   optionNumber.uriHost,
@@ -70,7 +71,7 @@ export class Inbound {
   constructor(parts: InboundParts) {
     this.#parts = parts
     const { crypto, random, clock } = parts
-    const key = crypto.importSecret(random.bytes(32))
+    const key = crypto.importSecret(random.bytes(echoKeyBytes))
     this.#echo = new EchoIssuer({ crypto, clock, key })
     this.#assembler = new BlockAssembler({ clock, random, limits: inboundLimits })
   }
@@ -146,7 +147,7 @@ export class Inbound {
     const kid = queryOf(request, 'kid')
     if (kid === undefined || !kidText.test(kid)) throw unknownCredential('the server gives no kid')
     const { servers, keeper } = this.#parts
-    await keeper.change(servers.pushed(request.payload.slice(), fromHex(kid)))
+    await keeper.change(servers.pushed(Uint8Array.from(request.payload), fromHex(kid)))
     return plain(coapCode.changed)
   }
 }

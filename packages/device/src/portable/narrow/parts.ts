@@ -1,4 +1,4 @@
-/** What a firmware hands to the narrow channel. Nothing here is of one platform. */
+/** What firmware hands to the narrow channel. Nothing here is specific to a platform. */
 import type { CoapMessage, CoapOption, Transmission } from '@countersign/core/coap'
 import type { VerifiedPeer } from '@countersign/core/credential'
 import type { UsableSuite } from '@countersign/core/edhoc'
@@ -30,8 +30,9 @@ export interface DeviceCredential {
 
 /** What a certificate of the server is judged by. */
 export interface ShownCertificate {
+  /** DER. */
   readonly leaf: Uint8Array
-  /** Undefined: neither came with it nor is known. */
+  /** DER of the CA above it; undefined when it neither came along nor is stored. */
   readonly issuer: Uint8Array | undefined
   readonly purpose: 'serverEdhocSign' | 'serverEdhocDh'
   readonly at: Milliseconds
@@ -40,7 +41,7 @@ export interface ShownCertificate {
 /** Returns the proof, or throws why it is not the server. */
 export type TrustInServer = (shown: ShownCertificate) => VerifiedPeer
 
-/** What the session asks of the server, or the server of the device; without message layer. */
+/** A request in either direction, without the message layer (type, Message ID, token). */
 export interface NarrowRequest {
   readonly code: number
   readonly options: readonly CoapOption[]
@@ -65,22 +66,22 @@ export interface NarrowParts {
   readonly serve: ServeServer
   /** 0: the server signs. 1: it has a static key, and its messages are shorter. */
   readonly method?: 0 | 1
-  /** Best first; what the provider has of suites 2 and 3 where nothing is said. None is taken besides. */
+  /** Best first; by default those of suites 2 and 3 that the provider has. No other is accepted. */
   readonly suites?: readonly UsableSuite[]
-  /** Of the element, where that makes them. */
+  /** Makes ephemeral keys, where the element does that. */
   readonly ephemeral?: (suite: UsableSuite, agreements: number) => EphemeralKey
-  /** message_4 before anything is sent: for devices whose readings are not answered. */
+  /** Waits for message_4 before anything is sent: for devices whose readings are not answered. */
   readonly demandMessage4?: boolean
   /**
    * False: `clock` counts and knows no date. The channel takes the last authenticated time then, and a
    * command is acted upon when the server has shown that it is new.
    */
   readonly hasClock?: boolean
-  /** The least time that it can be; of the device's making, say. */
+  /** It is not earlier than this: the date of the firmware, for example. */
   readonly timeFloor?: Milliseconds
   /** What goes wrong while a request of the server is served: the storage, the handler. */
   readonly fault: (error: unknown) => void
   readonly limits?: Partial<NarrowLimits>
-  /** RFC 7252 §4.8, where the link is slower than the Internet. */
+  /** Transmission parameters (RFC 7252 §4.8), for links slower than the Internet. */
   readonly transmission?: Partial<Transmission>
 }

@@ -20,7 +20,7 @@ import { certificateBytesMax, recordBytesMax } from './limits.ts'
 /** A certificate of the server that was judged, and has shown its key. */
 export interface ServerCredential {
   readonly kind: 'signature' | 'static key'
-  /** As far as it is known. */
+  /** Undefined: it came without one. */
   readonly kid: Uint8Array | undefined
   /** DER. */
   readonly leaf: Uint8Array
@@ -111,19 +111,19 @@ function readRecord(crypto: ChannelCrypto, reader: CborReader): NarrowRecord {
   requireCount(reader, 'record', fields)
   const found = reader.int('version')
   if (found !== version) throw reader.bad(`version ${found} is not known`, 'version')
-  const time = readCount(reader, 'time')
+  const time = reader.unsigned('time')
   const day = readDay(reader)
-  const issuer = readOrNull(reader, () => readCertificate(reader, 'issuer'))
+  const issuer = reader.nullable('issuer', () => readCertificate(reader, 'issuer'))
   return { time, day, issuer, servers: readServers(reader), current: readCurrent(crypto, reader) }
 }
 
 function readDay(reader: CborReader): DayOfHandshakes {
   requireCount(reader, 'day', 4)
   return {
-    began: readCount(reader, 'day.began'),
-    handshakes: readCount(reader, 'day.handshakes'),
-    last: readCount(reader, 'day.last'),
-    failures: readCount(reader, 'day.failures'),
+    began: reader.unsigned('day.began'),
+    handshakes: reader.unsigned('day.handshakes'),
+    last: reader.unsigned('day.last'),
+    failures: reader.unsigned('day.failures'),
   }
 }
 
@@ -133,41 +133,34 @@ function readServers(reader: CborReader): readonly ServerCredential[] {
   return Array.from({ length: count }, () => {
     requireCount(reader, 'server', 3)
     const kind = reader.boolean('server.signs') ? 'signature' : 'static key'
-    const kid = readOrNull(reader, () => reader.byteString('server.kid', kidBytesMax).slice())
+    const kid = reader.nullable('server.kid', () => readBytes(reader, 'server.kid', kidBytesMax))
     return { kind, kid, leaf: readCertificate(reader, 'server.leaf') }
   })
 }
 
 function readCurrent(crypto: ChannelCrypto, reader: CborReader): StoredContext | undefined {
-  return readOrNull(reader, () => {
+  return reader.nullable('context', () => {
     requireCount(reader, 'context', 3)
-    const own = reader.byteString('context.own', ownBytes).slice()
+    const own = readBytes(reader, 'context.own', ownBytes)
     if (own.length !== ownBytes) throw reader.bad(`x5t is ${hex(own)}`, 'context.own')
-    const since = readCount(reader, 'context.since')
+    const since = reader.unsigned('context.since')
     const bytes = reader.byteString('context.record', recordLimits.bytesMax)
     return { own, since, context: decodeContext(crypto, bytes) }
   })
 }
 
 function readCertificate(reader: CborReader, field: string): Uint8Array {
-  const der = reader.byteString(field, certificateBytesMax).slice()
+  const der = readBytes(reader, field, certificateBytesMax)
   if (der.length === 0) throw reader.bad('no bytes', field)
   return der
 }
 
-function readOrNull<Value>(reader: CborReader, read: () => Value): Value | undefined {
-  if (reader.peek() !== 'simple') return read()
-  reader.null('absent')
-  return undefined
+/** A copy: whoever loaded the record may wipe it, and `slice` of a Buffer is a view. */
+function readBytes(reader: CborReader, field: string, lengthMax: number): Uint8Array {
+  return Uint8Array.from(reader.byteString(field, lengthMax))
 }
 
 function requireCount(reader: CborReader, field: string, count: number): void {
   const found = reader.array(field)
   if (found !== count) throw reader.bad(`${found} fields and not ${count}`, field)
-}
-
-function readCount(reader: CborReader, field: string): number {
-  const count = reader.int(field)
-  if (count < 0) throw reader.bad('less than nothing', field)
-  return count
 }

@@ -3,18 +3,12 @@
  * how long ago that was. Never earlier than the last authenticated time.
  */
 import { CborReader } from '@countersign/core/codec'
-import {
-  type CoapMessage,
-  coapCode,
-  optionNumber,
-  readUint,
-  valuesOf,
-} from '@countersign/core/coap'
+import { type CoapMessage, coapCode, contentFormat, contentFormatIn } from '@countersign/core/coap'
 import { PeerError } from '@countersign/core/errors'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
 
-/** RFC 7252 §12.3: application/cbor. */
-const cborFormat = 60
+/** Of the largest unsigned integer (RFC 8949 §3). */
+const cborIntegerBytesMax = 9
 
 export class NarrowTime implements Clock {
   readonly #clock: Clock
@@ -53,16 +47,15 @@ export class NarrowTime implements Clock {
 }
 
 /** What a verified answer to `t` says; undefined where it says none. */
-export function timeIn({ code, options, payload }: CoapMessage): Milliseconds | undefined {
-  const [format] = valuesOf(options, optionNumber.contentFormat)
-  if (code !== coapCode.changed || format === undefined) return undefined
+export function timeIn(response: CoapMessage): Milliseconds | undefined {
+  if (response.code !== coapCode.changed) return undefined
   try {
-    if (readUint(format, 'Content-Format') !== cborFormat) return undefined
-    const reader = new CborReader(payload, 'time', 9)
-    const seconds = reader.int('seconds')
+    if (contentFormatIn(response) !== contentFormat.cbor) return undefined
+    const reader = new CborReader(response.payload, 'time', cborIntegerBytesMax)
+    const seconds = reader.unsigned('seconds')
     reader.end()
     const time = seconds * 1000
-    return seconds >= 0 && Number.isSafeInteger(time) ? time : undefined
+    return Number.isSafeInteger(time) ? time : undefined
   } catch (error) {
     if (error instanceof PeerError) return undefined
     throw error

@@ -22,14 +22,14 @@ export type Answer<Value> =
   | { readonly kind: 'hint'; readonly response: CoapMessage }
 
 export interface Question<Value> {
-  /** For errors. */
+  /** What is asked, for error messages. */
   readonly what: string
   readonly request: OutgoingRequest
   /** Undefined: it does not verify. Throws nothing. */
   readonly verify: (response: CoapMessage) => Value | undefined
-  /** Hints that need no grace: nothing is given up by following them. */
+  /** Hints to follow at once: nothing is given up by that. */
   readonly isHarmless?: (response: CoapMessage) => boolean
-  /** Asked when the grace is over: how long a hint leads to nothing yet. 0: it is believed. */
+  /** Asked when the grace is over: how long the hint has to wait still. 0: it is believed. */
   readonly believeInMs?: () => Milliseconds
   readonly signal?: Cancellation | undefined
 }

@@ -1,5 +1,12 @@
 /** Responses of the door as values, and what they say: a code of CoAP and, for whoever reads it, one of ours. */
-import { type CoapOption, coapCode, optionNumber, uintValue } from '@countersign/core/coap'
+import {
+  type CoapOption,
+  coapCode,
+  contentFormat,
+  contentFormatOption,
+  optionNumber,
+  uintValue,
+} from '@countersign/core/coap'
 import { cbor, utf8 } from '@countersign/core/codec'
 import type { Milliseconds } from '@countersign/core/ports'
 
@@ -10,7 +17,6 @@ export interface Answer {
 }
 
 const none = new Uint8Array()
-const cborFormat = 60
 
 /** `problem`: the diagnostic payload (RFC 7252 §5.5.2). */
 export function answer(
@@ -21,8 +27,9 @@ export function answer(
   return { code, options, payload: problem === undefined ? none : utf8(problem) }
 }
 
-export function withBody(code: number, contentFormat: number, payload: Uint8Array): Answer {
-  return { code, options: [uintOption(optionNumber.contentFormat, contentFormat)], payload }
+/** `format`: of the payload, by its number. */
+export function withBody(code: number, format: number, payload: Uint8Array): Answer {
+  return { code, options: [contentFormatOption(format)], payload }
 }
 
 /** Whoever asks again after so many seconds may be taken (RFC 7252 §5.9.3.4, RFC 8516 §3). */
@@ -32,13 +39,9 @@ export function later(code: number, seconds: number, problem?: string): Answer {
 
 /** Seconds since 1970. */
 export function timeAnswer(now: Milliseconds): Answer {
-  return withBody(coapCode.changed, cborFormat, cbor.int(Math.floor(now / 1000)))
+  return withBody(coapCode.changed, contentFormat.cbor, cbor.int(Math.floor(now / 1000)))
 }
 
 export function uintOption(number: number, value: number): CoapOption {
   return { number, value: uintValue(value) }
-}
-
-export function isSuccess({ code }: Pick<Answer, 'code'>): boolean {
-  return code >> 5 === 2
 }

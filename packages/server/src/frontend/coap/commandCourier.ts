@@ -8,7 +8,9 @@ import {
   type CoapEndpoint,
   type CoapMessage,
   coapCode,
+  contentFormat,
   contentFormatOption,
+  isSuccess,
   type OutgoingRequest,
   uriPath,
 } from '@countersign/core/coap'
@@ -18,7 +20,6 @@ import type { Clock, Random } from '@countersign/core/ports'
 import { commandBody } from '../../commandDocument.ts'
 import type { CommandRow, DeviceCommands, Log, Notice } from '../../ports.ts'
 import { Oldest } from '../../recent.ts'
-import { isSuccess } from './answers.ts'
 import type { Contexts } from './contexts.ts'
 import type { CredentialPush } from './credentialPush.ts'
 import { diagnosticOf, isPassing } from './deviceAnswers.ts'
@@ -48,8 +49,6 @@ interface Task {
   /** Never rejects. */
   done: Promise<void>
 }
-
-const json = 50
 
 export class CommandCourier {
   readonly #parts: CommandCourierParts
@@ -231,13 +230,13 @@ export class CommandCourier {
     const { context } = errand
     const request: OutgoingRequest = {
       code: coapCode.post,
-      options: [...uriPath('c', row.name), contentFormatOption(json)],
+      options: [...uriPath('c', row.name), contentFormatOption(contentFormat.json)],
       payload: utf8(commandBody(row)),
     }
     const response = await this.#answerOf(errand, request)
     if (response === undefined) return false
     if (typeof response === 'string') await this.#refused(row, response)
-    else if (isSuccess(response)) await commands.delivered(context.device, row.id)
+    else if (isSuccess(response.code)) await commands.delivered(context.device, row.id)
     else if (isPassing(response)) {
       this.#patience.postponed(context, response)
       return false

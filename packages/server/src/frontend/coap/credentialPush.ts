@@ -4,13 +4,18 @@
  * device is there. 2.xx: the device has judged it and keeps it, and the context's row says so. When all
  * of them say so it becomes the one that is shown; who was not reached asks for it in a handshake.
  */
-import { coapCode, type OutgoingRequest, uriPath, uriQuery } from '@countersign/core/coap'
+import {
+  coapCode,
+  isSuccess,
+  type OutgoingRequest,
+  uriPath,
+  uriQuery,
+} from '@countersign/core/coap'
 import { hex } from '@countersign/core/codec'
 import type { Authentication } from '@countersign/core/edhoc'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
 import type { EdhocCredentials, EdhocServerCredential, Log, Store } from '../../ports.ts'
-import { isSuccess } from './answers.ts'
 import { diagnosticOf, isPassing } from './deviceAnswers.ts'
 import type { Errand } from './errand.ts'
 import type { LiveContext } from './liveContext.ts'
@@ -48,7 +53,7 @@ export class CredentialPush {
     const response = await this.#answerOf(errand, next)
     if (response === undefined) return
     if (typeof response === 'string') this.#notWanted(context, next, response)
-    else if (isSuccess(response)) await this.#confirmed(context, next)
+    else if (isSuccess(response.code)) await this.#confirmed(context, next)
     else if (isPassing(response)) patience.postponed(context, response)
     else this.#notWanted(context, next, diagnosticOf(response))
   }

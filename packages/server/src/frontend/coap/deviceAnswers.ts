@@ -1,5 +1,11 @@
 /** What responses of devices mean for whoever has asked them something. */
-import { type CoapMessage, coapCode, codeText, contentFormatIn } from '@countersign/core/coap'
+import {
+  type CoapMessage,
+  coapCode,
+  codeText,
+  contentFormatIn,
+  isServerError,
+} from '@countersign/core/coap'
 
 const diagnosticBytesMax = 256
 
@@ -12,7 +18,7 @@ const passing: ReadonlySet<number> = new Set([
 ])
 
 export function isPassing({ code }: CoapMessage): boolean {
-  return code >> 5 === 5 || passing.has(code)
+  return isServerError(code) || passing.has(code)
 }
 
 /** With its diagnostic payload (RFC 7252 §5.5.2): for logs and terminals, without control characters. */
