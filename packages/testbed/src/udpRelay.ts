@@ -46,6 +46,7 @@ const theServer = 'the server'
 /** Sockets towards the server; beyond it the device that was silent longest loses its own. */
 const socketsMax = 1024
 
+/** Listens on a free port of 127.0.0.1. */
 export async function startUdpRelay(options: UdpRelayOptions): Promise<UdpRelay> {
   const relay = new SocketsBetween(options)
   await relay.listen()

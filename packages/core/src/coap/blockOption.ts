@@ -1,4 +1,5 @@
 /** Block1 and Block2 (RFC 7959 §2.1, §2.2), and how large blocks may be. */
+import { fromBigEndian } from '../codec/index.ts'
 import { CallerError } from '../errors.ts'
 import { type CoapErrorCode, coapError, coapLimits } from './errors.ts'
 import { optionNumber } from './numbers.ts'
@@ -34,7 +35,7 @@ export function blockIn(
   if (value === undefined) return undefined
   if (more.length > 0) throw blockError(name, 'more than once')
   if (value.length > valueBytesMax) throw blockError(name, `${value.length} bytes`)
-  const uint = value.reduce((sum, byte) => sum * 256 + byte, 0)
+  const uint = fromBigEndian(value)
   const block = { number: uint >> 4, more: (uint & 8) !== 0, szx: uint & 7 }
   if (block.szx > szxMax) throw blockError(name, 'a reserved size')
   return block

@@ -1,6 +1,6 @@
 /** One Confirmable message under way: sent, sent again, given up (RFC 7252 §4.2). */
+import { fromBigEndian } from '../codec/index.ts'
 import type { Ground } from './ground.ts'
-import { uint32 } from './messageIds.ts'
 
 export interface Confirmable {
   stop(): void
@@ -15,7 +15,7 @@ export function sendConfirmable(
   ackTimeoutMs: number = ground.transmission.ackTimeoutMs,
 ): Confirmable {
   const { ackRandomFactor, retransmitMax } = ground.transmission
-  const share = uint32(ground.random.bytes(4)) / 0x1_0000_0000
+  const share = fromBigEndian(ground.random.bytes(4)) / 0x1_0000_0000
   const firstMs = ackTimeoutMs * (1 + share * (ackRandomFactor - 1))
   const wait = (retransmissions: number): void => {
     timer = ground.timers.after(firstMs * 2 ** retransmissions, () => {

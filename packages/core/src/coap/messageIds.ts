@@ -2,6 +2,7 @@
  * Message IDs (RFC 7252 §4.4): none goes to the same peer twice within EXCHANGE_LIFETIME. Counters
  * with a random begin, each for all peers that fall on it: their number is fixed, so is the memory.
  */
+import { fromBigEndian } from '../codec/index.ts'
 import type { Clock, Random } from '../ports.ts'
 
 /** Half of all Message IDs. A half is begun again when the last one of it is old enough. */
@@ -27,7 +28,7 @@ export class MessageIds {
     this.#random = random
     this.#lifetimeMs = lifetimeMs
     this.#countersMax = countersMax
-    this.#seed = uint32(random.bytes(4))
+    this.#seed = fromBigEndian(random.bytes(4))
   }
 
   /** Undefined: each of them was used too short a time ago. */
@@ -47,7 +48,11 @@ export class MessageIds {
     const slot = hashOf(peer, this.#seed) % this.#countersMax
     const found = this.#counters.get(slot)
     if (found !== undefined) return found
-    const counter: Counter = { begin: uint32(this.#random.bytes(4)), issued: 0, lastAt: [0, 0] }
+    const counter: Counter = {
+      begin: fromBigEndian(this.#random.bytes(4)),
+      issued: 0,
+      lastAt: [0, 0],
+    }
     this.#counters.set(slot, counter)
     return counter
   }
@@ -60,9 +65,4 @@ function hashOf(text: string, seed: number): number {
     hash = Math.imul(hash ^ text.charCodeAt(index), 0x0100_0193)
   }
   return (hash ^ (hash >>> 16)) >>> 0
-}
-
-/** Of four bytes. */
-export function uint32(bytes: Uint8Array): number {
-  return bytes.reduce((sum, byte) => sum * 256 + byte, 0)
 }

@@ -3,7 +3,7 @@
  * behind its marker (RFC 7252 §3.1, §3.2). Each list of options has one encoding. OSCORE encrypts
  * the same form. Whether an option is known, critical or there too often is the caller's to judge.
  */
-import { concat } from '../codec/index.ts'
+import { concat, fromBigEndian } from '../codec/index.ts'
 import { CallerError, type ErrorDetails } from '../errors.ts'
 import { type CoapErrorCode, coapError, coapLimits } from './errors.ts'
 
@@ -80,7 +80,7 @@ export function readUint(value: Uint8Array, where: string): number {
   if (value.length > coapLimits.uintBytesMax) {
     throw coapError('ERR_COAP_OPTION', `${value.length} bytes of a uint`, where)
   }
-  return value.reduce((sum, byte) => sum * 256 + byte, 0)
+  return fromBigEndian(value)
 }
 
 /** As few bytes as there can be: none for 0 (RFC 7252 §3.2). */

@@ -32,8 +32,8 @@ export function base64(bytes: Uint8Array): string {
 }
 
 /**
- * The bytes of padded Base64 without white space. Bits behind the last byte must be zero (RFC 4648
- * §3.5): one text for each value.
+ * The bytes of padded Base64 without white space. Throws PeerError ERR_BASE64, also where bits behind
+ * the last byte are not zero (RFC 4648 §3.5): one text for each value.
  */
 export function fromBase64(text: string): Uint8Array {
   if (text.length % 4 !== 0) throw new PeerError('ERR_BASE64', 'length is no multiple of four')

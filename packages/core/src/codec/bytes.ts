@@ -1,5 +1,5 @@
 /**
- * Bytes and their text forms: hex and UTF-8 (RFC 3629). Strict where bytes come in from outside: no
+ * Bytes, their text forms, hex and UTF-8 (RFC 3629), and numbers in network byte order. Strict where bytes come in from outside: no
  * white space, no overlong forms. Core has no Buffer and no TextDecoder, hence these few.
  */
 import { PeerError } from '../errors.ts'
@@ -11,7 +11,7 @@ const hexCodes: Uint8Array = Uint8Array.from({ length: 16 }, (_, digit) =>
   digit < 10 ? 48 + digit : 87 + digit,
 )
 
-/** Lower-case hex without separators. */
+/** Lower-case hex digits, two a byte, without separators. */
 export function hex(bytes: Uint8Array): string {
   const codes = new Uint8Array(bytes.length * 2)
   for (let index = 0; index < bytes.length; index++) {
@@ -22,7 +22,7 @@ export function hex(bytes: Uint8Array): string {
   return ascii(codes)
 }
 
-/** The bytes of an even number of hex digits of either case. */
+/** The bytes of hex digits of either case. Throws PeerError ERR_HEX. */
 export function fromHex(text: string): Uint8Array {
   if (text.length % 2 !== 0) throw new PeerError('ERR_HEX', 'an odd number of hex digits')
   const bytes = new Uint8Array(text.length / 2)
@@ -73,7 +73,7 @@ function tail(bits: number): number {
 }
 
 /**
- * Text of UTF-8, or ERR_UTF8 for overlong forms, surrogates, values above U+10FFFF and cut
+ * Text of UTF-8. Throws PeerError ERR_UTF8 for overlong forms, surrogates, values above U+10FFFF and cut
  * sequences (RFC 3629 §3).
  */
 export function fromUtf8(bytes: Uint8Array): string {
@@ -108,7 +108,7 @@ function notUtf8(offset: number): PeerError<TextErrorCode> {
   return new PeerError('ERR_UTF8', 'not UTF-8', { offset })
 }
 
-/** So many codes at a time: arguments of a call live on the stack. */
+/** Codes that one call converts: its arguments live on the stack. */
 const codesMax = 8192
 
 /** One character for each byte, which the caller knows to be below 128. */
@@ -125,6 +125,22 @@ export function ascii(bytes: Uint8Array): string {
 function characters(codes: Uint8Array): string {
   const text: string = Reflect.apply(String.fromCharCode, undefined, codes)
   return text
+}
+
+/** An unsigned number in so many bytes, the most significant first. */
+export function bigEndian(value: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  for (let at = length - 1, rest = value; at >= 0; at--, rest = Math.floor(rest / 256)) {
+    bytes[at] = rest % 256
+  }
+  return bytes
+}
+
+/** The unsigned number that these bytes are, exact up to 53 bits. */
+export function fromBigEndian(bytes: Uint8Array): number {
+  let value = 0
+  for (const byte of bytes) value = value * 256 + byte
+  return value
 }
 
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {

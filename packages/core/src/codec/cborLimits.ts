@@ -24,13 +24,13 @@ export const cborLimits: CborLimits = {
 /** What whoever sent the bytes can do about it. */
 export const cborHints: Readonly<Record<CborErrorCode, string>> = {
   ERR_CBOR_TRUNCATED: 'Send the whole of it.',
-  ERR_CBOR_KIND: 'Encode it by its standard: another kind of item stands there.',
+  ERR_CBOR_KIND: 'Encode it as its standard says: another kind of item stands there.',
   ERR_CBOR_MINIMAL:
     'Encode it deterministically (RFC 8949 §4.2.1): heads as short as they can be, definite lengths.',
   ERR_CBOR_ORDER:
     'Encode maps deterministically (RFC 8949 §4.2.1): keys in bytewise order, none twice.',
   ERR_CBOR_TRAILING: 'Remove what follows.',
-  ERR_CBOR_DEPTH: 'Nothing that is used here nests like this; look at who sent it.',
-  ERR_CBOR_SIZE: 'Nothing that is used here is as large; look at who sent it.',
-  ERR_CBOR_VALUE: 'Encode the named field by its standard; nothing here is repaired by guessing.',
+  ERR_CBOR_DEPTH: 'No message here nests as deep; find out who sent it.',
+  ERR_CBOR_SIZE: 'No message here is as large; find out who sent it.',
+  ERR_CBOR_VALUE: 'Encode the named field as its standard says; nothing is guessed here.',
 }

@@ -44,7 +44,7 @@ export class CborReader {
     this.bytes = bytes
     this.#name = name
     if (bytes.length > sizeMax) {
-      throw this.error(
+      throw this.#error(
         'ERR_CBOR_SIZE',
         `${bytes.length} bytes are more than the limit of ${sizeMax}`,
       )
@@ -60,7 +60,7 @@ export class CborReader {
     return this.#position
   }
 
-  /** Of the next item. */
+  /** The kind of the next item, which stays where it is. */
   peek(): CborKind {
     const first = this.bytes[this.#position]
     return first === undefined ? 'end' : (kinds[first >> 5] ?? 'end')
@@ -83,7 +83,7 @@ export class CborReader {
     try {
       return fromUtf8(bytes)
     } catch (cause) {
-      throw this.error('ERR_CBOR_VALUE', 'the text is not UTF-8', field, start, cause)
+      throw this.#error('ERR_CBOR_VALUE', 'the text is not UTF-8', field, start, cause)
     }
   }
 
@@ -91,13 +91,13 @@ export class CborReader {
     const start = this.#position
     const value = this.#head('simple', field)
     if (value === simple.false || value === simple.true) return value === simple.true
-    throw this.error('ERR_CBOR_KIND', 'neither true nor false', field, start)
+    throw this.#error('ERR_CBOR_KIND', 'neither true nor false', field, start)
   }
 
   null(field: string): void {
     const start = this.#position
     if (this.#head('simple', field) === simple.null) return
-    throw this.error('ERR_CBOR_KIND', 'not null', field, start)
+    throw this.#error('ERR_CBOR_KIND', 'not null', field, start)
   }
 
   /** The number of elements, which follow and are the caller's to read. */
@@ -105,7 +105,10 @@ export class CborReader {
     return this.#head('array', field)
   }
 
-  /** Reads the entries in turn; their keys have to be in order, none twice. */
+  /**
+   * Hands the entries in turn to `readKey` and `readValue`, each of which reads one item. Throws
+   * PeerError ERR_CBOR_ORDER where keys are out of order or twice there.
+   */
   map<Key>(
     field: string,
     readKey: (reader: CborReader) => Key,
@@ -121,26 +124,26 @@ export class CborReader {
     }
   }
 
-  /** The next item whole and checked, whatever it is. */
+  /** The bytes of the next item, whatever it is, checked to its end: nested items too. */
   raw(field: string): Uint8Array {
     const start = this.#position
     this.#skip(field, 0)
     return this.bytes.subarray(start, this.#position)
   }
 
-  /** Nothing may be left. */
+  /** Throws PeerError ERR_CBOR_TRAILING when anything is left. */
   end(): void {
     const left = this.bytes.length - this.#position
-    if (left > 0) throw this.error('ERR_CBOR_TRAILING', `${left} bytes too many`)
+    if (left > 0) throw this.#error('ERR_CBOR_TRAILING', `${left} bytes too many`)
   }
 
-  /** For callers that find a value without sense. */
+  /** The error for a value that is well formed and makes no sense to the caller. */
   bad(what: string, field: string): PeerError<CborErrorCode> {
-    return this.error('ERR_CBOR_VALUE', what, field)
+    return this.#error('ERR_CBOR_VALUE', what, field)
   }
 
   #skip(field: string, depth: number): void {
-    if (depth > cborLimits.depthMax) throw this.error('ERR_CBOR_DEPTH', 'nested too deep', field)
+    if (depth > cborLimits.depthMax) throw this.#error('ERR_CBOR_DEPTH', 'nested too deep', field)
     switch (this.peek()) {
       case 'bytes':
         this.byteString(field)
@@ -174,18 +177,18 @@ export class CborReader {
   #inOrder(before: Uint8Array | undefined, start: number, field: string): Uint8Array {
     const key = this.bytes.subarray(start, this.#position)
     if (before === undefined || compareBytes(before, key) < 0) return key
-    throw this.error('ERR_CBOR_ORDER', 'a key is twice in the map, or out of order', field, start)
+    throw this.#error('ERR_CBOR_ORDER', 'a key is twice in the map, or out of order', field, start)
   }
 
   #content(kind: 'bytes' | 'text', field: string, lengthMax: number): Uint8Array {
     const start = this.#position
     const length = this.#head(kind, field)
     if (length > lengthMax) {
-      throw this.error('ERR_CBOR_SIZE', `${length} bytes, ${lengthMax} at most`, field, start)
+      throw this.#error('ERR_CBOR_SIZE', `${length} bytes, ${lengthMax} at most`, field, start)
     }
     const from = this.#position
     if (length > this.bytes.length - from) {
-      throw this.error('ERR_CBOR_TRUNCATED', `length ${length} runs over the end`, field, start)
+      throw this.#error('ERR_CBOR_TRUNCATED', `length ${length} runs over the end`, field, start)
     }
     this.#position = from + length
     return this.bytes.subarray(from, this.#position)
@@ -194,9 +197,9 @@ export class CborReader {
   /** Steps over a head of this kind; its argument (RFC 8949 §3). */
   #head(kind: CborKind, field: string): number {
     const found = this.peek()
-    if (found === 'end') throw this.error('ERR_CBOR_TRUNCATED', 'it is missing', field)
+    if (found === 'end') throw this.#error('ERR_CBOR_TRUNCATED', 'it is missing', field)
     if (found !== kind) {
-      throw this.error('ERR_CBOR_KIND', `expected ${kind}, found ${found}`, field)
+      throw this.#error('ERR_CBOR_KIND', `expected ${kind}, found ${found}`, field)
     }
     const start = this.#position
     const info = (this.bytes[start] ?? 0) & 0x1f
@@ -205,29 +208,29 @@ export class CborReader {
       return info
     }
     // 28 to 30 are not assigned, 31 begins an indefinite length.
-    if (info > 27) throw this.error('ERR_CBOR_MINIMAL', 'no definite length', field)
+    if (info > 27) throw this.#error('ERR_CBOR_MINIMAL', 'no definite length', field)
     // Simple values with an octet of their own, and floating-point numbers, have no use here.
-    if (kind === 'simple') throw this.error('ERR_CBOR_KIND', 'a simple value or a number', field)
+    if (kind === 'simple') throw this.#error('ERR_CBOR_KIND', 'a simple value or a number', field)
     return this.#longArgument(1 << (info - 24), field)
   }
 
   #longArgument(octets: number, field: string): number {
     const start = this.#position
     const end = start + 1 + octets
-    if (end > this.bytes.length) throw this.error('ERR_CBOR_TRUNCATED', 'its head is cut', field)
+    if (end > this.bytes.length) throw this.#error('ERR_CBOR_TRUNCATED', 'its head is cut', field)
     let argument = 0
     for (let at = start + 1; at < end; at++) argument = argument * 256 + (this.bytes[at] ?? 0)
     if (argument < (octets === 1 ? 24 : 256 ** (octets / 2))) {
-      throw this.error('ERR_CBOR_MINIMAL', 'its head is longer than it has to be', field)
+      throw this.#error('ERR_CBOR_MINIMAL', 'its head is longer than it has to be', field)
     }
     if (!Number.isSafeInteger(argument + 1)) {
-      throw this.error('ERR_CBOR_VALUE', 'a number beyond 53 bits', field)
+      throw this.#error('ERR_CBOR_VALUE', 'a number beyond 53 bits', field)
     }
     this.#position = end
     return argument
   }
 
-  private error(
+  #error(
     code: CborErrorCode,
     what: string,
     field = '',

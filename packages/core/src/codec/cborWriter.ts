@@ -1,11 +1,11 @@
 /**
- * CBOR writer (RFC 8949), deterministic (§4.2.1). Each function answers the encoding of one item; an
+ * CBOR writer (RFC 8949), deterministic (§4.2.1). Each function returns the encoding of one item; an
  * array or a map takes those of its elements. A sequence (RFC 8742) is their concatenation.
  *
  * @example cbor.array(cbor.int(-7), cbor.byteString(key)) // 82 26 58 20 …
  */
 import { InvariantError } from '../errors.ts'
-import { compareBytes, concat, utf8 } from './bytes.ts'
+import { bigEndian, compareBytes, concat, utf8 } from './bytes.ts'
 
 const major = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5 } as const
 
@@ -13,7 +13,7 @@ export const falseValue: Uint8Array = Uint8Array.of(0xf4)
 export const trueValue: Uint8Array = Uint8Array.of(0xf5)
 export const nullValue: Uint8Array = Uint8Array.of(0xf6)
 
-/** Of either sign, within 53 bits. */
+/** An integer of either sign, within 53 bits. */
 export function int(value: number): Uint8Array {
   const argument = value < 0 ? -1 - value : value
   if (!Number.isSafeInteger(value) || !Number.isSafeInteger(argument)) {
@@ -39,7 +39,7 @@ export function array(...items: readonly Uint8Array[]): Uint8Array {
   return concat(head(major.array, items.length), ...items)
 }
 
-/** Entries in any order, key and value encoded; the same key twice is a mistake of ours. */
+/** Entries in any order, key and value encoded. The same key twice is a mistake of ours. */
 export function map(
   ...entries: readonly (readonly [key: Uint8Array, value: Uint8Array])[]
 ): Uint8Array {
@@ -58,10 +58,5 @@ function head(type: number, argument: number): Uint8Array {
   const first = type << 5
   if (argument < 24) return Uint8Array.of(first | argument)
   const octets = argument < 0x100 ? 1 : argument < 0x10000 ? 2 : argument < 0x1_0000_0000 ? 4 : 8
-  const bytes = new Uint8Array(1 + octets)
-  bytes[0] = first | (24 + Math.log2(octets))
-  for (let at = octets, rest = argument; at > 0; at--, rest = Math.floor(rest / 256)) {
-    bytes[at] = rest % 256
-  }
-  return bytes
+  return concat(Uint8Array.of(first | (24 + Math.log2(octets))), bigEndian(argument, octets))
 }

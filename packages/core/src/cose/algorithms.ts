@@ -12,9 +12,9 @@ export interface SignatureAlgorithm {
   readonly id: number
   readonly name: 'ES256' | 'ES384' | 'ES512' | 'EdDSA'
   readonly scheme: SignatureScheme
-  /** Of r || s, or of what RFC 8032 makes. */
+  /** Bytes: of r || s, or of a signature of RFC 8032. */
   readonly signatureLength: number
-  /** ECDSA with a curve of its own for each hash, as RFC 9864 has it. */
+  /** ECDSA takes one curve for each hash, as the algorithms of RFC 9864 do. */
   readonly key: Exclude<KeyAlgorithm, { readonly kind: 'rsa' | 'x25519' }>
 }
 
@@ -29,7 +29,7 @@ export interface AeadAlgorithm {
 export interface MacAlgorithm {
   readonly id: number
   readonly hash: HashName
-  /** Of a key made for it (RFC 9053 §3.1). */
+  /** Bytes of a key made for it (RFC 9053 §3.1). */
   readonly keyLength: number
   readonly tagLength: number
 }
@@ -37,7 +37,7 @@ export interface MacAlgorithm {
 export interface HashAlgorithm {
   readonly id: number
   readonly hash: HashName
-  /** What is left of the hash. */
+  /** Bytes that are left of the hash. */
   readonly length: number
 }
 
@@ -80,12 +80,19 @@ const hashes: readonly HashAlgorithm[] = [
   { id: -44, hash: 'sha512', length: 64 },
 ]
 
+/** Throws PeerError ERR_COSE_ALGORITHM, as the three below; `where` is the path for the error. */
 export function signatureAlgorithm(id: AlgorithmId, where: string): SignatureAlgorithm {
   return known(signatures, id, 'signature', where)
 }
 
 export function aeadAlgorithm(id: AlgorithmId, where: string): AeadAlgorithm {
   return known(aeads, id, 'AEAD', where)
+}
+
+/** Whether the algorithm signs with keys of this kind. */
+export function isKeyFor({ key }: SignatureAlgorithm, found: KeyAlgorithm): boolean {
+  if (key.kind === 'ec') return found.kind === 'ec' && found.curve === key.curve
+  return found.kind === key.kind
 }
 
 /** The number of an AEAD of the crypto port; undefined for one that COSE does not have. */
@@ -101,7 +108,7 @@ export function hashAlgorithm(id: AlgorithmId, where: string): HashAlgorithm {
   return known(hashes, id, 'hash', where)
 }
 
-/** With as many bytes as the algorithm leaves. */
+/** The hash of the data, cut to the algorithm's length (RFC 9054 §3.2). */
 export function coseHash(
   crypto: Pick<Crypto, 'hash'>,
   { hash, length }: HashAlgorithm,

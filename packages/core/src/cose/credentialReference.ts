@@ -1,8 +1,9 @@
 /**
  * How a message names the credential of its sender: kid (RFC 9052 §3.1), x5chain, x5t, x5u (RFC 9360
  * §2), one or several of them, as headers of a message or as ID_CRED_x of EDHOC (RFC 9528 §3.5.3).
- * Whether a certificate is one is for whoever parses it; a URI is fetched by nobody here. Leaves
- * out: x5bag, CWT claims sets by value, C509.
+ * Certificates are not parsed here, and URIs are not fetched. What is read throws PeerError
+ * ERR_COSE_CREDENTIAL, ERR_COSE_ALGORITHM or ERR_CBOR_*. Leaves out: x5bag, CWT claims sets by value,
+ * C509.
  */
 import { CborReader, cbor, concat, equalBytes } from '../codec/index.ts'
 import type { Crypto } from '../ports.ts'
@@ -17,7 +18,7 @@ const x5Label = { x5chain: 33, x5t: 34, x5u: 35 } as const
 /** The head of tag 32, a URI (RFC 8949 §3.4.5.3). */
 const uriTag: Uint8Array = Uint8Array.of(0xd8, 0x20)
 
-/** The hash of a certificate, or its first bytes. */
+/** The hash of a certificate's DER, or the first bytes of one. */
 export interface Thumbprint {
   readonly algorithm: HashAlgorithm
   readonly value: Uint8Array
@@ -55,7 +56,7 @@ export function credentialHeaders({
   return entries
 }
 
-/** A map of nothing else, as ID_CRED_x is. It is the next item of the reader. */
+/** The next item of the reader: a map of references and nothing else, as ID_CRED_x is. */
 export function readCredentialReference(
   reader: CborReader,
   field: string,
@@ -70,7 +71,7 @@ export function readCredentialReference(
   return referenceOf(entries, path)
 }
 
-/** As a plaintext of EDHOC carries it: a kid alone goes without its map (RFC 9528 §3.5.3.2). */
+/** As a plaintext of EDHOC carries it: a kid alone travels without its map (RFC 9528 §3.5.3.2). */
 export function encodeCompactReference(reference: CredentialReference): Uint8Array {
   const { kid, ...others } = reference
   const alone = kid !== undefined && Object.values(others).every((value) => value === undefined)
@@ -90,7 +91,7 @@ export function readCompactReference(
   throw unnamed('a kid alone goes without its map', `${where}.${field}`)
 }
 
-/** Out of the headers of a message, where others may stand; empty when there is none. */
+/** The references among the headers of a message; empty when there is none. */
 export function referenceOf(
   entries: ReadonlyMap<HeaderLabel, Uint8Array>,
   where: string,
@@ -117,6 +118,7 @@ export function referenceOf(
   }
 }
 
+/** x5t of a certificate's DER: `hashAlgorithm(-15, …)` is SHA-256 cut to 8 bytes. */
 export function thumbprint(
   crypto: Pick<Crypto, 'hash'>,
   algorithm: HashAlgorithm,
@@ -141,7 +143,7 @@ const labels: ReadonlySet<HeaderLabel> = new Set<HeaderLabel>([
 
 function encodeChain(chain: readonly Uint8Array[]): Uint8Array {
   const [leaf] = chain
-  // RFC 9360 §2: an array begins with two.
+  // RFC 9360 §2: one certificate is a byte string, two or more are an array of them.
   if (chain.length === 1 && leaf !== undefined) return cbor.byteString(leaf)
   return cbor.array(...chain.map((certificate) => cbor.byteString(certificate)))
 }

@@ -1,7 +1,7 @@
 /**
  * COSE_Encrypt0 (RFC 9052 §5.2, §5.3): content under an AEAD whose key both sides have. A key is for
  * one algorithm (§7.1), which the caller says; a message that names one names the same. The nonce
- * is the IV of the message or the caller's own, made of a Partial IV where there is one. Leaves out
+ * is the IV of the message or comes from the caller, who makes it of a Partial IV where there is one. Leaves out
  * COSE_Encrypt with its recipients.
  */
 import type { ChannelCrypto, SecretKey } from '../ports.ts'
@@ -45,6 +45,7 @@ export interface Encrypt0Context extends AeadKey {
   readonly ciphertext?: Uint8Array
 }
 
+/** Throws PeerError: ERR_COSE_*, ERR_CBOR_*. */
 export function parseEncrypt0(bytes: Uint8Array, options?: HeaderOptions): Encrypt0 {
   const reader = beginMessage(bytes, kind)
   const headers = readHeaders(reader, kind.name, options)
@@ -53,7 +54,7 @@ export function parseEncrypt0(bytes: Uint8Array, options?: HeaderOptions): Encry
   return { headers, ciphertext }
 }
 
-/** The plaintext. Throws PeerError, ERR_AEAD_OPEN where the tag does not fit. */
+/** The plaintext. Throws PeerError: ERR_AEAD_OPEN when the tag does not fit, ERR_COSE_*. */
 export function openEncrypt0(message: Encrypt0, context: Encrypt0Context): Uint8Array {
   const { headers } = message
   const ciphertext = contentOf(message.ciphertext, context.ciphertext, kind.name)
@@ -64,7 +65,10 @@ export function openEncrypt0(message: Encrypt0, context: Encrypt0Context): Uint8
   return context.crypto.open(algorithm.aead, context.key, nonce, aad, ciphertext)
 }
 
-/** Headers of the caller carry the IV or the Partial IV, when the other side has not got it. */
+/**
+ * The message, and its ciphertext by itself for when that is detached. A nonce is used once with a key;
+ * an IV or Partial IV that the other side has to be told is among the caller's headers.
+ */
 export function makeEncrypt0(
   { crypto, key, algorithm: id }: AeadKey,
   nonce: Uint8Array,

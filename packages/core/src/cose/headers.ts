@@ -1,7 +1,7 @@
 /**
  * Headers of COSE messages (RFC 9052 §3): two maps, one of them under the signature, tag or AEAD.
- * Taken is deterministic CBOR alone, in the protected map too; a label stands once in both maps; an
- * algorithm is protected (§3.1), critical headers are protected and understood. Leaves out:
+ * Only deterministic CBOR is taken, in the protected map too. No label stands in both maps; the
+ * algorithm is protected (§3.1); critical headers are protected and understood. Leaves out:
  * content types and countersignatures, which are carried unread.
  */
 import { CborReader, cbor } from '../codec/index.ts'
@@ -36,7 +36,7 @@ export interface Headers {
 }
 
 export interface HeaderOptions {
-  /** Critical headers beside the common ones that the caller acts upon. */
+  /** Headers that the caller acts upon and that may be critical, beside the common ones. */
   readonly understood?: readonly HeaderLabel[]
 }
 
@@ -108,7 +108,7 @@ export function encodeProtected(
   return all.length === 0 ? noBytes : encodeMap(all)
 }
 
-/** They need not be named as critical: everyone has to understand them (RFC 9052 §3.1). */
+/** Labels that may be critical anyway: everyone has to understand them (RFC 9052 §3.1). */
 const common: readonly HeaderLabel[] = Object.values(headerLabel)
 
 function readLabel(reader: CborReader): HeaderLabel {

@@ -7,6 +7,7 @@ export {
   coseHash,
   type HashAlgorithm,
   hashAlgorithm,
+  isKeyFor,
   type MacAlgorithm,
   macAlgorithm,
   type SignatureAlgorithm,

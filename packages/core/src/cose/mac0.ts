@@ -44,6 +44,7 @@ export interface Mac0Context extends MacKey {
   readonly payload?: Uint8Array
 }
 
+/** Throws PeerError: ERR_COSE_*, ERR_CBOR_*. */
 export function parseMac0(bytes: Uint8Array, options?: HeaderOptions): Mac0 {
   const reader = beginMessage(bytes, kind)
   const headers = readHeaders(reader, kind.name, options)
@@ -53,7 +54,7 @@ export function parseMac0(bytes: Uint8Array, options?: HeaderOptions): Mac0 {
   return { headers, payload, tag }
 }
 
-/** The payload. Throws PeerError when the tag is not one of this key. */
+/** The payload. Throws PeerError: ERR_COSE_UNVERIFIED when the tag does not verify, ERR_COSE_*. */
 export function verifyMac0(message: Mac0, context: Mac0Context): Uint8Array {
   const { headers, tag } = message
   const payload = contentOf(message.payload, context.payload, kind.name)
@@ -65,6 +66,7 @@ export function verifyMac0(message: Mac0, context: Mac0Context): Uint8Array {
   throw coseError('ERR_COSE_UNVERIFIED', 'the tag does not verify', kind.name)
 }
 
+/** The message with its tag. */
 export function makeMac0(
   key: MacKey,
   payload: Uint8Array,

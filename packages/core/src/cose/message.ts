@@ -45,21 +45,24 @@ export function readContent(reader: CborReader, field: string): Uint8Array | und
   return undefined
 }
 
-/** The content, from the message or from the caller, who must not have one of his own beside it. */
+/**
+ * The content: of the message, or of the caller where it is detached. Throws PeerError ERR_COSE_MESSAGE
+ * when both have one, or neither.
+ */
 export function contentOf(
   inside: Uint8Array | undefined,
   outside: Uint8Array | undefined,
   where: string,
 ): Uint8Array {
   if (inside !== undefined && outside !== undefined) {
-    throw coseError('ERR_COSE_MESSAGE', 'it has a content of its own', where)
+    throw coseError('ERR_COSE_MESSAGE', 'it has a content, and a detached one was given', where)
   }
   const content = inside ?? outside
   if (content !== undefined) return content
   throw coseError('ERR_COSE_MESSAGE', 'its content is not there', where)
 }
 
-/** Of the message, where it names one, and then of the context too, where that does. */
+/** The one that the message names, which is the context's where that names one too. */
 export function algorithmOf(
   { algorithm }: Headers,
   expected: number | undefined,

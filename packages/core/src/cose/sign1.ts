@@ -6,9 +6,9 @@
  */
 import { cbor } from '../codec/index.ts'
 import { AdapterError, CallerError } from '../errors.ts'
-import type { Crypto, KeyAlgorithm, PublicKey, SignatureScheme, Signer } from '../ports.ts'
-import { isYes } from '../verdict.ts'
-import { type SignatureAlgorithm, signatureAlgorithm } from './algorithms.ts'
+import type { Crypto, PublicKey, Signer } from '../ports.ts'
+import { isYes, sameScheme } from '../verdict.ts'
+import { isKeyFor, signatureAlgorithm } from './algorithms.ts'
 import { coseError } from './errors.ts'
 import { type HeaderOptions, type Headers, readHeaders } from './headers.ts'
 import {
@@ -44,6 +44,7 @@ export interface Sign1Context {
   readonly payload?: Uint8Array
 }
 
+/** Throws PeerError: ERR_COSE_*, ERR_CBOR_*. */
 export function parseSign1(bytes: Uint8Array, options?: HeaderOptions): Sign1 {
   const reader = beginMessage(bytes, kind)
   const headers = readHeaders(reader, kind.name, options)
@@ -53,7 +54,7 @@ export function parseSign1(bytes: Uint8Array, options?: HeaderOptions): Sign1 {
   return { headers, payload, signature }
 }
 
-/** The payload. Throws PeerError when the signature is not one of this key. */
+/** The payload. Throws PeerError: ERR_COSE_UNVERIFIED when the signature does not verify, ERR_COSE_*. */
 export function verifySign1(message: Sign1, context: Sign1Context): Uint8Array {
   const { headers, signature } = message
   const payload = contentOf(message.payload, context.payload, kind.name)
@@ -61,7 +62,7 @@ export function verifySign1(message: Sign1, context: Sign1Context): Uint8Array {
     algorithmOf(headers, context.algorithm, kind.name),
     kind.name,
   )
-  if (!fits(algorithm, context.key.algorithm)) {
+  if (!isKeyFor(algorithm, context.key.algorithm)) {
     throw coseError('ERR_COSE_ALGORITHM', `${algorithm.name} is not for this key`, kind.name)
   }
   const { protectedMap } = headers
@@ -77,7 +78,10 @@ export function verifySign1(message: Sign1, context: Sign1Context): Uint8Array {
   throw coseError('ERR_COSE_UNVERIFIED', 'the signature does not verify', kind.name)
 }
 
-/** The message with its signature, which the signer makes wherever its key is. */
+/**
+ * The message with its signature, which the signer makes wherever its key is. Throws CallerError
+ * ERR_COSE_SIGNER for a signer of another scheme, AdapterError ERR_COSE_SIGNER for what it answered.
+ */
 export async function makeSign1(
   signer: Signer,
   algorithmId: number,
@@ -86,26 +90,24 @@ export async function makeSign1(
 ): Promise<Uint8Array> {
   const algorithm = signatureAlgorithm(algorithmId, kind.name)
   if (!sameScheme(signer.scheme, algorithm.scheme)) {
-    throw new CallerError('ERR_COSE_SIGNER', `the signer does not make ${algorithm.name} of COSE`)
+    throw new CallerError(
+      'ERR_COSE_SIGNER',
+      `the signer does not make ${algorithm.name} of COSE`,
+      {},
+      { hint: 'Choose the algorithm of its key; ECDSA is r || s in COSE (RFC 9053 §2.1).' },
+    )
   }
   const protectedMap = protectedOf(algorithm.id, options)
   const externalAad = options.externalAad ?? noBytes
   const signature = await signer.sign(sigStructure({ protectedMap, externalAad, payload }))
   if (signature.length !== algorithm.signatureLength) {
-    throw new AdapterError('ERR_COSE_SIGNER', `a signature of ${signature.length} bytes`)
+    throw new AdapterError(
+      'ERR_COSE_SIGNER',
+      `the signer answered ${signature.length} bytes`,
+      { expected: algorithm.signatureLength },
+      { hint: 'Check the signer: it answers in another encoding than its scheme says.' },
+    )
   }
   const content = encodeContent(payload, options)
   return encodeMessage(kind, protectedMap, options, content, cbor.byteString(signature))
-}
-
-function fits({ key }: SignatureAlgorithm, found: KeyAlgorithm): boolean {
-  if (key.kind === 'ec') return found.kind === 'ec' && found.curve === key.curve
-  return found.kind === key.kind
-}
-
-function sameScheme(one: SignatureScheme, other: SignatureScheme): boolean {
-  if (one.kind === 'ecdsa' && other.kind === 'ecdsa') {
-    return one.hash === other.hash && one.encoding === other.encoding
-  }
-  return one.kind === 'ed25519' && other.kind === 'ed25519'
 }

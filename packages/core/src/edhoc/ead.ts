@@ -1,6 +1,6 @@
 /**
  * External authorization data (RFC 9528 §3.8): items of a label and perhaps a value, at the end of
- * each message. A negative label is critical: who does not know it ends the session. Label 0 is
+ * each message. A negative label is critical: a side that does not know it ends the session. Label 0 is
  * padding.
  */
 import { type CborReader, cbor, concat } from '../codec/index.ts'
@@ -24,7 +24,7 @@ export function encodeEad(items: readonly EadItem[]): Uint8Array {
   )
 }
 
-/** Everything up to the end of the input. */
+/** All items up to the end of the input. Throws PeerError: ERR_EDHOC_MESSAGE, ERR_CBOR_*. */
 export function parseEad(reader: CborReader, field: string): readonly EadItem[] {
   const items: EadItem[] = []
   while (!reader.done) {

@@ -15,7 +15,7 @@ export type ErrorMessage =
   /** The credential that was named is not known: send it by value next time (§6.4). */
   | { readonly kind: 'unknown credential' }
 
-/** A code that is not known here, its information unread. */
+/** An ERR_CODE that is not known here, its ERR_INFO unread. */
 export interface OtherError {
   readonly kind: 'other'
   readonly code: number
@@ -23,7 +23,10 @@ export interface OtherError {
 
 const code = { success: 0, unspecified: 1, wrongSuite: 2, unknownCredential: 3 } as const
 
-/** Every message but message_1, which nobody answers with, begins with a byte string. */
+/**
+ * Whether an answer is an error: those begin with an integer, message_2, message_3 and message_4 with a
+ * byte string.
+ */
 export function isErrorMessage(answer: Uint8Array): boolean {
   const kind = new CborReader(answer.subarray(0, 1), 'answer').peek()
   return kind === 'unsigned' || kind === 'negative'
@@ -40,6 +43,7 @@ export function encodeError(error: ErrorMessage): Uint8Array {
   }
 }
 
+/** Throws PeerError: ERR_EDHOC_MESSAGE, ERR_CBOR_*. */
 export function parseError(bytes: Uint8Array): ErrorMessage | OtherError {
   const reader = new CborReader(bytes, 'error', edhocLimits.messageBytesMax)
   const error = parseInformation(reader, reader.int('ERR_CODE'))

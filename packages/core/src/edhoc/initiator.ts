@@ -64,12 +64,14 @@ interface Agreed extends InitiatorOptions {
 export class Initiator extends OneShot {
   readonly #options: InitiatorOptions
 
+  /** Throws CallerError ERR_EDHOC_CREDENTIAL for a credential that the method or suite cannot use. */
   constructor(options: InitiatorOptions) {
     super()
     requireOwn(options.own, options.offer.suite, options.method.initiator)
     this.#options = options
   }
 
+  /** message_1, once: store the bytes, and send them again when they were lost. */
   send(ead: readonly EadItem[] = []): {
     readonly message1: Uint8Array
     readonly next: WaitMessage2
@@ -92,7 +94,10 @@ export class WaitMessage2 extends OneShot {
     this.#agreed = agreed
   }
 
-  /** Throws PeerError ERR_EDHOC_PEER for an error message, which nobody authenticates. */
+  /**
+   * message_2. Throws PeerError: ERR_EDHOC_PEER for an error message, which nobody authenticates,
+   * ERR_EDHOC_POINT, or what is wrong with its form.
+   */
   receive(bytes: Uint8Array): JudgeResponder {
     this.spend()
     throwIfError(bytes)

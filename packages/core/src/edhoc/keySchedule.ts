@@ -75,7 +75,7 @@ export interface MessageKey {
   readonly iv: Uint8Array
 }
 
-/** EDHOC_KDF (§4.1.2): its info is a sequence of label, context and length. */
+/** EDHOC_KDF (§4.1.2): its info is a CBOR sequence of label, context and length. */
 function edhocKdf(
   crypto: ChannelCrypto,
   { hash }: UsableSuite,
@@ -88,9 +88,9 @@ function edhocKdf(
   return crypto.hkdfExpand(hash.name, prk, info, length)
 }
 
-/** What one HKDF gives (RFC 5869 §2.3). */
+/** What one HKDF-Expand gives: its counter is one octet (RFC 5869 §2.3). */
 function expandedBytesMax(hashLength: number): number {
-  return 255 * hashLength
+  return 0xff * hashLength
 }
 
 class Stage {
@@ -221,10 +221,10 @@ export class Prk4e3m extends Stage {
 
 /** What a finished handshake keeps (§4.1.3, §4.2). */
 export class PrkOut extends Stage {
-  /** EDHOC_Exporter (§4.2.1). */
-  export(exporterLabel: number, context: Uint8Array, length: number): SecretKey {
+  /** EDHOC_Exporter (§4.2.1): `length` bytes as a handle, for a label of §10.1. */
+  export(number: number, context: Uint8Array, length: number): SecretKey {
     const prk = this.derive(label.prkExporter, empty, this.suite.hash.length)
-    return edhocKdf(this.crypto, this.suite, prk, exporterLabel, context, length)
+    return edhocKdf(this.crypto, this.suite, prk, number, context, length)
   }
 
   /** EDHOC_KeyUpdate (Appendix H). The old one is kept until the other end has shown the new one. */
@@ -234,16 +234,18 @@ export class PrkOut extends Stage {
   }
 }
 
-/** Master Secret and Master Salt of OSCORE (Appendix A.1). */
+/** Master Secret and Master Salt of OSCORE (Appendix A.1): an AEAD key's length, and 8 bytes. */
 export function oscoreSecrets(
   { application }: UsableSuite,
   prkOut: PrkOut,
 ): { readonly masterSecret: SecretKey; readonly masterSalt: SecretKey } {
   return {
-    masterSecret: prkOut.export(0, empty, application.aead.keyLength),
-    masterSalt: prkOut.export(1, empty, oscoreSaltLength),
+    masterSecret: prkOut.export(exporterLabel.masterSecret, empty, application.aead.keyLength),
+    masterSalt: prkOut.export(exporterLabel.masterSalt, empty, oscoreSaltLength),
   }
 }
 
-/** Appendix A.1, where nothing else is agreed. */
+/** RFC 9528 §10.1. */
+const exporterLabel = { masterSecret: 0, masterSalt: 1 } as const
+/** Bytes (RFC 9528 Appendix A.1), where nothing else is agreed. */
 const oscoreSaltLength = 8

@@ -4,7 +4,7 @@ export const edhocLimits = {
   messageBytesMax: 16_384,
   /** Of SUITES_I and SUITES_R: the registry has nine, private use four, and some send greasing. */
   suitesMax: 32,
-  /** Of a suite that is not known here: the keys of ML-KEM-1024 fit. */
+  /** Of G_X under a suite that is not known here: the keys of ML-KEM-1024 fit. */
   ephemeralKeyBytesMax: 2_048,
   /** Of C_I, C_R and kid. OSCORE takes 7 at most, a thumbprint as kid has 32. */
   identifierBytesMax: 64,

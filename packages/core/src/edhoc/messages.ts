@@ -31,6 +31,7 @@ export function encodeMessage1({ method, suitesI, gX, cI, ead }: Message1): Uint
   )
 }
 
+/** Throws PeerError: ERR_EDHOC_METHOD, ERR_EDHOC_MESSAGE, ERR_CBOR_*. */
 export function parseMessage1(bytes: Uint8Array): Message1 {
   const reader = new CborReader(bytes, 'message_1', edhocLimits.messageBytesMax)
   const method = parseMethod(reader)
@@ -48,10 +49,10 @@ function parseMethod(reader: CborReader): Method {
   throw edhocError('ERR_EDHOC_METHOD', `${number} is no method that is known here`, { number })
 }
 
-/** Of a suite that is not known, any length is: the answer to it is an error with SUITES_R. */
+/** With a suite that is not known any length goes: the answer is an error with SUITES_R. */
 function checkKeyLength(selected: Suite | undefined, gX: Uint8Array): void {
   if (selected === undefined || gX.length === selected.curve.length) return
-  throw edhocError('ERR_EDHOC_MESSAGE', `G_X has not the length of a key of its suite`, {
+  throw edhocError('ERR_EDHOC_MESSAGE', 'G_X is not as long as a key of its suite', {
     suite: selected.number,
     length: gX.length,
   })
@@ -81,10 +82,12 @@ export interface Message2 {
   readonly ciphertext2: Uint8Array
 }
 
+/** Throws CallerError ERR_EDHOC_LENGTH. */
 export function encodeMessage2({ gY, ciphertext2 }: Message2): Uint8Array {
   return within('message_2', cbor.byteString(concat(gY, ciphertext2)))
 }
 
+/** Throws PeerError: ERR_EDHOC_MESSAGE, ERR_CBOR_*. */
 export function parseMessage2(bytes: Uint8Array, { curve }: Suite): Message2 {
   const content = parseOneString(bytes, 'message_2', 'G_Y_CIPHERTEXT_2')
   const { length } = content
@@ -96,15 +99,20 @@ export function parseMessage2(bytes: Uint8Array, { curve }: Suite): Message2 {
   return { gY: content.subarray(0, curve.length), ciphertext2: content.subarray(curve.length) }
 }
 
-/** message_3 and message_4 are alike: one byte string with a ciphertext and its tag. */
+/**
+ * message_3 and message_4 are alike: one byte string, a ciphertext with its tag. Throws CallerError
+ * ERR_EDHOC_LENGTH.
+ */
 export function encodeSealed(ciphertext: Uint8Array): Uint8Array {
   return within('message_3 or message_4', cbor.byteString(ciphertext))
 }
 
+/** CIPHERTEXT_3. Throws PeerError: ERR_EDHOC_MESSAGE, ERR_CBOR_*. */
 export function parseMessage3(bytes: Uint8Array, suite: Suite): Uint8Array {
   return parseSealed(bytes, suite, 'message_3', 'CIPHERTEXT_3')
 }
 
+/** CIPHERTEXT_4. Throws as parseMessage3. */
 export function parseMessage4(bytes: Uint8Array, suite: Suite): Uint8Array {
   return parseSealed(bytes, suite, 'message_4', 'CIPHERTEXT_4')
 }
@@ -117,7 +125,7 @@ function parseSealed(bytes: Uint8Array, { aead }: Suite, name: string, field: st
   })
 }
 
-/** What the other end may be expected to read; ours reads no more. */
+/** Nothing goes out that an end like this one would not read. */
 function within(name: string, message: Uint8Array): Uint8Array {
   if (message.length <= edhocLimits.messageBytesMax) return message
   throw useError(

@@ -3,10 +3,15 @@
  * with the one of the peer that the application trusts.
  */
 import { cbor, concat, equalBytes, equalSecretBytes } from '../codec/index.ts'
-import { type CredentialReference, signatureAlgorithm, sigStructure } from '../cose/index.ts'
+import {
+  type CredentialReference,
+  isKeyFor,
+  signatureAlgorithm,
+  sigStructure,
+} from '../cose/index.ts'
 import { AdapterError, PeerError } from '../errors.ts'
 import type { Crypto, PublicKey, SecretKey, Signer } from '../ports.ts'
-import { isYes } from '../verdict.ts'
+import { isYes, sameScheme } from '../verdict.ts'
 import { edhocError, useError } from './edhocError.ts'
 import type { MacFields } from './keySchedule.ts'
 import { edhocLimits } from './limits.ts'
@@ -48,22 +53,17 @@ export function requireOwn(own: OwnCredential, suite: Suite, by: Authentication)
   if (own.kind !== by) {
     throw useError(
       'ERR_EDHOC_CREDENTIAL',
-      `the method has this side show a ${by}, its credential has a ${own.kind}`,
+      `the method asks this side for a ${by}, its credential has a ${own.kind}`,
       'Choose the method by what the credential can do.',
     )
   }
   if (own.kind === 'static key') return
   const { name, scheme } = signatureAlgorithm(algorithmIds[suite.signature], 'own credential')
-  const found = own.signer.scheme
-  const isSame =
-    scheme.kind === 'ecdsa' && found.kind === 'ecdsa'
-      ? scheme.hash === found.hash && scheme.encoding === found.encoding
-      : scheme.kind === found.kind
-  if (isSame) return
+  if (sameScheme(scheme, own.signer.scheme)) return
   throw useError(
     'ERR_EDHOC_CREDENTIAL',
     `the suite takes ${name} as COSE has it, which this signer does not make`,
-    'ECDSA is r || s here; choose a suite of the curve of the key.',
+    'Choose a suite for the curve of the key, and a signer that answers r || s for ECDSA.',
   )
 }
 
@@ -128,7 +128,7 @@ export function firstProven<Result>(
   }
 }
 
-const notShown = 'the peer names a credential and has not shown its key'
+const notShown = 'the peer names a credential and does not prove that it has the key'
 
 /** The trusted credential is one for this method, and not our own come back. */
 export function requirePeer(
@@ -153,13 +153,9 @@ function isSignature(
   data: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  const { key: wanted, scheme } = signatureAlgorithm(algorithmIds[suite.signature], 'peer')
-  const found = key.algorithm
-  const fits =
-    wanted.kind === 'ec'
-      ? found.kind === 'ec' && found.curve === wanted.curve
-      : found.kind === wanted.kind
-  return fits && isYes(crypto.verify(key, scheme, data, signature))
+  const algorithm = signatureAlgorithm(algorithmIds[suite.signature], 'peer')
+  if (!isKeyFor(algorithm, key.algorithm)) return false
+  return isYes(crypto.verify(key, algorithm.scheme, data, signature))
 }
 
 function toBeSigned(
@@ -171,6 +167,6 @@ function toBeSigned(
 }
 
 function signerError(what: string, cause?: unknown): AdapterError<'ERR_EDHOC_SIGNER'> {
-  const hint = 'Look at the element: it is busy, gone, or its slot holds no key.'
+  const hint = 'Check the element that signs: it may be busy, gone, or without a key in its slot.'
   return new AdapterError('ERR_EDHOC_SIGNER', what, {}, { hint, cause })
 }

@@ -116,7 +116,7 @@ export class ComposeMessage2 extends OneShot {
     const { method } = message1
     requireAnswer(own, cR, message1, suite)
     const gX = peerShare(crypto, suite, message1.gX)
-    const key = ephemeralOf({ ...this.#offered, own }, suite, method.initiator === 'static key')
+    const key = ephemeralOf(this.#offered, suite, method.initiator === 'static key')
     const gY = shareOnWire(suite, key.share)
     const hash2 = th2(crypto, suite, gY, bytes1)
     const prk2e = Prk2e.from(crypto, suite, hash2, key.agree(gX))
@@ -261,7 +261,7 @@ export class Authenticated extends OneShot {
     this.#hash4 = hash4
   }
 
-  /** Where no protected message goes to the initiator it has to be sent (§5.5). Once. */
+  /** For an initiator that gets no protected message otherwise (RFC 9528 §5.5). Once. */
   message4(ead: readonly EadItem[] = []): Uint8Array {
     this.spend()
     const messageKey = this.#prk4e3m.message4(this.#hash4)

@@ -12,9 +12,9 @@ import type { UsableSuite } from './suites.ts'
 export interface Session {
   readonly method: Method
   readonly suite: UsableSuite
-  /** Sender ID of the responder and recipient ID of the initiator in OSCORE (Appendix A.1). */
+  /** C_I: in OSCORE the responder's Sender ID, the initiator's Recipient ID (Appendix A.1). */
   readonly cI: Uint8Array
-  /** The other way round. */
+  /** C_R: the initiator's Sender ID, the responder's Recipient ID. */
   readonly cR: Uint8Array
   readonly peer: TrustedCredential
   readonly prkOut: PrkOut
@@ -40,9 +40,12 @@ export function understood(
   return knownEad(items, eadLabels)
 }
 
-/** With a static key of the peer the ephemeral one agrees again, with each that it may be. */
+/**
+ * An ephemeral key for as many agreements as the handshake takes: one, and where the peer has a static
+ * key, one more for each credential that its reference may mean.
+ */
 export function ephemeralOf(
-  { crypto, ephemeral }: SideOptions,
+  { crypto, ephemeral }: Pick<SideOptions, 'crypto' | 'ephemeral'>,
   suite: UsableSuite,
   peerHasStaticKey: boolean,
 ): EphemeralKey {

@@ -16,7 +16,14 @@ import {
   sortedOptions,
   valuesOf,
 } from '../coap/index.ts'
-import { cbor, concat, equalBytes, equalSecretBytes } from '../codec/index.ts'
+import {
+  bigEndian,
+  cbor,
+  concat,
+  equalBytes,
+  equalSecretBytes,
+  fromBigEndian,
+} from '../codec/index.ts'
 import type { ChannelCrypto, Clock, SecretKey } from '../ports.ts'
 import { useError } from './errors.ts'
 
@@ -64,7 +71,7 @@ export class EchoIssuer {
   /** Whether `issue` made it for this binding within its life. */
   verify(value: Uint8Array, binding: Uint8Array): boolean {
     if (value.length !== timeBytes + macBytes) return false
-    const time = value.subarray(0, timeBytes).reduce((sum, byte) => sum * 256 + byte, 0)
+    const time = fromBigEndian(value.subarray(0, timeBytes))
     if (!equalSecretBytes(this.#valueOf(time, binding), value)) return false
     const age = this.#now() - time
     return age >= 0 && age <= this.#lifetimeSeconds
@@ -72,18 +79,14 @@ export class EchoIssuer {
 
   /** Seconds, as many as 32 bits count (to 2106 where the clock counts from 1970). */
   #now(): number {
-    return Math.floor(this.#parts.clock.now() / 1000) % 2 ** 32
+    return Math.floor(this.#parts.clock.now() / 1000) % 256 ** timeBytes
   }
 
   #valueOf(time: number, binding: Uint8Array): Uint8Array {
     const { crypto, key } = this.#parts
     const bound = cbor.array(cbor.textString('Echo'), cbor.int(time), cbor.byteString(binding))
     const mac = crypto.hmac('sha256', key, bound).subarray(0, macBytes)
-    const bytes = Uint8Array.from(
-      { length: timeBytes },
-      (_, at) => (time / 256 ** (timeBytes - 1 - at)) & 0xff,
-    )
-    return concat(bytes, mac)
+    return concat(bigEndian(time, timeBytes), mac)
   }
 }
 

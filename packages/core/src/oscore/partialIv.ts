@@ -2,31 +2,30 @@
  * Partial IVs: Sender Sequence Numbers as they travel (RFC 8613 §5), and where the numbers of a
  * sender come from. They run to 2^40 - 1 (§7.2.1), which a number holds exactly.
  */
+import { bigEndian, fromBigEndian } from '../codec/index.ts'
 import { oscoreError, useError } from './errors.ts'
 
 export const sequenceNumberMax: number = 2 ** 40 - 1
 export const partialIvBytesMax = 5
+/** New keys are wanted from here on: a quarter of the numbers is left for making them. */
+const lowFrom = (sequenceNumberMax + 1) * (3 / 4)
 
-/** As few bytes as there can be, and 00 for the number 0. */
+/** As few bytes as there can be; the number 0 is one byte 00. */
 export function encodePartialIv(number: number): Uint8Array {
   let length = 1
   for (let bound = 256; number >= bound; bound *= 256) length++
-  const bytes = new Uint8Array(length)
-  for (let at = length - 1, rest = number; at >= 0; at--, rest = Math.floor(rest / 256)) {
-    bytes[at] = rest % 256
-  }
-  return bytes
+  return bigEndian(number, length)
 }
 
-/** Zeros in front are refused: a number has one Partial IV. */
+/** Throws PeerError ERR_OSCORE_OPTION, also for leading zeros: a number has one Partial IV. */
 export function readPartialIv(bytes: Uint8Array): number {
   if (bytes.length === 0 || bytes.length > partialIvBytesMax) {
     throw oscoreError('ERR_OSCORE_OPTION', `a Partial IV of ${bytes.length} bytes`)
   }
   if (bytes.length > 1 && bytes[0] === 0) {
-    throw oscoreError('ERR_OSCORE_OPTION', 'a Partial IV with zeros in front')
+    throw oscoreError('ERR_OSCORE_OPTION', 'a Partial IV with leading zeros')
   }
-  return bytes.reduce((sum, byte) => sum * 256 + byte, 0)
+  return fromBigEndian(bytes)
 }
 
 /**
@@ -59,9 +58,9 @@ export class SenderSequence {
     return this.#reserved
   }
 
-  /** A quarter is left. */
+  /** The numbers are running out: new keys are wanted. */
   get isLow(): boolean {
-    return this.#next >= (sequenceNumberMax + 1) * (3 / 4)
+    return this.#next >= lowFrom
   }
 
   /** The bound to write down, and to give to `reserve` then, for so many more numbers. */

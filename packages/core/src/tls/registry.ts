@@ -1,5 +1,6 @@
 /** Code points of TLS 1.3 (RFC 8446 §4, §B; RFC 8449; draft-ietf-tls-ecdhe-mlkem), in one place. */
 import type { AeadName, GroupName, HashName, KeyAlgorithm, SignatureScheme } from '../ports.ts'
+import { sameScheme } from '../verdict.ts'
 
 export const contentType = {
   changeCipherSpec: 20,
@@ -154,13 +155,4 @@ export function schemeNumber(scheme: SignatureScheme, key: KeyAlgorithm): number
   return signatureSchemes.find(
     (row) => row.inHandshake && row.fits(key) && sameScheme(row.scheme, scheme),
   )?.id
-}
-
-function sameScheme(a: SignatureScheme, b: SignatureScheme): boolean {
-  if (a.kind === 'ecdsa' && b.kind === 'ecdsa')
-    return a.hash === b.hash && a.encoding === b.encoding
-  // RFC 8446 §4.2.3: the salt is as long as the hash, as it stands in the row.
-  if (a.kind === 'rsa-pss' && b.kind === 'rsa-pss')
-    return a.hash === b.hash && a.saltLength === b.saltLength
-  return a.kind === 'ed25519' && b.kind === 'ed25519'
 }

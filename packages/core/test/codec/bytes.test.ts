@@ -3,10 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   base64,
+  bigEndian,
   compareBytes,
   concat,
   equalBytes,
   fromBase64,
+  fromBigEndian,
   fromHex,
   fromUtf8,
   hex,
@@ -140,4 +142,20 @@ test('bytes are joined, compared and ordered', () => {
   assert.ok(compareBytes(fromHex('01'), fromHex('0100')) < 0)
   assert.ok(compareBytes(fromHex('02'), fromHex('01ff')) > 0)
   assert.equal(compareBytes(fromHex('0102'), fromHex('0102')), 0)
+})
+
+test('numbers have their most significant byte first, up to 53 bits', () => {
+  const examples = [
+    [0, ''],
+    [0, '00'],
+    [1, '0001'],
+    [0xfffe, 'fffe'],
+    [0x8000_0001, '80000001'],
+    [2 ** 40 - 1, 'ffffffffff'],
+    [Number.MAX_SAFE_INTEGER, '001fffffffffffff'],
+  ] as const
+  for (const [value, digits] of examples) {
+    assert.equal(hex(bigEndian(value, digits.length / 2)), digits)
+    assert.equal(fromBigEndian(fromHex(digits)), value)
+  }
 })

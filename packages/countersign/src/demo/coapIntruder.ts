@@ -40,6 +40,8 @@ const timers: Timers = {
   },
 }
 const transmission = { ackTimeoutMs: 200 }
+const patienceMs = 1500
+const handshakeMsMax = 8000
 const server = 'the server'
 const json = 50
 /** No topic of the devices: it goes in the clear, and the recording is searched for theirs. */
@@ -63,7 +65,9 @@ export async function sendInTheClear(address: CoapAddress): Promise<number> {
   })
   wire.receive = (datagram) => endpoint.receive(datagram, server)
   try {
-    return (await endpoint.request(reading, server)).code
+    const signal = AbortSignal.timeout(patienceMs)
+    // Judged, if only to be true: then nobody else's acknowledgement ends the sending.
+    return (await endpoint.request(reading, server, { signal, accept: () => true })).code
   } finally {
     endpoint.close()
     wire.link.close()
@@ -89,7 +93,8 @@ export async function shakeHandsAs(face: CoapFace, address: CoapAddress): Promis
   })
   wire.receive = (datagram) => session.receive(datagram)
   try {
-    return (await session.request(reading)).code
+    const signal = AbortSignal.timeout(handshakeMsMax)
+    return (await session.request(reading, { signal })).code
   } catch (error) {
     if (!isCountersignError(error) || error.code !== 'ERR_NARROW_REFUSED') throw error
     return Number(error.details['code'])

@@ -251,7 +251,9 @@ class Conversation {
         this.#say(from + random.below(longestSuspensionMs), () => this.#server.resume(id))
       }
       for (let count = 0; count < commands; count++) {
-        this.#say(sometime(), () => this.#server.command(id, `act-${count}`, this.#time.now()))
+        // A long one goes in blocks, and so does its result.
+        const data = JSON.stringify('x'.repeat(random.chance(0.2) ? 2500 : 10))
+        this.#say(sometime(), () => this.#server.command(id, data, this.#time.now()))
       }
     }
   }

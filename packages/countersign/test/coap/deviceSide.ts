@@ -166,10 +166,10 @@ export class DeviceSide {
         has: (id) => this.#begun.has(id),
         add: (id) => life.effect(async () => void this.#begun.add(id), writeMs),
       },
-      handle: ({ id }) =>
+      handle: ({ id, data }) =>
         life.effect(async () => {
           this.ran.set(id, (this.ran.get(id) ?? 0) + 1)
-          return { contentType: 'application/json', body: utf8(`{"ran":"${id}"}`) }
+          return { contentType: 'application/json', body: utf8(JSON.stringify(data)) }
         }),
     })
   }

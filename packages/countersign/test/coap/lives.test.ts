@@ -123,7 +123,7 @@ function scriptOf(number: number): Script {
   const fates = random.fork(1)
   return {
     seed: number,
-    devices: 1 + random.below(2),
+    devices: 1 + random.below(3),
     readings: Array.from({ length: 2 + random.below(5) }, () =>
       random.chance(0.15) ? 1025 + random.below(2500) : 1 + random.below(200),
     ),
@@ -196,12 +196,15 @@ function checkSuccessor(
 }
 
 function checkCommands({ ran, commands, lives }: DeviceBook, name: string): void {
-  for (const { id, state } of commands) {
+  for (const { id, state, data, result } of commands) {
     const times = ran.get(id) ?? 0
     assert.ok(times <= 1, `${name}: a command ran ${times} times`)
-    if (state === 'answered')
+    if (state === 'answered') {
       assert.equal(times, 1, `${name}: a command was answered and never ran`)
-    // Its result can be lost with the device alone.
-    else assert.ok(state === 'delivered' && lives.stopped + lives.ended > 0, `${name}: ${state}`)
+      assert.equal(Buffer.from(result ?? []).toString(), data, name)
+    } else {
+      // Its result can be lost with the device alone.
+      assert.ok(state === 'delivered' && lives.stopped + lives.ended > 0, `${name}: ${state}`)
+    }
   }
 }

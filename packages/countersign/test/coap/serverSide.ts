@@ -82,9 +82,9 @@ export class ServerSide {
   }
 
   /** False: nobody is there to take it; true: it may have come into the store. */
-  command(device: string, name: string, now: Milliseconds): boolean {
+  command(device: string, data: string, now: Milliseconds): boolean {
     const expiresAt = now + 24 * hourMs
-    const wish = { device, name, data: '{"a":1}', expiresAt, actor: 'operator' }
+    const wish = { device, name: 'act', data, expiresAt, actor: 'operator' }
     return this.#operate(({ commands }) => commands.queue(wish))
   }
 

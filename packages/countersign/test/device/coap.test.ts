@@ -16,10 +16,12 @@ import {
   textSample,
   type World,
 } from '@countersign/device'
+import { hostileUdpRelay } from '@countersign/testbed'
 import { Commanded, json } from './commanded.ts'
 import { openTestHouse } from './house.ts'
 import { watchedWay as watched } from './udpWay.ts'
 
+const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 const house = await openTestHouse()
 let states = 0
 const freshState = (): string => join(house.root, `device-${states++}`)
@@ -249,6 +251,43 @@ test('what is kept of the channel is its owner’s alone; damaged, it is named, 
   assert.deepEqual(
     events.map((event) => event['data']),
     [1, 2, 3],
+  )
+})
+
+test(`every reading arrives once and in order through a hostile way (seed ${seed})`, async () => {
+  const { state, id } = await enrolled('CP-15')
+  const { coap } = await house.invite()
+  const relay = await hostileUdpRelay({
+    target: { host: '127.0.0.1', port: Number(new URL(coap).port) },
+    seed,
+    plan: { share: 0.3, lateMsMax: 200 },
+  })
+  after(() => relay.close())
+  const count = 25
+  const lines = Array.from({ length: count }, (_, index) => `${index + 1}\n`).join('')
+  const summary = await run({
+    state,
+    road,
+    coap: `coap://127.0.0.1:${relay.port}`,
+    source: lineSource(Readable.from([lines])),
+    backoff: { broken: { firstMs: 5, maxMs: 20 }, refused: { firstMs: 5, maxMs: 20 } },
+    // On this machine an answer that is not there at once was held back by the relay.
+    narrow: {
+      limits: {
+        backoffFirstMs: 20,
+        backoffMaxMs: 100,
+        hintGraceMs: 50,
+        handshakesPerDayMax: 10_000,
+      },
+      transmission: { ackTimeoutMs: 50 },
+    },
+  })
+  assert.deepEqual(summary, { sent: count, rejected: 0, dropped: 0, waiting: 0 })
+  assert.ok((await relay.stats()).tampered > 0)
+  const events = await house.events(id)
+  assert.deepEqual(
+    events.map((event) => event['data']),
+    Array.from({ length: count }, (_, index) => index + 1),
   )
 })
 

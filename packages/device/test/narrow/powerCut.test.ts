@@ -148,3 +148,29 @@ test('a new context is written down before the answer that confirmed it is hande
   await time.until(Promise.all(asked))
   assert.deepEqual(ends, ['reading 1', 'reading 2'])
 })
+
+test('a storage that fails at each save once: what failed is done again, with the same handshake', async () => {
+  const undisturbed = await live(makeScene(), 'before', Number.POSITIVE_INFINITY)
+  for (let failing = 0; failing < undisturbed.saves; failing++) {
+    const scene = makeScene(failing + 1)
+    const { time, server, witness, device } = scene
+    const { session, storage, served } = await device({ limits })
+    storage.hook = async (when, number) => {
+      if (when === 'before' && number === failing) throw new Error('a bad page')
+    }
+    const next = { number: 1 }
+    while (next.number <= readings) {
+      const { number } = next
+      await time.until(session.request(reading(number))).then(
+        () => void next.number++,
+        (error: { code: string }) => assert.equal(error.code, 'ERR_NARROW_STORAGE'),
+      )
+      if (next.number !== 6) continue
+      await time.until(server.ask({ path: ['c', 'x'] }).catch(() => undefined))
+    }
+    assert.equal(server.stored.size, readings, `save ${failing}`)
+    assert.equal(server.counts.message3, 1, `save ${failing}`)
+    assert.ok(served.length <= 2, `save ${failing}`)
+    assert.deepEqual(witness.reused, [])
+  }
+})

@@ -106,6 +106,8 @@ const remedies: Readonly<Record<Code, string>> = {
   ERR_MESSAGE_SIZE: 'Let the device send less at once.',
   ERR_MESSAGE_RATE:
     'Let the device send less often, or allow more with "countersign product set --messages-per-minute".',
+  ERR_REQUEST_RATE:
+    'See what the device asks for again and again: it hears nothing until it asks less often.',
   ERR_MQTT_MALFORMED: 'The client does not speak MQTT as the standard says: update or examine it.',
   ERR_MQTT_PROTOCOL: 'The client does not speak MQTT as the standard says: update or examine it.',
   ERR_MQTT_VERSION: 'Let the client speak MQTT 3.1.1 or 5.',

@@ -64,6 +64,8 @@ export interface NetworkEndpoint {
   close(): void
 }
 
+/** RFC 6335 §6. */
+const dynamicPorts = { first: 49_152, count: 16_384 } as const
 /** What is on its way at one time; a flood beyond it is lost, as in a router's queue. */
 const underWayMax = 65_536
 
@@ -133,7 +135,7 @@ export class DatagramNetwork {
     if (attached === undefined) return false
     const host = address.slice(0, Math.max(0, address.lastIndexOf(':')))
     let next: string
-    do next = `${host}:${49_152 + (this.#rebound++ % 16_384)}`
+    do next = `${host}:${dynamicPorts.first + (this.#rebound++ % dynamicPorts.count)}`
     while (this.#attached.has(next))
     this.#move(attached, next)
     return true

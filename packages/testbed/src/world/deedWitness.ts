@@ -14,8 +14,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { hex } from '@countersign/core/codec'
 import type { ChannelCrypto } from '@countersign/core/ports'
+import { keyName, watched } from './watchedCrypto.ts'
 
-/** One message, by the end of its key's hash and its nonce, and what it has caused. */
+/** One message, named by its key (`keyName`) and its nonce, and what it has caused. */
 export interface Caused {
   readonly message: string
   readonly deeds: readonly string[]
@@ -29,18 +30,11 @@ export class DeedWitness {
   watch<Watched extends ChannelCrypto>(crypto: Watched): Watched {
     const open: ChannelCrypto['open'] = (aead, key, nonce, aad, ciphertext) => {
       const plaintext = crypto.open(aead, key, nonce, aad, ciphertext)
-      const name = hex(crypto.hash('sha256', crypto.exportSecret(key)).subarray(0, 8))
-      // From here on whoever runs, runs because of this message.
-      this.#opened.enterWith(`${name} ${hex(nonce)}`)
+      // From here on whatever runs, runs because of this message.
+      this.#opened.enterWith(`${keyName(crypto, key)} ${hex(nonce)}`)
       return plaintext
     }
-    return new Proxy(crypto, {
-      get(target, property): unknown {
-        if (property === 'open') return open
-        const value: unknown = Reflect.get(target, property)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
+    return watched(crypto, { open })
   }
 
   /** The deed that the message leads to which was opened last on this way through the program. */

@@ -1,18 +1,21 @@
 /**
- * Messages that somebody on the path can make without any key: he reads Message IDs, tokens and the
- * names of contexts in what goes by, and answers in the name of whoever should. None of them may
+ * Messages that somebody on the path can make without any key: Message IDs, tokens and the kids of
+ * contexts stand in clear in what goes by, so that anybody can answer in another's name. None of them may
  * make either side give up a context or a reading (RFC 8613 §12, RFC 9528 §9.1).
  */
+import { edhocContentFormat, edhocPath, encodeContinued } from '@countersign/core/channel'
 import {
   type CoapMessage,
   coapCode,
   codeKind,
+  contentFormatOption,
   encodeMessage,
   optionNumber,
   parseMessage,
   uintValue,
+  uriPath,
 } from '@countersign/core/coap'
-import { cbor, concat, utf8 } from '@countersign/core/codec'
+import { encodeError } from '@countersign/core/edhoc'
 import { isCountersignError } from '@countersign/core/errors'
 import { oscoreOptionOf } from '@countersign/core/oscore'
 import type { Seeded } from '../seeded.ts'
@@ -26,14 +29,12 @@ export type Forgery =
   | 'forged edhoc error'
   | 'forged edhoc error of the initiator'
 
-/** `to`: whoever sent the datagram that was seen, or whoever it was for. */
+/** What to send, and to which end of the datagram that was seen. */
 export interface Forged {
   readonly datagram: Uint8Array
   readonly to: 'its sender' | 'its receiver'
 }
 
-/** RFC 9528 §10.11: application/edhoc+cbor-seq, application/cid-edhoc+cbor-seq. */
-const contentFormat = { edhoc: 64, cidEdhoc: 65 } as const
 const none = new Uint8Array()
 
 /** Undefined where nothing of the kind can be made from what was seen. */
@@ -76,13 +77,13 @@ function answerTo(
     case 'forged edhoc error':
       return response(seen, random, {
         code: coapCode.badRequest,
-        options: [{ number: optionNumber.contentFormat, value: uintValue(contentFormat.edhoc) }],
+        options: [contentFormatOption(edhocContentFormat.message)],
         payload: errorMessage(random),
       })
   }
 }
 
-/** RFC 9528 §A.2.1: C_R in front, here of whatever context the request that was seen names. */
+/** RFC 9528 Appendix A.2.1: C_R in front, here of the context that the request names. */
 function errorOfInitiator(seen: CoapMessage, random: Seeded): Uint8Array | undefined {
   const kid = readOrNothing(() => oscoreOptionOf(seen).kid)
   if (kid === undefined) return undefined
@@ -91,30 +92,19 @@ function errorOfInitiator(seen: CoapMessage, random: Seeded): Uint8Array | undef
     code: coapCode.post,
     messageId: random.below(0x1_0000),
     token: anyBytes(2, random),
-    options: [
-      { number: optionNumber.uriPath, value: utf8('.well-known') },
-      { number: optionNumber.uriPath, value: utf8('edhoc') },
-      { number: optionNumber.contentFormat, value: uintValue(contentFormat.cidEdhoc) },
-    ],
-    payload: concat(identifier(kid), errorMessage(random)),
+    options: [...uriPath(...edhocPath), contentFormatOption(edhocContentFormat.withIdentifier)],
+    payload: encodeContinued(kid, errorMessage(random)),
   })
 }
 
 /** One of the three errors of RFC 9528 §6. */
 function errorMessage(random: Seeded): Uint8Array {
   const errors = [
-    concat(cbor.int(1), cbor.textString('go away')),
-    concat(cbor.int(2), cbor.array(cbor.int(0), cbor.int(3))),
-    concat(cbor.int(3), cbor.boolean(true)),
+    encodeError({ kind: 'unspecified', text: 'go away' }),
+    encodeError({ kind: 'wrong suite', suitesR: [0, 3] }),
+    encodeError({ kind: 'unknown credential' }),
   ]
   return errors[random.below(errors.length)] ?? none
-}
-
-/** RFC 9528 §3.3.2: one byte that is an integer in CBOR stands for itself. */
-function identifier(id: Uint8Array): Uint8Array {
-  const [first = 0] = id
-  const isInteger = id.length === 1 && (first <= 0x17 || (first >= 0x20 && first <= 0x37))
-  return isInteger ? id : cbor.byteString(id)
 }
 
 function empty({ messageId }: CoapMessage, type: 'RST' | 'ACK'): Uint8Array {

@@ -1,8 +1,8 @@
 /**
- * Sees that no nonce is used twice with one key for different words, which would break an AEAD for
- * good (RFC 8613 §12.3, RFC 5116 §2.1). It stands in a crypto provider, so that it knows keys and
- * nonces, and looks on the wire, so that it knows what an enemy has: words that were sealed and
- * never sent harm nobody, and are told apart. One witness watches both sides, and every life of each.
+ * Sees that no nonce is used twice with one key for different plaintexts, which would break an AEAD
+ * for good (RFC 8613 §12.3, RFC 5116 §2.1). It stands in a crypto provider, so that it knows keys and
+ * nonces, and watches the wire, so that it knows what an adversary has: what was sealed and never
+ * sent harms nobody, and is told apart. One witness watches both sides, and every life of each.
  *
  * @example
  * const witness = new SealWitness()
@@ -12,6 +12,7 @@
  */
 import { hex } from '@countersign/core/codec'
 import type { ChannelCrypto, SecretKey } from '@countersign/core/ports'
+import { keyName, watched } from './watchedCrypto.ts'
 
 /** The key is named by the first bytes of its hash: this ends in what a test prints. */
 export interface Reuse {
@@ -44,15 +45,8 @@ export class SealWitness {
       this.#note(crypto, key, nonce, ciphertext)
       return ciphertext
     }
-    return new Proxy(crypto, {
-      get(target, name): unknown {
-        if (name === 'seal') return seal
-        // Whoever can do without the pieces does: then there is one way to watch.
-        if (name === 'sealPieces') return undefined
-        const value: unknown = Reflect.get(target, name)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
+    // A provider without `sealPieces` seals whole messages: then there is one way to watch.
+    return watched(crypto, { seal, sealPieces: undefined })
   }
 
   /** A datagram that an endpoint sent. */
@@ -81,8 +75,11 @@ export class SealWitness {
   }
 
   #note(crypto: ChannelCrypto, key: SecretKey, nonce: Uint8Array, ciphertext: Uint8Array): void {
-    const name = hex(crypto.hash('sha256', crypto.exportSecret(key)).subarray(0, 8))
-    const sealed = { key: name, nonce: hex(nonce), ciphertext: Buffer.from(ciphertext) }
+    const sealed = {
+      key: keyName(crypto, key),
+      nonce: hex(nonce),
+      ciphertext: Buffer.from(ciphertext),
+    }
     compare(this.#made, sealed, this.#remade)
     this.#unsent.add(sealed)
   }

@@ -38,6 +38,7 @@ import type {
 } from '../../ports.ts'
 import type { CommandsAtDoor } from '../commandReader.ts'
 import { Intake } from '../intake.ts'
+import { PacedLog } from '../pacedLog.ts'
 import { Refusals } from '../refusals.ts'
 import type { ChainJudge } from '../roleJudge.ts'
 import { SessionNews } from '../sessionNews.ts'
@@ -119,7 +120,7 @@ export class CoapDoor {
   #rowWork: Promise<void> = Promise.resolve()
 
   constructor(parts: CoapDoorParts) {
-    this.#parts = parts
+    this.#parts = { ...parts, log: new PacedLog(parts.log, parts.clock) }
     this.#limits = { ...coapLimitsOfDoor, ...parts.limits }
     this.#strangers = new Strangers(parts.clock, echoOf(parts), this.#limits)
   }

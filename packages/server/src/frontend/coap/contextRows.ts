@@ -38,7 +38,7 @@ export function insertOf(
     usage: { sealed: 0, failed: 0 },
   }
   const bytes = encodeContext(crypto, { ...parameters, state })
-  const context = sealer.seal(sealName(id), bytes)
+  const context = sealer.seal(sealName({ ...row, id }), bytes)
   bytes.fill(0)
   return {
     kind: 'insert',
@@ -54,7 +54,7 @@ export function openRow(
   row: CoapContextRow,
   isTrusted: boolean,
 ): SecurityContext {
-  const bytes = sealer.open(sealName(row.id), row.context)
+  const bytes = sealer.open(sealName(row), row.context)
   const record = decodeContext(crypto, bytes)
   const { highest, accepted, reserved: senderReserved, sealed, failed } = row
   const window: WindowState = isTrusted ? { highest, accepted } : 'lost'
@@ -65,9 +65,16 @@ export function openRow(
   return context
 }
 
-/** The seal is of this context alone: a row that was given another's bytes does not open. */
-function sealName(id: string): string {
-  return `coap context ${id}`
+/**
+ * The seal is of this context, device and certificate: a row that was given another's bytes, or that was
+ * made another's, does not open.
+ */
+function sealName({
+  id,
+  device,
+  fingerprint,
+}: Pick<CoapContextRow, 'id' | 'device' | 'fingerprint'>): string {
+  return `coap context ${id} ${device} ${fingerprint}`
 }
 
 /** Columns of what changes; a lost window is nothing to write down. */

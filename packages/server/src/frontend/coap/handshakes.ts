@@ -216,12 +216,11 @@ export class Handshakes {
   }
 
   async #compose({ key, host, isProven, begun }: Began, compose: ComposeMessage2): Promise<Answer> {
-    const { crypto, credentials, contexts, clock } = this.#parts
+    const { crypto, credentials, clock } = this.#parts
     const { method, suite, ead, cI } = compose
     const own = serverCredential(crypto, credentials, method, wantedByValue(ead))
-    const cR = await contexts.drawId((drawn) => drawn === hex(cI) || this.knows(drawn))
+    const cR = await this.#drawId(cI)
     const id = hex(cR)
-    this.#drawn.add(id)
     try {
       const { message2, next: wait } = await compose.send({ own, cR })
       const answer = withBody(coapCode.changed, edhocContentFormat.message, message2)
@@ -232,6 +231,17 @@ export class Handshakes {
       return answer
     } finally {
       this.#drawn.delete(id)
+    }
+  }
+
+  /** Taken until the handshake is there: of many that begin at once two may have drawn the same. */
+  async #drawId(cI: Uint8Array): Promise<Uint8Array> {
+    for (;;) {
+      const drawn = await this.#parts.contexts.drawId((id) => id === hex(cI) || this.knows(id))
+      const id = hex(drawn)
+      if (this.knows(id)) continue
+      this.#drawn.add(id)
+      return drawn
     }
   }
 

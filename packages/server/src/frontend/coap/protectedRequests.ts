@@ -49,6 +49,8 @@ export type Served =
   | { readonly kind: 'dropped' }
 
 const retrySeconds = 2
+/** Each ten minutes that a device asks too often are told of once. */
+const toldRate = { perSecond: 1 / 600, burst: 1 }
 /** C_R as this door draws it. */
 const idBytes: ReadonlySet<number> = new Set([3, 4])
 
@@ -56,10 +58,13 @@ export class ProtectedRequests {
   readonly #parts: ProtectedRequestsParts
   /** Of each device, whatever it asks for and whether it may come in. */
   readonly #rates: TokenBuckets
+  /** Of those that ask more. */
+  readonly #told: TokenBuckets
 
   constructor(parts: ProtectedRequestsParts) {
     this.#parts = parts
     this.#rates = new TokenBuckets(parts.clock, parts.limits.ratesRememberedMax)
+    this.#told = new TokenBuckets(parts.clock, parts.limits.ratesRememberedMax)
   }
 
   get blockBytes(): number {
@@ -99,7 +104,10 @@ export class ProtectedRequests {
     const { security } = context
     let verified = verifyRequest(security, request, echo)
     // It is not accepted: the same one may come again. Before it was verified it was not this device's.
-    if (this.#rates.take(context.device, this.#rateOf(context)) > 0) return { kind: 'dropped' }
+    if (this.#rates.take(context.device, this.#rateOf(context)) > 0) {
+      this.#tooOften(context, from)
+      return { kind: 'dropped' }
+    }
     // Nothing is written down for a frame that nobody has verified. Of those that wait each looks again.
     while (!verified.isFresh && !hasNumber(context)) {
       await contexts.reserve(context)
@@ -147,6 +155,12 @@ export class ProtectedRequests {
         }
         return await this.#parts.requests.answer(context, standing.admitted, received.request)
     }
+  }
+
+  #tooOften(context: LiveContext, from: string): void {
+    if (this.#told.take(context.device, toldRate) > 0) return
+    const message = 'the device asks more often than is answered'
+    this.#tell(context, { code: 'ERR_REQUEST_RATE', message, where: 'request' }, from)
   }
 
   #tell({ fingerprint, device }: LiveContext, reason: RefusalReason, from: string): void {

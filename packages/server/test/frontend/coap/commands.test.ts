@@ -11,10 +11,10 @@ import {
 } from '@countersign/core/coap'
 import { fromUtf8, hex, utf8 } from '@countersign/core/codec'
 import { oscoreOptionOf } from '@countersign/core/oscore'
-import { randomBytes } from '@countersign/element/nodeCrypto'
+import { nodeCrypto, randomBytes } from '@countersign/element/nodeCrypto'
 import { hour } from '../../authority/house.ts'
 import { answer, CommandScene, none } from './commandScene.ts'
-import { innerMessage } from './device.ts'
+import { innerMessage, type NarrowDevice } from './device.ts'
 import type { CoapHouse } from './house.ts'
 
 const minute = 60_000
@@ -265,6 +265,31 @@ describe('a command', () => {
       assert.deepEqual(house.sentTo(device, from), [])
     })
 
+    it('goes out no more when its product leaves the road, or its certificate is revoked', async () => {
+      const { registry } = house.house
+      for (const turnOut of [
+        () => registry.setProduct('default', { roads: '["https"]' }),
+        async (device: NarrowDevice) => {
+          const { fingerprint } = certificateIn(device)
+          const rows = await house.house.store.find('certificate', 'fingerprint', fingerprint)
+          await registry.revokeCertificate(rows[0]?.serial ?? '', 'keyCompromise')
+        },
+      ]) {
+        const device = await scene.asleep()
+        const command = await house.command(device, 'go')
+        await scene.busy()
+        await turnOut(device)
+        await scene.quiet()
+        const from = house.net.sent.length
+        house.timers.advance(transmitWait)
+        await house.rest()
+        assert.deepEqual(house.sentTo(device, from), [])
+        // It is another road's, or a new certificate's.
+        assert.equal(await house.stateOf(command), 'queued')
+        await registry.setProduct('default', { roads: '["coap"]' })
+      }
+    })
+
     it('waits while it is suspended, and comes with its next context', async () => {
       const device = await scene.present()
       const { id } = device.identity.row
@@ -312,3 +337,7 @@ describe('a command', () => {
     assert.equal(await house.stateOf(command), 'delivered')
   })
 })
+
+function certificateIn({ identity }: NarrowDevice): { readonly fingerprint: string } {
+  return { fingerprint: hex(nodeCrypto.hash('sha256', identity.leaf.der)) }
+}

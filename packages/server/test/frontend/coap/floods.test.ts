@@ -13,7 +13,7 @@ import {
 } from '@countersign/core/coap'
 import { cbor, concat } from '@countersign/core/codec'
 import { coapLimitsOfDoor } from '../../../src/frontend/coap/limits.ts'
-import { type NarrowDevice, required } from './device.ts'
+import { type NarrowDevice, Refused, required } from './device.ts'
 import { CoapHouse } from './house.ts'
 
 const victim = '198.51.100.7'
@@ -116,6 +116,25 @@ describe('a flood at the coap door', () => {
     assert.equal(later, 6 * 15 - handshakes.burst)
     house.timers.advance(1_000)
     assert.equal(await works(await house.device()), 3)
+  })
+
+  it('of handshakes from an address that has shown itself is asked to come later', async () => {
+    house = await CoapHouse.create({
+      limits: {
+        handshakesPerAddressBurst: 0,
+        provenHandshakesPerAddressBurst: 1,
+        provenHandshakesPerAddressPerSecond: 0.1,
+      },
+    })
+    const device = await house.device()
+    assert.equal(await works(device), 3, 'with Echo')
+    const error: unknown = await device.handshake().catch((reason: unknown) => reason)
+    assert.ok(error instanceof Refused)
+    assert.equal(codeText(error.response.code), '5.03')
+    const maxAge = error.response.options.find(({ number }) => number === optionNumber.maxAge)
+    assert.deepEqual(maxAge?.value, Uint8Array.of(10))
+    house.timers.advance(10_000)
+    await device.handshake()
   })
 
   it('from a thousand made-up addresses makes everybody show that it is there', async () => {

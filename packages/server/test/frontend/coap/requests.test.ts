@@ -218,6 +218,12 @@ describe('requests of one device without end', () => {
   for (const [what, request] of cases) {
     it(`${what} are answered as often as it may ask, and those of others too`, async () => {
       assert.equal(await answered(request), most)
+      const told = (await house.refusals()).filter(({ code }) => code === 'ERR_REQUEST_RATE')
+      assert.deepEqual(
+        told.map(({ subject }) => subject),
+        [device.identity.row.id],
+        'once',
+      )
       const other = await house.device()
       assert.equal(codeText((await other.first('a', { number: 1 })).code), '2.04')
     })

@@ -190,6 +190,23 @@ describe('after a restart with the same folder', () => {
     assert.equal(await count(), 3)
   })
 
+  it('a row that was made another device’s does not open', async () => {
+    const other = await house.device()
+    await other.first('a', { number: 1 })
+    await house.restart('cleanly')
+    const [one, two] = await house.rows()
+    const mine = [one, two].find((row) => row?.device === device.identity.row.id)
+    const set = { device: other.identity.row.id }
+    await house.house.store.apply({
+      writes: [{ kind: 'update', table: 'coapContext', key: required(mine).id, set }],
+    })
+    const datagram = device.datagram(device.reading('a', { number: 2 }), 900)
+    assert.deepEqual(await house.inject(datagram, device.address), [])
+    assert.equal(await count(), 2)
+    assert.match(required(house.errors[0]), /does not open|another key|sealed/i)
+    house.log.lines.splice(0)
+  })
+
   it('a server whose own numbers are used up says no more, and a new context works', async () => {
     await house.restart('cleanly')
     const [row] = await house.rows()
