@@ -87,12 +87,22 @@ suite('a leaf with', () => {
   }
 
   test('a key of an algorithm that nobody knows is refused', async () => {
-    // id-X25519 where a signing key should be.
+    // id-X448 (RFC 8410 §3).
+    const spki = Buffer.concat([
+      Buffer.from('3042300506032b656f033900', 'hex'),
+      Buffer.alloc(56, 9),
+    ])
+    const refusal = { alert: 'bad_certificate', code: 'ERR_CHAIN_ALGORITHM' }
+    assertRefused(await shows(await identityOf({ spki })), refusal)
+  })
+
+  test('a key that agrees and cannot sign is refused', async () => {
+    // id-X25519: the static keys of EDHOC are certified too.
     const spki = Buffer.concat([
       Buffer.from('302a300506032b656e032100', 'hex'),
       Buffer.alloc(32, 9),
     ])
-    const refusal = { alert: 'bad_certificate', code: 'ERR_CHAIN_ALGORITHM' }
+    const refusal = { alert: 'illegal_parameter', code: 'ERR_TLS_ILLEGAL_PARAMETER' }
     assertRefused(await shows(await identityOf({ spki })), refusal)
   })
 
