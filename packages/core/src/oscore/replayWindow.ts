@@ -47,10 +47,6 @@ export class ReplayWindow {
     this.#stored = state
   }
 
-  static lost(): ReplayWindow {
-    return new ReplayWindow('lost')
-  }
-
   get isLost(): boolean {
     return this.#isLost
   }

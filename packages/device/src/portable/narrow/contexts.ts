@@ -49,10 +49,6 @@ export class Contexts {
     return this.#current
   }
 
-  get candidate(): LiveContext | undefined {
-    return this.#candidate
-  }
-
   /** By the kid of a request of the server. */
   byRecipient(id: Uint8Array): LiveContext | undefined {
     return [this.#current, this.#candidate].find(
