@@ -118,7 +118,7 @@ export function referenceOf(
   }
 }
 
-/** x5t of a certificate's DER: `hashAlgorithm(-15, …)` is SHA-256 cut to 8 bytes. */
+/** x5t of a certificate's DER. */
 export function thumbprint(
   crypto: Pick<Crypto, 'hash'>,
   algorithm: HashAlgorithm,

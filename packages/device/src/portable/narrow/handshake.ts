@@ -22,7 +22,7 @@ import {
   uriPath,
 } from '@countersign/core/coap'
 import { cbor, equalBytes } from '@countersign/core/codec'
-import { hashAlgorithm, thumbprint } from '@countersign/core/cose'
+import { hashAlgorithm, hashNumber, thumbprint } from '@countersign/core/cose'
 import {
   type ComposeMessage3,
   Initiator,
@@ -133,7 +133,7 @@ export function x5tOf(crypto: ChannelCrypto, leaf: Uint8Array): Uint8Array {
   return thumbprint(crypto, sha256of64, leaf).value
 }
 
-const sha256of64 = hashAlgorithm(-15, 'x5t')
+const sha256of64 = hashAlgorithm(hashNumber.sha256Truncated, 'x5t')
 
 function methodOf({ method: number = 0 }: HandshakeParts): Method {
   const method = methods.get(number)
