@@ -29,24 +29,25 @@ export class Recent<V> {
 /**
  * Goes along a map or set from its oldest entry on, for whoever deletes each as it comes. A new
  * iterator for each would step over the holes that the deleted ones have left, thousands of them in
- * a large map; one that is kept goes past each hole once.
+ * a large map; one that is kept goes past each hole once. It is kept weakly: one that stands still
+ * holds on to every earlier table of its map, with all that was ever deleted from them.
  */
 export class Oldest<V> {
   readonly #begin: () => IterableIterator<V>
-  #iterator: IterableIterator<V>
+  #iterator: WeakRef<IterableIterator<V>> | undefined
 
   constructor(begin: () => IterableIterator<V>) {
     this.#begin = begin
-    this.#iterator = begin()
   }
 
   /** undefined: there is nothing. */
   next(): V | undefined {
-    const next = this.#iterator.next()
-    if (next.done !== true) return next.value
+    const next = this.#iterator?.deref()?.next()
+    if (next !== undefined && next.done !== true) return next.value
     // It has ended once and does not see what came later.
-    this.#iterator = this.#begin()
-    const first = this.#iterator.next()
+    const iterator = this.#begin()
+    this.#iterator = new WeakRef(iterator)
+    const first = iterator.next()
     return first.done === true ? undefined : first.value
   }
 }

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Oldest, Recent } from '../src/recent.ts'
 import { seededNumbers } from './support/seededNumbers.ts'
+
+setFlagsFromString('--expose-gc')
+const collect: () => void = runInNewContext('gc')
 
 describe('a memory with a bound', () => {
   it('forgets the one longest unused, whatever is asked and put in between', () => {
@@ -23,6 +28,27 @@ describe('a memory with a bound', () => {
         }
       }
     }
+  })
+
+  it('holds nothing of what was taken out, whoever took it', async () => {
+    const entries = new Map<number, object>()
+    const oldest = new Oldest(() => entries.values())
+    const all: WeakRef<object>[] = []
+    const put = (n: number): void => {
+      const value = { n }
+      all.push(new WeakRef(value))
+      entries.set(n, value)
+      entries.delete(n - 10)
+    }
+    put(0)
+    oldest.next()
+    for (let n = 1; n < 10_000; n++) put(n)
+    // What a WeakRef was asked for lives until its turn is over.
+    await new Promise((resolve) => setImmediate(resolve))
+    collect()
+    const alive = all.filter((ref) => ref.deref() !== undefined).length
+    assert.ok(alive <= entries.size, `${alive} of ${entries.size} are alive`)
+    assert.deepEqual(oldest.next(), { n: 9990 })
   })
 
   it('finds the oldest also after it had nothing, and after everything was taken out', () => {

@@ -14,6 +14,8 @@ export interface Exchange {
   repeats: number
 }
 
+/** Beside as many as are there: what beginning anew costs is shared by these. */
+const removedMax = 1000
 /** Of an entry beside its bytes, roughly. */
 const overheadBytes = 200
 
@@ -85,6 +87,8 @@ class Half {
   readonly #byKey: Map<string, Exchange> = new Map()
   #along: IterableIterator<Exchange>
   #oldest: Exchange | undefined
+  /** Since `#along` was begun. */
+  #removed = 0
   #bytes = 0
 
   constructor(limits: EndpointLimits) {
@@ -119,6 +123,9 @@ class Half {
     if (this.#byKey.get(exchange.key) !== exchange) return false
     this.#byKey.delete(exchange.key)
     this.#bytes -= bytesOf(exchange)
+    this.#removed++
+    // One that stands still holds on to each table that its map has had, and what was in them.
+    if (this.#removed > this.#byKey.size + removedMax) this.#begin()
     return true
   }
 
@@ -144,10 +151,16 @@ class Half {
       if (this.#byKey.size === 0) return undefined
       const next = this.#along.next()
       // It has ended once, and does not see what came later.
-      if (next.done === true) this.#along = this.#byKey.values()
+      if (next.done === true) this.#begin()
       else this.#oldest = next.value
     }
     return this.#oldest
+  }
+
+  #begin(): void {
+    this.#along = this.#byKey.values()
+    this.#oldest = undefined
+    this.#removed = 0
   }
 }
 

@@ -250,7 +250,9 @@ describe('a device on coap, from its first reading to its last', { timeout: time
       /^open at coap:\/\/127\.0\.0\.1:\d+ \(process \d+\)$/,
     )
     assert.equal(await served().stop(), 0)
-    await writeFile(file('data/config.json'), '{"listen":{"coap":"127.0.0.1:0"}}')
+    const doors = ['console', 'https', 'mqtts', 'coap'].map((name) => [name, '127.0.0.1:0'])
+    const config = { listen: Object.fromEntries(doors) }
+    await writeFile(file('data/config.json'), JSON.stringify(config))
     assert.match(String(await doctorOfDoor()), /^127\.0\.0\.1:0 is free$/)
     assert.doesNotMatch(served().stderr(), /PRIVATE KEY|"token":"[^[]|"level":"error"/)
   })

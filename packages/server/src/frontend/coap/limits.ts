@@ -30,8 +30,8 @@ export interface CoapLimits extends IntakeLimits {
   readonly provenHandshakesPerAddressBurst: number
   /**
    * Handshakes begun in the whole door. Each takes about 2.4 ms of the process until its context is there
-   * (three agreements, two signatures), so whoever has any number of addresses leaves it more than half of
-   * its time for devices that are in. More are asked to come again.
+   * (a key, an agreement, a signature, a verification, its row): whoever has any number of addresses leaves
+   * it more than half of its time for devices that are in. More are asked to come again.
    */
   readonly handshakes: { readonly perSecond: number; readonly burst: number }
   /** The part of them that addresses can have which have shown nothing: the others show by Echo. */
