@@ -152,11 +152,11 @@ export class Awake {
   }
 
   /** And a handshake may be made for it. */
-  #wantsNew({ own, context }: LiveContext): boolean {
+  #wantsNew({ deviceX5t, context }: LiveContext): boolean {
     if (this.#establisher.isPending) return true
     const isDue =
       context.wantsRekey ||
-      !equalBytes(own, x5tOf(this.#parts.crypto, this.#credential().leaf)) ||
+      !equalBytes(deviceX5t, x5tOf(this.#parts.crypto, this.#credential().leaf)) ||
       this.#unanswered >= this.#limits.unansweredMax
     return isDue && this.#budget.waitMs() === 0
   }

@@ -113,8 +113,8 @@ export class Establisher {
     const agreed = await agree({ ...this.#parts, credential, taken, signal }, wishes)
     if (agreed === undefined) return undefined
     const parameters = contextParameters(agreed.session, 'initiator')
-    const own = x5tOf(crypto, credential.leaf)
-    const live = contexts.propose(own, time.now(), parameters, (record) =>
+    const deviceX5t = x5tOf(crypto, credential.leaf)
+    const live = contexts.propose(deviceX5t, time.now(), parameters, (record) =>
       budget.succeeded(agreed.learned(record)),
     )
     const pending = { live, agreed }
