@@ -15,7 +15,7 @@ import {
   recordLimits,
 } from '@countersign/core/oscore'
 import { recordDamaged } from './errors.ts'
-import { certificateBytesMax, recordBytesMax } from './limits.ts'
+import { certificateBytesMax, kidBytesMax, recordBytesMax } from './limits.ts'
 
 /** A certificate of the server that was judged, and has shown its key. */
 export interface ServerCredential {
@@ -65,7 +65,6 @@ const version = 1
 const fields = 6
 /** SHA-256/64 (RFC 9360 §2). */
 const x5tBytes = 8
-const kidBytesMax = 8
 const serversMax = 8
 
 export function encodeRecord(crypto: ChannelCrypto, record: NarrowRecord): Uint8Array {
