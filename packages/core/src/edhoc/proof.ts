@@ -5,6 +5,7 @@
 import { cbor, concat, equalBytes, equalSecretBytes } from '../codec/index.ts'
 import {
   type CredentialReference,
+  encodeCredentialReference,
   isKeyFor,
   signatureAlgorithm,
   sigStructure,
@@ -12,10 +13,12 @@ import {
 import { AdapterError, PeerError } from '../errors.ts'
 import type { Crypto, PublicKey, SecretKey, Signer } from '../ports.ts'
 import { isYes, sameScheme } from '../verdict.ts'
+import { encodeEad } from './ead.ts'
 import { edhocError, useError } from './edhocError.ts'
 import type { MacFields } from './keySchedule.ts'
 import { edhocLimits } from './limits.ts'
 import { type Authentication, proofLength } from './methods.ts'
+import type { Plaintext3 } from './plaintexts.ts'
 import type { SignatureName, Suite } from './suites.ts'
 
 /** A static Diffie-Hellman key that is never seen. */
@@ -65,6 +68,16 @@ export function requireOwn(own: OwnCredential, suite: Suite, by: Authentication)
     `the suite takes ${name} as COSE has it, which this signer does not make`,
     'Choose a suite for the curve of the key, and a signer that answers r || s for ECDSA.',
   )
+}
+
+/** What MAC_2 and MAC_3 cover of a side: what its plaintext says, and the credential it names. */
+export function macFields(
+  { reference, ead }: Pick<Plaintext3, 'reference' | 'ead'>,
+  transcriptHash: Uint8Array,
+  credential: Uint8Array,
+): MacFields {
+  const idCred = encodeCredentialReference(reference)
+  return { idCred, transcriptHash, credential, ead: encodeEad(ead) }
 }
 
 /** Signature_or_MAC: the MAC, or what signs it. */
