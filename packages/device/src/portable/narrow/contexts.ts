@@ -149,7 +149,7 @@ export class Contexts {
     let written: StoredContext | undefined
     await this.#keeper.change((record: NarrowRecord) => {
       if (live !== this.#current) return undefined
-      // Whoever had his turn before may have moved it further.
+      // A change whose turn came before may have moved it further.
       written = storedOf(live, Math.max(bound, sequence.reserved))
       return { ...record, current: written }
     })
