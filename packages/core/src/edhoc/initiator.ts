@@ -60,7 +60,9 @@ interface Agreed extends InitiatorOptions {
 export class Initiator extends OneShot {
   readonly #options: InitiatorOptions
 
-  /** Throws CallerError ERR_EDHOC_CREDENTIAL for a credential that the method or suite cannot use. */
+  /**
+   * Throws CallerError ERR_EDHOC_CREDENTIAL for a credential that the method or suite cannot use.
+   */
   constructor(options: InitiatorOptions) {
     super()
     requireOwn(options.own, options.offer.suite, options.method.initiator)

@@ -1,6 +1,6 @@
 /**
- * Signature_or_MAC_2 and _3 (RFC 9528 §5.3.2, §5.4.2): made with this side's own credential, checked
- * with the one of the peer that the application trusts.
+ * Signature_or_MAC_2 and _3 (RFC 9528 §5.3.2, §5.4.2): made with this side's own credential,
+ * checked with the one of the peer that the application trusts.
  */
 import { cbor, concat, equalBytes, equalSecretBytes } from '../codec/index.ts'
 import {
@@ -23,7 +23,9 @@ import type { SignatureName, Suite } from './suites.ts'
 
 /** A static Diffie-Hellman key that is never seen. */
 export interface StaticKey {
-  /** The secret with an ephemeral share of the peer, in the form that `EphemeralKey.agree` takes. */
+  /**
+   * The secret with an ephemeral share of the peer, in the form that `EphemeralKey.agree` takes.
+   */
   agree(peerShare: Uint8Array): Promise<SecretKey>
 }
 
@@ -98,7 +100,9 @@ export async function makeProof(
   throw signerError(`the signer answered ${signature.length} bytes`)
 }
 
-/** Throws PeerError ERR_EDHOC_PROOF unless the owner of the credential made it for this handshake. */
+/**
+ * Throws PeerError ERR_EDHOC_PROOF unless the owner of the credential made it for this handshake.
+ */
 export function checkProof(
   crypto: Crypto,
   suite: Suite,
@@ -116,8 +120,8 @@ export function checkProof(
 }
 
 /**
- * Which of the credentials it is, where several have the same name (RFC 9528 §3.5.3): a kid need not
- * be the only one of its kind. `check` throws ERR_EDHOC_PROOF for those that it is not.
+ * Which of the credentials it is, where several have the same name (RFC 9528 §3.5.3): a kid need
+ * not be the only one of its kind. `check` throws ERR_EDHOC_PROOF for those that it is not.
  */
 export function firstProven<Result>(
   candidates: readonly TrustedCredential[],

@@ -163,9 +163,10 @@ export class WaitMessage3 extends OneShot {
   }
 
   /**
-   * Throws what `receive` would throw for a message that is not of this handshake, and changes nothing.
-   * Without it one wrong message ends the handshake (§5.4.3), whoever sent it: what opens was made by
-   * whoever sent message_1, what does not can be anybody's. A caller who goes on counts them.
+   * Throws what `receive` would throw for a message that is not of this handshake, and changes
+   * nothing. Without it one wrong message ends the handshake (§5.4.3), whoever sent it: what opens
+   * was made by whoever sent message_1, what does not can be anybody's. A caller who goes on counts
+   * them.
    */
   requireOpens(bytes: Uint8Array): void {
     this.#open(bytes)

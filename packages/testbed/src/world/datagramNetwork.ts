@@ -109,7 +109,9 @@ export class DatagramNetwork {
     this.#observers.push(observer)
   }
 
-  /** Whoever stands between all senders and all receivers, and hands on by `carry` what it likes. */
+  /**
+   * Whoever stands between all senders and all receivers, and hands on by `carry` what it likes.
+   */
   through(middle: Carry | undefined): void {
     this.#middle = middle
   }

@@ -125,9 +125,9 @@ export class Contexts {
   }
 
   /**
-   * Whether the next number has to be written down first (RFC 8613 B.1.1). Asked in the turn in which
-   * the number is taken: several may wait for one. A candidate has its first numbers; when they are
-   * used up, taking one throws.
+   * Whether the next number has to be written down first (RFC 8613 B.1.1). Asked in the turn in
+   * which the number is taken: several may wait for one. A candidate has its first numbers; when
+   * they are used up, taking one throws.
    */
   needsNumbers(live: LiveContext): boolean {
     const { sequence } = live.context.sender

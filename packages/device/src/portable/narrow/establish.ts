@@ -1,8 +1,8 @@
 /**
- * From nothing to a context that is in use: handshakes within their budget, message_3 with the first
- * request (RFC 9668) or alone, the candidate confirmed by what comes back. When nothing comes back the
- * same message_3 goes out once more with the next request: the server may have had it, and ended the
- * context before.
+ * From nothing to a context that is in use: handshakes within their budget, message_3 with the
+ * first request (RFC 9668) or alone, the candidate confirmed by what comes back. When nothing comes
+ * back the same message_3 goes out once more with the next request: the server may have had it, and
+ * ended the context before.
  */
 import {
   combine,
@@ -72,8 +72,8 @@ export class Establisher {
   }
 
   /**
-   * Throws AdapterError ERR_NARROW_BUDGET, ERR_NARROW_TIMEOUT, and PeerError for a server that is not
-   * the right one, or refuses.
+   * Throws AdapterError ERR_NARROW_BUDGET, ERR_NARROW_TIMEOUT, and PeerError for a server that is
+   * not the right one, or refuses.
    */
   async establish(
     first: NarrowRequest | undefined,

@@ -1,8 +1,8 @@
 /**
- * EDHOC as initiator (RFC 9528 §5, Appendix A.2.1) up to message_3: what the server named is judged,
- * and it has shown its key. Bytes that were made are sent again as they are and never made twice.
- * A round that ends with the wish for another one (other suites, a certificate by value) says so; each
- * wish is heard once.
+ * EDHOC as initiator (RFC 9528 §5, Appendix A.2.1) up to message_3: what the server named is
+ * judged, and it has shown its key. Bytes that were made are sent again as they are and never made
+ * twice. A round that ends with the wish for another one (other suites, a certificate by value)
+ * says so; each wish is heard once.
  */
 import {
   type ByValue,

@@ -1,7 +1,8 @@
 /**
  * Requests of the server. Each is verified, and what it was taken by, the replay window, is written
  * down before it causes anything: after a power cut it is not taken a second time. What is answered
- * before that has a Partial IV of its own (RFC 8613 §8.3). Nothing that does not verify is answered.
+ * before that has a Partial IV of its own (RFC 8613 §8.3). Nothing that does not verify is
+ * answered.
  */
 import {
   BlockAssembler,

@@ -1,4 +1,6 @@
-/** What the narrow channel allows itself and others. Each can be changed where a link asks for it. */
+/**
+ * What the narrow channel allows itself and others. Each can be changed where a link asks for it.
+ */
 import type { Milliseconds } from '@countersign/core/ports'
 
 export interface NarrowLimits {
