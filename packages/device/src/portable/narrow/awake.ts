@@ -154,10 +154,10 @@ export class Awake {
   /** And a handshake may be made for it. */
   #wantsNew({ deviceX5t, context }: LiveContext): boolean {
     if (this.#establisher.isPending) return true
-    const isDue =
-      context.wantsRekey ||
-      !equalBytes(deviceX5t, x5tOf(this.#parts.crypto, this.#credential().leaf)) ||
-      this.#unanswered >= this.#limits.unansweredMax
+    const isOther = !equalBytes(deviceX5t, x5tOf(this.#parts.crypto, this.#credential().leaf))
+    // Nobody outside makes the device change its certificate.
+    if (isOther) this.#budget.permit()
+    const isDue = isOther || context.wantsRekey || this.#unanswered >= this.#limits.unansweredMax
     return isDue && this.#budget.waitMs() === 0
   }
 

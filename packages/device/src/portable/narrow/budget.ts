@@ -58,7 +58,7 @@ export class HandshakeBudget {
   /** Written down with the context that the handshake has made. */
   readonly succeeded: Learned = (record) => ({ ...record, day: { ...record.day, failures: 0 } })
 
-  /** One that the server itself has asked for need not wait, when the last one came to its end. */
+  /** One that the server itself or the device wants need not wait, when the last one came to its end. */
   permit(): void {
     this.#isPermitted = this.#keeper.record.day.failures === 0
   }
