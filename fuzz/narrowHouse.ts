@@ -35,7 +35,7 @@ export const met: NarrowRecord = {
   ...emptyRecord,
   current: {
     // x5t of no bytes: the certificate that it has here.
-    own: fromHex('e3b0c44298fc1c14'),
+    deviceX5t: fromHex('e3b0c44298fc1c14'),
     since: 0,
     context: {
       ...keys,

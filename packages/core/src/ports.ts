@@ -61,8 +61,8 @@ export interface Crypto {
   importPublicKey(spki: Uint8Array, algorithm: KeyAlgorithm): PublicKey
   /**
    * False when the signature does not verify, also when it is malformed or the scheme does not fit
-   * the key. Whoever asks does so by `isYes`. Throws CallerError ERR_KEY_FOREIGN for a key that another
-   * provider imported.
+   * the key. Whoever asks does so by `isYes`. Throws CallerError ERR_KEY_FOREIGN for a key that
+   * another provider imported.
    */
   verify(key: PublicKey, scheme: SignatureScheme, data: Uint8Array, signature: Uint8Array): boolean
 }
@@ -119,8 +119,8 @@ export interface ChannelCrypto extends Crypto {
   readonly groups: readonly GroupName[]
   hasher(name: HashName): Hasher
   /**
-   * A point of P-256 with this x coordinate of 32 bytes, uncompressed (SEC 1 §2.3.3, §2.3.4), whichever
-   * of the two; undefined: no point has it. What is public goes in and comes out.
+   * A point of P-256 with this x coordinate of 32 bytes, uncompressed (SEC 1 §2.3.3, §2.3.4),
+   * whichever of the two; undefined: no point has it. What is public goes in and comes out.
    */
   pointOfX(x: Uint8Array): Uint8Array | undefined
   /** Copies the bytes; the caller wipes its own. */
@@ -146,8 +146,8 @@ export interface ChannelCrypto extends Crypto {
     plaintext: Uint8Array,
   ): Uint8Array
   /**
-   * What `seal` makes of the pieces as one plaintext, in pieces too. A provider that has this spares
-   * a long record two copies.
+   * What `seal` makes of the pieces as one plaintext, in pieces too. A provider that has this
+   * spares a long record two copies.
    */
   sealPieces?(
     aead: AeadName,

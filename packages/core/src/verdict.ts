@@ -1,7 +1,7 @@
 /**
- * When a signature counts: it is of the scheme that was asked for, and the crypto port says yes. The
- * port is synchronous; of a provider that is not after all the promise is no yes, whatever comes of
- * it.
+ * When a signature counts: it is of the scheme that was asked for, and the crypto port says yes.
+ * The port is synchronous; of a provider that is not after all the promise is no yes, whatever
+ * comes of it.
  */
 import type { SignatureScheme } from './ports.ts'
 

@@ -2,6 +2,7 @@
  * Waiting between attempts: doubling, bounded, and never in step with other devices that failed at
  * the same moment.
  */
+import { fromBigEndian } from '@countersign/core/codec'
 import type { Milliseconds, Random } from '@countersign/core/ports'
 
 export interface BackoffLimits {
@@ -17,7 +18,6 @@ export const refusedBackoff: BackoffLimits = { firstMs: 5_000, maxMs: 300_000 }
 /** Between half and the whole of `firstMs` doubled by each failure before this one. */
 export function backoffMs(failures: number, limits: BackoffLimits, random: Random): Milliseconds {
   const whole = Math.min(limits.maxMs, limits.firstMs * 2 ** Math.min(failures, 30))
-  const [high = 0, low = 0] = random.bytes(2)
-  const share = (high * 256 + low) / 65_536
+  const share = fromBigEndian(random.bytes(2)) / 65_536
   return Math.round(whole / 2 + (whole / 2) * share)
 }

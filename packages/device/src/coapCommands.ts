@@ -1,7 +1,7 @@
 /**
- * Commands on the narrow channel: requests of the server, `POST /c/<name>`. The response 2.04 says that
- * the device has a command, when its turn has come and not before; what came of it is a request of the
- * device, `POST /r/<id>` or `/r/<id>/refused`.
+ * Commands on the narrow channel: requests of the server, `POST /c/<name>`. The response 2.04 says
+ * that the device has a command, when its turn has come and not before; what came of it is a
+ * request of the device, `POST /r/<id>` or `/r/<id>/refused`.
  */
 import {
   type CoapMessage,

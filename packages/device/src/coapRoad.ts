@@ -83,7 +83,9 @@ export class CoapRoad implements Road {
     return judgeResponse(response, eui64 === '' ? '' : `${eui64}-${reading.number}`)
   }
 
-  /** Each question to the server opens the way for its commands, and tells it where this device is. */
+  /**
+   * Each question to the server opens the way for its commands, and tells it where this device is.
+   */
   async attend(signal: AbortSignal): Promise<void> {
     const { commands, world } = this.#parts
     if (commands === undefined) return fired(signal)
@@ -145,7 +147,9 @@ export class CoapRoad implements Road {
     }
   }
 
-  /** The server may be elsewhere by now, or what carries the answers may have forgotten this socket. */
+  /**
+   * The server may be elsewhere by now, or what carries the answers may have forgotten this socket.
+   */
   async #anotherLink(open: Open): Promise<void> {
     const { session } = open
     let link: UdpLink
@@ -254,7 +258,9 @@ function isSilence(error: unknown): boolean {
   return isCountersignError(error) && error.code === 'ERR_NARROW_TIMEOUT'
 }
 
-/** RFC 7252 §4.8: three times again, so that a silent server is given as long as on the other roads. */
+/**
+ * RFC 7252 §4.8: three times again, so that a silent server is given as long as on the other roads.
+ */
 function transmissionOf(world: World): Pick<Transmission, 'ackTimeoutMs' | 'retransmitMax'> {
   return { ackTimeoutMs: patienceOf(world).answerMs / (1 + 2 + 4 + 8), retransmitMax: 3 }
 }

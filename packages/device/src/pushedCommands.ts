@@ -1,6 +1,6 @@
 /**
- * Commands that come when the server sends them, on the road of the readings (mqtts, coap): what is in
- * hand of them, and how the work ends.
+ * Commands that come when the server sends them, on the road of the readings (mqtts, coap): what is
+ * in hand of them, and how the work ends.
  */
 import { isOutside } from './retry.ts'
 import { fired } from './world.ts'

@@ -127,9 +127,9 @@ function factsIn(record: Uint8Array, path: string, crypto: World['crypto']): Nar
 
 function contextOf({
   since,
-  own,
+  deviceX5t,
 }: NonNullable<NarrowFacts['context']>): NonNullable<ChannelReport['context']> {
-  return { since: new Date(since).toISOString(), credential: hex(own) }
+  return { since: new Date(since).toISOString(), credential: hex(deviceX5t) }
 }
 
 function validity(

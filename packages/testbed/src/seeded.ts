@@ -35,7 +35,9 @@ export function seeded(seed: number): Seeded {
   }
 }
 
-/** The randomness that core asks for, from a seed: for tests, where a seed has to repeat a world. */
+/**
+ * The randomness that core asks for, from a seed: for tests, where a seed has to repeat a world.
+ */
 export function seededRandom(random: Seeded): Random {
   return { bytes: (length) => Uint8Array.from({ length }, () => random.below(256)) }
 }

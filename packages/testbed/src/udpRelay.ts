@@ -2,8 +2,8 @@
  * A hostile UDP relay: it stands between devices and their server, records every datagram, and
  * attacks some by a seeded plan (world/hostileDatagrams.ts). It has no keys; of what it carries it
  * reads only what anybody on the path can. Each device has a socket of its own towards the server,
- * as behind a NAT, so that answers find back. Run in a process of its own by `hostileUdpRelay`; this
- * is the part with sockets.
+ * as behind a NAT, so that answers find back. Run in a process of its own by `hostileUdpRelay`;
+ * this is the part with sockets.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
@@ -23,8 +23,8 @@ export interface UdpRelayOptions {
 }
 
 /**
- * `connections` are sockets that were opened towards the server, `open` those that are now, `frames`
- * datagrams that came, `tampered` attacks of every kind.
+ * `connections` are sockets that were opened towards the server, `open` those that are now,
+ * `frames` datagrams that came, `tampered` attacks of every kind.
  */
 export interface UdpRelayStats extends RelayStats {
   readonly attacks: Readonly<Partial<Record<Attack, number>>>

@@ -2,8 +2,8 @@
  * Bodies in blocks at the server (RFC 7959 §2.4, §2.5, §2.7): requests are put together in strict
  * order and acted on as a whole, responses are cut and given out block by block. One body is under
  * way per key and direction, each bounded in size and time, all of them in memory. What `key` names
- * is the caller's: whoever may have one body. Under OSCORE the blocks of a body come under one security
- * context, which `within` names. Leaves out: several at a time for one key.
+ * is the caller's: whoever may have one body. Under OSCORE the blocks of a body come under one
+ * security context, which `within` names. Leaves out: several at a time for one key.
  *
  * @example
  * const taken = assembler.take(key, request)
@@ -227,8 +227,8 @@ const ofNoBody = ['block1', 'block2', 'ifNoneMatch', 'uriHost', 'uriPort'] as co
 
 /**
  * What all blocks of a body have in common: the code and the options but those that speak of one
- * block, or of none (NoCacheKey, RFC 7252 §5.4.6), and the names of the host, which OSCORE leaves open
- * to everybody on the path. The Request-Tag is among them (RFC 9175 §3.3).
+ * block, or of none (NoCacheKey, RFC 7252 §5.4.6), and the names of the host, which OSCORE leaves
+ * open to everybody on the path. The Request-Tag is among them (RFC 9175 §3.3).
  */
 function nameOf({ request: { code, options }, within }: Part<BlockRequest>): Uint8Array {
   const common = without(options, ...ofNoBody).filter(({ number }) => (number & 0x1e) !== 0x1c)

@@ -95,7 +95,9 @@ export class Bodies {
     return body !== undefined && equalBytes(body.name, name) ? body : undefined
   }
 
-  /** Appends to the body of this key, or keeps a new one. False: no room, and nothing has changed. */
+  /**
+   * Appends to the body of this key, or keeps a new one. False: no room, and nothing has changed.
+   */
   append(key: string, body: Body, bytes: Uint8Array): boolean {
     this.#expire()
     const isNew = this.#byKey.get(key) !== body

@@ -109,8 +109,8 @@ export class ClientSide {
   }
 
   /**
-   * The response comes later: nothing is sent again. Unless the caller judges responses: anyone on the
-   * path can acknowledge too, and the answer may have been lost.
+   * The response comes later: nothing is sent again. Unless the caller judges responses: anyone on
+   * the path can acknowledge too, and the answer may have been lost.
    */
   acknowledged(messageId: number, from: string): void {
     const pending = this.#byMessageId.get(keyAt(from, messageId))

@@ -1,7 +1,7 @@
 /**
- * Messages that were received, remembered for deduplication (RFC 7252 §4.5): a retransmission has the
- * same bytes and comes from the same peer. Two halves, each bounded, the oldest goes
- * first: a flood of what is refused cannot push out what was answered with success.
+ * Messages that were received, remembered for deduplication (RFC 7252 §4.5): a retransmission has
+ * the same bytes and comes from the same peer. Two halves, each bounded, the oldest goes first: a
+ * flood of what is refused cannot push out what was answered with success.
  */
 import type { Clock } from '../ports.ts'
 import type { EndpointLimits } from './endpointParts.ts'
@@ -76,7 +76,10 @@ export class ExchangeMemory {
   }
 }
 
-/** A character for each byte: `apply` takes the array as it is, spreading it costs six times as much. */
+/**
+ * A character for each byte: `apply` takes the array as it is, spreading it costs six times as
+ * much.
+ */
 export function exchangeKey(from: string, datagram: Uint8Array): string {
   const bytes: string = Reflect.apply(String.fromCharCode, undefined, datagram)
   return `${from} ${bytes}`

@@ -1,6 +1,7 @@
 /**
  * Message IDs (RFC 7252 §4.4): none goes to the same peer twice within EXCHANGE_LIFETIME. Counters
- * with random starts, each for all peers that hash to it: their number is fixed, and so is the memory.
+ * with random starts, each for all peers that hash to it: their number is fixed, and so is the
+ * memory.
  */
 import { fromBigEndian } from '../codec/index.ts'
 import type { Clock, Random } from '../ports.ts'

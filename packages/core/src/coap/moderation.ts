@@ -1,6 +1,6 @@
 /**
- * How many Resets go out: datagrams with a forged source address must not each be answered (RFC 7252
- * §4.7, §11.3).
+ * How many Resets go out: datagrams with a forged source address must not each be answered
+ * (RFC 7252 §4.7, §11.3).
  */
 import type { Clock } from '../ports.ts'
 import type { EndpointLimits } from './endpointParts.ts'

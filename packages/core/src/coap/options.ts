@@ -40,7 +40,9 @@ export function parseBody(bytes: Uint8Array, where: string, details: ErrorDetail
   return { options, payload: new Uint8Array() }
 }
 
-/** Options in any order: they are sorted by number, and those with the same number stay in order. */
+/**
+ * Options in any order: they are sorted by number, and those with the same number stay in order.
+ */
 export function encodeBody({ options, payload }: CoapBody): Uint8Array {
   const parts: Uint8Array[] = []
   if (options.length > coapLimits.optionsMax) throw misuse('too many options')

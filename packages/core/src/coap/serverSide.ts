@@ -1,6 +1,6 @@
 /**
- * Requests of others: each is served once (RFC 7252 §4.5), its answer goes with the acknowledgement,
- * or separately when it takes longer (§5.2.1, §5.2.2).
+ * Requests of others: each is served once (RFC 7252 §4.5), its answer goes with the
+ * acknowledgement, or separately when it takes longer (§5.2.1, §5.2.2).
  */
 import { CallerError } from '../errors.ts'
 import { type Confirmable, sendConfirmable } from './confirmable.ts'
@@ -105,7 +105,9 @@ export class ServerSide {
     this.#memory.clear()
   }
 
-  /** A slow answer is announced by an empty ACK (§5.2.2); after EXCHANGE_LIFETIME it is given up. */
+  /**
+   * A slow answer is announced by an empty ACK (§5.2.2); after EXCHANGE_LIFETIME it is given up.
+   */
   #arm(serving: Serving): void {
     const { timers, transmission, lifetimes } = this.#ground
     const forget = (): void => void this.#serving.delete(serving)

@@ -1,4 +1,6 @@
-/** Where a request goes: the segments of its path, the arguments of its query (RFC 7252 §5.10.1). */
+/**
+ * Where a request goes: the segments of its path, the arguments of its query (RFC 7252 §5.10.1).
+ */
 import { fromUtf8, utf8 } from '../codec/index.ts'
 import { CallerError } from '../errors.ts'
 import { type CoapErrorCode, coapError } from './errors.ts'

@@ -1,6 +1,6 @@
 /**
- * Base64 (RFC 4648 §4): no white space, no missing padding, one text for each value. In a file of its
- * own, because its tables are of no use to a device that speaks DER alone.
+ * Base64 (RFC 4648 §4): no white space, no missing padding, one text for each value. In a file of
+ * its own, because its tables are of no use to a device that speaks DER alone.
  */
 import { PeerError } from '../errors.ts'
 import { ascii } from './bytes.ts'
@@ -32,8 +32,8 @@ export function base64(bytes: Uint8Array): string {
 }
 
 /**
- * The bytes of padded Base64 without white space. Throws PeerError ERR_BASE64, also where bits behind
- * the last byte are not zero (RFC 4648 §3.5): one text for each value.
+ * The bytes of padded Base64 without white space. Throws PeerError ERR_BASE64, also where bits
+ * behind the last byte are not zero (RFC 4648 §3.5): one text for each value.
  */
 export function fromBase64(text: string): Uint8Array {
   if (text.length % 4 !== 0) throw new PeerError('ERR_BASE64', 'length is no multiple of four')

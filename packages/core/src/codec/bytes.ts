@@ -1,6 +1,7 @@
 /**
- * Bytes, their text forms, hex and UTF-8 (RFC 3629), and numbers in network byte order. Strict where bytes come in from outside: no
- * white space, no overlong forms. Core has no Buffer and no TextDecoder, hence these few.
+ * Bytes, their text forms, hex and UTF-8 (RFC 3629), and numbers in network byte order. Strict
+ * where bytes come in from outside: no white space, no overlong forms. Core has no Buffer and no
+ * TextDecoder, hence these few.
  */
 import { PeerError } from '../errors.ts'
 
@@ -73,8 +74,8 @@ function tail(bits: number): number {
 }
 
 /**
- * Text of UTF-8. Throws PeerError ERR_UTF8 for overlong forms, surrogates, values above U+10FFFF and cut
- * sequences (RFC 3629 §3).
+ * Text of UTF-8. Throws PeerError ERR_UTF8 for overlong forms, surrogates, values above U+10FFFF
+ * and cut sequences (RFC 3629 §3).
  */
 export function fromUtf8(bytes: Uint8Array): string {
   if (bytes.every((byte) => byte < 0x80)) return ascii(bytes)

@@ -17,7 +17,10 @@ export interface CborLimits {
 export const cborLimits: CborLimits = {
   /** Of what is stepped over unread; what is read nests by its own grammar. */
   depthMax: 8,
-  /** Of one input: an EDHOC message with a chain of certificates by value. Parsers have smaller ones. */
+  /**
+   * Of one input: an EDHOC message with a chain of certificates by value. Parsers have smaller
+   * ones.
+   */
   sizeMax: 65_536,
 }
 

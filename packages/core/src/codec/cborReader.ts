@@ -2,9 +2,9 @@
  * CBOR reader (RFC 8949): a cursor over the input, zero copy, without a tree. Only deterministic
  * encoding is taken (§4.2.1): heads as short as they can be, definite lengths, keys of a map in the
  * bytewise order of their encodings, none of them twice. Several items may follow each other: a
- * sequence (RFC 8742). Every failure is a PeerError that names the offset and the field. Leaves out:
- * floating-point numbers, simple values but false, true and null, integers beyond 53 bits; tags are
- * met only by `raw`.
+ * sequence (RFC 8742). Every failure is a PeerError that names the offset and the field. Leaves
+ * out: floating-point numbers, simple values but false, true and null, integers beyond 53 bits;
+ * tags are met only by `raw`.
  */
 import { PeerError } from '../errors.ts'
 import { compareBytes, fromUtf8 } from './bytes.ts'

@@ -1,6 +1,6 @@
 /**
- * CBOR writer (RFC 8949), deterministic (§4.2.1). Each function returns the encoding of one item; an
- * array or a map takes those of its elements. A sequence (RFC 8742) is their concatenation.
+ * CBOR writer (RFC 8949), deterministic (§4.2.1). Each function returns the encoding of one item;
+ * an array or a map takes those of its elements. A sequence (RFC 8742) is their concatenation.
  *
  * @example cbor.array(cbor.int(-7), cbor.byteString(key)) // 82 26 58 20 …
  */

@@ -72,12 +72,14 @@ const macs: readonly MacAlgorithm[] = [
   { id: 7, hash: 'sha512', keyLength: 64, tagLength: 64 },
 ]
 
-/** RFC 9054 §3. */
+/** Numbers of hashes (RFC 9054 §3.2). SHA-256/64 is the first eight bytes of SHA-256. */
+export const hashNumber = { sha256Truncated: -15, sha256: -16, sha384: -43, sha512: -44 } as const
+
 const hashes: readonly HashAlgorithm[] = [
-  { id: -15, hash: 'sha256', length: 8 },
-  { id: -16, hash: 'sha256', length: 32 },
-  { id: -43, hash: 'sha384', length: 48 },
-  { id: -44, hash: 'sha512', length: 64 },
+  { id: hashNumber.sha256Truncated, hash: 'sha256', length: 8 },
+  { id: hashNumber.sha256, hash: 'sha256', length: 32 },
+  { id: hashNumber.sha384, hash: 'sha384', length: 48 },
+  { id: hashNumber.sha512, hash: 'sha512', length: 64 },
 ]
 
 /** Throws PeerError ERR_COSE_ALGORITHM, as the three below; `where` is the path for the error. */

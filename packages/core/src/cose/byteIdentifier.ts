@@ -1,7 +1,8 @@
 /**
  * Identifiers that are byte strings, as EDHOC has them on the wire (RFC 9528 §3.3.2): one byte that
- * is the encoding of an integer by itself (hex 00 to 17, 20 to 37) travels as that integer, everything
- * else as a byte string. So do connection identifiers, and a kid that stands for its whole map.
+ * is the encoding of an integer by itself (hex 00 to 17, 20 to 37) travels as that integer,
+ * everything else as a byte string. So do connection identifiers, and a kid that stands for its
+ * whole map.
  */
 import { type CborReader, cbor } from '../codec/index.ts'
 import { coseLimits } from './errors.ts'
@@ -10,7 +11,9 @@ export function encodeByteIdentifier(identifier: Uint8Array): Uint8Array {
   return isInteger(identifier) ? Uint8Array.from(identifier) : cbor.byteString(identifier)
 }
 
-/** Throws PeerError ERR_CBOR_VALUE for the longer encoding of an identifier that has a short one. */
+/**
+ * Throws PeerError ERR_CBOR_VALUE for the longer encoding of an identifier that has a short one.
+ */
 export function readByteIdentifier(
   reader: CborReader,
   field: string,

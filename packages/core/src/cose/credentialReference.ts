@@ -1,9 +1,9 @@
 /**
- * How a message names the credential of its sender: kid (RFC 9052 §3.1), x5chain, x5t, x5u (RFC 9360
- * §2), one or several of them, as headers of a message or as ID_CRED_x of EDHOC (RFC 9528 §3.5.3).
- * Certificates are not parsed here, and URIs are not fetched. What is read throws PeerError
- * ERR_COSE_CREDENTIAL, ERR_COSE_ALGORITHM or ERR_CBOR_*. Leaves out: x5bag, CWT claims sets by value,
- * C509.
+ * How a message names the credential of its sender: kid (RFC 9052 §3.1), x5chain, x5t, x5u
+ * (RFC 9360 §2), one or several of them, as headers of a message or as ID_CRED_x of EDHOC (RFC 9528
+ * §3.5.3). Certificates are not parsed here, and URIs are not fetched. What is read throws
+ * PeerError ERR_COSE_CREDENTIAL, ERR_COSE_ALGORITHM or ERR_CBOR_*. Leaves out: x5bag, CWT claims
+ * sets by value, C509.
  */
 import { CborReader, cbor, concat, equalBytes } from '../codec/index.ts'
 import type { Crypto } from '../ports.ts'
@@ -78,7 +78,9 @@ export function encodeCompactReference(reference: CredentialReference): Uint8Arr
   return alone ? encodeByteIdentifier(kid) : encodeCredentialReference(reference)
 }
 
-/** What `encodeCompactReference` makes; a map with a kid alone is its other encoding, and refused. */
+/**
+ * What `encodeCompactReference` makes; a map with a kid alone is its other encoding, and refused.
+ */
 export function readCompactReference(
   reader: CborReader,
   field: string,
@@ -118,7 +120,7 @@ export function referenceOf(
   }
 }
 
-/** x5t of a certificate's DER: `hashAlgorithm(-15, …)` is SHA-256 cut to 8 bytes. */
+/** x5t of a certificate's DER. */
 export function thumbprint(
   crypto: Pick<Crypto, 'hash'>,
   algorithm: HashAlgorithm,

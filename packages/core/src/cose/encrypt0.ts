@@ -1,8 +1,8 @@
 /**
- * COSE_Encrypt0 (RFC 9052 §5.2, §5.3): content under an AEAD whose key both sides have. A key is for
- * one algorithm (§7.1), which the caller says; a message that names one names the same. The nonce
- * is the IV of the message or comes from the caller, who makes it of a Partial IV where there is one. Leaves out
- * COSE_Encrypt with its recipients.
+ * COSE_Encrypt0 (RFC 9052 §5.2, §5.3): content under an AEAD whose key both sides have. A key is
+ * for one algorithm (§7.1), which the caller says; a message that names one names the same. The
+ * nonce is the IV of the message or comes from the caller, who makes it of a Partial IV where there
+ * is one. Leaves out COSE_Encrypt with its recipients.
  */
 import type { ChannelCrypto, SecretKey } from '../ports.ts'
 import { type AeadAlgorithm, aeadAlgorithm } from './algorithms.ts'
@@ -66,8 +66,8 @@ export function openEncrypt0(message: Encrypt0, context: Encrypt0Context): Uint8
 }
 
 /**
- * The message, and its ciphertext by itself for when that is detached. A nonce is used once with a key;
- * an IV or Partial IV that the other side has to be told is among the caller's headers.
+ * The message, and its ciphertext by itself for when that is detached. A nonce is used once with a
+ * key; an IV or Partial IV that the other side has to be told is among the caller's headers.
  */
 export function makeEncrypt0(
   { crypto, key, algorithm: id }: AeadKey,

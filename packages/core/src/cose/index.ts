@@ -7,6 +7,7 @@ export {
   coseHash,
   type HashAlgorithm,
   hashAlgorithm,
+  hashNumber,
   isKeyFor,
   type MacAlgorithm,
   macAlgorithm,

@@ -1,6 +1,6 @@
 /**
- * COSE_Mac0 (RFC 9052 §6.2, §6.3): content under an HMAC whose key both sides have. A key is for one
- * algorithm (§7.1), which the caller says; a message that names one names the same. Leaves out
+ * COSE_Mac0 (RFC 9052 §6.2, §6.3): content under an HMAC whose key both sides have. A key is for
+ * one algorithm (§7.1), which the caller says; a message that names one names the same. Leaves out
  * COSE_Mac with its recipients.
  */
 import { cbor, equalSecretBytes } from '../codec/index.ts'

@@ -44,8 +44,8 @@ export function readContent(reader: CborReader, field: string): Uint8Array | und
 }
 
 /**
- * The content: of the message, or of the caller where it is detached. Throws PeerError ERR_COSE_MESSAGE
- * when both have one, or neither.
+ * The content: of the message, or of the caller where it is detached. Throws PeerError
+ * ERR_COSE_MESSAGE when both have one, or neither.
  */
 export function contentOf(
   inside: Uint8Array | undefined,

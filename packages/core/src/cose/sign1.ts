@@ -54,7 +54,10 @@ export function parseSign1(bytes: Uint8Array, options?: HeaderOptions): Sign1 {
   return { headers, payload, signature }
 }
 
-/** The payload. Throws PeerError: ERR_COSE_UNVERIFIED when the signature does not verify, ERR_COSE_*. */
+/**
+ * The payload. Throws PeerError: ERR_COSE_UNVERIFIED when the signature does not verify,
+ * ERR_COSE_*.
+ */
 export function verifySign1(message: Sign1, context: Sign1Context): Uint8Array {
   const { headers, signature } = message
   const payload = contentOf(message.payload, context.payload, kind.name)
@@ -80,7 +83,8 @@ export function verifySign1(message: Sign1, context: Sign1Context): Uint8Array {
 
 /**
  * The message with its signature, which the signer makes wherever its key is. Throws CallerError
- * ERR_COSE_SIGNER for a signer of another scheme, AdapterError ERR_COSE_SIGNER for what it answered.
+ * ERR_COSE_SIGNER for a signer of another scheme, AdapterError ERR_COSE_SIGNER for what it
+ * answered.
  */
 export async function makeSign1(
   signer: Signer,

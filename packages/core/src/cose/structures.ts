@@ -1,8 +1,8 @@
 /**
- * What COSE signs, encrypts with and authenticates (RFC 9052 §4.4, §5.3, §6.3), encoded: of messages
- * with one signer or one recipient. `protectedMap` is the encoded map of protected headers as it
- * travels, or no bytes where the map is empty. EDHOC and OSCORE fill these structures with what is
- * theirs (RFC 9528 §5.3, RFC 8613 §5.4).
+ * What COSE signs, encrypts with and authenticates (RFC 9052 §4.4, §5.3, §6.3), encoded: of
+ * messages with one signer or one recipient. `protectedMap` is the encoded map of protected headers
+ * as it travels, or no bytes where the map is empty. EDHOC and OSCORE fill these structures with
+ * what is theirs (RFC 9528 §5.3, RFC 8613 §5.4).
  *
  * @example encStructure({ protectedMap: noBytes, externalAad: th3 })
  */

@@ -86,8 +86,13 @@ function checkSerial(link: Link): void {
 }
 
 function checkKey(link: Link): void {
-  const flaw = keyFlaw(link.certificate.spki)
+  const { spki, extensions } = link.certificate
+  const flaw = keyFlaw(spki)
   if (flaw !== undefined) throw badKey(link, flaw)
+  // RFC 8410 §5: the key usages of X25519 are those of key agreement.
+  if (spki.algorithm?.kind === 'x25519' && extensions.keyUsage?.has('digitalSignature') === true) {
+    throw badKey(link, 'its key of X25519 cannot sign, and its keyUsage says that it does')
+  }
 }
 
 export function badKey(link: Link, flaw: string, cause?: unknown): ChainError {

@@ -1,7 +1,7 @@
 /**
  * External authorization data (RFC 9528 §3.8): items of a label and perhaps a value, at the end of
- * each message. A negative label is critical: a side that does not know it ends the session. Label 0 is
- * padding.
+ * each message. A negative label is critical: a side that does not know it ends the session. Label
+ * 0 is padding.
  */
 import { type CborReader, cbor, concat } from '../codec/index.ts'
 import { edhocError } from './edhocError.ts'

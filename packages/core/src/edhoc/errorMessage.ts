@@ -24,8 +24,8 @@ export interface OtherError {
 const code = { success: 0, unspecified: 1, wrongSuite: 2, unknownCredential: 3 } as const
 
 /**
- * Whether an answer is an error: those begin with an integer, message_2, message_3 and message_4 with a
- * byte string.
+ * Whether an answer is an error: those begin with an integer, message_2, message_3 and message_4
+ * with a byte string.
  */
 export function isErrorMessage(answer: Uint8Array): boolean {
   const kind = new CborReader(answer.subarray(0, 1), 'answer').peek()

@@ -7,19 +7,14 @@
  * responder has shown its key. A step that throws ends the handshake.
  */
 import { equalBytes } from '../codec/index.ts'
-import {
-  type CredentialReference,
-  encodeByteIdentifier,
-  encodeCredentialReference,
-} from '../cose/index.ts'
+import { type CredentialReference, encodeByteIdentifier } from '../cose/index.ts'
 import type { EphemeralKey } from '../ports.ts'
-import { type EadItem, encodeEad } from './ead.ts'
+import type { EadItem } from './ead.ts'
 import { edhocError } from './edhocError.ts'
 import { isErrorMessage, parseError } from './errorMessage.ts'
 import {
   context2,
   context3,
-  type MacFields,
   nextTranscriptHash,
   Prk2e,
   type Prk3e2m,
@@ -39,6 +34,7 @@ import { peerShare, shareOnWire } from './points.ts'
 import {
   checkProof,
   firstProven,
+  macFields,
   makeProof,
   requireOwn,
   requirePeer,
@@ -64,7 +60,9 @@ interface Agreed extends InitiatorOptions {
 export class Initiator extends OneShot {
   readonly #options: InitiatorOptions
 
-  /** Throws CallerError ERR_EDHOC_CREDENTIAL for a credential that the method or suite cannot use. */
+  /**
+   * Throws CallerError ERR_EDHOC_CREDENTIAL for a credential that the method or suite cannot use.
+   */
   constructor(options: InitiatorOptions) {
     super()
     requireOwn(options.own, options.offer.suite, options.method.initiator)
@@ -156,16 +154,10 @@ export class JudgeResponder extends OneShot {
       peer.kind === 'static key'
         ? prk2e.withStaticKey(key.agree(peerShare(crypto, suite, peer.g)))
         : prk2e.signed()
-    const { cR, reference, proof, ead } = plaintext2
-    const fields: MacFields = {
-      idCred: encodeCredentialReference(reference),
-      transcriptHash: hash2,
-      credential: peer.credential,
-      ead: encodeEad(ead),
-    }
-    const context = context2(encodeByteIdentifier(cR), fields)
+    const fields = macFields(plaintext2, hash2, peer.credential)
+    const context = context2(encodeByteIdentifier(plaintext2.cR), fields)
     const mac2 = prk3e2m.mac2(context, macLength(suite, method.responder))
-    checkProof(crypto, suite, peer, fields, mac2, proof)
+    checkProof(crypto, suite, peer, fields, mac2, plaintext2.proof)
     const hash3 = nextTranscriptHash(crypto, suite, hash2, bytes2, peer.credential)
     return new ComposeMessage3({ ...this.#received, peer, prk3e2m, hash3 })
   }
@@ -194,8 +186,7 @@ export class ComposeMessage3 extends OneShot {
     const { crypto, suite, method, own, prk3e2m, hash3, cI, plaintext2, peer } = this.#judged
     const prk4e3m = await this.#prk4e3m()
     const { reference, credential } = own
-    const idCred = encodeCredentialReference(reference)
-    const fields = { idCred, transcriptHash: hash3, credential, ead: encodeEad(ead) }
+    const fields = macFields({ reference, ead }, hash3, credential)
     const mac3 = prk4e3m.mac3(context3(fields), macLength(suite, method.initiator))
     const proof = await makeProof(suite, own, fields, mac3)
     const plaintext3 = encodePlaintext3({ reference, proof, ead })

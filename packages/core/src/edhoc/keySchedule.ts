@@ -227,7 +227,9 @@ export class PrkOut extends Stage {
     return edhocKdf(this.crypto, this.suite, prk, number, context, length)
   }
 
-  /** EDHOC_KeyUpdate (Appendix H). The old one is kept until the other end has shown the new one. */
+  /**
+   * EDHOC_KeyUpdate (Appendix H). The old one is kept until the other end has shown the new one.
+   */
   update(context: Uint8Array): PrkOut {
     const prk = this.derive(label.keyUpdate, context, this.suite.hash.length)
     return new PrkOut(this.crypto, this.suite, prk)

@@ -1,7 +1,7 @@
 /**
  * PLAINTEXT_2, PLAINTEXT_3 and PLAINTEXT_4 (RFC 9528 §5.3.2, §5.4.2, §5.5.2) between bytes and
- * values, as strict as the messages around them. CIPHERTEXT_2 has no tag: whatever an attacker makes
- * of it arrives here.
+ * values, as strict as the messages around them. CIPHERTEXT_2 has no tag: whatever an attacker
+ * makes of it arrives here.
  */
 import { CborReader, cbor, concat } from '../codec/index.ts'
 import {

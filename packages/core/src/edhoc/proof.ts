@@ -1,10 +1,11 @@
 /**
- * Signature_or_MAC_2 and _3 (RFC 9528 §5.3.2, §5.4.2): made with this side's own credential, checked
- * with the one of the peer that the application trusts.
+ * Signature_or_MAC_2 and _3 (RFC 9528 §5.3.2, §5.4.2): made with this side's own credential,
+ * checked with the one of the peer that the application trusts.
  */
 import { cbor, concat, equalBytes, equalSecretBytes } from '../codec/index.ts'
 import {
   type CredentialReference,
+  encodeCredentialReference,
   isKeyFor,
   signatureAlgorithm,
   sigStructure,
@@ -12,15 +13,19 @@ import {
 import { AdapterError, PeerError } from '../errors.ts'
 import type { Crypto, PublicKey, SecretKey, Signer } from '../ports.ts'
 import { isYes, sameScheme } from '../verdict.ts'
+import { encodeEad } from './ead.ts'
 import { edhocError, useError } from './edhocError.ts'
 import type { MacFields } from './keySchedule.ts'
 import { edhocLimits } from './limits.ts'
 import { type Authentication, proofLength } from './methods.ts'
+import type { Plaintext3 } from './plaintexts.ts'
 import type { SignatureName, Suite } from './suites.ts'
 
 /** A static Diffie-Hellman key that is never seen. */
 export interface StaticKey {
-  /** The secret with an ephemeral share of the peer, in the form that `EphemeralKey.agree` takes. */
+  /**
+   * The secret with an ephemeral share of the peer, in the form that `EphemeralKey.agree` takes.
+   */
   agree(peerShare: Uint8Array): Promise<SecretKey>
 }
 
@@ -67,6 +72,16 @@ export function requireOwn(own: OwnCredential, suite: Suite, by: Authentication)
   )
 }
 
+/** What MAC_2 and MAC_3 cover of a side: what its plaintext says, and the credential it names. */
+export function macFields(
+  { reference, ead }: Pick<Plaintext3, 'reference' | 'ead'>,
+  transcriptHash: Uint8Array,
+  credential: Uint8Array,
+): MacFields {
+  const idCred = encodeCredentialReference(reference)
+  return { idCred, transcriptHash, credential, ead: encodeEad(ead) }
+}
+
 /** Signature_or_MAC: the MAC, or what signs it. */
 export async function makeProof(
   suite: Suite,
@@ -85,7 +100,9 @@ export async function makeProof(
   throw signerError(`the signer answered ${signature.length} bytes`)
 }
 
-/** Throws PeerError ERR_EDHOC_PROOF unless the owner of the credential made it for this handshake. */
+/**
+ * Throws PeerError ERR_EDHOC_PROOF unless the owner of the credential made it for this handshake.
+ */
 export function checkProof(
   crypto: Crypto,
   suite: Suite,
@@ -103,8 +120,8 @@ export function checkProof(
 }
 
 /**
- * Which of the credentials it is, where several have the same name (RFC 9528 §3.5.3): a kid need not
- * be the only one of its kind. `check` throws ERR_EDHOC_PROOF for those that it is not.
+ * Which of the credentials it is, where several have the same name (RFC 9528 §3.5.3): a kid need
+ * not be the only one of its kind. `check` throws ERR_EDHOC_PROOF for those that it is not.
  */
 export function firstProven<Result>(
   candidates: readonly TrustedCredential[],

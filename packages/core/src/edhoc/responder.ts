@@ -7,11 +7,7 @@
  * handshake; `answerTo` of errorAnswer.ts says what to answer.
  */
 import { equalBytes } from '../codec/index.ts'
-import {
-  type CredentialReference,
-  encodeByteIdentifier,
-  encodeCredentialReference,
-} from '../cose/index.ts'
+import { type CredentialReference, encodeByteIdentifier } from '../cose/index.ts'
 import type { EphemeralKey } from '../ports.ts'
 import { type EadItem, encodeEad } from './ead.ts'
 import { edhocError, useError } from './edhocError.ts'
@@ -38,6 +34,7 @@ import { peerShare, shareOnWire } from './points.ts'
 import {
   checkProof,
   firstProven,
+  macFields,
   makeProof,
   type OwnCredential,
   requireOwn,
@@ -123,8 +120,7 @@ export class ComposeMessage2 extends OneShot {
     const prk3e2m =
       own.kind === 'signature' ? prk2e.signed() : prk2e.withStaticKey(await own.key.agree(gX))
     const { reference, credential } = own
-    const idCred = encodeCredentialReference(reference)
-    const fields = { idCred, transcriptHash: hash2, credential, ead: encodeEad(ead) }
+    const fields = macFields({ reference, ead }, hash2, credential)
     const context = context2(encodeByteIdentifier(cR), fields)
     const mac2 = prk3e2m.mac2(context, macLength(suite, method.responder))
     const proof = await makeProof(suite, own, fields, mac2)
@@ -167,9 +163,10 @@ export class WaitMessage3 extends OneShot {
   }
 
   /**
-   * Throws what `receive` would throw for a message that is not of this handshake, and changes nothing.
-   * Without it one wrong message ends the handshake (§5.4.3), whoever sent it: what opens was made by
-   * whoever sent message_1, what does not can be anybody's. A caller who goes on counts them.
+   * Throws what `receive` would throw for a message that is not of this handshake, and changes
+   * nothing. Without it one wrong message ends the handshake (§5.4.3), whoever sent it: what opens
+   * was made by whoever sent message_1, what does not can be anybody's. A caller who goes on counts
+   * them.
    */
   requireOpens(bytes: Uint8Array): void {
     this.#open(bytes)
@@ -229,13 +226,10 @@ export class JudgeInitiator extends OneShot {
       peer.kind === 'static key'
         ? prk3e2m.withStaticKey(hash3, key.agree(peerShare(crypto, suite, peer.g)))
         : prk3e2m.signed()
-    const { reference, proof, ead } = plaintext3
-    const idCred = encodeCredentialReference(reference)
-    const { credential } = peer
-    const fields = { idCred, transcriptHash: hash3, credential, ead: encodeEad(ead) }
+    const fields = macFields(plaintext3, hash3, peer.credential)
     const mac3 = prk4e3m.mac3(context3(fields), macLength(suite, method.initiator))
-    checkProof(crypto, suite, peer, fields, mac3, proof)
-    const hash4 = nextTranscriptHash(crypto, suite, hash3, bytes3, credential)
+    checkProof(crypto, suite, peer, fields, mac3, plaintext3.proof)
+    const hash4 = nextTranscriptHash(crypto, suite, hash3, bytes3, peer.credential)
     const session: Session = { method, suite, cI, cR, peer, prkOut: prk4e3m.out(hash4) }
     return new Authenticated(this.#opened, session, prk4e3m, hash4)
   }

@@ -41,8 +41,8 @@ export function understood(
 }
 
 /**
- * An ephemeral key for as many agreements as the handshake takes: one, and where the peer has a static
- * key, one more for each credential that its reference may mean.
+ * An ephemeral key for as many agreements as the handshake takes: one, and where the peer has a
+ * static key, one more for each credential that its reference may mean.
  */
 export function ephemeralOf(
   { crypto, ephemeral }: Pick<SideOptions, 'crypto' | 'ephemeral'>,

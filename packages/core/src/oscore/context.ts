@@ -1,7 +1,8 @@
 /**
  * OSCORE security contexts (RFC 8613 §3): the pre-established parameters, and what is derived from
- * them once. Keys are handles of the crypto port. What of a context changes, and what of it is written
- * down (Appendix B.1.1, B.1.2): record.ts. Leaves out: Appendix B.2, contexts derived again.
+ * them once. Keys are handles of the crypto port. What of a context changes, and what of it is
+ * written down (Appendix B.1.1, B.1.2): record.ts. Leaves out: Appendix B.2, contexts derived
+ * again.
  */
 import { equalBytes } from '../codec/index.ts'
 import { aeadAlgorithm, type AeadAlgorithm, noBytes } from '../cose/index.ts'

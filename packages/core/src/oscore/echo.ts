@@ -1,10 +1,10 @@
 /**
  * The Echo option (RFC 9175 §2): a server has a request sent again with a value that it has just
  * made, and so knows that the request is new, or that its sender is where it seems to be. The value
- * is a time and a MAC over it and over what it is bound to (Appendix A, item 2): nothing is kept for
- * it. What is bound is an address where amplification is the worry (§2.4, item 3), a security context
- * where freshness is. A value is good as often as it is shown within its life. Leaves out: values in
- * successful responses, and events instead of time.
+ * is a time and a MAC over it and over what it is bound to (Appendix A, item 2): nothing is kept
+ * for it. What is bound is an address where amplification is the worry (§2.4, item 3), a security
+ * context where freshness is. A value is good as often as it is shown within its life. Leaves out:
+ * values in successful responses, and events instead of time.
  *
  * @example const echo = new EchoIssuer({ crypto, clock, key }); echo.issue(utf8('192.0.2.1:5683'))
  */
@@ -110,9 +110,9 @@ export function challengeIn(
 }
 
 /**
- * The same request with the value of its challenge; undefined where the response is no challenge, or
- * asks for what it was shown already. The caller sends it as a new request, under OSCORE with a new
- * number, to the same server alone (RFC 9175 §2.3).
+ * The same request with the value of its challenge; undefined where the response is no challenge,
+ * or asks for what it was shown already. The caller sends it as a new request, under OSCORE with a
+ * new number, to the same server alone (RFC 9175 §2.3).
  */
 export function repeatedWithEcho<Request extends Pick<CoapMessage, 'options'>>(
   request: Request,

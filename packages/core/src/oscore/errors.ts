@@ -39,7 +39,9 @@ const hints: Readonly<Record<OscoreErrorCode, string>> = {
   ERR_OSCORE_LIMIT: 'Make a new security context with new keys.',
 }
 
-/** RFC 8613 §8.2, the steps 2, 3 and 6; the last two are ours. Responses are never answered (§8.4). */
+/**
+ * RFC 8613 §8.2, the steps 2, 3 and 6; the last two are ours. Responses are never answered (§8.4).
+ */
 const answers: Readonly<Record<OscoreErrorCode, OscoreErrorAnswer>> = {
   ERR_OSCORE_OPTION: { code: coapCode.badOption, diagnostic: 'Failed to decode COSE' },
   ERR_OSCORE_CONTEXT: { code: coapCode.unauthorized, diagnostic: 'Security context not found' },

@@ -33,15 +33,16 @@ export interface ReceivedRequest {
 
 export interface ResponseOptions {
   /**
-   * The response gets a Partial IV of its own (RFC 8613 §8.3). Without one it takes the nonce of its
-   * request, which the first response alone can have: further ones get their own in any case.
+   * The response gets a Partial IV of its own (RFC 8613 §8.3). Without one it takes the nonce of
+   * its request, which the first response alone can have: further ones get their own in any case.
    */
   readonly ownPartialIv?: boolean
 }
 
 /**
- * RFC 8613 §8.1. Throws CallerError: ERR_OSCORE_EXHAUSTED when new keys are due, ERR_OSCORE_UNRESERVED
- * when the caller has to write down a new bound first, ERR_OSCORE_UNPROTECTABLE.
+ * RFC 8613 §8.1. Throws CallerError: ERR_OSCORE_EXHAUSTED when new keys are due,
+ * ERR_OSCORE_UNRESERVED when the caller has to write down a new bound first,
+ * ERR_OSCORE_UNPROTECTABLE.
  */
 export function protectRequest(context: SecurityContext, request: CoapMessage): SentRequest {
   const { sender, idContext } = context
@@ -56,8 +57,9 @@ export function protectRequest(context: SecurityContext, request: CoapMessage): 
 }
 
 /**
- * RFC 8613 §8.2. Throws PeerError with an OscoreErrorCode: see oscoreErrorAnswer. The replay window has
- * moved then, and its snapshot goes into the write that keeps what the request caused.
+ * RFC 8613 §8.2. Throws PeerError with an OscoreErrorCode: see oscoreErrorAnswer. For a request that
+ * is returned the replay window has moved; its snapshot goes into the write that keeps what the
+ * request caused.
  */
 export function unprotectRequest(context: SecurityContext, message: CoapMessage): ReceivedRequest {
   const { window } = context.recipient
@@ -110,8 +112,8 @@ export class ClientExchange {
   }
 
   /**
-   * RFC 8613 §8.4. One response is taken (§7.4); the caller has matched its token. Throws PeerError with
-   * an OscoreErrorCode; after ERR_OSCORE_UNVERIFIED the true response may still come.
+   * RFC 8613 §8.4. One response is taken (§7.4); the caller has matched its token. Throws PeerError
+   * with an OscoreErrorCode; after ERR_OSCORE_UNVERIFIED the true response may still come.
    */
   unprotectResponse(message: CoapMessage): CoapMessage {
     const context = this.#context
@@ -158,9 +160,9 @@ export class ServerExchange {
   }
 
   /**
-   * RFC 8613 §8.3. Error responses of CoAP are protected too. In a context whose numbers are reserved
-   * a response has a Partial IV of its own until the number of its request is written down: after a
-   * crash the same request could come again, and its nonce must not.
+   * RFC 8613 §8.3. Error responses of CoAP are protected too. In a context whose numbers are
+   * reserved a response has a Partial IV of its own until the number of its request is written
+   * down: after a crash the same request could come again, and its nonce must not.
    */
   protectResponse(
     response: CoapMessage,

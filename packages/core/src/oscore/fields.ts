@@ -71,9 +71,10 @@ export function ciphertextOf({ code, payload }: CoapMessage, kind: Kind): Uint8A
 }
 
 /**
- * The message that was protected. Of what stood in sight it keeps the names of the host alone. RFC 8613
- * §8.2 leaves all Outer options of class U in it; nobody has authenticated those, and a critical one
- * that somebody on the path added would be answered under OSCORE, with a refusal that the peer believes.
+ * The message that was protected. Of what stood in sight it keeps the names of the host alone.
+ * RFC 8613 §8.2 leaves all Outer options of class U in it; nobody has authenticated those, and a
+ * critical one that somebody on the path added would be answered under OSCORE, with a refusal that
+ * the peer believes.
  */
 export function innerMessage(outer: CoapMessage, kind: Kind, plaintext: Uint8Array): CoapMessage {
   const code = plaintext[0]

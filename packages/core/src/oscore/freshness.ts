@@ -1,8 +1,8 @@
 /**
  * Requests that must be proved new (RFC 8613 Appendix B.1.2, RFC 9175 §2.3): all of a context whose
  * replay window was lost, and those that a device without a clock would otherwise take late. The
- * answer to one that shows nothing is a protected 4.01 with an Echo; the value comes back inside the
- * next request.
+ * answer to one that shows nothing is a protected 4.01 with an Echo; the value comes back inside
+ * the next request.
  */
 import { type CoapMessage, coapCode } from '../coap/index.ts'
 import { cbor } from '../codec/index.ts'
@@ -18,12 +18,14 @@ export interface ChallengedRequest {
 }
 
 /**
- * A request that verifies; nothing has been done about it, so it may come again. The step that it has
- * is taken in the same turn, or it is verified anew.
+ * A request that verifies; nothing has been done about it, so it may come again. The step that it
+ * has is taken in the same turn, or it is verified anew.
  */
 export type VerifiedRequest =
   | { readonly isFresh: true; readonly accept: () => ReceivedRequest }
-  /** A challenge takes a number of the server's own: only now is it worth writing any down ahead. */
+  /**
+   * A challenge takes a number of the server's own: only now is it worth writing any down ahead.
+   */
   | { readonly isFresh: false; readonly challenge: () => ChallengedRequest }
 
 /**

@@ -56,8 +56,8 @@ export function encodeOscoreOption({ partialIv, kid, kidContext }: OscoreOption)
 }
 
 /**
- * The option of a message that must have one: it says which security context is meant. Throws PeerError:
- * ERR_OSCORE_MESSAGE where there is none, ERR_OSCORE_OPTION.
+ * The option of a message that must have one: it says which security context is meant. Throws
+ * PeerError: ERR_OSCORE_MESSAGE where there is none, ERR_OSCORE_OPTION.
  */
 export function oscoreOptionOf({ options }: Pick<CoapMessage, 'options'>): OscoreOption {
   const [value, ...more] = valuesOf(options, optionNumber.oscore)

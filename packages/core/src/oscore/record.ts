@@ -1,11 +1,12 @@
 /**
- * What of a security context is written down (RFC 8613 §7.5, Appendix B.1): what it was derived from,
- * and the state that changes. Keys are in it: whoever writes a record seals it, leaves it out of
- * backups, and never brings an old one back, for numbers would be used again. A MAC under the Master
- * Secret tells a record that was changed or cut from one that was written here; it does not tell an
- * old one from the last.
+ * What of a security context is written down (RFC 8613 §7.5, Appendix B.1): what it was derived
+ * from, and the state that changes. Keys are in it: whoever writes a record seals it, leaves it out
+ * of backups, and never brings an old one back, for numbers would be used again. A MAC under the
+ * Master Secret tells a record that was changed or cut from one that was written here; it does not
+ * tell an old one from the last.
  *
- * The state alone is small and has no secrets: a server may keep it beside a record that it wrote once.
+ * The state alone is small and has no secrets: a server may keep it beside a record that it wrote
+ * once.
  *
  * @example fs.write(encodeContext(crypto, { ...keys, state: stateOf(context, context.sender.sequence.boundAfter(64)) }))
  */
@@ -66,8 +67,8 @@ type RecordCrypto = Pick<
 >
 
 /**
- * To write down; with a bound that `reserve` gets when that is done. What is reserved counts as sealed:
- * a crash cannot make the keys younger than they are.
+ * To write down; with a bound that `reserve` gets when that is done. What is reserved counts as
+ * sealed: a crash cannot make the keys younger than they are.
  */
 export function stateOf(
   { sender, recipient, usage }: SecurityContext,
@@ -83,8 +84,8 @@ export function stateOf(
 }
 
 /**
- * For deriveContext, in another life than the record was written in. Nothing can be sent before a new
- * bound is written down and reserved.
+ * For deriveContext, in another life than the record was written in. Nothing can be sent before a
+ * new bound is written down and reserved.
  */
 export function parametersOf({ state, ...record }: ContextRecord): ContextParameters {
   return { ...record, ...state, senderSequenceNumber: state.senderReserved }

@@ -2,13 +2,13 @@
  * OSCORE replay window (RFC 8613 §7.4, §3.2.2). Accepts each Partial IV of a sender once: `verify`
  * before the message is opened, `accept` after that has succeeded and before anything can wait.
  *
- * To outlive a crash (Appendix B.1.2) its caller writes a snapshot down together with what the request
- * caused. Two requests may be on their way to the store at once, so a snapshot holds all that was
- * accepted so far, not what one of them did: take it in the turn in which the write is handed to a
- * store that keeps the order of its writes, and it only grows. A store without that order keeps what
- * `mergeWindows` makes of the two. A crash between the writes then costs a request whose number was
- * written by its neighbour: it is refused when it comes again, and its sender sends it under a new
- * number. That is the safe side; no number is accepted twice.
+ * To outlive a crash (Appendix B.1.2) its caller writes a snapshot down together with what the
+ * request caused. Two requests may be on their way to the store at once, so a snapshot holds all
+ * that was accepted so far, not what one of them did: take it in the turn in which the write is
+ * handed to a store that keeps the order of its writes, and it only grows. A store without that
+ * order keeps what `mergeWindows` makes of the two. A crash between the writes then costs a request
+ * whose number was written by its neighbour: it is refused when it comes again, and its sender
+ * sends it under a new number. That is the safe side; no number is accepted twice.
  *
  * A window that was lost accepts nothing until a request has been proved fresh: see freshness.ts.
  */
@@ -45,10 +45,6 @@ export class ReplayWindow {
     this.#accepted = accepted
     this.#isLost = state === 'lost'
     this.#stored = state
-  }
-
-  static lost(): ReplayWindow {
-    return new ReplayWindow('lost')
   }
 
   get isLost(): boolean {

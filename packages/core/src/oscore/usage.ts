@@ -53,9 +53,9 @@ export function usageLimits({ tagLength }: Pick<AeadAlgorithm, 'tagLength'>): Us
 }
 
 /**
- * Counts. They are written down coarsely, with every reservation of sequence numbers (see stateOf): a
- * crash forgets what did not verify since, and responses under the nonces of their requests, which is
- * little beside the limits.
+ * Counts. They are written down coarsely, with every reservation of sequence numbers (see stateOf):
+ * a crash forgets what did not verify since, and responses under the nonces of their requests,
+ * which is little beside the limits.
  */
 export class KeyUsage {
   readonly limits: UsageLimits
@@ -89,7 +89,9 @@ export class KeyUsage {
     return this.#sealed >= sealedMax * wantedShare || this.#failed >= failedWanted
   }
 
-  /** Before a message is sealed. Throws CallerError ERR_OSCORE_EXHAUSTED, ERR_OSCORE_UNPROTECTABLE. */
+  /**
+   * Before a message is sealed. Throws CallerError ERR_OSCORE_EXHAUSTED, ERR_OSCORE_UNPROTECTABLE.
+   */
   requireSealable(ciphertextBytes: number): void {
     const { ciphertextBytesMax } = this.limits
     if (this.#isSpent) {

@@ -56,7 +56,6 @@ export interface NetworkEndpoint {
   /** As the others see it now. */
   readonly address: string
   send(datagram: Uint8Array, to: string): void
-  setLink(plans: Partial<LinkPlans>): void
   /** For so long nothing goes through, either way; 0 ends a cut. */
   cut(milliseconds: number): void
   /** Another address from now on; what is on its way to the old one finds nobody. */
@@ -73,7 +72,7 @@ interface Attached {
   address: string
   readonly receive: Receive
   readonly random: { readonly up: Seeded; readonly down: Seeded }
-  plans: LinkPlans
+  readonly plans: LinkPlans
   cutUntil: Milliseconds
 }
 
@@ -110,7 +109,9 @@ export class DatagramNetwork {
     this.#observers.push(observer)
   }
 
-  /** Whoever stands between all senders and all receivers, and hands on by `carry` what it likes. */
+  /**
+   * Whoever stands between all senders and all receivers, and hands on by `carry` what it likes.
+   */
   through(middle: Carry | undefined): void {
     this.#middle = middle
   }
@@ -147,9 +148,6 @@ export class DatagramNetwork {
         return attached.address
       },
       send: (datagram, to) => this.#send(attached, Uint8Array.from(datagram), to),
-      setLink: (plans) => {
-        attached.plans = { ...attached.plans, ...plans }
-      },
       cut: (milliseconds) => {
         attached.cutUntil = this.#time.now() + milliseconds
       },

@@ -1,7 +1,7 @@
 /**
  * Messages that somebody on the path can make without any key: Message IDs, tokens and the kids of
- * contexts stand in clear in what goes by, so that anybody can answer in another's name. None of them may
- * make either side give up a context or a reading (RFC 8613 §12, RFC 9528 §9.1).
+ * contexts stand in clear in what goes by, so that anybody can answer in another's name. None of
+ * them may make either side give up a context or a reading (RFC 8613 §12, RFC 9528 §9.1).
  */
 import { edhocContentFormat, edhocPath, encodeContinued } from '@countersign/core/channel'
 import {

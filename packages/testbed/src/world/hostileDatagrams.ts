@@ -1,8 +1,8 @@
 /**
- * Somebody on the path of datagrams who attacks on purpose, by a seeded plan. He has no keys. He
- * records what goes by and uses it later, also when both sides have been started anew meanwhile;
- * what he keeps is bounded. Stands in a network of virtual time (`network.through`) or between
- * sockets (../udpRelay.ts).
+ * An attacker on the path of datagrams, by a seeded plan and without keys: it records what goes by
+ * and uses it later, also when both sides have been started anew meanwhile. What it keeps is
+ * bounded. It stands in a network of virtual time (`network.through`) or between sockets
+ * (../udpRelay.ts).
  *
  * @example
  * const { carry, rebind } = network
@@ -215,7 +215,9 @@ export class HostileDatagrams {
     }
   }
 
-  /** Instead of the true one, or in front of it: a receiver must not be spoiled for what follows. */
+  /**
+   * Instead of the true one, or in front of it: a receiver must not be spoiled for what follows.
+   */
   #tamper(attack: Attack, changed: Uint8Array, record: Recorded, random: Seeded): boolean {
     this.#count(attack)
     this.#carry({ ...record, datagram: changed })

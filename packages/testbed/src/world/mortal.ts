@@ -1,8 +1,8 @@
 /**
  * A process that may be stopped at any of its steps, as by SIGKILL or a power cut: what it had
  * written stays, what it had in memory is gone. A step is a moment at which the world could see
- * whether it is alive: before and after each effect. Its promises still go on in this test's process,
- * but nothing that they ask for happens, and nothing that they await comes.
+ * whether it is alive: before and after each effect. Its promises still go on in this test's
+ * process, but nothing that they ask for happens, and nothing that they await comes.
  *
  * @example
  * const life = new Mortal(time, { stopAt: 7, stopped: () => link.close() })

@@ -1,8 +1,9 @@
 /**
  * Sees that no nonce is used twice with one key for different plaintexts, which would break an AEAD
- * for good (RFC 8613 §12.3, RFC 5116 §2.1). It stands in a crypto provider, so that it knows keys and
- * nonces, and watches the wire, so that it knows what an adversary has: what was sealed and never
- * sent harms nobody, and is told apart. One witness watches both sides, and every life of each.
+ * for good (RFC 8613 §12.3, RFC 5116 §2.1). It stands in a crypto provider, so that it knows keys
+ * and nonces, and watches the wire, so that it knows what an adversary has: what was sealed and
+ * never sent harms nobody, and is told apart. One witness watches both sides, and every life of
+ * each.
  *
  * @example
  * const witness = new SealWitness()

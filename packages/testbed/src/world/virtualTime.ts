@@ -33,8 +33,8 @@ const beginning = Date.UTC(2026, 0, 1)
 /** Two processes that keep each other awake for ever are a mistake, not a world. */
 const timersRunMax = 1_000_000
 /**
- * Promises have all gone on after one turn of the loop; a second and a third are for code that waits
- * for a turn itself, as a store does to gather what is written together.
+ * Promises have all gone on after one turn of the loop; a second and a third are for code that
+ * waits for a turn itself, as a store does to gather what is written together.
  */
 const turns = 3
 

@@ -1,4 +1,6 @@
-/** A crypto provider under a witness: the same provider, but for what the witness puts in its place. */
+/**
+ * A crypto provider under a witness: the same provider, but for what the witness puts in its place.
+ */
 import { hex } from '@countersign/core/codec'
 import type { ChannelCrypto, SecretKey } from '@countersign/core/ports'
 

@@ -1,9 +1,9 @@
 /**
  * Sees on the wire alone, without a key, that no nonce of OSCORE is used for different ciphertexts
  * (RFC 8613 §5.2, §12.3): Partial IVs and the names of contexts go over it in clear, and what an
- * answer belongs to says its token. For processes of their own, where nobody looks into their memory;
- * elsewhere SealWitness sees more. Of one device at a time: C_I is one byte, and another device's may
- * be the same.
+ * answer belongs to says its token. For processes of their own, where nobody looks into their
+ * memory; elsewhere SealWitness sees more. Of one device at a time: C_I is one byte, and another
+ * device's may be the same.
  *
  * @example
  * const witness = new WireWitness()

@@ -1,7 +1,7 @@
 /**
  * AES-CCM (RFC 3610, NIST SP 800-38C) of the CBC and CTR of @noble/ciphers, which has no CCM. For
- * nonces of 12 and 13 bytes: the counter that is left, of 3 or 2, ends where the message has to end,
- * so that CTR over the whole block counts as CCM does.
+ * nonces of 12 and 13 bytes: the counter that is left, of 3 or 2, ends where the message has to
+ * end, so that CTR over the whole block counts as CCM does.
  */
 import { cbc, ctr } from '@noble/ciphers/aes.js'
 
@@ -56,7 +56,9 @@ export function ccmOpen(
   return undefined
 }
 
-/** RFC 3610 §2.2: CBC-MAC over B_0, the additional data and the message, each filled up to a block. */
+/**
+ * RFC 3610 §2.2: CBC-MAC over B_0, the additional data and the message, each filled up to a block.
+ */
 function tagOf(
   key: Uint8Array,
   nonce: Uint8Array,

@@ -109,7 +109,10 @@ function requireSound(algorithm: KnownAlgorithm, key: Uint8Array): void {
 /** Every private key is a multiple of the cofactor. */
 const anyX25519Key: Uint8Array = new Uint8Array(32).fill(1)
 
-/** A signature under a key of small order proves nothing. Coordinates beyond the field are refused too. */
+/**
+ * A signature under a key of small order proves nothing. Coordinates beyond the field are refused
+ * too.
+ */
 function requireLargeOrder(key: Uint8Array): void {
   if (ed25519.Point.fromBytes(key, false).isSmallOrder()) {
     throw new Error('the point is of small order')

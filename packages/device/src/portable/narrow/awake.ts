@@ -152,9 +152,9 @@ export class Awake {
   }
 
   /** And a handshake may be made for it. */
-  #wantsNew({ own, context }: LiveContext): boolean {
+  #wantsNew({ deviceX5t, context }: LiveContext): boolean {
     if (this.#establisher.isPending) return true
-    const isOther = !equalBytes(own, x5tOf(this.#parts.crypto, this.#credential().leaf))
+    const isOther = !equalBytes(deviceX5t, x5tOf(this.#parts.crypto, this.#credential().leaf))
     // Nobody outside makes the device change its certificate.
     if (isOther) this.#budget.permit()
     const isDue = isOther || context.wantsRekey || this.#unanswered >= this.#limits.unansweredMax

@@ -3,6 +3,7 @@
  * 4.01, a Reset, silence. So whatever the reason, one begins per backoff period, and so many a day.
  * Both are written down before each, in one go: sleep and power cuts do not reset them.
  */
+import { fromBigEndian } from '@countersign/core/codec'
 import type { Clock, Milliseconds, Random } from '@countersign/core/ports'
 import type { Learned } from './contexts.ts'
 import type { RecordKeeper } from './keeper.ts'
@@ -91,7 +92,6 @@ export class HandshakeBudget {
   }
 
   #draw(): number {
-    const [high = 0, low = 0] = this.#parts.random.bytes(2)
-    return (high * 256 + low) / 65_536
+    return fromBigEndian(this.#parts.random.bytes(2)) / 65_536
   }
 }

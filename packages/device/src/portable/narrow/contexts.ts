@@ -22,8 +22,10 @@ import type { NarrowRecord, StoredContext } from './record.ts'
 export type Learned = (record: NarrowRecord) => NarrowRecord
 
 export interface LiveContext {
-  readonly own: Uint8Array
+  /** x5t of the device's certificate that it was made with. */
+  readonly deviceX5t: Uint8Array
   readonly since: Milliseconds
+  /** What it was derived from, for the record. */
   readonly keys: Omit<ContextRecord, 'state'>
   readonly context: SecurityContext
 }
@@ -49,10 +51,6 @@ export class Contexts {
     return this.#current
   }
 
-  get candidate(): LiveContext | undefined {
-    return this.#candidate
-  }
-
   /** By the kid of a request of the server. */
   byRecipient(id: Uint8Array): LiveContext | undefined {
     return [this.#current, this.#candidate].find(
@@ -62,7 +60,7 @@ export class Contexts {
 
   /** In memory alone; numbers up to the first bound can be used. */
   propose(
-    own: Uint8Array,
+    deviceX5t: Uint8Array,
     since: Milliseconds,
     parameters: ContextParameters,
     learned: Learned,
@@ -80,7 +78,7 @@ export class Contexts {
       hash,
     }
     const context = deriveContext(this.#crypto, { ...keys, senderReserved: this.#reserve })
-    this.#candidate = { own, since, keys, context }
+    this.#candidate = { deviceX5t, since, keys, context }
     this.#learned = learned
     return this.#candidate
   }
@@ -127,9 +125,9 @@ export class Contexts {
   }
 
   /**
-   * Whether the next number has to be written down first (RFC 8613 B.1.1). Asked in the turn in which
-   * the number is taken: several may wait for one. A candidate has its first numbers; when they are
-   * used up, taking one throws.
+   * Whether the next number has to be written down first (RFC 8613 B.1.1). Asked in the turn in
+   * which the number is taken: several may wait for one. A candidate has its first numbers; when
+   * they are used up, taking one throws.
    */
   needsNumbers(live: LiveContext): boolean {
     const { sequence } = live.context.sender
@@ -151,7 +149,7 @@ export class Contexts {
     let written: StoredContext | undefined
     await this.#keeper.change((record: NarrowRecord) => {
       if (live !== this.#current) return undefined
-      // Whoever had his turn before may have moved it further.
+      // A change whose turn came before may have moved it further.
       written = storedOf(live, Math.max(bound, sequence.reserved))
       return { ...record, current: written }
     })
@@ -167,12 +165,15 @@ export class Contexts {
 }
 
 function storedOf(live: LiveContext, bound?: number): StoredContext {
-  const { own, since, keys, context } = live
-  return { own, since, context: { ...keys, state: stateOf(context, bound) } }
+  const { deviceX5t, since, keys, context } = live
+  return { deviceX5t, since, context: { ...keys, state: stateOf(context, bound) } }
 }
 
 /** Numbers of the life before are not used again: this one begins at the bound. */
-function restored(crypto: ChannelCrypto, { own, since, context }: StoredContext): LiveContext {
+function restored(
+  crypto: ChannelCrypto,
+  { deviceX5t, since, context }: StoredContext,
+): LiveContext {
   const { state: _, ...keys } = context
-  return { own, since, keys, context: deriveContext(crypto, parametersOf(context)) }
+  return { deviceX5t, since, keys, context: deriveContext(crypto, parametersOf(context)) }
 }

@@ -1,8 +1,8 @@
 /**
- * From nothing to a context that is in use: handshakes within their budget, message_3 with the first
- * request (RFC 9668) or alone, the candidate confirmed by what comes back. When nothing comes back the
- * same message_3 goes out once more with the next request: the server may have had it, and ended the
- * context before.
+ * From nothing to a context that is in use: handshakes within their budget, message_3 with the
+ * first request (RFC 9668) or alone, the candidate confirmed by what comes back. When nothing comes
+ * back the same message_3 goes out once more with the next request: the server may have had it, and
+ * ended the context before.
  */
 import {
   combine,
@@ -72,8 +72,8 @@ export class Establisher {
   }
 
   /**
-   * Throws AdapterError ERR_NARROW_BUDGET, ERR_NARROW_TIMEOUT, and PeerError for a server that is not
-   * the right one, or refuses.
+   * Throws AdapterError ERR_NARROW_BUDGET, ERR_NARROW_TIMEOUT, and PeerError for a server that is
+   * not the right one, or refuses.
    */
   async establish(
     first: NarrowRequest | undefined,
@@ -113,8 +113,8 @@ export class Establisher {
     const agreed = await agree({ ...this.#parts, credential, taken, signal }, wishes)
     if (agreed === undefined) return undefined
     const parameters = contextParameters(agreed.session, 'initiator')
-    const own = x5tOf(crypto, credential.leaf)
-    const live = contexts.propose(own, time.now(), parameters, (record) =>
+    const deviceX5t = x5tOf(crypto, credential.leaf)
+    const live = contexts.propose(deviceX5t, time.now(), parameters, (record) =>
       budget.succeeded(agreed.learned(record)),
     )
     const pending = { live, agreed }

@@ -8,7 +8,7 @@ export interface NarrowFacts {
     | {
         readonly since: Milliseconds
         /** x5t (SHA-256/64) of the device's certificate. */
-        readonly own: Uint8Array
+        readonly deviceX5t: Uint8Array
         /** Below it numbers may have been used (RFC 8613 Appendix B.1.1). */
         readonly numbersReserved: number
       }
@@ -21,6 +21,6 @@ export interface NarrowFacts {
 export function readNarrowFacts(crypto: ChannelCrypto, record: Uint8Array): NarrowFacts {
   const { current, servers } = decodeRecord(crypto, record)
   if (current === undefined) return { context: undefined, servers }
-  const { since, own, context } = current
-  return { context: { since, own, numbersReserved: context.state.senderReserved }, servers }
+  const { since, deviceX5t, context } = current
+  return { context: { since, deviceX5t, numbersReserved: context.state.senderReserved }, servers }
 }

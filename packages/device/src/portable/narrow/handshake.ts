@@ -1,8 +1,8 @@
 /**
- * EDHOC as initiator (RFC 9528 §5, Appendix A.2.1) up to message_3: what the server named is judged,
- * and it has shown its key. Bytes that were made are sent again as they are and never made twice.
- * A round that ends with the wish for another one (other suites, a certificate by value) says so; each
- * wish is heard once.
+ * EDHOC as initiator (RFC 9528 §5, Appendix A.2.1) up to message_3: what the server named is
+ * judged, and it has shown its key. Bytes that were made are sent again as they are and never made
+ * twice. A round that ends with the wish for another one (other suites, a certificate by value)
+ * says so; each wish is heard once.
  */
 import {
   type ByValue,
@@ -22,7 +22,7 @@ import {
   uriPath,
 } from '@countersign/core/coap'
 import { cbor, equalBytes } from '@countersign/core/codec'
-import { hashAlgorithm, thumbprint } from '@countersign/core/cose'
+import { hashAlgorithm, hashNumber, thumbprint } from '@countersign/core/cose'
 import {
   type ComposeMessage3,
   Initiator,
@@ -133,7 +133,7 @@ export function x5tOf(crypto: ChannelCrypto, leaf: Uint8Array): Uint8Array {
   return thumbprint(crypto, sha256of64, leaf).value
 }
 
-const sha256of64 = hashAlgorithm(-15, 'x5t')
+const sha256of64 = hashAlgorithm(hashNumber.sha256Truncated, 'x5t')
 
 function methodOf({ method: number = 0 }: HandshakeParts): Method {
   const method = methods.get(number)
@@ -141,9 +141,12 @@ function methodOf({ method: number = 0 }: HandshakeParts): Method {
   throw misuse(`method ${number} is none`, 'Choose 0 or 1.')
 }
 
+/** P-256 with AES-CCM: what elements and the server of the profile have. */
+const profileSuites: ReadonlySet<number> = new Set([2, 3])
+
 /** Policy: nothing outside of it is offered, whatever an error says. */
 function suitesFor({ suites, crypto }: HandshakeParts): readonly UsableSuite[] {
-  return suites ?? suitesOf(crypto).filter(({ number }) => number === 2 || number === 3)
+  return suites ?? suitesOf(crypto).filter(({ number }) => profileSuites.has(number))
 }
 
 /** By reference, or the leaf itself: an array around it begins with two (RFC 9360 §2). */
@@ -156,14 +159,18 @@ function ownCredential(
   return { kind: 'signature', reference, credential: cbor.byteString(leaf), signer }
 }
 
-/** One byte that travels as an integer (RFC 9528 §3.3.2): 00 to 17, 20 to 37. */
+/** Bytes that travel as an integer (RFC 9528 §3.3.2): hex 00 to 17 and 20 to 37. */
+const shortIdentifiers: readonly number[] = Array.from({ length: 48 }, (_, index) =>
+  index < 24 ? index : 0x20 + index - 24,
+)
+
 function drawIdentifier({ random, taken }: HandshakeParts): Uint8Array {
   for (;;) {
     const [drawn = 0] = random.bytes(1)
-    const index = drawn % 64
     // 256 is four times 64: each of the 48 is as likely as the others.
-    if (index >= 48) continue
-    const identifier = Uint8Array.of(index < 24 ? index : index + 8)
+    const byte = shortIdentifiers[drawn % 64]
+    if (byte === undefined) continue
+    const identifier = Uint8Array.of(byte)
     if (!taken.some((one) => equalBytes(one, identifier))) return identifier
   }
 }

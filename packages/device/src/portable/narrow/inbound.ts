@@ -1,7 +1,8 @@
 /**
  * Requests of the server. Each is verified, and what it was taken by, the replay window, is written
  * down before it causes anything: after a power cut it is not taken a second time. What is answered
- * before that has a Partial IV of its own (RFC 8613 §8.3). Nothing that does not verify is answered.
+ * before that has a Partial IV of its own (RFC 8613 §8.3). Nothing that does not verify is
+ * answered.
  */
 import {
   BlockAssembler,
@@ -29,7 +30,7 @@ import type { ChannelCrypto, Clock, Random } from '@countersign/core/ports'
 import type { Contexts, LiveContext } from './contexts.ts'
 import { unknownCredential } from './errors.ts'
 import type { RecordKeeper } from './keeper.ts'
-import { inboundLimits } from './limits.ts'
+import { inboundLimits, kidBytesMax } from './limits.ts'
 import type { NarrowResponse, ServeServer } from './parts.ts'
 import type { ServerCredentials } from './serverCredentials.ts'
 
@@ -145,7 +146,7 @@ export class Inbound {
   async #pushed(request: CoapMessage): Promise<NarrowResponse> {
     if (request.code !== coapCode.post) return plain(coapCode.methodNotAllowed)
     const kid = queryOf(request, 'kid')
-    if (kid === undefined || !kidText.test(kid)) throw unknownCredential('the server gives no kid')
+    if (kid === undefined || !isKid(kid)) throw unknownCredential('the server gives no kid')
     const { servers, keeper } = this.#parts
     await keeper.change(servers.pushed(Uint8Array.from(request.payload), fromHex(kid)))
     return plain(coapCode.changed)
@@ -153,7 +154,10 @@ export class Inbound {
 }
 
 const credentialPath = 'k'
-const kidText = /^(?:[0-9a-f]{2}){1,8}$/
+
+function isKid(text: string): boolean {
+  return text.length <= 2 * kidBytesMax && /^(?:[0-9a-f]{2})+$/.test(text)
+}
 
 /** The one that makes the body whole. */
 function isLast(request: CoapMessage): boolean {

@@ -1,4 +1,6 @@
-/** What the narrow channel allows itself and others. Each can be changed where a link asks for it. */
+/**
+ * What the narrow channel allows itself and others. Each can be changed where a link asks for it.
+ */
 import type { Milliseconds } from '@countersign/core/ports'
 
 export interface NarrowLimits {
@@ -35,6 +37,8 @@ export const narrowLimits: NarrowLimits = {
 
 /** Of the whole record: five certificates at most, and a context. */
 export const recordBytesMax = 16_384
+/** Of the server's kid; the profile has one byte. */
+export const kidBytesMax = 8
 /** Of one certificate of the server. */
 export const certificateBytesMax = 2_560
 /** Attempts inside one handshake: other suites, an Echo, each side's certificate by value. */

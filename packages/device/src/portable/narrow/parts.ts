@@ -73,8 +73,8 @@ export interface NarrowParts {
   /** Waits for message_4 before anything is sent: for devices whose readings are not answered. */
   readonly demandMessage4?: boolean
   /**
-   * False: `clock` counts and knows no date. The channel takes the last authenticated time then, and a
-   * command is acted upon when the server has shown that it is new.
+   * False: `clock` counts and knows no date. The channel takes the last authenticated time then,
+   * and a command is acted upon when the server has shown that it is new.
    */
   readonly hasClock?: boolean
   /** It is not earlier than this: the date of the firmware, for example. */

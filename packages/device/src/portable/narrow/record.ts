@@ -15,7 +15,7 @@ import {
   recordLimits,
 } from '@countersign/core/oscore'
 import { recordDamaged } from './errors.ts'
-import { certificateBytesMax, recordBytesMax } from './limits.ts'
+import { certificateBytesMax, kidBytesMax, recordBytesMax } from './limits.ts'
 
 /** A certificate of the server that was judged, and has shown its key. */
 export interface ServerCredential {
@@ -28,7 +28,7 @@ export interface ServerCredential {
 
 export interface StoredContext {
   /** x5t of the device's certificate that it was made with. */
-  readonly own: Uint8Array
+  readonly deviceX5t: Uint8Array
   readonly since: Milliseconds
   readonly context: ContextRecord
 }
@@ -64,8 +64,7 @@ export const emptyRecord: NarrowRecord = {
 const version = 1
 const fields = 6
 /** SHA-256/64 (RFC 9360 §2). */
-const ownBytes = 8
-const kidBytesMax = 8
+const x5tBytes = 8
 const serversMax = 8
 
 export function encodeRecord(crypto: ChannelCrypto, record: NarrowRecord): Uint8Array {
@@ -79,7 +78,7 @@ export function encodeRecord(crypto: ChannelCrypto, record: NarrowRecord): Uint8
     current === undefined
       ? cbor.nullValue
       : cbor.array(
-          cbor.byteString(current.own),
+          cbor.byteString(current.deviceX5t),
           cbor.int(current.since),
           cbor.byteString(encodeContext(crypto, current.context)),
         ),
@@ -141,11 +140,13 @@ function readServers(reader: CborReader): readonly ServerCredential[] {
 function readCurrent(crypto: ChannelCrypto, reader: CborReader): StoredContext | undefined {
   return reader.nullable('context', () => {
     requireCount(reader, 'context', 3)
-    const own = readBytes(reader, 'context.own', ownBytes)
-    if (own.length !== ownBytes) throw reader.bad(`x5t is ${hex(own)}`, 'context.own')
+    const deviceX5t = readBytes(reader, 'context.deviceX5t', x5tBytes)
+    if (deviceX5t.length !== x5tBytes) {
+      throw reader.bad(`x5t is ${hex(deviceX5t)}`, 'context.deviceX5t')
+    }
     const since = reader.unsigned('context.since')
     const bytes = reader.byteString('context.record', recordLimits.bytesMax)
-    return { own, since, context: decodeContext(crypto, bytes) }
+    return { deviceX5t, since, context: decodeContext(crypto, bytes) }
   })
 }
 

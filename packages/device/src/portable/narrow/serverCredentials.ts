@@ -91,8 +91,8 @@ export class ServerCredentials {
   }
 
   /**
-   * What the server pushes, beside the one it will replace. Throws why it is not trusted. The purpose
-   * in a certificate is one of the two.
+   * What the server pushes, beside the one it will replace. Throws why it is not trusted. The
+   * purpose in a certificate is one of the two.
    */
   pushed(leaf: Uint8Array, kid: Uint8Array): Learned {
     const kind = this.#kindOf(leaf, kid)

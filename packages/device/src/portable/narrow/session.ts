@@ -1,9 +1,9 @@
 /**
- * The device's side of the narrow channel: CoAP under OSCORE (RFC 7252, RFC 8613) with keys of EDHOC
- * (RFC 9528) and the same certificates as TLS. The server is one peer; where it is, the link knows, and
- * the device's own address may change at any time. A context lives across sleep and power cuts; a new
- * handshake is made when there is none, when keys or the certificate are to be replaced, or when the
- * server seems to have lost it.
+ * The device's side of the narrow channel: CoAP under OSCORE (RFC 7252, RFC 8613) with keys of
+ * EDHOC (RFC 9528) and the same certificates as TLS. The server is one peer; where it is, the link
+ * knows, and the device's own address may change at any time. A context lives across sleep and
+ * power cuts; a new handshake is made when there is none, when keys or the certificate are to be
+ * replaced, or when the server seems to have lost it.
  *
  * @example
  * const session = await NarrowSession.open(parts)

@@ -1,6 +1,6 @@
 /**
- * What time it is, as far as the device knows: its clock, or what the server last said under OSCORE and
- * how long ago that was. Never earlier than the last authenticated time.
+ * What time it is, as far as the device knows: its clock, or what the server last said under OSCORE
+ * and how long ago that was. Never earlier than the last authenticated time.
  */
 import { CborReader } from '@countersign/core/codec'
 import { type CoapMessage, coapCode, contentFormat, contentFormatIn } from '@countersign/core/coap'

@@ -6,7 +6,7 @@
  */
 import type { VerifiedPeer } from '@countersign/core/credential'
 import { hex } from '@countersign/core/codec'
-import { type CredentialReference, isThumbprintOf } from '@countersign/core/cose'
+import { type CredentialReference, hashNumber, isThumbprintOf } from '@countersign/core/cose'
 import { edhocLimits } from '@countersign/core/edhoc'
 import { PeerError } from '@countersign/core/errors'
 import type { Crypto } from '@countersign/core/ports'
@@ -31,9 +31,6 @@ export type CredentialErrorCode =
   | 'ERR_CREDENTIAL_UNKNOWN'
   /** Two names that are of different certificates. */
   | 'ERR_CREDENTIAL_CONTRADICTORY'
-
-/** As COSE numbers them (RFC 9054 §3.1). */
-const thumbprints = { sha256Truncated: -15, sha256: -16 } as const
 
 export class DeviceJudge {
   readonly #parts: DeviceJudgeParts
@@ -91,9 +88,9 @@ export class DeviceJudge {
     const text = hex(value)
     const options = { limit: edhocLimits.candidatesMax }
     const rows =
-      algorithm.id === thumbprints.sha256Truncated
+      algorithm.id === hashNumber.sha256Truncated
         ? await store.find('certificate', 'x5t', text, options)
-        : algorithm.id === thumbprints.sha256
+        : algorithm.id === hashNumber.sha256
           ? await store.find('certificate', 'fingerprint', text, options)
           : []
     return rows.flatMap(({ der, fingerprint }) =>

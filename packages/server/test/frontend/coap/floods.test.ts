@@ -216,12 +216,12 @@ describe('a flood at the coap door', () => {
     // A token that signs for others just now.
     credentials.current = (kind) => {
       const own = current(kind)
-      const { scheme, spki, sign } = required(own.signer)
-      const slow: typeof sign = async (message) => {
+      const signer = required(own.signer)
+      const slow = async (message: Uint8Array): Promise<Uint8Array> => {
         await gate.promise
-        return await sign(message)
+        return await signer.sign(message)
       }
-      return { ...own, signer: { scheme, spki, sign: slow } }
+      return { ...own, signer: { scheme: signer.scheme, spki: signer.spki, sign: slow } }
     }
     const message1 = await stranger()
     const from = `${victim}:53`
