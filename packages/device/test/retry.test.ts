@@ -60,6 +60,17 @@ test('the last of the attempts throws its failure', async () => {
   assert.deepEqual([work.count, waited.length], [4, 3])
 })
 
+test('a server that is silent is given up earlier than one that cannot be reached', async () => {
+  const { world } = patientWorld()
+  const silent = (): Error => new AdapterError('ERR_SERVER_TIMEOUT', 'nobody answered')
+  const mute = failing(broken(), silent(), silent(), silent())
+  const code = 'ERR_SERVER_TIMEOUT'
+  await assert.rejects(persist(mute.attempt, { ...common, silencesMax: 2, world }), { code })
+  assert.equal(mute.count, 3)
+  const slow = failing(silent(), broken(), broken())
+  assert.equal(await persist(slow.attempt, { ...common, silencesMax: 2, world }), 'answer')
+})
+
 test('a server that asks to come again is not asked sooner', async () => {
   const { world, waited } = patientWorld()
   assert.equal(await persist(failing(full(7000)).attempt, { ...common, world }), 'answer')
