@@ -18,6 +18,7 @@ function patientWorld(onWait: () => void = () => undefined): { world: World; wai
 }
 
 const broken = (): Error => new AdapterError('ERR_SERVER_UNREACHABLE', 'the way is broken')
+const silent = (): Error => new AdapterError('ERR_SERVER_TIMEOUT', 'nobody answered')
 const full = (afterMs?: number): Later => {
   const problem = { status: 503, code: undefined, message: 'full', hint: undefined }
   return new Later('the server cannot do that now', problem, afterMs, 'Come again.')
@@ -62,7 +63,6 @@ test('the last of the attempts throws its failure', async () => {
 
 test('a server that is silent is given up earlier than one that cannot be reached', async () => {
   const { world } = patientWorld()
-  const silent = (): Error => new AdapterError('ERR_SERVER_TIMEOUT', 'nobody answered')
   const mute = failing(broken(), silent(), silent(), silent())
   const code = 'ERR_SERVER_TIMEOUT'
   await assert.rejects(persist(mute.attempt, { ...common, silencesMax: 2, world }), { code })

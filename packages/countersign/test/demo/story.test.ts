@@ -16,6 +16,7 @@ function terminal(columns: number | undefined) {
   return { output: columns === undefined ? output : Object.assign(output, { columns }), lines }
 }
 
+const fours = (count: number): string => `  ${'four '.repeat(count).trimEnd()}`
 const long =
   'a command to a device on coap is answered: {"heard":{"word":"for-this-device-only"}}, and told'
 
@@ -43,9 +44,8 @@ test('no line of a step is longer than the terminal, and the time stands behind 
 test('what goes into a file has lines of a hundred columns', async () => {
   const { output, lines } = terminal(undefined)
   const story = createStory(output, false)
-  story.say(`  ${'four '.repeat(30).trimEnd()}`)
-  const line = (words: number): string => `  ${'four '.repeat(words).trimEnd()}`
-  assert.deepEqual(lines(), [line(19), line(11)])
+  story.say(fours(30))
+  assert.deepEqual(lines(), [fours(19), fours(11)])
   assert.equal(story.columns, 100)
 })
 
