@@ -39,7 +39,7 @@ export function inWords(
       return silence(target, error, fault)
     case 'ERR_NARROW_BUDGET':
       return new Later(
-        'no handshake may begin now',
+        'this device pauses between two handshakes',
         problemOf(before === undefined ? message : `${before}; ${message}`),
         Number(details['afterMs']),
         waitHint,
