@@ -24,7 +24,7 @@ export interface Story {
 }
 
 /** Steps line up here where there is room. */
-const nameWidthMax = 84
+const nameWidthMax = 88
 /** Of mark and time, and what stands between. */
 const besideName = 12
 /** In a file or a pipe. */

@@ -18,7 +18,7 @@ function terminal(columns: number | undefined) {
 
 const fours = (count: number): string => `  ${'four '.repeat(count).trimEnd()}`
 const long =
-  'a command to a device on coap is answered: {"heard":{"word":"for-this-device-only"}}, and told'
+  'a command to a device on coap is answered: {"heard":{"word":"for-this-device-only"}}, and all of it is told'
 
 test('no line of a step is longer than the terminal, and the time stands behind the last', async () => {
   for (const columns of [80, 100]) {
@@ -35,7 +35,7 @@ test('no line of a step is longer than the terminal, and the time stands behind 
     const [short = '', first = '', second = '', failed = ''] = lines()
     assert.match(short, /^ {2}✓ short +\d+ ms$/)
     assert.match(first, /^ {2}✓ a command .*[^ ]$/)
-    assert.match(second, /^ {4}[^ ].* and told +\d+ ms$/)
+    assert.match(second, /^ {4}[^ ].*told +\d+ ms$/)
     assert.match(failed, /^ {2}✗ a command/)
     assert.equal(second.indexOf('ms'), short.indexOf('ms'))
   }
