@@ -39,7 +39,7 @@ export function inWords(
       return silence(target, error, fault)
     case 'ERR_NARROW_BUDGET':
       return new Later(
-        'no handshake may begin now',
+        'this device pauses between two handshakes',
         problemOf(before === undefined ? message : `${before}; ${message}`),
         Number(details['afterMs']),
         waitHint,
@@ -48,6 +48,8 @@ export function inWords(
       return new Later('the server cannot take this device now', about, busyMs, waitHint)
     case 'ERR_NARROW_REFUSED':
       return refusalOf(state, world, about)
+    case 'ERR_CHAIN_UNKNOWN_ISSUER':
+      return adviceOn(otherIssuer(error), target.url, world)
     case 'ERR_NARROW_CREDENTIAL':
     case 'ERR_NARROW_CLOSED':
       return unreachable(target, error)
@@ -79,6 +81,16 @@ function silence(
       hint: 'Check that "countersign serve" runs there, and that UDP goes through to this port.',
       cause,
     },
+  )
+}
+
+/** A device that has met its server keeps the issuer, and asks for the leaf alone. */
+function otherIssuer(cause: unknown): PeerError<DeviceErrorCode> {
+  return new PeerError(
+    'ERR_ANCHOR_MISMATCH',
+    'the server is not the one of the anchor: another authority issued its certificate',
+    {},
+    { cause },
   )
 }
 

@@ -54,6 +54,8 @@ export function isOutside(error: unknown): error is AnyCountersignError {
 
 export interface Persistence {
   readonly attemptsMax: number
+  /** Of them, those that nobody answers: each takes half a minute and more. All of them when absent. */
+  readonly silencesMax?: number
   readonly world: World
   /** Hears `unreachable` before each further attempt. */
   readonly listener: Listener | undefined
@@ -67,13 +69,15 @@ export interface Persistence {
  */
 export async function persist<T>(
   attempt: () => Promise<T>,
-  { attemptsMax, world, listener, signal }: Persistence,
+  { attemptsMax, silencesMax = attemptsMax, world, listener, signal }: Persistence,
 ): Promise<T> {
+  let silences = 0
   for (let failures = 0; ; failures++) {
     try {
       return await attempt()
     } catch (error) {
       if (!isTransient(error) || failures + 1 >= attemptsMax) throw error
+      if (error.code === 'ERR_SERVER_TIMEOUT' && ++silences >= silencesMax) throw error
       const asked = error instanceof Later ? (error.afterMs ?? 0) : 0
       if (asked > askedMsMax) throw error
       const retryInMs = Math.max(asked, backoffMs(failures, brokenBackoff, world.random))

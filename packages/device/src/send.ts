@@ -31,6 +31,8 @@ export interface SendResult {
 
 /** Attempts of one command before it gives the terminal back; the reading stays in the outbox. */
 const attemptsMax = 5
+/** Enough for coap to have tried a new handshake too: see `unansweredMax` of the narrow channel. */
+const silencesMax = 3
 
 /**
  * Resolves when the server has stored the reading. When it throws for a broken connection, the
@@ -69,7 +71,7 @@ async function keepAndDeliver(
     const number = await state.counter.next()
     const dropped = await state.outbox.add({ number, topic, ...sample })
     if (dropped.length > 0) listener({ event: 'dropped', numbers: dropped })
-    const patience = { attemptsMax, world, listener, signal: undefined }
+    const patience = { attemptsMax, silencesMax, world, listener, signal: undefined }
     await persist(() => drain(road, state.outbox, listener), patience).catch((error: unknown) => {
       throw withKept(error, number)
     })

@@ -18,6 +18,7 @@ function patientWorld(onWait: () => void = () => undefined): { world: World; wai
 }
 
 const broken = (): Error => new AdapterError('ERR_SERVER_UNREACHABLE', 'the way is broken')
+const silent = (): Error => new AdapterError('ERR_SERVER_TIMEOUT', 'nobody answered')
 const full = (afterMs?: number): Later => {
   const problem = { status: 503, code: undefined, message: 'full', hint: undefined }
   return new Later('the server cannot do that now', problem, afterMs, 'Come again.')
@@ -58,6 +59,16 @@ test('the last of the attempts throws its failure', async () => {
   const code = 'ERR_SERVER_UNREACHABLE'
   await assert.rejects(persist(work.attempt, { ...common, world }), { code })
   assert.deepEqual([work.count, waited.length], [4, 3])
+})
+
+test('a server that is silent is given up earlier than one that cannot be reached', async () => {
+  const { world } = patientWorld()
+  const mute = failing(broken(), silent(), silent(), silent())
+  const code = 'ERR_SERVER_TIMEOUT'
+  await assert.rejects(persist(mute.attempt, { ...common, silencesMax: 2, world }), { code })
+  assert.equal(mute.count, 3)
+  const slow = failing(silent(), broken(), broken())
+  assert.equal(await persist(slow.attempt, { ...common, silencesMax: 2, world }), 'answer')
 })
 
 test('a server that asks to come again is not asked sooner', async () => {

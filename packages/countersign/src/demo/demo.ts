@@ -37,7 +37,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const chapters: Chapters = { story, seed, started, cleanups, observed }
   try {
     story.heading('countersign: one provable identity for every device')
-    story.say(`  everything in a folder that is removed afterwards; seed ${seed}\n`)
+    story.say(`  everything in a folder that is removed afterwards; seed ${seed}`)
+    story.say('')
     const folder = await story.step('authority: a root and an issuing CA for each role', makeFolder)
     cleanups.push(() => removeFolder(folder))
     const world = await race(tellStory(chapters, folder), stop.signal)
@@ -84,42 +85,11 @@ function grumble(error: unknown): void {
 
 function tellReport(story: Story, seen: Observations, report: DemoReport): void {
   story.heading('What the application saw')
-  const columns = [
-    'device',
-    'product',
-    'element',
-    'assurance',
-    'road',
-    'sent',
-    'received',
-    'refused',
-  ]
-  const rows = report.devices.map((device) => [
-    device.id.slice('urn:dev:mac:'.length),
-    device.product,
-    device.element,
-    String(device.assurance),
-    device.road,
-    String(device.sent),
-    String(device.received),
-    String(device.refused),
-  ])
-  const widths = columns.map((name, i) =>
-    Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)),
-  )
-  for (const row of [columns, ...rows]) {
-    story.say(
-      `  ${row
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join('  ')
-        .trimEnd()}`,
-    )
-  }
+  tellDevices(story, report)
   story.say('')
   story.say(
-    '  assurance 3: attested by a secure element. These are emulated, in files; only a demo takes their',
+    '  assurance 3: attested by a secure element. These are emulated, in files; only a demo takes their word for it, elsewhere it is worth 1 at most.',
   )
-  story.say('  word for it, elsewhere it is worth 1 at most.')
   story.say('')
   for (const [road, { frames, tampered, plaintext }] of Object.entries(report.gateway.roads)) {
     story.say(
@@ -134,5 +104,44 @@ function tellReport(story: Story, seen: Observations, report: DemoReport): void 
     story.say(`  a revocation ${what} on ${road} after ${milliseconds} ms; next attempt: ${reason}`)
   }
   for (const fault of faults(seen)) story.say(`  ✗ ${fault}`)
-  story.say(report.ok ? `\n  ok, in ${report.seconds} s` : '\n  not ok')
+  story.say('')
+  story.say(report.ok ? `  ok, in ${report.seconds} s` : '  not ok')
+}
+
+const deviceColumns: readonly (readonly [
+  name: string,
+  of: (device: DemoReport['devices'][number]) => string | number,
+])[] = [
+  ['device', ({ id }) => id.slice('urn:dev:mac:'.length)],
+  ['product', ({ product }) => product],
+  ['element', ({ element }) => element],
+  ['assurance', ({ assurance }) => assurance],
+  ['road', ({ road }) => road],
+  ['sent', ({ sent }) => sent],
+  ['received', ({ received }) => received],
+  ['refused', ({ refused }) => refused],
+]
+
+function tellDevices(story: Story, { devices }: DemoReport): void {
+  const all = deviceLines(deviceColumns, devices)
+  const isWide = all.every(({ length }) => length <= story.columns)
+  // The same one in each row: the first that can go where there is no room.
+  const lines = isWide
+    ? all
+    : deviceLines(
+        deviceColumns.filter(([name]) => name !== 'element'),
+        devices,
+      )
+  for (const line of lines) story.sayWhole(line)
+}
+
+function deviceLines(columns: typeof deviceColumns, devices: DemoReport['devices']): string[] {
+  const rows = [
+    columns.map(([name]) => name),
+    ...devices.map((device) => columns.map(([, of]) => String(of(device)))),
+  ]
+  const widths = columns.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
+  return rows.map((row) =>
+    `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd(),
+  )
 }

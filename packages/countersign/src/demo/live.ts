@@ -8,6 +8,8 @@ import type { Story } from './story.ts'
 import type { DemoWorld } from './world.ts'
 
 const everyMs = 2000
+/** Of the longest. */
+const roadWidth = 'https'.length
 
 export async function keepRunning(
   world: DemoWorld,
@@ -17,7 +19,7 @@ export async function keepRunning(
 ): Promise<void> {
   const { application, devices, server, token } = world
   story.heading('The house stays open. Ctrl-C ends it and removes everything.')
-  story.say(
+  story.sayWhole(
     `  events    curl -N -H "authorization: Bearer ${token}" ${server.console.origin}/api/v1/events`,
   )
   const [first] = devices.filter((device) => device.isCommanded)
@@ -41,13 +43,14 @@ async function tellPage(
 ): Promise<void> {
   if (json) return
   const { url } = await house.call('console.link', {})
-  story.say(`  page      ${url}`)
-  story.say('            opens once, within ten minutes\n')
+  story.sayWhole(`  page      ${url}`)
+  story.say('            opens once, within ten minutes')
+  story.say('')
 }
 
 function tellCommand({ server, token }: DemoWorld, id: string, story: Story): void {
   const post = `-H "authorization: Bearer ${token}" -H content-type:application/json`
-  story.say(
+  story.sayWhole(
     `  command   curl ${post} -d '{"name":"repeat","data":1}' ${server.console.origin}/api/v1/devices/${id}/commands`,
   )
 }
@@ -59,7 +62,7 @@ function tell(reading: ReceivedReading, story: Story, json: boolean): void {
   }
   const time = new Date().toISOString().slice(11, 19)
   const device = reading.source.slice('urn:dev:mac:'.length)
-  story.say(
-    `  ${time}  ${device}  ${reading.road}  assurance ${reading.assurance}  ${reading.data}`,
+  story.sayWhole(
+    `  ${time}  ${device}  ${reading.road.padEnd(roadWidth)}  assurance ${reading.assurance}  ${reading.data}`,
   )
 }

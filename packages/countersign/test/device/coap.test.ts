@@ -177,6 +177,38 @@ test('a server of another anchor is not told a byte', async () => {
   assert.equal((await show({ state })).readings.waiting, 1)
 })
 
+test('a device that has met its server says the same of another one', async () => {
+  const { state } = await enrolled('CP-16')
+  await send({ state, road, topic: 'x', sample: textSample('1') })
+  const strange = await openTestHouse()
+  const { coap } = await strange.invite()
+  const sample = textSample('2')
+  const narrow = { limits: { hintGraceMs: 50, backoffFirstMs: 20 } }
+  await assert.rejects(send({ state, road, coap, topic: 'x', sample, narrow }), {
+    code: 'ERR_ANCHOR_MISMATCH',
+    message: /another authority issued its certificate/,
+    hint: /kept as number 2.*Compare the anchor/,
+    where: coap,
+  })
+})
+
+test('a device whose product does not take the road learns what to do about it', async () => {
+  await house.call('product.add', { name: 'indoors', roads: ['https'], credential: 'owner' })
+  const expiresAt = Date.now() + 600_000
+  const indoors = await house.call('identity.invite', { product: 'indoors', count: 1, expiresAt })
+  const state = freshState()
+  await enroll({ ...(await house.invite()), token: indoors.token, serial: 'CP-17', state })
+  // Its first reading by the road that is taken: what is refused afterwards is told under its keys.
+  await send({ state, road: 'https', topic: 'x', sample: textSample('1') })
+  await house.call('product.set', { name: 'indoors', roads: ['https', 'coap'] })
+  await send({ state, road, topic: 'x', sample: textSample('2') })
+  await house.call('product.set', { name: 'indoors', roads: ['https'] })
+  await assert.rejects(send({ state, road, topic: 'x', sample: textSample('3') }), {
+    code: 'ERR_DEVICE_REFUSED',
+    hint: /kept as number 3.*choose another --road/,
+  })
+})
+
 test('a reading whose media type has no number is given up and does not block the next', async () => {
   const { state, id } = await enrolled('CP-9')
   const sample = { contentType: 'image/x-own', data: Buffer.from('x') }

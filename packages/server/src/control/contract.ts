@@ -245,6 +245,7 @@ export interface OwnCertificateDocument {
   readonly status: string
   readonly notBefore: string
   readonly notAfter: string
+  readonly pem: string | null
 }
 
 export interface AnchorDocument {

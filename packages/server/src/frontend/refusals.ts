@@ -54,7 +54,10 @@ export class Refusals {
     if (this.#lines.take('', lines) > 0) return
     const { code, message, where, hint } = reason
     const shown = isNamedOnly ? { named: fingerprint } : { fingerprint }
-    this.#parts.log.warn({ code, where, hint, ...shown, address }, `refused: ${message}`)
+    this.#parts.log.warn(
+      { code, where, hint, ...shown, road: this.#road, address },
+      `refused: ${message}`,
+    )
   }
 
   /** Something of a peer that is in. */

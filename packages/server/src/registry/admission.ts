@@ -223,7 +223,7 @@ export class Admission {
       ],
     )
     const shown = { ...certificate, status: confirmed }
-    return { ...known, certificate: shown, device: after, seenAt: now }
+    return { ...known, certificate: shown, device: after, seenAt: now, seenOn: road }
   }
 
   private async olderThan(certificate: CertificateRow): Promise<CertificateRow[]> {
@@ -241,13 +241,14 @@ export class Admission {
   }
 
   /**
-   * Written at most once a minute, and nobody waits for it: a full disk must not lock out a device
+   * Written at most once a minute while the road is the same, and nobody waits for it: a full disk must not lock out a device
    * that only says hello.
    */
   private seen(known: Known, road: Road): void {
     const now = this.parts.clock.now()
-    if (now - known.seenAt < seenEveryMs) return
+    if (known.seenOn === road && now - known.seenAt < seenEveryMs) return
     known.seenAt = now
+    known.seenOn = road
     const write = {
       kind: 'update',
       table: 'device',

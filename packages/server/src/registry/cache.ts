@@ -3,7 +3,7 @@
  * with device by fingerprint. Emptied by notices, so that what is kept is what was last committed.
  * An entry that was read while something changed is not kept.
  */
-import type { Assurance, CertificateRow, DeviceRow, Notice, ProductRow } from '../ports.ts'
+import type { Assurance, CertificateRow, DeviceRow, Notice, ProductRow, Road } from '../ports.ts'
 import { Oldest } from '../recent.ts'
 import { type RegistryParts, refusal } from './context.ts'
 
@@ -20,8 +20,9 @@ export interface Known {
   readonly assurance: Assurance
   readonly voucher: string | null
   readonly assuranceMax: Assurance
-  /** When last seen was last written: it is written at most once a minute. */
+  /** When last seen was last written, and on which road: at most once a minute on the same. */
   seenAt: number
+  seenOn: Road | null
 }
 
 export class RegistryCache {
@@ -62,7 +63,13 @@ export class RegistryCache {
     const key = await this.parts.store.get('key', certificate.spkiHash)
     const { assurance = 0, voucher = null, assuranceMax = 4 } = key ?? {}
     const ofKey = { assurance, voucher, assuranceMax }
-    const known = { certificate, device, ...ofKey, seenAt: device.lastSeen ?? 0 }
+    const known = {
+      certificate,
+      device,
+      ...ofKey,
+      seenAt: device.lastSeen ?? 0,
+      seenOn: device.road,
+    }
     if (generation === this.generation) this.keep(fingerprint, known)
     return known
   }

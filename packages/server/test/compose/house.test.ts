@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -322,6 +323,10 @@ describe('doctor', () => {
       ],
     )
     assert.equal(own[2]?.kid, kid)
+    assert.deepEqual(
+      own.map(({ pem }) => new X509Certificate(pem ?? '').serialNumber.toLowerCase()),
+      own.map(({ serial }) => serial),
+    )
     assert.deepEqual(
       cas.map((ca) => [ca.name, ca.own]).filter(([, shown]) => shown?.length !== 0),
       [['server', own]],

@@ -47,6 +47,13 @@ describe('admission', () => {
     assert.deepEqual([reads, writes], [0, 0])
   })
 
+  test('a device that comes on another road is seen there at once', async () => {
+    await admit()
+    await house.registry.admit(peerOf(certificate), 'coap')
+    await house.registry.settled()
+    assert.equal((await house.registry.find(device.id)).road, 'coap')
+  })
+
   test('last seen is written at most once a minute, and a full disk does not lock the device out', async () => {
     await admit()
     for (let second = 0; second < 180; second++) {

@@ -14,7 +14,7 @@ import { byId, disable, el, foreign, link, remember, rename, time } from './text
 
 /** What each assurance is called, and what it means. */
 const assurances = [
-  ['software', 'the key is in software'],
+  ['software', 'the key is in software, or nobody whom this house knows vouches for it'],
   ['isolated', 'the key is in a token or chip that only this house witnessed'],
   ['tpm-attested', 'a TPM has attested the key'],
   ['se-attested', "a secure element's vendor vouches for the key"],

@@ -88,6 +88,7 @@ export function ownDocument({
     status,
     notBefore: rfc3339(row.notBefore),
     notAfter: rfc3339(row.notAfter),
+    pem: row.der === null ? null : certificatePem(row.der),
   }
 }
 
