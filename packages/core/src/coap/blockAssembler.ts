@@ -11,7 +11,7 @@
  * return taken.answer(await serve(taken.request))
  */
 import { concat } from '../codec/index.ts'
-import { CallerError, PeerError } from '../errors.ts'
+import { PeerError } from '../errors.ts'
 import type { Clock, Random } from '../ports.ts'
 import { Bodies, Body, type BodyLimits, bodyLimits } from './blockBodies.ts'
 import {
@@ -25,7 +25,7 @@ import {
   without,
 } from './blockOption.ts'
 import type { OutgoingResponse } from './endpointParts.ts'
-import type { CoapErrorCode } from './errors.ts'
+import { useError } from './errors.ts'
 import { coapCode, optionNumber } from './numbers.ts'
 import { type CoapBody, type CoapOption, encodeBody, sortedOptions, uintValue } from './options.ts'
 
@@ -144,7 +144,8 @@ export class BlockAssembler {
     const szx = largestSzx([...options, ...roomForBlocks], szxWanted)
     if (payload.length <= blockBytes(szx)) return response
     if (payload.length > this.#limits.bodyBytesMax) {
-      throw new CallerError<CoapErrorCode>('ERR_COAP_SIZE', `${payload.length} bytes in a body`)
+      const hint = `Answer with ${this.#limits.bodyBytesMax} bytes at most.`
+      throw useError('ERR_COAP_SIZE', `${payload.length} bytes in a body`, hint)
     }
     const etag = { number: optionNumber.etag, value: this.#random.bytes(etagBytes) }
     const head = { ...response, options: [...without(options, 'etag'), etag] }

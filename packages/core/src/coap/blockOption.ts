@@ -1,7 +1,6 @@
 /** Block1 and Block2 (RFC 7959 §2.1, §2.2), and how large blocks may be. */
 import { fromBigEndian } from '../codec/index.ts'
-import { CallerError } from '../errors.ts'
-import { type CoapErrorCode, coapError, coapLimits } from './errors.ts'
+import { coapError, coapLimits, useError } from './errors.ts'
 import { optionNumber } from './numbers.ts'
 import {
   type CoapBody,
@@ -29,7 +28,7 @@ export const blockNumberMax = 0xf_ffff
 
 export function blockOption(name: BlockName, { number, more, szx }: Block): CoapOption {
   if (!isWithin(number, blockNumberMax) || !isWithin(szx, szxMax)) {
-    throw new CallerError<CoapErrorCode>('ERR_COAP_BLOCK', `block ${number} of size ${szx}`)
+    throw useError('ERR_COAP_BLOCK', `block ${number} of size ${szx}`)
   }
   return { number: optionNumber[name], value: uintValue(number * 16 + (more ? 8 : 0) + szx) }
 }

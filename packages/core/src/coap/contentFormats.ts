@@ -1,6 +1,5 @@
 /** Content-Formats: media types as CoAP numbers them (RFC 7252 §12.3 and the documents below). */
-import { CallerError } from '../errors.ts'
-import { type CoapErrorCode, coapError } from './errors.ts'
+import { coapError, useError } from './errors.ts'
 import { optionNumber } from './numbers.ts'
 import { type CoapBody, type CoapOption, readUint, uintValue, valuesOf } from './options.ts'
 
@@ -53,7 +52,7 @@ function plain(mediaType: string): string {
 /** Throws CallerError ERR_COAP_OPTION for a number of more than 16 bits. */
 export function contentFormatOption(number: number): CoapOption {
   if (number > contentFormatMax) {
-    throw new CallerError<CoapErrorCode>('ERR_COAP_OPTION', `${number} is no Content-Format`)
+    throw useError('ERR_COAP_OPTION', `${number} is no Content-Format`)
   }
   return { number: optionNumber.contentFormat, value: uintValue(number) }
 }

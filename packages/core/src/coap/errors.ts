@@ -1,5 +1,5 @@
 /** Limits of the CoAP room and its error codes. */
-import { type ErrorDetails, PeerError } from '../errors.ts'
+import { CallerError, type ErrorDetails, PeerError } from '../errors.ts'
 
 export type CoapErrorCode =
   | 'ERR_COAP_TRUNCATED'
@@ -37,6 +37,7 @@ export const coapLimits: CoapLimits = {
   uintBytesMax: 4,
 }
 
+/** What whoever sends can do about it: the peer, or the caller. */
 const hints: Readonly<Record<CoapErrorCode, string>> = {
   ERR_COAP_TRUNCATED: 'Send the whole of it.',
   ERR_COAP_SIZE: 'Send what is larger in blocks (RFC 7959).',
@@ -59,4 +60,13 @@ export function coapError(
   cause?: unknown,
 ): PeerError<CoapErrorCode> {
   return new PeerError(code, `${where}: ${what}`, details, { where, hint: hints[code], cause })
+}
+
+/** What this side asked to be sent and no receiver would take. */
+export function useError(
+  code: CoapErrorCode,
+  what: string,
+  hint: string = hints[code],
+): CallerError<CoapErrorCode> {
+  return new CallerError(code, `CoAP: ${what}`, {}, { where: 'CoAP', hint })
 }

@@ -6,8 +6,7 @@
  * @example parseMessage(fromHex('40017d34bb74656d7065726174757265')).code // 1, GET
  */
 import { concat } from '../codec/index.ts'
-import { CallerError } from '../errors.ts'
-import { type CoapErrorCode, coapError, coapLimits } from './errors.ts'
+import { type CoapErrorCode, coapError, coapLimits, useError } from './errors.ts'
 import { codeKind, codeText } from './numbers.ts'
 import { type CoapBody, encodeBody, isWithin, parseBody } from './options.ts'
 
@@ -55,15 +54,15 @@ export function parseMessage(bytes: Uint8Array): CoapMessage {
 export function encodeMessage(message: CoapMessage): Uint8Array {
   const { type, code, messageId, token, options, payload } = message
   const fault = faultOf(message)
-  if (fault !== undefined) throw misuse(fault)
+  if (fault !== undefined) throw useError(fault.code, fault.what)
   if (codeKind(code) === 'empty' && options.length + payload.length > 0) {
-    throw misuse({ code: 'ERR_COAP_EMPTY', what: 'an Empty message is empty' })
+    throw useError('ERR_COAP_EMPTY', 'an Empty message is empty')
   }
   const first = (version << 6) | (types.indexOf(type) << 4) | token.length
   const header = Uint8Array.of(first, code, messageId >> 8, messageId & 0xff)
   const bytes = concat(header, token, encodeBody(message))
   if (bytes.length <= coapLimits.messageBytesMax) return bytes
-  throw misuse({ code: 'ERR_COAP_SIZE', what: `${bytes.length} bytes in one message` })
+  throw useError('ERR_COAP_SIZE', `${bytes.length} bytes in one message`)
 }
 
 function parseHeader(bytes: Uint8Array): Header {
@@ -118,8 +117,4 @@ function mayCarry(type: CoapType, kind: ReturnType<typeof codeKind>): boolean {
   if (type === 'RST') return kind === 'empty'
   if (type === 'ACK') return kind !== 'request'
   return type === 'CON' || kind !== 'empty'
-}
-
-function misuse({ code, what }: Fault): Error {
-  return new CallerError<CoapErrorCode>(code, `${where}: ${what}`)
 }

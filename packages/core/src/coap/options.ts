@@ -4,8 +4,8 @@
  * the same form. Whether an option is known, critical or there too often is the caller's to judge.
  */
 import { concat, fromBigEndian } from '../codec/index.ts'
-import { CallerError, type ErrorDetails } from '../errors.ts'
-import { type CoapErrorCode, coapError, coapLimits } from './errors.ts'
+import type { ErrorDetails } from '../errors.ts'
+import { type CoapErrorCode, coapError, coapLimits, useError } from './errors.ts'
 
 export interface CoapOption {
   readonly number: number
@@ -181,5 +181,5 @@ function extension(value: number): readonly number[] {
 }
 
 function misuse(what: string): Error {
-  return new CallerError<CoapErrorCode>('ERR_COAP_OPTION', what)
+  return useError('ERR_COAP_OPTION', what)
 }

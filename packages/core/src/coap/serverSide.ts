@@ -189,5 +189,6 @@ export function emptyMessage(type: 'ACK' | 'RST', messageId: number): Uint8Array
 const noTimer: Timer = { cancel: () => undefined }
 
 function answeredTwice(): CallerError<EndpointErrorCode> {
-  return new CallerError('ERR_COAP_ANSWERED', 'a request is answered once')
+  const hint = 'Call `respond` once for each request.'
+  return new CallerError('ERR_COAP_ANSWERED', 'a request is answered once', {}, { hint })
 }

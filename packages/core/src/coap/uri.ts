@@ -2,8 +2,7 @@
  * Where a request goes: the segments of its path, the arguments of its query (RFC 7252 §5.10.1).
  */
 import { fromUtf8, utf8 } from '../codec/index.ts'
-import { CallerError } from '../errors.ts'
-import { type CoapErrorCode, coapError } from './errors.ts'
+import { coapError, useError } from './errors.ts'
 import { optionNumber } from './numbers.ts'
 import { type CoapBody, type CoapOption, valuesOf } from './options.ts'
 
@@ -70,6 +69,6 @@ function isDots(segment: string): boolean {
   return segment === '.' || segment === '..'
 }
 
-function misuse(what: string): CallerError<CoapErrorCode> {
-  return new CallerError('ERR_COAP_OPTION', what)
+function misuse(what: string): Error {
+  return useError('ERR_COAP_OPTION', what)
 }

@@ -7,17 +7,16 @@ import { cbor, equalSecretBytes } from '../codec/index.ts'
 import type { ChannelCrypto, SecretKey } from '../ports.ts'
 import { type MacAlgorithm, macAlgorithm } from './algorithms.ts'
 import { coseError } from './errors.ts'
-import { type HeaderOptions, type Headers, readHeaders } from './headers.ts'
+import type { HeaderOptions, Headers } from './headers.ts'
 import {
   algorithmOf,
-  beginMessage,
   contentOf,
   encodeContent,
   encodeMessage,
   type MessageKind,
   type MessageOptions,
+  parseAuthenticated,
   protectedOf,
-  readContent,
 } from './message.ts'
 import { macStructure, noBytes } from './structures.ts'
 
@@ -46,12 +45,8 @@ export interface Mac0Context extends MacKey {
 
 /** Throws PeerError: ERR_COSE_*, ERR_CBOR_*. */
 export function parseMac0(bytes: Uint8Array, options?: HeaderOptions): Mac0 {
-  const reader = beginMessage(bytes, kind)
-  const headers = readHeaders(reader, kind.name, options)
-  const payload = readContent(reader, 'payload')
-  const tag = reader.byteString('tag')
-  reader.end()
-  return { headers, payload, tag }
+  const { authenticator, ...rest } = parseAuthenticated(bytes, kind, 'tag', options)
+  return { ...rest, tag: authenticator }
 }
 
 /** The payload. Throws PeerError: ERR_COSE_UNVERIFIED when the tag does not verify, ERR_COSE_*. */

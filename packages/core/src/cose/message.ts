@@ -5,7 +5,14 @@
 import { CborReader, cbor, concat } from '../codec/index.ts'
 import type { AlgorithmId } from './algorithms.ts'
 import { coseError, coseLimits } from './errors.ts'
-import { encodeMap, encodeProtected, type HeaderFields, type Headers } from './headers.ts'
+import {
+  encodeMap,
+  encodeProtected,
+  type HeaderFields,
+  type HeaderOptions,
+  type Headers,
+  readHeaders,
+} from './headers.ts'
 
 export interface MessageKind {
   readonly name: string
@@ -36,6 +43,25 @@ export function beginMessage(bytes: Uint8Array, { name, tag, elements }: Message
   const count = reader.array('message')
   if (count === elements) return reader
   throw coseError('ERR_COSE_MESSAGE', `${count} elements, ${elements} expected`, name)
+}
+
+/** COSE_Sign1 and COSE_Mac0 are alike: `field` names what authenticates headers and payload. */
+export function parseAuthenticated(
+  bytes: Uint8Array,
+  kind: MessageKind,
+  field: 'signature' | 'tag',
+  options?: HeaderOptions,
+): {
+  readonly headers: Headers
+  readonly payload: Uint8Array | undefined
+  readonly authenticator: Uint8Array
+} {
+  const reader = beginMessage(bytes, kind)
+  const headers = readHeaders(reader, kind.name, options)
+  const payload = readContent(reader, 'payload')
+  const authenticator = reader.byteString(field)
+  reader.end()
+  return { headers, payload, authenticator }
 }
 
 /** Undefined: it travels elsewhere. */

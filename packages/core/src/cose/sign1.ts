@@ -10,17 +10,16 @@ import type { Crypto, PublicKey, Signer } from '../ports.ts'
 import { isYes, sameScheme } from '../verdict.ts'
 import { isKeyFor, signatureAlgorithm } from './algorithms.ts'
 import { coseError } from './errors.ts'
-import { type HeaderOptions, type Headers, readHeaders } from './headers.ts'
+import type { HeaderOptions, Headers } from './headers.ts'
 import {
   algorithmOf,
-  beginMessage,
   contentOf,
   encodeContent,
   encodeMessage,
   type MessageKind,
   type MessageOptions,
+  parseAuthenticated,
   protectedOf,
-  readContent,
 } from './message.ts'
 import { noBytes, sigStructure } from './structures.ts'
 
@@ -46,12 +45,8 @@ export interface Sign1Context {
 
 /** Throws PeerError: ERR_COSE_*, ERR_CBOR_*. */
 export function parseSign1(bytes: Uint8Array, options?: HeaderOptions): Sign1 {
-  const reader = beginMessage(bytes, kind)
-  const headers = readHeaders(reader, kind.name, options)
-  const payload = readContent(reader, 'payload')
-  const signature = reader.byteString('signature')
-  reader.end()
-  return { headers, payload, signature }
+  const { authenticator, ...rest } = parseAuthenticated(bytes, kind, 'signature', options)
+  return { ...rest, signature: authenticator }
 }
 
 /**

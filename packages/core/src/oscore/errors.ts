@@ -29,6 +29,8 @@ export interface OscoreErrorAnswer {
   readonly diagnostic: string
 }
 
+const newKeys = 'Make a new security context with new keys.'
+
 const hints: Readonly<Record<OscoreErrorCode, string>> = {
   ERR_OSCORE_OPTION: 'Encode the OSCORE option by RFC 8613 §6.1.',
   ERR_OSCORE_CONTEXT: 'Use a security context that both sides have.',
@@ -36,7 +38,7 @@ const hints: Readonly<Record<OscoreErrorCode, string>> = {
   ERR_OSCORE_UNVERIFIED: 'Compare the security contexts of both sides.',
   ERR_OSCORE_MESSAGE: 'Protect a CoAP request or response by RFC 8613 §8.',
   ERR_OSCORE_FRESHNESS: 'Answer with an Echo and take the request that brings it back (RFC 9175).',
-  ERR_OSCORE_LIMIT: 'Make a new security context with new keys.',
+  ERR_OSCORE_LIMIT: newKeys,
 }
 
 /**
@@ -64,10 +66,17 @@ export function oscoreError(
   return new PeerError(code, `OSCORE: ${what}`, {}, { where: 'OSCORE', hint: hints[code], cause })
 }
 
+const useHints: Readonly<Record<OscoreUseErrorCode, string>> = {
+  ERR_OSCORE_EXHAUSTED: newKeys,
+  ERR_OSCORE_UNRESERVED: 'Write a new bound down, then reserve up to it.',
+  ERR_OSCORE_PARAMETER: 'Give parameters of RFC 8613 §3.2, §3.3, and state as it was written down.',
+  ERR_OSCORE_UNPROTECTABLE: 'Protect a CoAP message without OSCORE and Observe (RFC 8613 §4.1).',
+}
+
 export function useError(
   code: OscoreUseErrorCode,
   what: string,
-  hint?: string,
+  hint: string = useHints[code],
 ): CallerError<OscoreUseErrorCode> {
-  return new CallerError(code, `OSCORE: ${what}`, {}, hint === undefined ? {} : { hint })
+  return new CallerError(code, `OSCORE: ${what}`, {}, { where: 'OSCORE', hint })
 }

@@ -85,14 +85,12 @@ export class SenderSequence {
       throw useError(
         'ERR_OSCORE_EXHAUSTED',
         'the Sender Sequence Numbers of this context are used up',
-        'Make a new security context with new keys.',
       )
     }
     if (this.#next >= this.#reserved) {
       throw useError(
         'ERR_OSCORE_UNRESERVED',
         `no Sender Sequence Number is reserved from ${this.#next} on`,
-        'Write a new bound down, then reserve up to it.',
       )
     }
     return this.#next++

@@ -39,7 +39,7 @@ export class ReplayWindow {
   constructor(state: WindowState = { highest: -1, accepted: 0 }) {
     const { highest, accepted } = state === 'lost' ? { highest: -1, accepted: 0 } : state
     if (!isSnapshot({ highest, accepted })) {
-      throw useError('ERR_OSCORE_PARAMETER', 'this was never the snapshot of a replay window')
+      throw useError('ERR_OSCORE_PARAMETER', 'this is no snapshot of a replay window')
     }
     this.#highest = highest
     this.#accepted = accepted
@@ -72,7 +72,7 @@ export class ReplayWindow {
    * chance: recorded requests that come again cost no second answer.
    */
   verifyUnproven(number: number): void {
-    if (!this.#isLost) throw useError('ERR_OSCORE_PARAMETER', 'this replay window is there')
+    if (!this.#isLost) throw useError('ERR_OSCORE_PARAMETER', 'this replay window is not lost')
     this.#verifyNew(number)
   }
 

@@ -95,8 +95,7 @@ export class KeyUsage {
   requireSealable(ciphertextBytes: number): void {
     const { ciphertextBytesMax } = this.limits
     if (this.#isSpent) {
-      const hint = 'Make a new security context with new keys.'
-      throw useError('ERR_OSCORE_EXHAUSTED', 'the keys of this context are used up', hint)
+      throw useError('ERR_OSCORE_EXHAUSTED', 'the keys of this context are used up')
     }
     if (ciphertextBytes > ciphertextBytesMax) {
       throw useError(
