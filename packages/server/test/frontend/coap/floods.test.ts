@@ -216,10 +216,11 @@ describe('a flood at the coap door', () => {
     // A token that signs for others just now.
     credentials.current = (kind) => {
       const own = current(kind)
-      const { scheme, spki, sign } = required(own.signer)
-      const slow: typeof sign = async (message) => {
+      const signer = required(own.signer)
+      const { scheme, spki } = signer
+      const slow: typeof signer.sign = async (message) => {
         await gate.promise
-        return await sign(message)
+        return await signer.sign(message)
       }
       return { ...own, signer: { scheme, spki, sign: slow } }
     }
