@@ -49,6 +49,7 @@ export type Served =
   | { readonly kind: 'dropped' }
 
 const retrySeconds = 2
+const ended: Answer = answer(coapCode.unauthorized, 'ERR_CONTEXT_ENDED')
 /** Each ten minutes that a device asks too often are told of once. */
 const toldRate = { perSecond: 1 / 600, burst: 1 }
 /** C_R as this door draws it. */
@@ -119,8 +120,7 @@ export class ProtectedRequests {
       return { kind: 'answer', answer: received.answer, to: 'unproven' }
     }
     context.heard(received.exchange.partialIv, from)
-    const inner = await this.#answer(context, received, from)
-    if (context.state === 'fresh') await contexts.reserve(context)
+    const inner = await this.#made(context, await this.#answer(context, received, from))
     // Replaced, or turned out before it had a row: no number is left to answer with.
     if (context.state === 'gone' && !isStored(context, received)) {
       return refused('ERR_OSCORE_CONTEXT')
@@ -150,10 +150,20 @@ export class ProtectedRequests {
         return later(coapCode.serviceUnavailable, retrySeconds)
       case 'admitted':
         // A tombstone of a device that is in again: it makes a new context.
-        if (context.state === 'tombstone') {
-          return answer(coapCode.unauthorized, 'ERR_CONTEXT_ENDED')
-        }
+        if (context.state === 'tombstone') return ended
         return await this.#parts.requests.answer(context, standing.admitted, received.request)
+    }
+  }
+
+  /** Whatever the first answer of a context says, its row is made with it. */
+  async #made(context: LiveContext, inner: Answer): Promise<Answer> {
+    if (context.state !== 'fresh') return inner
+    try {
+      await this.#parts.contexts.reserve(context)
+      return inner
+    } catch (error) {
+      if (isCountersignError(error) && error.code === 'ERR_CONTEXT_ENDED') return ended
+      throw error
     }
   }
 
