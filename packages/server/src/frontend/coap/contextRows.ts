@@ -14,6 +14,7 @@ import {
   type OscoreCrypto,
   parametersOf,
   type SecurityContext,
+  type UsageSnapshot,
   type WindowState,
 } from '@countersign/core/oscore'
 import type { CoapContextRow, Sealer, Write } from '../../ports.ts'
@@ -83,4 +84,13 @@ export function windowColumns(
   life: number,
 ): Pick<CoapContextRow, 'highest' | 'accepted' | 'life'> | undefined {
   return window === 'lost' ? undefined : { ...window, life }
+}
+
+/**
+ * With the response that follows: it takes the nonce of its request, and nothing is written after it.
+ * Without it a context that leaves memory after each message would never grow old.
+ */
+export function usageWithResponse({ usage }: SecurityContext): UsageSnapshot {
+  const { sealed, failed } = usage.snapshot()
+  return { sealed: sealed + 1, failed }
 }

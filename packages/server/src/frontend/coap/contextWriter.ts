@@ -1,14 +1,14 @@
 /**
  * What of contexts is written down, and when. A context's row is born in the Change of its first
- * verified message, which ends the older contexts of its device and never a newer one; each later message brings the window
- * with it. Numbers of the server's own are written down ahead.
+ * verified message, which ends the older contexts of its device and never a newer one; each later
+ * message brings the window with it. Numbers of the server's own are written down ahead.
  */
-import type { OscoreCrypto } from '@countersign/core/oscore'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
+import type { OscoreCrypto, WindowState } from '@countersign/core/oscore'
 import type { Clock } from '@countersign/core/ports'
 import type { Change, CoapContextRow, Sealer, Store, Write } from '../../ports.ts'
 import type { CoapLives } from './coapLives.ts'
-import { insertOf, windowColumns } from './contextRows.ts'
+import { insertOf, usageWithResponse, windowColumns } from './contextRows.ts'
 import type { CoapLimits } from './limits.ts'
 import type { LiveContext } from './liveContext.ts'
 
@@ -72,8 +72,9 @@ export class ContextWriter {
   /** What a clean end, or a context that leaves memory, owes the store. */
   async writeWindow(context: LiveContext): Promise<void> {
     if (!context.isDirty || context.state === 'fresh' || context.state === 'gone') return
-    const snapshot = context.security.recipient.window.snapshot()
-    const set = { ...windowColumns(snapshot, this.#parts.lives.life), peerAddress: context.address }
+    const { recipient, usage } = context.security
+    const snapshot = recipient.window.snapshot()
+    const set = { ...this.#columns(context, snapshot), ...usage.snapshot() }
     await this.#parts.store.apply({ writes: [{ kind: 'update', table, key: context.id, set }] })
     context.wrote(snapshot)
   }
@@ -170,7 +171,7 @@ export class ContextWriter {
       reserved: limits.reservedAhead,
       ...(windowColumns(security.recipient.window.snapshot(), lives.life) ?? noWindow),
       life: lives.life,
-      ...security.usage.snapshot(),
+      ...usageWithResponse(security),
       peerAddress: address,
       createdAt,
       begun,
@@ -184,9 +185,9 @@ export class ContextWriter {
     context: LiveContext,
     apply: (beside: Beside) => Promise<Result>,
   ): Promise<Result> {
-    const snapshot = context.security.recipient.window.snapshot()
-    const set = { ...windowColumns(snapshot, this.#parts.lives.life), peerAddress: context.address }
-    const key = context.id
+    const { security, id: key } = context
+    const snapshot = security.recipient.window.snapshot()
+    const set = { ...this.#columns(context, snapshot), ...usageWithResponse(security) }
     const result = await apply({
       // What arrives for a context that ends in this moment is not taken.
       conditions: [{ kind: 'equals', table, key, where: { state: 'live' } }],
@@ -194,6 +195,11 @@ export class ContextWriter {
     })
     context.wrote(snapshot)
     return result
+  }
+
+  /** What each message of the device may change. */
+  #columns({ address }: LiveContext, window: WindowState): Partial<CoapContextRow> {
+    return { ...windowColumns(window, this.#parts.lives.life), peerAddress: address }
   }
 
   async #reserve(context: LiveContext): Promise<void> {

@@ -35,6 +35,23 @@ test('a context is loaded once, whatever has to leave memory meanwhile', async (
   }
 })
 
+test('keys grow old in a context that leaves memory after each message', async () => {
+  const house = await CoapHouse.create({ limits: { contextsInMemoryMax: 1 } })
+  try {
+    const devices = [await house.device(), await house.device()]
+    for (const device of devices) await device.first('a', { number: 0 })
+    for (let number = 1; number <= 5; number++) {
+      for (const device of devices) await device.post('a', { number })
+    }
+    assert.equal(house.door.load.contexts, 1)
+    const counts = (await house.rows()).map(({ sealed, failed }) => ({ sealed, failed }))
+    assert.deepEqual(counts, Array(2).fill({ sealed: 6, failed: 0 }))
+    assert.deepEqual(house.errors, [])
+  } finally {
+    await house.close()
+  }
+})
+
 interface Frame {
   readonly device: NarrowDevice
   readonly datagram: Uint8Array
