@@ -45,8 +45,8 @@ export type Served =
   | { readonly kind: 'answer'; readonly answer: Answer; readonly to: 'proven' | 'unproven' }
   /** To whoever it was: it goes out as far as a stranger's budget allows. */
   | { readonly kind: 'stranger'; readonly answer: Answer }
-  /** As if it had been lost. */
-  | { readonly kind: 'dropped' }
+  /** As if it had been lost. `isTold`: by a line of its own; what strangers send is only counted. */
+  | { readonly kind: 'dropped'; readonly isTold: boolean }
 
 const retrySeconds = 2
 const ended: Answer = answer(coapCode.unauthorized, 'ERR_CONTEXT_ENDED')
@@ -79,7 +79,7 @@ export class ProtectedRequests {
       const { kid } = oscoreOptionOf(request)
       const isOurs = kid !== undefined && idBytes.has(kid.length)
       const context = isOurs ? await contexts.hold(hex(kid)) : undefined
-      if (context === 'busy') return { kind: 'dropped' }
+      if (context === 'busy') return { kind: 'dropped', isTold: false }
       if (context === undefined) return refused('ERR_OSCORE_CONTEXT')
       try {
         return await this.#serveIn(context, request, from)
@@ -107,7 +107,7 @@ export class ProtectedRequests {
     // It is not accepted: the same one may come again. Before it was verified it was not this device's.
     if (this.#rates.take(context.device, this.#rateOf(context)) > 0) {
       this.#tooOften(context, from)
-      return { kind: 'dropped' }
+      return { kind: 'dropped', isTold: true }
     }
     // Nothing is written down for a frame that nobody has verified. Of those that wait each looks again.
     while (!verified.isFresh && !hasNumber(context)) {

@@ -44,8 +44,11 @@ test('keys grow old in a context that leaves memory after each message', async (
       for (const device of devices) await device.post('a', { number })
     }
     assert.equal(house.door.load.contexts, 1)
-    const counts = (await house.rows()).map(({ sealed, failed }) => ({ sealed, failed }))
-    assert.deepEqual(counts, Array(2).fill({ sealed: 6, failed: 0 }))
+    const counts = (await house.rows()).map(({ sealed, failed }) => [sealed, failed])
+    assert.deepEqual(counts, [
+      [6, 0],
+      [6, 0],
+    ])
     assert.deepEqual(house.errors, [])
   } finally {
     await house.close()
