@@ -29,9 +29,10 @@ export interface CoapLimits extends IntakeLimits {
   readonly provenHandshakesPerAddressPerSecond: number
   readonly provenHandshakesPerAddressBurst: number
   /**
-   * Handshakes begun in the whole door. Each takes about 2.4 ms of the process until its context is there
-   * (a key, an agreement, a signature, a verification, its row): whoever has any number of addresses leaves
-   * it more than half of its time for devices that are in. More are asked to come again.
+   * Handshakes begun in the whole door. Each takes about 2.4 ms of the process until its context is
+   * there (a key, an agreement, a signature, a verification, its row): whoever has any number of
+   * addresses leaves it more than half of its time for devices that are in. More are asked to come
+   * again.
    */
   readonly handshakes: { readonly perSecond: number; readonly burst: number }
   /** The part of them that addresses can have which have shown nothing: the others show by Echo. */
@@ -45,8 +46,8 @@ export interface CoapLimits extends IntakeLimits {
   readonly freshPerDeviceMax: number
   /**
    * Contexts in memory: about 16 KiB each, with keys, verdict and what judging its device has left in
-   * other memories. The others are in the store. One that somebody works with
-   * stays beyond it, and so does a fresh one: what requests, couriers and freshMax leave room for.
+   * other memories. The others are in the store. One that somebody works with stays beyond it, and so
+   * does a fresh one: what requests, couriers and freshMax leave room for.
    */
   readonly contextsInMemoryMax: number
   /** Look-ups of contexts in the store under way; more frames are dropped, as if they were lost. */
