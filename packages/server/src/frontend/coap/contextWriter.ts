@@ -57,7 +57,10 @@ export class ContextWriter {
     return await this.#update(context, apply)
   }
 
-  /** At least one number may be taken then. Throws CallerError ERR_OSCORE_EXHAUSTED. */
+  /**
+   * At least one number may be taken then. Throws CallerError ERR_OSCORE_EXHAUSTED, PeerError
+   * ERR_CONTEXT_ENDED.
+   */
   async reserve(context: LiveContext): Promise<void> {
     if (context.state === 'fresh') {
       return await this.commit(
@@ -75,8 +78,9 @@ export class ContextWriter {
     const { recipient, usage } = context.security
     const snapshot = recipient.window.snapshot()
     const set = { ...this.#columns(context, snapshot), ...usage.snapshot() }
-    await this.#parts.store.apply({ writes: [{ kind: 'update', table, key: context.id, set }] })
-    context.wrote(snapshot)
+    const write: Write = { kind: 'update', table, key: context.id, set }
+    if (await this.#unlessGone({ writes: [write] })) context.wrote(snapshot)
+    else this.#parts.replaced([context.id])
   }
 
   /** Its device may not come in any more. One that was replaced meanwhile has ended already. */
@@ -203,14 +207,19 @@ export class ContextWriter {
   }
 
   async #reserve(context: LiveContext): Promise<void> {
-    const { store, lives, limits } = this.#parts
+    const { lives, limits } = this.#parts
     const { sender, recipient, usage } = context.security
     const reserved = sender.sequence.boundAfter(limits.reservedAhead)
     // No number is left: taking one says so, and whoever waits for one stops.
     if (reserved <= sender.sequence.next) sender.sequence.take()
     const snapshot = recipient.window.snapshot()
     const set = { reserved, ...usage.snapshot(), ...windowColumns(snapshot, lives.life) }
-    await store.apply({ writes: [{ kind: 'update', table, key: context.id, set }] })
+    const write: Write = { kind: 'update', table, key: context.id, set }
+    if (!(await this.#unlessGone({ writes: [write] }))) {
+      // It was read just before a newer one took its place, and came into memory just after.
+      this.#parts.replaced([context.id])
+      throw ended()
+    }
     context.wrote(snapshot)
     sender.sequence.reserve(reserved)
   }

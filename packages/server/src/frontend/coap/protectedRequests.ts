@@ -52,6 +52,14 @@ const retrySeconds = 2
 const ended: Answer = answer(coapCode.unauthorized, 'ERR_CONTEXT_ENDED')
 /** Each ten minutes that a device asks too often are told of once. */
 const toldRate = { perSecond: 1 / 600, burst: 1 }
+/** What is no refusal of OSCORE, and how it is said. */
+const onTheWire: ReadonlyMap<string, OscoreErrorCode> = new Map([
+  // Its row is gone: a newer context has taken its place while this one was to be written down.
+  ['ERR_CONTEXT_ENDED', 'ERR_OSCORE_CONTEXT'],
+  ['ERR_CONFLICT', 'ERR_OSCORE_CONTEXT'],
+  // Its keys are used up: nothing can be protected with them any more.
+  ['ERR_OSCORE_EXHAUSTED', 'ERR_OSCORE_LIMIT'],
+])
 /** C_R as this door draws it. */
 const idBytes: ReadonlySet<number> = new Set([3, 4])
 
@@ -87,15 +95,9 @@ export class ProtectedRequests {
         contexts.release(context)
       }
     } catch (error) {
+      const instead = isCountersignError(error) ? onTheWire.get(error.code) : undefined
+      if (instead !== undefined) return refused(instead)
       if (error instanceof PeerError) return refused(error.code)
-      // Its row is gone: a newer context has taken its place while this one was to be written down.
-      if (isCountersignError(error) && error.code === 'ERR_CONFLICT') {
-        return refused('ERR_OSCORE_CONTEXT')
-      }
-      // Its keys are used up: nothing can be protected with them any more.
-      if (isCountersignError(error) && error.code === 'ERR_OSCORE_EXHAUSTED') {
-        return refused('ERR_OSCORE_LIMIT')
-      }
       throw error
     }
   }
