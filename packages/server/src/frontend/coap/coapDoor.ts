@@ -1,7 +1,7 @@
 /**
- * The coap door: EDHOC and OSCORE over CoAP on UDP (RFC 9528 Appendix A, RFC 8613, RFC 7252, RFC 9668),
- * with the same certificates, judge, registry and intake as the other doors. The address of a datagram
- * says where an answer goes; it takes no part in who somebody is.
+ * The coap door: EDHOC and OSCORE over CoAP on UDP (RFC 9528 Appendix A, RFC 8613, RFC 7252, RFC
+ * 9668), with the same certificates, judge, registry and intake as the other doors. The address of
+ * a datagram says where an answer goes; it takes no part in who somebody is.
  */
 import {
   edhocContentFormat,

@@ -154,9 +154,10 @@ export class ContextWriter {
   }
 
   /**
-   * Its device has made a newer one since, which lives: somebody on the path has held a message back, and
-   * the device does not wait for it any more. Nothing of this context outlives the process, so whatever
-   * it has accepted stays refused as if it were written down, and the answer may say so under OSCORE.
+   * Its device has made a newer one since, which lives: somebody on the path has held a message
+   * back, and the device does not wait for it any more. Nothing of this context outlives the
+   * process, so whatever it has accepted stays refused as if it were written down, and the answer
+   * may say so under OSCORE.
    */
   #outdated(context: LiveContext): PeerError<ContextErrorCode> {
     context.wrote(context.security.recipient.window.snapshot())

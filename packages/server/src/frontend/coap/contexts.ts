@@ -1,7 +1,7 @@
 /**
- * The security contexts of the door: a bounded number in memory, all of them in the store. None has to
- * be in memory to be found, and a device that may not come in any more loses its contexts whether they
- * are or not: they become tombstones, which answer its next frame with the reason.
+ * The security contexts of the door: a bounded number in memory, all of them in the store. None has
+ * to be in memory to be found, and a device that may not come in any more loses its contexts
+ * whether they are or not: they become tombstones, which answer its next frame with the reason.
  */
 import type { EdhocContextParameters } from '@countersign/core/channel'
 import { hex } from '@countersign/core/codec'
@@ -43,7 +43,10 @@ export interface Handshaken {
   readonly begun: number
   readonly fingerprint: string
   readonly standing: Extract<ContextStanding, { kind: 'admitted' }>
-  /** Generation of the standings before it was asked for: no notice finds a context that is not here. */
+  /**
+   * Generation of the standings before it was asked for: no notice finds a context that is not
+   * here.
+   */
   readonly generation: number
   /** Which of its certificates the server has shown. */
   readonly serverKind: Authentication
@@ -345,7 +348,9 @@ export class Contexts {
     })
   }
 
-  /** What nobody waits for: judging, burying, sweeping, a window of a context that leaves memory. */
+  /**
+   * What nobody waits for: judging, burying, sweeping, a window of a context that leaves memory.
+   */
   #behind(run: () => Promise<void>): void {
     const done = run()
       .catch((error: unknown) => {

@@ -1,7 +1,7 @@
 /**
- * Requests under OSCORE (RFC 8613 §8.2): the context is found by its kid alone, the request verified,
- * its device judged, what it asks for done, the answer protected. Who cannot be verified is told no
- * more than the RFC says.
+ * Requests under OSCORE (RFC 8613 §8.2): the context is found by its kid alone, the request
+ * verified, its device judged, what it asks for done, the answer protected. Who cannot be verified
+ * is told no more than the RFC says.
  */
 import { type CoapMessage, coapCode } from '@countersign/core/coap'
 import { hex } from '@countersign/core/codec'
@@ -39,13 +39,15 @@ export interface ProtectedRequestsParts {
 
 export type Served =
   /**
-   * Under OSCORE, or a step of a handshake. To an address that nobody has proven nothing is sent again
-   * and again.
+   * Under OSCORE, or a step of a handshake. To an address that nobody has proven nothing is sent
+   * again and again.
    */
   | { readonly kind: 'answer'; readonly answer: Answer; readonly to: 'proven' | 'unproven' }
   /** To whoever it was: it goes out as far as a stranger's budget allows. */
   | { readonly kind: 'stranger'; readonly answer: Answer }
-  /** As if it had been lost. `isTold`: by a line of its own; what strangers send is only counted. */
+  /**
+   * As if it had been lost. `isTold`: by a line of its own; what strangers send is only counted.
+   */
   | { readonly kind: 'dropped'; readonly isTold: boolean }
 
 const retrySeconds = 2
@@ -106,12 +108,14 @@ export class ProtectedRequests {
     const { contexts, echo, spoke } = this.#parts
     const { security } = context
     let verified = verifyRequest(security, request, echo)
-    // It is not accepted: the same one may come again. Before it was verified it was not this device's.
+    // It is not accepted: the same one may come again. Before it was verified it was not this
+    // device's.
     if (this.#rates.take(context.device, this.#rateOf(context)) > 0) {
       this.#tooOften(context, from)
       return { kind: 'dropped', isTold: true }
     }
-    // Nothing is written down for a frame that nobody has verified. Of those that wait each looks again.
+    // Nothing is written down for a frame that nobody has verified. Of those that wait each looks
+    // again.
     while (!verified.isFresh && !hasNumber(context)) {
       await contexts.reserve(context)
       verified = verifyRequest(security, request, echo)

@@ -40,7 +40,9 @@ function shortName(
   return { x5t: thumbprint(crypto, hashAlgorithm(hashNumber.sha256Truncated, 'ID_CRED_R'), der) }
 }
 
-/** A static key is called by its kid from the next handshake on, which the certificate does not say. */
+/**
+ * A static key is called by its kid from the next handshake on, which the certificate does not say.
+ */
 function whole(
   { kind, kid, der, issuer }: EdhocServerCredential,
   byValue: ByValue,
