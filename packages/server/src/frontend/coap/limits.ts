@@ -5,7 +5,8 @@ export interface CoapLimits extends IntakeLimits {
   /** Certificates remembered as a maker's. */
   readonly rolesRememberedMax: number
   /**
-   * Handshakes that wait for message_3, in the whole door: about 3 KiB each. Those of addresses
+   * Handshakes that wait for message_3, in the whole door: about 5 KiB of heap each with what their
+   * message_1 has left in other memories, up to 20 KiB of what the process holds. Those of addresses
    * that nobody has proven go first.
    */
   readonly halfOpenMax: number
