@@ -58,16 +58,10 @@ export class ContextWriter {
   }
 
   /**
-   * At least one number may be taken then. Throws CallerError ERR_OSCORE_EXHAUSTED, PeerError
-   * ERR_CONTEXT_ENDED.
+   * Of one that has its row: at least one number may be taken then. Throws CallerError
+   * ERR_OSCORE_EXHAUSTED, PeerError ERR_CONTEXT_ENDED.
    */
   async reserve(context: LiveContext): Promise<void> {
-    if (context.state === 'fresh') {
-      return await this.commit(
-        context,
-        async (beside) => void (await this.#parts.store.apply(beside)),
-      )
-    }
     context.reserving ??= this.#reserve(context).finally(() => void (context.reserving = undefined))
     await context.reserving
   }

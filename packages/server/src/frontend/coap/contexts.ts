@@ -156,6 +156,7 @@ export class Contexts {
     return result
   }
 
+  /** As ContextWriter.reserve; the row of a fresh one is made, and has numbers. */
   reserve(context: LiveContext): Promise<void> {
     return context.state === 'fresh'
       ? this.commit(context, async (beside) => void (await this.#parts.store.apply(beside)))
