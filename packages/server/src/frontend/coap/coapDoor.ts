@@ -76,7 +76,7 @@ export interface CoapDoorParts {
 
 /** What happened to strangers: counted, since it is too much and too little to log. */
 export interface CoapCounters {
-  /** Unprotected answers. */
+  /** Unprotected answers; those that go on with a handshake are not among them. */
   answered: number
   /** Requests of strangers that nothing was said to. */
   dropped: number
