@@ -31,7 +31,7 @@ export function literalHost(host: string): string {
 }
 
 /**
- * Who a TCP peer is for counting: an IPv4 address, or the /64 of an IPv6 address, since a host
+ * Who a peer of TCP or UDP is for counting: an IPv4 address, or the /64 of an IPv6 address, since a host
  * there owns the whole of it.
  */
 export function addressKey(address: string | undefined): string {

@@ -375,7 +375,7 @@ export interface CoapContextRow {
   readonly accepted: number
   /** The life of the process that wrote the window: see `coapLives`. */
   readonly life: number
-  /** Messages that were protected, and that did not verify, as of the last reservation. */
+  /** Messages that were protected, and that did not verify, as of the newest write. */
   readonly sealed: number
   readonly failed: number
   /** Where the newest message of the device came from. */

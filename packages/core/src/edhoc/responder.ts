@@ -231,7 +231,8 @@ export class JudgeInitiator extends OneShot {
     checkProof(crypto, suite, peer, fields, mac3, plaintext3.proof)
     const hash4 = nextTranscriptHash(crypto, suite, hash3, bytes3, peer.credential)
     const session: Session = { method, suite, cI, cR, peer, prkOut: prk4e3m.out(hash4) }
-    return new Authenticated(this.#opened, session, prk4e3m, hash4)
+    // Not all that was opened: this state is kept while message_4 may be asked for.
+    return new Authenticated({ crypto }, session, prk4e3m, hash4)
   }
 }
 

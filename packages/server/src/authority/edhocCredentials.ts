@@ -1,7 +1,7 @@
 /**
- * What the server shows in EDHOC: one certificate whose key signs, one whose key agrees, each with a
- * kid of one byte. Unlike the TLS leaf a device keeps them, so a successor is made long before it is
- * needed and devices are told of it; which one is shown is one setting, written after key and
+ * What the server shows in EDHOC: one certificate whose key signs, one whose key agrees, each with
+ * a kid of one byte. Unlike the TLS leaf a device keeps them, so a successor is made long before it
+ * is needed and devices are told of it; which one is shown is one setting, written after key and
  * certificate are safe. A crash between leaves the old one in use.
  */
 import { parseCertificate } from '@countersign/core/credential'

@@ -1,6 +1,6 @@
 /**
- * Which EDHOC certificates of the server are shown, which follow, and which kids have been used: one
- * setting, replaced as a whole.
+ * Which EDHOC certificates of the server are shown, which follow, and which kids have been used:
+ * one setting, replaced as a whole.
  */
 import type { Authentication } from '@countersign/core/edhoc'
 import type { Milliseconds } from '@countersign/core/ports'

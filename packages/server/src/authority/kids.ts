@@ -1,7 +1,7 @@
 /**
  * Names of one byte for the server's EDHOC certificates: those that travel as an integer (RFC 9528
- * §3.3.2, §3.5.3.2). A device keeps {kid: certificate}, perhaps for years: a name comes back as late
- * as can be.
+ * §3.3.2, §3.5.3.2). A device keeps {kid: certificate}, perhaps for years: a name comes back as
+ * late as can be.
  */
 import { randomInt } from 'node:crypto'
 import type { Milliseconds } from '@countersign/core/ports'

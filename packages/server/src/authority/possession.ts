@@ -10,7 +10,9 @@ import type { ChannelCrypto } from '@countersign/core/ports'
 
 export type PossessionErrorCode = 'ERR_POSSESSION'
 
-/** Throws CallerError ERR_POSSESSION unless `key` is the private half of `spki`, a point of P-256. */
+/**
+ * Throws CallerError ERR_POSSESSION unless `key` is the private half of `spki`, a point of P-256.
+ */
 export async function requireAgreement(
   { spki, key }: { readonly spki: Uint8Array; readonly key?: StaticKey },
   crypto: ChannelCrypto,

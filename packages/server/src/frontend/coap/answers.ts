@@ -1,4 +1,7 @@
-/** Responses of the door as values, and what they say: a code of CoAP and, for whoever reads it, one of ours. */
+/**
+ * Responses of the door as values, and what they say: a code of CoAP and, for whoever reads it, one
+ * of ours.
+ */
 import {
   type CoapOption,
   coapCode,

@@ -1,7 +1,7 @@
 /**
- * The decision about an initiator (RFC 9528 §3.5, Appendix D): its certificate judged, its key shown,
- * then the registry asked, in this order. What the registry accepts and notes is of a device that has
- * shown its key.
+ * The decision about an initiator (RFC 9528 §3.5, Appendix D): its certificate judged, its key
+ * shown, then the registry asked, in this order. What the registry accepts and notes is of a device
+ * that has shown its key.
  */
 import type { VerifiedPeer } from '@countersign/core/credential'
 import {
@@ -42,8 +42,8 @@ export class TurnedOut extends Error {
   readonly refusal: RefusalReason
   readonly fingerprint: string | undefined
   /**
-   * It was judged before its key was shown (RFC 9528 §3.5), so anybody may have named it. No proof is
-   * looked at with a key that was refused: no such key is a way in.
+   * It was judged before its key was shown (RFC 9528 §3.5), so anybody may have named it. No proof
+   * is looked at with a key that was refused: no such key is a way in.
    */
   readonly isNamedOnly: boolean
   readonly isUnknown: boolean

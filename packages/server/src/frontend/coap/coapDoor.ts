@@ -1,7 +1,7 @@
 /**
- * The coap door: EDHOC and OSCORE over CoAP on UDP (RFC 9528 Appendix A, RFC 8613, RFC 7252, RFC 9668),
- * with the same certificates, judge, registry and intake as the other doors. The address of a datagram
- * says where an answer goes; it takes no part in who somebody is.
+ * The coap door: EDHOC and OSCORE over CoAP on UDP (RFC 9528 Appendix A, RFC 8613, RFC 7252, RFC
+ * 9668), with the same certificates, judge, registry and intake as the other doors. The address of
+ * a datagram says where an answer goes; it takes no part in who somebody is.
  */
 import {
   edhocContentFormat,
@@ -76,7 +76,7 @@ export interface CoapDoorParts {
 
 /** What happened to strangers: counted, since it is too much and too little to log. */
 export interface CoapCounters {
-  /** Unprotected answers. */
+  /** Unprotected answers; those that go on with a handshake are not among them. */
   answered: number
   /** Requests of strangers that nothing was said to. */
   dropped: number
@@ -113,7 +113,8 @@ export class CoapDoor {
   readonly #inFlight: Set<Promise<void>> = new Set()
   readonly #timers: Map<string, { cancel(): void }> = new Map()
   #rooms: Rooms | undefined
-  #droppedToldOf = 0
+  /** As they were when the log was told last. */
+  #toldOf: Readonly<CoapCounters> = { ...this.counters }
   #stopListening: (() => void) | undefined
   #closing: Promise<void> | undefined
   /** What the timer of the rows has begun. */
@@ -143,7 +144,11 @@ export class CoapDoor {
       received: (datagram, from) => receive?.(datagram, from),
       failed: () => void this.counters.socketErrors++,
     })
-    const lives = await CoapLives.begin(store)
+    // After the port: whoever does not get it leaves the life of who has it alone.
+    const lives = await CoapLives.begin(store).catch(async (error: unknown) => {
+      await socket.close()
+      throw error
+    })
     const rooms = this.#furnish(socket, lives)
     this.#rooms = rooms
     this.#stopListening = notices.listen((notice) => this.#noticed(rooms, notice))
@@ -254,7 +259,7 @@ export class CoapDoor {
     const served = this.#answer(rooms, request, from)
       .catch((error: unknown): Served => {
         this.#failed('a request was not answered', error)
-        return { kind: 'dropped' }
+        return { kind: 'dropped', isTold: true }
       })
       .then((done) => {
         const once = done.kind !== 'answer' || done.to === 'unproven'
@@ -268,6 +273,7 @@ export class CoapDoor {
   /** A stranger gets what its budget allows. */
   #say(request: CoapMessage, from: string, served: Served): Answer | undefined {
     if (served.kind === 'answer') return served.answer
+    if (served.kind === 'dropped' && served.isTold) return undefined
     const said =
       served.kind === 'stranger' ? this.#strangers.may(request, from, served.answer) : undefined
     if (said === undefined) this.counters.dropped++
@@ -310,7 +316,7 @@ export class CoapDoor {
     if (payload.kind === 'message_1') {
       const said = await handshakes.start(request, payload.message, from)
       const to = this.#strangers.isProven(request, from) ? 'proven' : 'unproven'
-      return said === undefined ? { kind: 'dropped' } : spoken(said, to)
+      return said === undefined ? { kind: 'dropped', isTold: false } : spoken(said, to)
     }
     const { cR, message } = payload
     // Nobody has authenticated it: it is a hint, and the handshake ends by itself (RFC 9528 §6).
@@ -343,11 +349,15 @@ export class CoapDoor {
 
   /** More than is answered is a flood, or somebody who looks for doors. */
   #tellOfStrangers(): void {
-    const { answered, dropped, socketErrors } = this.counters
-    const now = dropped - this.#droppedToldOf
-    this.#droppedToldOf = dropped
-    if (now === 0) return
-    const facts = { dropped: now, answered, socketErrors }
+    const before = this.#toldOf
+    const now = { ...this.counters }
+    this.#toldOf = now
+    if (now.dropped === before.dropped) return
+    const facts = {
+      dropped: now.dropped - before.dropped,
+      answered: now.answered - before.answered,
+      socketErrors: now.socketErrors - before.socketErrors,
+    }
     this.#parts.log.warn(facts, 'coap: strangers sent more than is answered')
   }
 

@@ -1,8 +1,8 @@
 /**
  * Which replay windows in the store can be believed. Each life of the process has a number, and a
  * window bears the number of the life that wrote it. A life that ended without saying so may have
- * accepted more than it wrote down: windows of it and of those before are lost, and each context shows
- * by Echo that it is alive (RFC 8613 Appendix B.1.2).
+ * accepted more than it wrote down: windows of it and of those before are lost, and each context
+ * shows by Echo that it is alive (RFC 8613 Appendix B.1.2).
  */
 import type { Store } from '../../ports.ts'
 

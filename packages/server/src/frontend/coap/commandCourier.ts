@@ -1,8 +1,8 @@
 /**
- * Brings devices their commands: `POST /c/<name>`, one at a time, oldest first; 2.xx: delivered. What
- * could not be brought waits in the store until the device speaks: with thousands of devices that do
- * not answer, a bounded number is tried at a time, and whoever has just spoken goes first. When all are
- * brought, the device is told of the server's next certificate.
+ * Brings devices their commands: `POST /c/<name>`, one at a time, oldest first; 2.xx: delivered.
+ * What could not be brought waits in the store until the device speaks: with thousands of devices
+ * that do not answer, a bounded number is tried at a time, and whoever has just spoken goes first.
+ * When all are brought, the device is told of the server's next certificate.
  */
 import {
   type CoapEndpoint,

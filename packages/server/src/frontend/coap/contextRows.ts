@@ -1,8 +1,8 @@
 /**
- * Security contexts as rows: the parameters, sealed once when the context is made, and what changes in
- * columns beside them. The window is written together with what a request caused, so the rows are made
- * in the turn in which the Change is handed to the store, which keeps that order: what is written is
- * never older than what stands there.
+ * Security contexts as rows: the parameters, sealed once when the context is made, and what changes
+ * in columns beside them. The window is written together with what a request caused, so the rows
+ * are made in the turn in which the Change is handed to the store, which keeps that order: what is
+ * written is never older than what stands there.
  */
 import type { EdhocContextParameters } from '@countersign/core/channel'
 import { hex } from '@countersign/core/codec'
@@ -14,6 +14,7 @@ import {
   type OscoreCrypto,
   parametersOf,
   type SecurityContext,
+  type UsageSnapshot,
   type WindowState,
 } from '@countersign/core/oscore'
 import type { CoapContextRow, Sealer, Write } from '../../ports.ts'
@@ -66,8 +67,8 @@ export function openRow(
 }
 
 /**
- * The seal is of this context, device and certificate: a row that was given another's bytes, or that was
- * made another's, does not open.
+ * The seal is of this context, device and certificate: a row that was given another's bytes, or
+ * that was made another's, does not open.
  */
 function sealName({
   id,
@@ -83,4 +84,13 @@ export function windowColumns(
   life: number,
 ): Pick<CoapContextRow, 'highest' | 'accepted' | 'life'> | undefined {
   return window === 'lost' ? undefined : { ...window, life }
+}
+
+/**
+ * With the response that follows: it takes the nonce of its request, and nothing is written after
+ * it. Without it a context that leaves memory after each message would never grow old.
+ */
+export function usageWithResponse({ usage }: SecurityContext): UsageSnapshot {
+  const { sealed, failed } = usage.snapshot()
+  return { sealed: sealed + 1, failed }
 }

@@ -1,14 +1,14 @@
 /**
  * What of contexts is written down, and when. A context's row is born in the Change of its first
- * verified message, which ends the older contexts of its device and never a newer one; each later message brings the window
- * with it. Numbers of the server's own are written down ahead.
+ * verified message, which ends the older contexts of its device and never a newer one; each later
+ * message brings the window with it. Numbers of the server's own are written down ahead.
  */
-import type { OscoreCrypto } from '@countersign/core/oscore'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
+import type { OscoreCrypto, WindowState } from '@countersign/core/oscore'
 import type { Clock } from '@countersign/core/ports'
 import type { Change, CoapContextRow, Sealer, Store, Write } from '../../ports.ts'
 import type { CoapLives } from './coapLives.ts'
-import { insertOf, windowColumns } from './contextRows.ts'
+import { insertOf, usageWithResponse, windowColumns } from './contextRows.ts'
 import type { CoapLimits } from './limits.ts'
 import type { LiveContext } from './liveContext.ts'
 
@@ -57,14 +57,11 @@ export class ContextWriter {
     return await this.#update(context, apply)
   }
 
-  /** At least one number may be taken then. Throws CallerError ERR_OSCORE_EXHAUSTED. */
+  /**
+   * Of one that has its row: at least one number may be taken then. Throws CallerError
+   * ERR_OSCORE_EXHAUSTED, PeerError ERR_CONTEXT_ENDED.
+   */
   async reserve(context: LiveContext): Promise<void> {
-    if (context.state === 'fresh') {
-      return await this.commit(
-        context,
-        async (beside) => void (await this.#parts.store.apply(beside)),
-      )
-    }
     context.reserving ??= this.#reserve(context).finally(() => void (context.reserving = undefined))
     await context.reserving
   }
@@ -72,10 +69,12 @@ export class ContextWriter {
   /** What a clean end, or a context that leaves memory, owes the store. */
   async writeWindow(context: LiveContext): Promise<void> {
     if (!context.isDirty || context.state === 'fresh' || context.state === 'gone') return
-    const snapshot = context.security.recipient.window.snapshot()
-    const set = { ...windowColumns(snapshot, this.#parts.lives.life), peerAddress: context.address }
-    await this.#parts.store.apply({ writes: [{ kind: 'update', table, key: context.id, set }] })
-    context.wrote(snapshot)
+    const { recipient, usage } = context.security
+    const snapshot = recipient.window.snapshot()
+    const set = { ...this.#columns(context, snapshot), ...usage.snapshot() }
+    const write: Write = { kind: 'update', table, key: context.id, set }
+    if (await this.#unlessGone({ writes: [write] })) context.wrote(snapshot)
+    else this.#parts.replaced([context.id])
   }
 
   /** Its device may not come in any more. One that was replaced meanwhile has ended already. */
@@ -149,9 +148,10 @@ export class ContextWriter {
   }
 
   /**
-   * Its device has made a newer one since, which lives: somebody on the path has held a message back, and
-   * the device does not wait for it any more. Nothing of this context outlives the process, so whatever
-   * it has accepted stays refused as if it were written down, and the answer may say so under OSCORE.
+   * Its device has made a newer one since, which lives: somebody on the path has held a message
+   * back, and the device does not wait for it any more. Nothing of this context outlives the
+   * process, so whatever it has accepted stays refused as if it were written down, and the answer
+   * may say so under OSCORE.
    */
   #outdated(context: LiveContext): PeerError<ContextErrorCode> {
     context.wrote(context.security.recipient.window.snapshot())
@@ -170,7 +170,7 @@ export class ContextWriter {
       reserved: limits.reservedAhead,
       ...(windowColumns(security.recipient.window.snapshot(), lives.life) ?? noWindow),
       life: lives.life,
-      ...security.usage.snapshot(),
+      ...usageWithResponse(security),
       peerAddress: address,
       createdAt,
       begun,
@@ -184,9 +184,9 @@ export class ContextWriter {
     context: LiveContext,
     apply: (beside: Beside) => Promise<Result>,
   ): Promise<Result> {
-    const snapshot = context.security.recipient.window.snapshot()
-    const set = { ...windowColumns(snapshot, this.#parts.lives.life), peerAddress: context.address }
-    const key = context.id
+    const { security, id: key } = context
+    const snapshot = security.recipient.window.snapshot()
+    const set = { ...this.#columns(context, snapshot), ...usageWithResponse(security) }
     const result = await apply({
       // What arrives for a context that ends in this moment is not taken.
       conditions: [{ kind: 'equals', table, key, where: { state: 'live' } }],
@@ -196,15 +196,25 @@ export class ContextWriter {
     return result
   }
 
+  /** What each message of the device may change. */
+  #columns({ address }: LiveContext, window: WindowState): Partial<CoapContextRow> {
+    return { ...windowColumns(window, this.#parts.lives.life), peerAddress: address }
+  }
+
   async #reserve(context: LiveContext): Promise<void> {
-    const { store, lives, limits } = this.#parts
+    const { lives, limits } = this.#parts
     const { sender, recipient, usage } = context.security
     const reserved = sender.sequence.boundAfter(limits.reservedAhead)
     // No number is left: taking one says so, and whoever waits for one stops.
     if (reserved <= sender.sequence.next) sender.sequence.take()
     const snapshot = recipient.window.snapshot()
     const set = { reserved, ...usage.snapshot(), ...windowColumns(snapshot, lives.life) }
-    await store.apply({ writes: [{ kind: 'update', table, key: context.id, set }] })
+    const write: Write = { kind: 'update', table, key: context.id, set }
+    if (!(await this.#unlessGone({ writes: [write] }))) {
+      // It was read just before a newer one took its place, and came into memory just after.
+      this.#parts.replaced([context.id])
+      throw ended()
+    }
     context.wrote(snapshot)
     sender.sequence.reserve(reserved)
   }

@@ -1,7 +1,7 @@
 /**
- * The security contexts of the door: a bounded number in memory, all of them in the store. None has to
- * be in memory to be found, and a device that may not come in any more loses its contexts whether they
- * are or not: they become tombstones, which answer its next frame with the reason.
+ * The security contexts of the door: a bounded number in memory, all of them in the store. None has
+ * to be in memory to be found, and a device that may not come in any more loses its contexts
+ * whether they are or not: they become tombstones, which answer its next frame with the reason.
  */
 import type { EdhocContextParameters } from '@countersign/core/channel'
 import { hex } from '@countersign/core/codec'
@@ -11,6 +11,7 @@ import type { OscoreCrypto } from '@countersign/core/oscore'
 import type { Random } from '@countersign/core/ports'
 import type { Admitted, CoapContextRow, LodgingGatekeeper, Notice, Store } from '../../ports.ts'
 import type { Refusals } from '../refusals.ts'
+import { contextPages } from './contextPages.ts'
 import { freshContext, openRow } from './contextRows.ts'
 import { ContextWriter, type ContextWriterParts } from './contextWriter.ts'
 import type { DeviceJudge } from './deviceJudge.ts'
@@ -42,7 +43,10 @@ export interface Handshaken {
   readonly begun: number
   readonly fingerprint: string
   readonly standing: Extract<ContextStanding, { kind: 'admitted' }>
-  /** Generation of the standings before it was asked for: no notice finds a context that is not here. */
+  /**
+   * Generation of the standings before it was asked for: no notice finds a context that is not
+   * here.
+   */
   readonly generation: number
   /** Which of its certificates the server has shown. */
   readonly serverKind: Authentication
@@ -60,7 +64,6 @@ const shortIdBytes = 3
 const longIdBytes = 4
 /** Draws of a short identifier before the longer ones are taken: the short ones get scarce. */
 const drawsMax = 8
-const pageSize = 500
 
 export class Contexts {
   readonly standings: Standings
@@ -153,6 +156,7 @@ export class Contexts {
     return result
   }
 
+  /** As ContextWriter.reserve; the row of a fresh one is made, and has numbers. */
   reserve(context: LiveContext): Promise<void> {
     return context.state === 'fresh'
       ? this.commit(context, async (beside) => void (await this.#parts.store.apply(beside)))
@@ -228,16 +232,13 @@ export class Contexts {
   async #sweepRows(): Promise<void> {
     const { store, clock, limits } = this.#parts
     const before = clock.now() - limits.tombstoneMsMax
-    for (let after: string | undefined; ; ) {
-      const from = after === undefined ? {} : { after }
-      const page = await store.scan(table, { limit: pageSize, ...from })
-      for (const { id } of page.filter((row) => (row.endedAt ?? row.notAfter) < before)) {
+    const isOver = (row: CoapContextRow): boolean => (row.endedAt ?? row.notAfter) < before
+    for await (const page of contextPages(store)) {
+      for (const { id } of page.filter(isOver)) {
         // In this order: one that is forgotten before its row is gone would be loaded again.
         await this.#writer.remove(id)
         this.#forget([id])
       }
-      after = page.at(-1)?.id
-      if (page.length < pageSize) return
     }
   }
 
@@ -348,11 +349,14 @@ export class Contexts {
     })
   }
 
+  /**
+   * What nobody waits for: judging, burying, sweeping, a window of a context that leaves memory.
+   */
   #behind(run: () => Promise<void>): void {
     const done = run()
       .catch((error: unknown) => {
         const code = isCountersignError(error) ? error.code : 'ERR_INTERNAL'
-        this.#parts.log.error({ code }, `a context of coap could not be judged: ${String(error)}`)
+        this.#parts.log.error({ code }, `coap: contexts were not kept up: ${String(error)}`)
       })
       .finally(() => this.#background.delete(done))
     this.#background.add(done)

@@ -1,8 +1,9 @@
 /**
  * Tells devices of the certificate that the server will show next (docs/decisions/0027): `POST
  * /k?kid=<hex>` with its DER, on each live context whose handshake showed the one before, when its
- * device is there. 2.xx: the device has judged it and keeps it, and the context's row says so. When all
- * of them say so it becomes the one that is shown; who was not reached asks for it in a handshake.
+ * device is there. 2.xx: the device has judged it and keeps it, and the context's row says so. When
+ * all of them say so it becomes the one that is shown; who was not reached asks for it in a
+ * handshake.
  */
 import {
   coapCode,

@@ -21,7 +21,10 @@ export function isPassing({ code }: CoapMessage): boolean {
   return isServerError(code) || passing.has(code)
 }
 
-/** With its diagnostic payload (RFC 7252 §5.5.2): for logs and terminals, without control characters. */
+/**
+ * With its diagnostic payload (RFC 7252 §5.5.2): for logs and terminals, without control
+ * characters.
+ */
 export function diagnosticOf(response: CoapMessage): string {
   const { code, payload } = response
   if (payload.length === 0 || contentFormatIn(response) !== undefined) return codeText(code)

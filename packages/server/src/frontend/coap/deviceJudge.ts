@@ -1,8 +1,8 @@
 /**
- * From what a device calls its credential (ID_CRED_I, RFC 9528 §3.5.3) to the certificates that it may
- * be, each judged like any at a door. A thumbprint names one of this house; a certificate that came by
- * value is taken as it is. A kid and a URI name nothing here: kids are not unique, and nobody fetches
- * what a stranger names.
+ * From what a device calls its credential (ID_CRED_I, RFC 9528 §3.5.3) to the certificates that it
+ * may be, each judged like any at a door. A thumbprint names one of this house; a certificate that
+ * came by value is taken as it is. A kid and a URI name nothing here: kids are not unique, and
+ * nobody fetches what a stranger names.
  */
 import type { VerifiedPeer } from '@countersign/core/credential'
 import { hex } from '@countersign/core/codec'
@@ -41,7 +41,9 @@ export class DeviceJudge {
     this.#roles = new RoleJudge(parts.judge, ['owner', 'maker'], rolesRememberedMax)
   }
 
-  /** Throws PeerError<CredentialErrorCode>. Nobody is judged yet: several may have the same name. */
+  /**
+   * Throws PeerError<CredentialErrorCode>. Nobody is judged yet: several may have the same name.
+   */
   async candidates(reference: CredentialReference): Promise<readonly Candidate[]> {
     const { x5chain, x5t } = reference
     if (x5chain !== undefined) return [this.#byValue(x5chain, x5t)]

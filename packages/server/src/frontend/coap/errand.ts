@@ -1,8 +1,9 @@
 /**
  * Requests of the server to one device on one context, one at a time (RFC 8613 §3.1 with the roles
- * swapped, RFC 7252 §4.7: NSTART). Each goes to where the device's newest verified message came from.
- * What nobody has answered is sent anew, under a new number, when the device is heard meanwhile: from
- * another address at once, from the same one when an answer would have been there by now.
+ * swapped, RFC 7252 §4.7: NSTART). Each goes to where the device's newest verified message came
+ * from. What nobody has answered is sent anew, under a new number, when the device is heard
+ * meanwhile: from another address at once, from the same one when an answer would have been there
+ * by now.
  */
 import {
   type CoapEndpoint,
@@ -76,8 +77,8 @@ export class Errand {
   }
 
   /**
-   * The verified response; undefined: nobody has answered, or the device may have nothing more. Throws
-   * PeerError ERR_COAP_BLOCK for a device that answers blocks against the rules.
+   * The verified response; undefined: nobody has answered, or the device may have nothing more.
+   * Throws PeerError ERR_COAP_BLOCK for a device that answers blocks against the rules.
    */
   async ask(request: OutgoingRequest): Promise<CoapMessage | undefined> {
     try {

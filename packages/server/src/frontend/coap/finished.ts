@@ -1,6 +1,6 @@
 /**
- * Handshakes that message_3 has ended, for as long as it may come again: it is then answered with the
- * same bytes, and a combined request leads to the same context.
+ * Handshakes that message_3 has ended, for as long as it may come again: it is then answered with
+ * the same bytes, and a combined request leads to the same context.
  */
 import type { Milliseconds } from '@countersign/core/ports'
 import { Oldest } from '../../recent.ts'

@@ -1,6 +1,7 @@
 /**
- * Handshakes under way, by C_R: bounded in number, by address and in time. When there are too many the
- * oldest goes: first of the address that has too many, then of those addresses that nobody has proven.
+ * Handshakes under way, by C_R: bounded in number, by address and in time. When there are too many
+ * the oldest goes: first of the address that has too many, then of those addresses that nobody has
+ * proven.
  */
 import type { WaitMessage3 } from '@countersign/core/edhoc'
 import type { Milliseconds } from '@countersign/core/ports'

@@ -3,8 +3,8 @@
  *
  * message_1 → message_2, by `start`; message_3 → a context, by `finish`.
  *
- * What was sent is kept and sent again, never made again: an element signs with random numbers. Under
- * load, and before anything long, a stranger has to show by Echo that its address is its own.
+ * What was sent is kept and sent again, never made again: an element signs with random numbers.
+ * Under load, and before anything long, a stranger has to show by Echo that its address is its own.
  */
 import {
   coldStartLabel,
@@ -131,8 +131,8 @@ export class Handshakes {
   }
 
   /**
-   * message_3, alone or in a combined request; `id` is C_R. Undefined: nothing is known of it. Where it
-   * comes from does not matter: a device may have moved since message_1.
+   * message_3, alone or in a combined request; `id` is C_R. Undefined: nothing is known of it.
+   * Where it comes from does not matter: a device may have moved since message_1.
    */
   async finish(id: string, message3: Uint8Array, from: string): Promise<Ending | undefined> {
     const finished = this.#finished.get(id)
@@ -246,9 +246,9 @@ export class Handshakes {
   }
 
   /**
-   * The answer to a message_3 that does not open. RFC 9528 §5.4.3 ends the session with it; here it stays
-   * for a few of them. C_R is all that ties a datagram to a handshake, and whoever reads it on the way,
-   * or guesses it, would end handshakes of others with one datagram each.
+   * The answer to a message_3 that does not open. RFC 9528 §5.4.3 ends the session with it; here it
+   * stays for a few of them. C_R is all that ties a datagram to a handshake, and whoever reads it
+   * on the way, or guesses it, would end handshakes of others with one datagram each.
    */
   #foreign(open: HalfOpen, message3: Uint8Array): Ending | undefined {
     try {

@@ -5,8 +5,9 @@ export interface CoapLimits extends IntakeLimits {
   /** Certificates remembered as a maker's. */
   readonly rolesRememberedMax: number
   /**
-   * Handshakes that wait for message_3, in the whole door: about 3 KiB each. Those of addresses that
-   * nobody has proven go first.
+   * Handshakes that wait for message_3, in the whole door: about 5 KiB of heap each with what their
+   * message_1 has left in other memories, up to 20 KiB of what the process holds. Those of addresses
+   * that nobody has proven go first.
    */
   readonly halfOpenMax: number
   /** Of one address: a factory hall behind one NAT still fits when it has shown its address. */
@@ -29,14 +30,17 @@ export interface CoapLimits extends IntakeLimits {
   readonly provenHandshakesPerAddressPerSecond: number
   readonly provenHandshakesPerAddressBurst: number
   /**
-   * Handshakes begun in the whole door. Each takes about 2.4 ms of the process until its context is there
-   * (a key, an agreement, a signature, a verification, its row): whoever has any number of addresses leaves
-   * it more than half of its time for devices that are in. More are asked to come again.
+   * Handshakes begun in the whole door. Each takes about 2.4 ms of the process until its context is
+   * there (a key, an agreement, a signature, a verification, its row): whoever has any number of
+   * addresses leaves it more than half of its time for devices that are in. More are asked to come
+   * again.
    */
   readonly handshakes: { readonly perSecond: number; readonly burst: number }
   /** The part of them that addresses can have which have shown nothing: the others show by Echo. */
   readonly unprovenHandshakes: { readonly perSecond: number; readonly burst: number }
-  /** A finished handshake whose messages are still answered with the same bytes (RFC 7252 §4.8.2). */
+  /**
+   * A finished handshake whose messages are still answered with the same bytes (RFC 7252 §4.8.2).
+   */
   readonly finishedMsMax: number
   readonly finishedMax: number
   /** Contexts that have carried no message yet: a device makes one when it has something to say. */
@@ -44,9 +48,10 @@ export interface CoapLimits extends IntakeLimits {
   readonly freshMax: number
   readonly freshPerDeviceMax: number
   /**
-   * Contexts in memory: about 16 KiB each, with keys, verdict and what judging its device has left in
-   * other memories. The others are in the store. One that somebody works with
-   * stays beyond it, and so does a fresh one: what requests, couriers and freshMax leave room for.
+   * Contexts in memory: about 12 KiB each of what the process holds, with keys, verdict and what
+   * judging its device has left in other memories (`bench/coapMemory.ts`). The others are in the
+   * store. One that somebody works with stays beyond it, and so does a fresh one: what requests,
+   * couriers and freshMax leave room for.
    */
   readonly contextsInMemoryMax: number
   /** Look-ups of contexts in the store under way; more frames are dropped, as if they were lost. */
@@ -57,8 +62,9 @@ export interface CoapLimits extends IntakeLimits {
   /** An unprotected answer is at most so many times as long as its request. */
   readonly amplificationMax: number
   /**
-   * Requests of one device that are answered, beside twice the messages that its product may send: what
-   * is no message, each block of one, and what a device asks that may not come in. More are dropped.
+   * Requests of one device that are answered, beside twice the messages that its product may send:
+   * what is no message, each block of one, and what a device asks that may not come in. More are
+   * dropped.
    */
   readonly requestsPerDevice: { readonly perSecond: number; readonly burst: number }
   /** Addresses and devices whose rates are remembered. */

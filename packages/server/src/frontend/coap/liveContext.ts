@@ -52,7 +52,9 @@ export class LiveContext {
   /** Whoever works with it holds it in memory. */
   holders = 0
   judging: Promise<ContextStanding> | undefined
-  /** Commands may wait for its device: nobody has looked, or what was found could not be brought. */
+  /**
+   * Commands may wait for its device: nobody has looked, or what was found could not be brought.
+   */
   mayHaveCommands = true
   /** Its row is being made. */
   birth: Promise<void> | undefined

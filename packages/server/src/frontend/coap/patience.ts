@@ -1,7 +1,7 @@
 /**
- * When a device is tried again that did not answer, or asked for time: not before a while that doubles
- * with each silence, so that a device which speaks often and never answers is not sent the same again
- * and again, while one that wakes once an hour is tried at once.
+ * When a device is tried again that did not answer, or asked for time: not before a while that
+ * doubles with each silence, so that a device which speaks often and never answers is not sent the
+ * same again and again, while one that wakes once an hour is tried at once.
  */
 import { type CoapMessage, optionNumber, readUint, valuesOf } from '@countersign/core/coap'
 import { PeerError } from '@countersign/core/errors'

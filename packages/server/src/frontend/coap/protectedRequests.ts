@@ -1,7 +1,7 @@
 /**
- * Requests under OSCORE (RFC 8613 §8.2): the context is found by its kid alone, the request verified,
- * its device judged, what it asks for done, the answer protected. Who cannot be verified is told no
- * more than the RFC says.
+ * Requests under OSCORE (RFC 8613 §8.2): the context is found by its kid alone, the request
+ * verified, its device judged, what it asks for done, the answer protected. Who cannot be verified
+ * is told no more than the RFC says.
  */
 import { type CoapMessage, coapCode } from '@countersign/core/coap'
 import { hex } from '@countersign/core/codec'
@@ -39,18 +39,29 @@ export interface ProtectedRequestsParts {
 
 export type Served =
   /**
-   * Under OSCORE, or a step of a handshake. To an address that nobody has proven nothing is sent again
-   * and again.
+   * Under OSCORE, or a step of a handshake. To an address that nobody has proven nothing is sent
+   * again and again.
    */
   | { readonly kind: 'answer'; readonly answer: Answer; readonly to: 'proven' | 'unproven' }
   /** To whoever it was: it goes out as far as a stranger's budget allows. */
   | { readonly kind: 'stranger'; readonly answer: Answer }
-  /** As if it had been lost. */
-  | { readonly kind: 'dropped' }
+  /**
+   * As if it had been lost. `isTold`: by a line of its own; what strangers send is only counted.
+   */
+  | { readonly kind: 'dropped'; readonly isTold: boolean }
 
 const retrySeconds = 2
+const ended: Answer = answer(coapCode.unauthorized, 'ERR_CONTEXT_ENDED')
 /** Each ten minutes that a device asks too often are told of once. */
 const toldRate = { perSecond: 1 / 600, burst: 1 }
+/** What is no refusal of OSCORE, and how it is said. */
+const onTheWire: ReadonlyMap<string, OscoreErrorCode> = new Map([
+  // Its row is gone: a newer context has taken its place while this one was to be written down.
+  ['ERR_CONTEXT_ENDED', 'ERR_OSCORE_CONTEXT'],
+  ['ERR_CONFLICT', 'ERR_OSCORE_CONTEXT'],
+  // Its keys are used up: nothing can be protected with them any more.
+  ['ERR_OSCORE_EXHAUSTED', 'ERR_OSCORE_LIMIT'],
+])
 /** C_R as this door draws it. */
 const idBytes: ReadonlySet<number> = new Set([3, 4])
 
@@ -78,7 +89,7 @@ export class ProtectedRequests {
       const { kid } = oscoreOptionOf(request)
       const isOurs = kid !== undefined && idBytes.has(kid.length)
       const context = isOurs ? await contexts.hold(hex(kid)) : undefined
-      if (context === 'busy') return { kind: 'dropped' }
+      if (context === 'busy') return { kind: 'dropped', isTold: false }
       if (context === undefined) return refused('ERR_OSCORE_CONTEXT')
       try {
         return await this.#serveIn(context, request, from)
@@ -86,15 +97,9 @@ export class ProtectedRequests {
         contexts.release(context)
       }
     } catch (error) {
+      const instead = isCountersignError(error) ? onTheWire.get(error.code) : undefined
+      if (instead !== undefined) return refused(instead)
       if (error instanceof PeerError) return refused(error.code)
-      // Its row is gone: a newer context has taken its place while this one was to be written down.
-      if (isCountersignError(error) && error.code === 'ERR_CONFLICT') {
-        return refused('ERR_OSCORE_CONTEXT')
-      }
-      // Its keys are used up: nothing can be protected with them any more.
-      if (isCountersignError(error) && error.code === 'ERR_OSCORE_EXHAUSTED') {
-        return refused('ERR_OSCORE_LIMIT')
-      }
       throw error
     }
   }
@@ -103,12 +108,14 @@ export class ProtectedRequests {
     const { contexts, echo, spoke } = this.#parts
     const { security } = context
     let verified = verifyRequest(security, request, echo)
-    // It is not accepted: the same one may come again. Before it was verified it was not this device's.
+    // It is not accepted: the same one may come again. Before it was verified it was not this
+    // device's.
     if (this.#rates.take(context.device, this.#rateOf(context)) > 0) {
       this.#tooOften(context, from)
-      return { kind: 'dropped' }
+      return { kind: 'dropped', isTold: true }
     }
-    // Nothing is written down for a frame that nobody has verified. Of those that wait each looks again.
+    // Nothing is written down for a frame that nobody has verified. Of those that wait each looks
+    // again.
     while (!verified.isFresh && !hasNumber(context)) {
       await contexts.reserve(context)
       verified = verifyRequest(security, request, echo)
@@ -119,8 +126,7 @@ export class ProtectedRequests {
       return { kind: 'answer', answer: received.answer, to: 'unproven' }
     }
     context.heard(received.exchange.partialIv, from)
-    const inner = await this.#answer(context, received, from)
-    if (context.state === 'fresh') await contexts.reserve(context)
+    const inner = await this.#made(context, await this.#answer(context, received, from))
     // Replaced, or turned out before it had a row: no number is left to answer with.
     if (context.state === 'gone' && !isStored(context, received)) {
       return refused('ERR_OSCORE_CONTEXT')
@@ -150,10 +156,20 @@ export class ProtectedRequests {
         return later(coapCode.serviceUnavailable, retrySeconds)
       case 'admitted':
         // A tombstone of a device that is in again: it makes a new context.
-        if (context.state === 'tombstone') {
-          return answer(coapCode.unauthorized, 'ERR_CONTEXT_ENDED')
-        }
+        if (context.state === 'tombstone') return ended
         return await this.#parts.requests.answer(context, standing.admitted, received.request)
+    }
+  }
+
+  /** Whatever the first answer of a context says, its row is made with it. */
+  async #made(context: LiveContext, inner: Answer): Promise<Answer> {
+    if (context.state !== 'fresh') return inner
+    try {
+      await this.#parts.contexts.reserve(context)
+      return inner
+    } catch (error) {
+      if (isCountersignError(error) && error.code === 'ERR_CONTEXT_ENDED') return ended
+      throw error
     }
   }
 

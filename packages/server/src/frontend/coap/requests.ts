@@ -101,7 +101,8 @@ export class Requests {
 
   /** Never rejects. */
   async answer(context: LiveContext, admitted: Admitted, part: CoapMessage): Promise<Answer> {
-    // By the device, which can have many contexts: they share what it may take of everybody's memory.
+    // By the device, which can have many contexts: they share what it may take of everybody's
+    // memory.
     const taken = this.#blocks.take(context.device, part, context.security.recipient.id)
     if (taken.kind === 'answer') return taken.response
     return taken.answer(await this.#whole(context, admitted, taken.request))
@@ -188,7 +189,10 @@ export class Requests {
   }
 }
 
-/** Throws PeerError for one that is not known, or there twice: a misspelt number must not pass as none. */
+/**
+ * Throws PeerError for one that is not known, or there twice: a misspelt number must not pass as
+ * none.
+ */
 function argumentsOf(request: CoapMessage): Asked['queries'] {
   const found = new Map<string, string | undefined>()
   for (const query of queriesOf(request)) {

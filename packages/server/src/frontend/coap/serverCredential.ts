@@ -4,13 +4,16 @@
  */
 import type { ByValue } from '@countersign/core/channel'
 import { cbor } from '@countersign/core/codec'
-import { type CredentialReference, hashAlgorithm, thumbprint } from '@countersign/core/cose'
+import {
+  type CredentialReference,
+  hashAlgorithm,
+  hashNumber,
+  thumbprint,
+} from '@countersign/core/cose'
 import type { Method, OwnCredential } from '@countersign/core/edhoc'
 import { InvariantError } from '@countersign/core/errors'
 import type { Crypto } from '@countersign/core/ports'
 import type { EdhocCredentials, EdhocServerCredential } from '../../ports.ts'
-
-const sha256Truncated = -15
 
 export function serverCredential(
   crypto: Pick<Crypto, 'hash'>,
@@ -34,10 +37,12 @@ function shortName(
   { kind, kid, der }: EdhocServerCredential,
 ): CredentialReference {
   if (kind === 'static key') return { kid }
-  return { x5t: thumbprint(crypto, hashAlgorithm(sha256Truncated, 'ID_CRED_R'), der) }
+  return { x5t: thumbprint(crypto, hashAlgorithm(hashNumber.sha256Truncated, 'ID_CRED_R'), der) }
 }
 
-/** A static key is called by its kid from the next handshake on, which the certificate does not say. */
+/**
+ * A static key is called by its kid from the next handshake on, which the certificate does not say.
+ */
 function whole(
   { kind, kid, der, issuer }: EdhocServerCredential,
   byValue: ByValue,

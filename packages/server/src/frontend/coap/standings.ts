@@ -1,6 +1,7 @@
 /**
- * Whether the device of a context may still come in: asked of the judge and the registry when a notice
- * has made the verdict old, when its time is over, and again each minute that the device speaks.
+ * Whether the device of a context may still come in: asked of the judge and the registry when a
+ * notice has made the verdict old, when its time is over, and again each minute that the device
+ * speaks.
  */
 import type { VerifiedPeer } from '@countersign/core/credential'
 import { isCountersignError, PeerError } from '@countersign/core/errors'

@@ -1,7 +1,7 @@
 /**
- * What the door says to whom it cannot verify: little, seldom, and never much more than it was sent,
- * so that nobody is flooded through it (RFC 7252 §11.3). Whoever asks for more has to show by Echo
- * that it is where it says it is (RFC 9175 §2.4, item 3).
+ * What the door says to whom it cannot verify: little, seldom, and never much more than it was
+ * sent, so that nobody is flooded through it (RFC 7252 §11.3). Whoever asks for more has to show by
+ * Echo that it is where it says it is (RFC 9175 §2.4, item 3).
  */
 import { type CoapMessage, coapCode, encodeMessage } from '@countersign/core/coap'
 import { utf8 } from '@countersign/core/codec'

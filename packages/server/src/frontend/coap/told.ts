@@ -2,14 +2,13 @@
 import type { Authentication } from '@countersign/core/edhoc'
 import type { Milliseconds } from '@countersign/core/ports'
 import type { CoapContextRow, Store } from '../../ports.ts'
+import { contextPages } from './contextPages.ts'
 
 export interface Told {
   /** With a live context whose handshake showed a certificate of this kind. */
   readonly devices: number
   readonly confirmed: number
 }
-
-const pageSize = 500
 
 export async function countTold(
   store: Pick<Store, 'scan'>,
@@ -22,13 +21,10 @@ export async function countTold(
     row.state === 'live' && row.serverKind === kind && row.notAfter > now
   let devices = 0
   let confirmed = 0
-  for (let after: string | undefined; ; ) {
-    const from = after === undefined ? {} : { after }
-    const page = await store.scan('coapContext', { limit: pageSize, ...from })
+  for await (const page of contextPages(store)) {
     const ofKind = page.filter(counts)
     devices += ofKind.length
     confirmed += ofKind.filter((row) => row.confirmed === fingerprint).length
-    after = page.at(-1)?.id
-    if (page.length < pageSize) return { devices, confirmed }
   }
+  return { devices, confirmed }
 }

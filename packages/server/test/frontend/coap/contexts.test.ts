@@ -1,12 +1,27 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { combine, contextParameters } from '@countersign/core/channel'
-import { type CoapMessage, codeText, encodeMessage, parseMessage } from '@countersign/core/coap'
+import {
+  type CoapMessage,
+  type CoapOption,
+  codeText,
+  encodeMessage,
+  parseMessage,
+  uriPath,
+  uriQuery,
+} from '@countersign/core/coap'
 import { fromUtf8 } from '@countersign/core/codec'
 import { deriveContext, protectRequest } from '@countersign/core/oscore'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { type NarrowDevice, Refused, required } from './device.ts'
 import { CoapHouse } from './house.ts'
+
+/** What a device's first request may ask for, stored or not. */
+const firstRequests: Readonly<Record<string, readonly CoapOption[]>> = {
+  'a reading': [...uriPath('m', 'a'), ...uriQuery('n=2')],
+  'a question': uriQuery('t'),
+  'what is refused': uriPath('nowhere'),
+}
 
 describe('contexts of the coap door', () => {
   let house: CoapHouse
@@ -64,27 +79,30 @@ describe('contexts of the coap door', () => {
     assert.equal(house.door.load.contexts, 1)
   })
 
-  it('live on when an older handshake of the device comes late', async () => {
-    house = await CoapHouse.create()
-    const device = await house.device()
-    await device.first('a', { number: 1 })
-    const { message3, next } = await device.begin()
-    const older = deriveContext(nodeCrypto, contextParameters(next.session, 'initiator'))
-    const late = protectRequest(older, device.reading('a', { number: 2 }))
-    // Its device has given it up: somebody on the path has it.
-    await device.first('a', { number: 3 })
-    const [answer, ...more] = await house.inject(
-      encodeMessage({ ...combine(message3, late.message), messageId: 7 }),
-      device.address,
-    )
-    assert.deepEqual(more, [])
-    const refused = late.exchange.unprotectResponse(parseMessage(required(answer)))
-    assert.equal(said(refused), '4.01 ERR_CONTEXT_ENDED')
-    assert.equal(said(await device.post('a', { number: 4 })), '2.04 ')
-    assert.equal((await house.messages()).length, 3)
-    assert.equal((await house.rows()).length, 1)
-    assert.equal(house.door.load.contexts, 1)
-  })
+  for (const [what, options] of Object.entries(firstRequests)) {
+    it(`live on when an older handshake of the device comes late, with ${what}`, async () => {
+      house = await CoapHouse.create()
+      const device = await house.device()
+      await device.first('a', { number: 1 })
+      const { message3, next } = await device.begin()
+      const older = deriveContext(nodeCrypto, contextParameters(next.session, 'initiator'))
+      const reading = device.reading('a', { number: 2 })
+      const late = protectRequest(older, { ...reading, options })
+      // Its device has given it up: somebody on the path has it.
+      await device.first('a', { number: 3 })
+      const [answer, ...more] = await house.inject(
+        encodeMessage({ ...combine(message3, late.message), messageId: 7 }),
+        device.address,
+      )
+      assert.deepEqual(more, [])
+      const refused = late.exchange.unprotectResponse(parseMessage(required(answer)))
+      assert.equal(said(refused), '4.01 ERR_CONTEXT_ENDED')
+      assert.equal(said(await device.post('a', { number: 4 })), '2.04 ')
+      assert.equal((await house.messages()).length, 3)
+      assert.equal((await house.rows()).length, 1)
+      assert.equal(house.door.load.contexts, 1)
+    })
+  }
 
   it('are replaced by one of a later life of the server', async () => {
     house = await CoapHouse.create()

@@ -269,6 +269,7 @@ describe('a flood at the coap door', () => {
     const told = house.log.lines.filter(({ message }) => /strangers/.test(message))
     assert.equal(told.length, 1, 'the operator reads of it, once')
     assert.equal(told[0]?.fields['dropped'], house.door.counters.dropped)
+    assert.equal(told[0]?.fields['answered'], house.door.counters.answered)
     assert.equal(house.door.load.contexts, 0)
   })
 })

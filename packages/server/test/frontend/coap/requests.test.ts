@@ -224,6 +224,7 @@ describe('requests of one device without end', () => {
         [device.identity.row.id],
         'once',
       )
+      assert.equal(house.door.counters.dropped, 0, 'no stranger sent any of them')
       const other = await house.device()
       assert.equal(codeText((await other.first('a', { number: 1 })).code), '2.04')
     })

@@ -1,11 +1,14 @@
 /** The store fails, or ends, while devices go on: nothing is acknowledged that is not there. */
 import assert from 'node:assert/strict'
-import { afterEach, beforeEach, describe, it } from 'node:test'
+import { afterEach, beforeEach, describe, it, test } from 'node:test'
 import { codeText, optionNumber } from '@countersign/core/coap'
 import { AdapterError } from '@countersign/core/errors'
+import type { OpenLink } from '../../../src/frontend/coap/udpSocket.ts'
 import type { Store } from '../../../src/ports.ts'
+import type { House } from '../../authority/house.ts'
 import { type NarrowDevice, Refused, required } from './device.ts'
 import { CoapHouse } from './house.ts'
+import { Net } from './net.ts'
 
 /** The store of the house, which fails while it is told to. */
 class Failing {
@@ -106,4 +109,21 @@ describe('a coap door that closes', () => {
     assert.equal((await house.messages()).length, 4)
     await house.close()
   })
+})
+
+test('a door that cannot write down that it lives gives its port back', async () => {
+  let house: House | undefined
+  let isOpen = false
+  const net = new Net()
+  const openLink: OpenLink = async (...asked) => {
+    const link = await net.open(...asked)
+    isOpen = true
+    return { ...link, close: () => link.close().finally(() => void (isOpen = false)) }
+  }
+  const store = { apply: () => Promise.reject(new AdapterError('ERR_STORE_IO', 'the disk')) }
+  const parts = { openLink, store: { get: async () => undefined, ...store } as unknown as Store }
+  const opening = (made: House): void => void (house = made)
+  await assert.rejects(CoapHouse.create({ parts, opening }), { code: 'ERR_STORE_IO' })
+  assert.equal(isOpen, false)
+  await required(house).close()
 })
