@@ -38,6 +38,8 @@ const keepAliveSeconds = 60
 const packetBytesMax = 72 * 1024
 /** The library looks at the size of a packet when it has all of it: this much is kept, no more. */
 const unreadBytesMax = 256 * 1024
+/** Our own patience ends first, however late the timers of a busy machine are. */
+const libraryLaterMs = 10_000
 /** A server that does not take its leave after our DISCONNECT is left. */
 const leaveMsMax = 1_000
 
@@ -68,7 +70,7 @@ export class MqttConnection {
       reconnectPeriod: 0,
       resubscribe: false,
       // Ours ends first.
-      connectTimeout: 2 * options.answerMs,
+      connectTimeout: options.answerMs + libraryLaterMs,
       properties: {
         maximumPacketSize: packetBytesMax,
         ...(options.arrived === undefined ? {} : { receiveMaximum: arrivalsMax }),
