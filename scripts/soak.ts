@@ -53,10 +53,16 @@ const soaks: Readonly<Record<string, Soak>> = {
     full: 200,
     what: 'devices and the coap door in virtual time, attacked and stopped at any step',
   },
+  coapSteps: {
+    file: 'packages/countersign/test/coap/steps.test.ts',
+    knob: 'COAP_STEPS',
+    full: 200,
+    what: 'a conversation over coap, stopped at its first step, its second and so to the last, on either side',
+  },
   coapKill: {
     file: 'packages/countersign/test/coap/kill.test.ts',
     knob: 'COAP_KILLS',
-    full: 100,
+    full: 200,
     what: 'device run and serve are killed while they speak over coap and somebody attacks',
   },
   chips: {

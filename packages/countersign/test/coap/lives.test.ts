@@ -14,37 +14,18 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { allAttacks, type LinkPlan, perfectLink, type Seeded, seeded } from '@countersign/testbed'
+import { allAttacks, type Seeded, seeded } from '@countersign/testbed'
 import { parseRecord } from '@countersign/element/shapes'
-import { converse, type DeviceBook, type Outcome, type Script } from './conversation.ts'
-import { textOf } from './deviceSide.ts'
+import { checkBooks } from './books.ts'
+import { converse, type Script } from './conversation.ts'
 import type { Fate } from './lives.ts'
+import { anyLink } from './links.ts'
 
 /** A slice in the tests, many in a soak. */
 const conversations = Number(process.env['COAP_LIVES'] ?? 10)
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
 
 const minuteMs = 60_000
-const links: readonly LinkPlan[] = [
-  { ...perfectLink, delayMsMin: 10, delayMsMax: 50 },
-  {
-    loss: 0.1,
-    duplication: 0.1,
-    corruption: 0.02,
-    delayMsMin: 20,
-    delayMsMax: 900,
-    mtuBytes: 1280,
-  },
-  {
-    loss: 0.3,
-    duplication: 0.2,
-    corruption: 0.05,
-    delayMsMin: 200,
-    delayMsMax: 4000,
-    mtuBytes: 1280,
-  },
-]
-
 test(`conversations under attack and stops keep every nonce and every reading (seed ${seed})`, async () => {
   const sum = { nonces: 0, deeds: 0, attacked: 0, stopped: 0, ended: 0 }
   for (let number = 0; number < conversations; number++) {
@@ -70,56 +51,9 @@ test(`conversations under attack and stops keep every nonce and every reading (s
   }
 })
 
-/** Every step of one conversation in the soak, some of them in the tests. */
-for (const who of ['device', 'server'] as const) {
-  test(`a ${who} may stop at any step of a conversation (seed ${seed})`, async () => {
-    const { device, server } = stepsOf(await converse(quietScript({})))
-    const steps = who === 'device' ? device : server
-    assert.ok(steps > 30, `only ${steps} steps`)
-    const stride = Math.max(1, Math.floor(steps / conversations))
-    for (let step = 1 + (seed % stride); step <= steps; step += stride) {
-      const outcome = await converse(quietScript({ [who]: { stopAt: step } }))
-      checkBooks(outcome, `stopped at ${step} of ${steps}`)
-      assert.equal(stopsOf(outcome)[who], 1)
-    }
-  })
-}
-
-/** No enemy but one who sends everything again after the stop. */
-function quietScript(first: Partial<Record<'device' | 'server', Fate>>): Script {
-  const fate = (who: 'device' | 'server', life: number): Fate =>
-    life === 0 ? (first[who] ?? {}) : {}
-  return {
-    seed: 1,
-    devices: 1,
-    readings: [20, 1100, 20],
-    commands: 3,
-    suspensions: 0,
-    method: 1,
-    hasClock: false,
-    link: { ...perfectLink, delayMsMin: 10, delayMsMax: 50 },
-    attacks: { share: 0, lateMsMax: 1 },
-    warMs: minuteMs,
-    fateOf: { device: (life) => fate('device', life), server: (life) => fate('server', life) },
-    awayMsMax: 5_000,
-    reserve: 2,
-    contextsInMemoryMax: 10_000,
-    hasSuccessor: true,
-    replayAll: true,
-  }
-}
-
-function stepsOf({ devices: [device], server }: Outcome): Record<'device' | 'server', number> {
-  return { device: device?.lives.steps ?? 0, server: server.steps }
-}
-
-function stopsOf({ devices: [device], server }: Outcome): Record<'device' | 'server', number> {
-  return { device: device?.lives.stopped ?? 0, server: server.stopped }
-}
-
 function scriptOf(number: number): Script {
   const random = seeded(number)
-  const link = links[random.below(links.length)] ?? perfectLink
+  const link = anyLink(random)
   const fates = random.fork(1)
   return {
     seed: number,
@@ -150,61 +84,4 @@ function fateBy(random: Seeded, stepsMax: number): Fate {
   if (draw < 8) return { endsAfterMs: ms }
   // It ends by itself, and is killed perhaps while it does.
   return draw < 9 ? { endsAfterMs: ms, stopAt: step } : {}
-}
-
-function checkBooks(outcome: Outcome, name: string): void {
-  assert.deepEqual(outcome.faults, [], name)
-  assert.deepEqual(outcome.seals.reused, [], `${name}: nonces used twice on the wire`)
-  assert.deepEqual(outcome.seals.remade, [], `${name}: nonces used twice`)
-  assert.deepEqual(outcome.deeds.twice, [], `${name}: messages that were taken twice`)
-  assert.ok(outcome.isDone, `${name}: not everything came to its end`)
-  for (const device of outcome.devices) {
-    checkReadings(device, name)
-    checkCommands(device, name)
-    checkSuccessor(device, outcome, name)
-  }
-}
-
-/** Each that was measured is there once, as it was measured. */
-function checkReadings(
-  { eui64, measured, acknowledged, messages }: DeviceBook,
-  name: string,
-): void {
-  const readings = messages.filter(({ type }) => type === 'countersign.message')
-  const stored = new Map(readings.map(({ id, body }) => [id, parseRecord(body)?.['data']]))
-  assert.equal(stored.size, readings.length, name)
-  const expected = [...measured].map(([number, length]) => [
-    `${eui64}-${number}`,
-    textOf(number, length),
-  ])
-  assert.deepEqual(Object.fromEntries(stored), Object.fromEntries(expected), name)
-  assert.deepEqual(
-    [...acknowledged].toSorted((a, b) => a - b),
-    [...measured.keys()],
-    name,
-  )
-}
-
-/** What the server counts on, the device has written down. */
-function checkSuccessor(
-  { known, confirmed }: DeviceBook,
-  { successor }: Outcome,
-  name: string,
-): void {
-  assert.equal(known.includes(successor ?? ''), successor !== undefined, name)
-  for (const one of confirmed) assert.equal(one, successor, name)
-}
-
-function checkCommands({ ran, commands, lives }: DeviceBook, name: string): void {
-  for (const { id, state, data, result } of commands) {
-    const times = ran.get(id) ?? 0
-    assert.ok(times <= 1, `${name}: a command ran ${times} times`)
-    if (state === 'answered') {
-      assert.equal(times, 1, `${name}: a command was answered and never ran`)
-      assert.equal(Buffer.from(result ?? []).toString(), data, name)
-    } else {
-      // Its result can be lost with the device alone.
-      assert.ok(state === 'delivered' && lives.stopped + lives.ended > 0, `${name}: ${state}`)
-    }
-  }
 }
