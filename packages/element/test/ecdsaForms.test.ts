@@ -9,19 +9,19 @@ const ones = '11'.repeat(30)
 const forms: Readonly<Record<string, { readonly halves: string; readonly der: string }>> = {
   'two numbers of full length': {
     halves: `7f00${ones}0180${ones}`,
-    der: `3044${`02207f00${ones}`}${`02200180${ones}`}`,
+    der: `304402207f00${ones}02200180${ones}`,
   },
   'first bits that are set': {
     halves: `ffee${ones}8000${ones}`,
-    der: `3046${`022100ffee${ones}`}${`0221008000${ones}`}`,
+    der: `3046022100ffee${ones}0221008000${ones}`,
   },
   'zeros at the front': {
     halves: `0001${ones}0000${ones}`,
-    der: `3041${`021f01${ones}`}${`021e${ones}`}`,
+    der: `3041021f01${ones}021e${ones}`,
   },
   'a zero before a bit that is set': {
     halves: `00ff${ones}7f00${ones}`,
-    der: `3044${`022000ff${ones}`}${`02207f00${ones}`}`,
+    der: `3044022000ff${ones}02207f00${ones}`,
   },
   'the smallest numbers': {
     halves: `${'00'.repeat(31)}01${'00'.repeat(31)}80`,
