@@ -106,7 +106,10 @@ export function elementError(
   return new kinds[faults[code][0]]<ElementErrorCode>(code, message, details, options)
 }
 
-/** The same call may succeed when it is made again, without anyone changing anything. */
+/**
+ * The same call may succeed when it is made again, without anyone changing anything. It says nothing
+ * of what the failed call has done: after an increment, a new key or a lock the state is read first.
+ */
 export function isRetryable(code: ElementErrorCode): boolean {
   return faults[code][1]
 }

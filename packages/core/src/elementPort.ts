@@ -144,5 +144,6 @@ export interface SecureElement {
   /** What `lock` would lock, in the form that it wants as `expected`. Changes nothing. */
   lockDigest?(target: LockTarget): Promise<Uint8Array>
   lock?(target: LockTarget, confirmation: LockConfirmation): Promise<void>
+  /** What is under way ends first; whatever is called after it is ERR_ELEMENT_GONE. */
   close(): Promise<void>
 }

@@ -24,6 +24,8 @@ import {
   type SlotUse,
 } from '../src/ports.ts'
 import { ecdsaToDer, elementSigner, pointOfSpki, spkiOfPoint } from '../src/signer.ts'
+import { assertAttested } from './attestationCompliance.ts'
+import { verifiesDigest } from './digestSignature.ts'
 
 export interface ElementUnderTest {
   /** Ready for use: locked where its kind needs that. A new one each time the suite begins. */
@@ -54,6 +56,7 @@ export function elementCompliance(
     agreement(held)
     data(held)
     counters(held)
+    attestation(held)
     faceless(held)
     persistence(held, subject)
     if (subject.mayLock) locks(held)
@@ -76,6 +79,10 @@ function identity(held: Held): void {
     assert.match(info.serial, /^(?:[0-9a-f]{2}){4,64}$/)
     for (const text of [info.vendor, info.model, info.revision]) assert.ok(text.length > 0)
     assert.deepEqual(await of(held).info(), info)
+  })
+
+  test('one that is ready for use is locked where its rules hang on that', async () => {
+    assert.deepEqual(await of(held).state(), { config: 'locked', data: 'locked' })
   })
 
   test('what it says it can do is there, and nothing else', async () => {
@@ -152,10 +159,13 @@ function keys(held: Held, { rounds = 20 }: ElementUnderTest): void {
   test('a digest of zeros and one of ones are signed like any other', async () => {
     const element = of(held)
     const slot = await slotFor(held, 'sign')
-    for (const octet of [0, 0xff]) {
-      const signature = await element.sign(slot, new Uint8Array(32).fill(octet))
-      assert.equal(signature.length, 64)
-    }
+    const point = await element.publicKey(slot)
+    const [zeros, ones] = [new Uint8Array(32), new Uint8Array(32).fill(0xff)]
+    const signatures = [await element.sign(slot, zeros), await element.sign(slot, ones)] as const
+    assert.ok(verifiesDigest(point, zeros, signatures[0]))
+    assert.ok(verifiesDigest(point, ones, signatures[1]))
+    assert.ok(!verifiesDigest(point, zeros, signatures[1]))
+    assert.ok(!verifiesDigest(point, ones, signatures[0]))
   })
 
   test('its signer gives DER to whoever signs a certificate request', async () => {
@@ -332,6 +342,35 @@ function counters(held: Held): void {
   })
 }
 
+function attestation(held: Held): void {
+  test('a statement is about its key, over the nonce, and by a key that only attests', async (t) => {
+    const element = of(held)
+    if (element.attest === undefined) return t.skip('this element attests nothing')
+    const slot = await slotFor(held, 'sign')
+    await element.generateKey(slot)
+    for (const nonce of [new Uint8Array(32), digest('a nonce'), digest('another')]) {
+      await assertAttested(element, slot, nonce, await element.attest(slot, nonce))
+    }
+    await element.generateKey(slot)
+    await assertAttested(element, slot, digest('new'), await element.attest(slot, digest('new')))
+  })
+
+  test('no statement without a nonce of 32 bytes, or of a slot that is not there', async (t) => {
+    const element = of(held)
+    if (element.attest === undefined) return t.skip('this element attests nothing')
+    const slot = await slotFor(held, 'sign')
+    for (const length of [0, 20, 31, 33]) {
+      await refused(element.attest(slot, new Uint8Array(length)), 'ERR_ELEMENT_ARGUMENT')
+    }
+    await refused(element.attest(99, digest('')), 'ERR_ELEMENT_SLOT')
+    const empty = (await element.slots()).find(({ state, uses }) => {
+      return state === 'empty' && uses.includes('sign')
+    })
+    if (empty === undefined) return
+    await refused(element.attest(empty.slot, digest('')), 'ERR_ELEMENT_SLOT_EMPTY')
+  })
+}
+
 function faceless(held: Held): void {
   test('printing it, its errors and its functions shows no private key', async () => {
     const element = of(held)
@@ -347,13 +386,14 @@ function faceless(held: Held): void {
 }
 
 function persistence(held: Held, subject: ElementUnderTest): void {
-  test('keys and counters are there when it is opened again', async () => {
+  test('closed, it does nothing; opened again, its keys and counters are there', async () => {
     const element = of(held)
     const slot = await slotFor(held, 'sign')
     const point = await element.generateKey(slot)
     const { serial } = await element.info()
     const count = await element.counters?.read(0)
     await element.close()
+    await assertClosed(element, slot)
     const again = await subject.reopen()
     held.element = again
     assert.deepEqual(await again.publicKey(slot), point)
@@ -363,6 +403,35 @@ function persistence(held: Held, subject: ElementUnderTest): void {
     const key = { key: openssl(point), dsaEncoding: 'ieee-p1363' } as const
     assert.ok(verify('sha256', Buffer.from('again'), key, signature))
   })
+}
+
+/** Each call that the element offers is refused; closing it once more is not. */
+async function assertClosed(element: SecureElement, slot: number): Promise<void> {
+  const { data: room, counters: count } = element
+  const peer = rawPoint(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey)
+  const target = { kind: 'slot', slot } as const
+  const calls: readonly (Promise<unknown> | undefined)[] = [
+    element.info(),
+    element.state(),
+    element.slots(),
+    element.generateKey(slot),
+    element.publicKey(slot),
+    element.sign(slot, digest('closed')),
+    element.random(16),
+    element.ecdh?.(slot, peer),
+    element.ephemeral?.(),
+    room?.slots(),
+    room?.read(8, 0, 4),
+    room?.write(8, 0, new Uint8Array(4)),
+    count?.read(0),
+    count?.increment(0),
+    element.attest?.(slot, digest('closed')),
+    element.lockDigest?.(target),
+    element.lock?.(target, { confirm: lockWords, expected: digest('closed') }),
+  ]
+  const asked = calls.filter((call) => call !== undefined)
+  await Promise.all(asked.map((call) => refused(call, 'ERR_ELEMENT_GONE')))
+  await element.close()
 }
 
 function locks(held: Held): void {

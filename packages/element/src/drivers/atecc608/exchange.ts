@@ -34,7 +34,7 @@ const breaches: Readonly<Record<Breach, readonly [ElementErrorCode, words: strin
     silent: [
       'ERR_ELEMENT_BUS',
       'did not answer in its time',
-      'See whether something else uses the bus, and whether the supply is steady.',
+      'See whether something else uses the bus, the machine is busy, or the supply fails.',
     ],
     damaged: [
       'ERR_ELEMENT_CRC',
@@ -162,7 +162,7 @@ export class Exchange {
     for (;;) {
       // A look takes its own time where a UART waits for bytes: the last one begins after the end.
       const isLast = this.#time.now() - begun > limitMs
-      const bytes = await this.#wire.receive()
+      const bytes = await this.#wire.receive(isLast)
       // Looked for too late: the chip has slept, and what was read may be another driver's.
       if (this.#awakeMs() >= this.#watchdogMs()) throw this.#breach('watchdog', command)
       const payload = bytes === undefined ? undefined : decodeAnswer(bytes)
