@@ -1,7 +1,7 @@
 /**
  * A serial port through the optional library `serialport`: 7 data bits, no parity, 1 stop bit, as
  * the single wire of an ATECC608 wants it. Whether a given adapter is quick enough is unconfirmed on
- * hardware.
+ * silicon (U11).
  */
 import { elementError } from '@countersign/core/ports'
 import { errorCode } from '../shapes.ts'

@@ -254,7 +254,7 @@ class Atecc608 implements SecureElement {
   }
 }
 
-/** The last byte of Info. That 3 is the 608B is unconfirmed on silicon. */
+/** The last byte of Info. That 3 is the 608B is unconfirmed on silicon (U13). */
 const models: Readonly<Record<number, string>> = { 2: 'ATECC608A', 3: 'ATECC608B' }
 
 function requireUnlocked(config: Uint8Array, target: LockTarget): void {
