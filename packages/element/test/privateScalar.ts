@@ -44,54 +44,56 @@ function publicOf(scalar: Buffer): Buffer | undefined {
   }
 }
 
-/** As bytes (DER and PKCS#8 have them too), hex, base64 and base64url (PEM and JWK), in decimal. */
+/** As bytes (DER and PKCS#8 have them too), hex, base64 and base64url (PEM and JWK). */
 export function holds(where: Uint8Array, scalar: Uint8Array): boolean {
   const bytes = Buffer.from(where.buffer, where.byteOffset, where.length)
-  return looksOf(scalar).forms.some((form) => bytes.includes(form))
+  return looksOf(scalar).bytes.some((form) => bytes.includes(form))
 }
 
 /**
- * As `holds`, and as a list of numbers, with or without their indices, in lines and columns: what
- * printing and JSON make of typed arrays and of buffers.
+ * As `holds`, as one number, and as a list of numbers, with or without their indices, in lines and
+ * columns: what printing and JSON make of typed arrays and of buffers.
  */
 export function says(text: string, scalar: Uint8Array): boolean {
-  return holds(Buffer.from(text), scalar) || looksOf(scalar).numbers.test(text)
+  const { words, numbers } = looksOf(scalar)
+  return words.some((form) => text.includes(form)) || numbers.test(text)
 }
 
 interface Looks {
-  readonly forms: readonly Buffer[]
+  readonly bytes: readonly Buffer[]
+  readonly words: readonly string[]
   readonly numbers: RegExp
 }
 
 const known = new Map<string, Looks>()
 
 /** Of one scalar, made once: they are looked for in many places. */
-function looksOf(bytes: Uint8Array): Looks {
-  const scalar = Buffer.from(bytes)
-  const name = scalar.toString('hex')
-  const looks = known.get(name) ?? { forms: formsOf(scalar), numbers: numbersOf(scalar) }
-  known.set(name, looks)
+function looksOf(scalar: Uint8Array): Looks {
+  const hex = Buffer.from(scalar).toString('hex')
+  const looks = known.get(hex) ?? makeLooks(Buffer.from(scalar), hex)
+  known.set(hex, looks)
   return looks
 }
 
-function numbersOf(scalar: Buffer): RegExp {
+function makeLooks(scalar: Buffer, hex: string): Looks {
+  const pairs = hex.match(/../g) ?? []
+  const texts = [hex, hex.toUpperCase(), ...base64Of(scalar)]
+  // A number in hex begins with its first digit that counts.
+  const others = [pairs.join(' '), pairs.join(':'), hex.replace(/^0+/, '')]
+  const words = [...others, ...others.map((text) => text.toUpperCase()), String(BigInt(`0x${hex}`))]
   const numbers = [...scalar].map((octet, i) => `${i === 0 ? '' : `(?:"?${i}"?\\W+)?`}${octet}`)
-  return new RegExp(`(?<!\\d)${numbers.join('\\W+')}(?!\\d)`)
+  return {
+    bytes: [scalar, ...texts.map((text) => Buffer.from(text))],
+    words: [scalar.toString('latin1'), ...texts, ...words],
+    numbers: new RegExp(`(?<!\\d)${numbers.join('\\W+')}(?!\\d)`),
+  }
 }
 
-function formsOf(scalar: Buffer): readonly Buffer[] {
-  const hex = scalar.toString('hex')
-  const pairs = hex.match(/../g) ?? []
-  const texts = [hex, pairs.join(' '), pairs.join(':')]
-  // A number in hex begins with its first digit that counts.
-  texts.push(hex.replace(/^0+/, ''), BigInt(`0x${hex}`).toString())
-  texts.push(...texts.map((text) => text.toUpperCase()))
-  // In base64 its middle looks one of three ways, by where it begins.
-  for (const pad of [0, 1, 2]) {
+/** It looks one of three ways, by where it begins; in PEM a line may end in one of the halves. */
+function base64Of(scalar: Buffer): readonly string[] {
+  const forms = [0, 1, 2].flatMap((pad) => {
     const bytes = Buffer.concat([Buffer.alloc(pad), scalar])
-    for (const alphabet of ['base64', 'base64url'] as const) {
-      texts.push(bytes.toString(alphabet).slice(4, 40))
-    }
-  }
-  return [scalar, ...[...new Set(texts)].map((text) => Buffer.from(text))]
+    return [bytes.toString('base64'), bytes.toString('base64url')]
+  })
+  return [...new Set(forms.flatMap((text) => [text.slice(4, 22), text.slice(22, 40)]))]
 }
