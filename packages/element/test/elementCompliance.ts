@@ -23,6 +23,7 @@ import {
   type SecureElement,
   type SlotUse,
 } from '../src/ports.ts'
+import { memberNames, type Search, waysToScalar } from './reach.ts'
 import { ecdsaToDer, elementSigner, pointOfSpki, spkiOfPoint } from '../src/signer.ts'
 import { assertAttested } from './attestationCompliance.ts'
 import { verifiesDigest } from './digestSignature.ts'
@@ -32,6 +33,17 @@ export interface ElementUnderTest {
   open(): Promise<SecureElement>
   /** The same element again, after `close`: keys, data and counters must be there. */
   reopen(): Promise<SecureElement>
+  /**
+   * Everything that callers see of it, its prototypes included, in the order of the alphabet: a new
+   * member is a decision, also about keys.
+   */
+  readonly members: readonly string[]
+  /**
+   * The private key of this public key, where a test can know it. Of a token it cannot: that its
+   * keys stay inside is said by these members and by CKA_SENSITIVE, CKA_EXTRACTABLE and
+   * CKA_NEVER_EXTRACTABLE, which pkcs11-tool reads in element.test.ts and tpm.test.ts.
+   */
+  readonly scalarOf?: (point: Uint8Array) => Uint8Array
   /** The suite may lock a slot of this one. */
   readonly mayLock: boolean
   /** Rounds of signing; each costs what the element costs. */
@@ -58,6 +70,7 @@ export function elementCompliance(
     counters(held)
     attestation(held)
     faceless(held)
+    shut(held, subject)
     persistence(held, subject)
     if (subject.mayLock) locks(held)
   })
@@ -383,6 +396,57 @@ function faceless(held: Held): void {
       JSON.stringify(element)
     assert.doesNotMatch(shown, /PRIVATE|pkcs8|"d"|privateKey/i)
   })
+}
+
+function shut(held: Held, { members, scalarOf }: ElementUnderTest): void {
+  test('it has the members that were decided on, and no others', () => {
+    assert.deepEqual(memberNames(of(held)), members)
+  })
+
+  test('no member gives its private key out, nor an answer, nor an error', async (t) => {
+    if (scalarOf === undefined) return t.skip('nobody but this element knows its private keys')
+    const element = of(held)
+    const slot = await slotFor(held, 'sign')
+    const answer = await element.generateKey(slot)
+    // Copies: a small buffer shares its memory with others.
+    const point = new Uint8Array(answer)
+    const search: Search = {
+      scalar: scalarOf(point),
+      calls: plausibleCalls(slot, point),
+      // The key that is looked for must stay, and be in use.
+      uncalled: ['generateKey', 'close'],
+    }
+    assert.deepEqual(await waysToScalar({ element, generateKey: answer }, search), [])
+    assert.deepEqual(await element.publicKey(slot), point)
+    // What the search finds when there is something to find.
+    const { scalar } = search
+    const open = { key: () => [{ jwk: { d: Buffer.from(scalar).toString('base64url') } }] }
+    assert.ok((await waysToScalar(open, search)).includes('.key().0.jwk.d'))
+  })
+}
+
+/** Arguments of the port, of Node's exports of keys, and those that somebody might make up. */
+function plausibleCalls(slot: number, point: Uint8Array): readonly (readonly unknown[])[] {
+  const bytes = new Uint8Array(digest('what a caller has'))
+  const target = { kind: 'slot', slot }
+  return [
+    [],
+    [slot],
+    [`${slot}`],
+    [{ slot }],
+    [target],
+    [target, { confirm: 'no', expected: bytes }],
+    [point],
+    [bytes],
+    [slot, bytes],
+    [slot, point],
+    [slot, ''],
+    [slot, 0, 4],
+    [slot, 0, bytes],
+    [slot, 'pkcs8', 'der'],
+    [slot, { type: 'pkcs8', format: 'der' }],
+    [slot, { format: 'jwk' }],
+  ]
 }
 
 function persistence(held: Held, subject: ElementUnderTest): void {
