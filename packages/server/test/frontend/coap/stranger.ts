@@ -10,7 +10,22 @@ import {
   uriPath,
 } from '@countersign/core/coap'
 import { cbor, concat } from '@countersign/core/codec'
+import type { CoapLimits } from '../../../src/frontend/coap/limits.ts'
 import type { CoapHouse } from './house.ts'
+
+const manyPerSecond = 100_000
+const many = { perSecond: manyPerSecond, burst: manyPerSecond }
+
+/** For what is not about rates: none of them is met. */
+export const withoutRates: Partial<CoapLimits> = {
+  handshakesPerAddressPerSecond: manyPerSecond,
+  handshakesPerAddressBurst: manyPerSecond,
+  handshakes: many,
+  unprovenHandshakes: many,
+  halfOpenUnprovenPerAddressMax: manyPerSecond,
+  strangerAnswersPerAddress: many,
+  strangerAnswers: many,
+}
 
 /** message_1 as a stranger makes one: C_I counts, G_X is a point of somebody's. */
 export async function strangerAt(house: CoapHouse): Promise<(n: number) => Uint8Array> {

@@ -86,19 +86,21 @@ describe('a challenge', () => {
     const key = nodeCrypto.importSecret(new Uint8Array(32).fill(7))
     const echo = new EchoIssuer({ crypto: nodeCrypto, clock, key })
     const strangers = new Strangers(clock, echo, coapLimitsOfDoor)
-    // 4 bytes of header, 1 of a marker, and what follows it; the challenge has 4 + 2 + 12.
-    const request = (payloadBytes: number): CoapMessage =>
-      parseMessage(
-        encodeMessage({
-          type: 'CON',
-          code: coapCode.post,
-          messageId: 1,
-          token: new Uint8Array(),
-          options: [],
-          payload: new Uint8Array(payloadBytes),
-        }),
-      )
     assert.equal(strangers.challenge(request(12), home), undefined)
     assert.equal(strangers.challenge(request(13), home)?.code, coapCode.unauthorized)
   })
 })
+
+/** 4 bytes of header, 1 of a marker, and what follows it; the challenge has 4 + 2 + 12. */
+function request(payloadBytes: number): CoapMessage {
+  return parseMessage(
+    encodeMessage({
+      type: 'CON',
+      code: coapCode.post,
+      messageId: 1,
+      token: new Uint8Array(),
+      options: [],
+      payload: new Uint8Array(payloadBytes),
+    }),
+  )
+}
