@@ -164,9 +164,9 @@ async function handshake(
   const responder = new Responder({ crypto: nodeCrypto, methods: [method.number], suites: [suite] })
   const answer = { own: await own('server', method.responder), cR: Uint8Array.of(1, 2, 3) }
   const { message2, next: wait3 } = await responder.receive(message1).send(answer)
-  const judgeR = wait2.receive(message2)
+  const judgeR = await wait2.receive(message2)
   const server = pki.trusted('server', suite, method.responder, judgeR.reference)
-  const { message3, next: unconfirmed } = await judgeR.accept(server).send()
+  const { message3, next: unconfirmed } = await (await judgeR.accept(server)).send()
   const judgeI = wait3.receive(message3)
   const trusted = pki.trusted('device', suite, method.initiator, judgeI.reference)
   const authenticated = judgeI.accept(trusted)
