@@ -24,6 +24,7 @@ import {
 import { cbor, equalBytes } from '@countersign/core/codec'
 import { hashAlgorithm, hashNumber, thumbprint } from '@countersign/core/cose'
 import {
+  agreementsOf,
   type ComposeMessage3,
   Initiator,
   isErrorMessage,
@@ -83,13 +84,14 @@ export async function agree(parts: HandshakeParts, wishes: Wishes): Promise<Agre
   const method = methodOf(parts)
   if (!servers.has(method.responder)) wishes.serverByValue ??= servers.missing
   const offered = offer(suitesFor(parts), wishes.suitesR)
+  const key = await parts.ephemeral?.(offered.suite, agreementsOf(method.responder))
   const { message1, next: waitMessage2 } = new Initiator({
     crypto,
     method,
     offer: offered,
     cI: drawIdentifier(parts),
     own: ownCredential(crypto, parts.credential, wishes.isDeviceByValue === true),
-    ...(parts.ephemeral !== undefined && { ephemeral: parts.ephemeral }),
+    ...(key !== undefined && { ephemeral: () => key }),
   }).send(wishes.serverByValue === undefined ? [] : [coldStartItem(wishes.serverByValue)])
   const message2 = await askMessage2(wire, message1, wishes, signal)
   if (message2 === undefined) return undefined
