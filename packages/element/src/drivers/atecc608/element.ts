@@ -35,7 +35,7 @@ import {
   revision,
 } from './basics.ts'
 import { crc16 } from './crc.ts'
-import { makeEphemeral } from './ephemeral.ts'
+import { makeEphemeral, type TempKeyHolder } from './ephemeral.ts'
 import { createKey, loadNonce, publicKeyOf, signExternal } from './keys.ts'
 import { type Act, mayGenerate, reasonOf, setupHint } from './refusals.ts'
 import { allRules, isConfigLocked, isDataLocked, rulesOf } from './slotViews.ts'
@@ -62,6 +62,7 @@ export async function openAtecc608(
 
 class Atecc608 implements SecureElement {
   readonly #chip: ChipSession
+  readonly #tempKey: TempKeyHolder = {}
 
   constructor(chip: ChipSession) {
     this.#chip = chip
@@ -132,7 +133,7 @@ class Atecc608 implements SecureElement {
   }
 
   async ephemeral(agreements = 1): Promise<ElementEphemeral> {
-    return await makeEphemeral(this.#chip, agreements)
+    return await makeEphemeral(this.#chip, this.#tempKey, agreements)
   }
 
   async attest(slot: number, nonce: Uint8Array): Promise<Attestation> {

@@ -1,8 +1,8 @@
 /**
  * A key pair in TempKey: made there by GenKey, taken by one ECDH, never in the EEPROM. An idle chip
  * keeps it as long as it has its supply. Sleep and the watchdog end it, and so does whatever else
- * takes TempKey: a signature, an attestation, another such key, another program's command. The chip
- * refuses then, and the secret is in clear on the bus where it does not.
+ * takes TempKey: a signature, an attestation, another such key; the chip refuses then. Only a key
+ * that another program has made there meanwhile is not told from ours: the secret is another one.
  */
 import {
   type ElementEphemeral,
@@ -19,11 +19,19 @@ import type { ChipSession } from './session.ts'
 import { isConfigLocked } from './slotViews.ts'
 import { readConfig } from './zones.ts'
 
+/** Whose key is in TempKey, as far as this driver put one there. */
+export interface TempKeyHolder {
+  latest?: object
+}
+
 export async function makeEphemeral(
   chip: ChipSession,
+  holder: TempKeyHolder,
   agreements: number,
 ): Promise<ElementEphemeral> {
   if (agreements !== 1) throw onlyOnce(chip, agreements)
+  const mine = {}
+  holder.latest = mine
   const point = await explained(createEphemeralKey(chip), () => whyNotMade(chip))
   let isSpent = false
   return {
@@ -33,6 +41,7 @@ export async function makeEphemeral(
       if (isSpent) throw spent(chip)
       // Gone with the first try, also with one that fails.
       isSpent = true
+      if (holder.latest !== mine) throw gone(chip)
       return await explained(ecdh(chip, 'tempKey', peer), () => whyNotAgreed(chip))
     },
   }
@@ -64,7 +73,10 @@ async function whyNotMade(chip: ChipSession): Promise<ElementError | undefined> 
 async function whyNotAgreed(chip: ChipSession): Promise<ElementError | undefined> {
   const { options } = parseChipConfig(await readConfig(chip))
   // Its values are unconfirmed on silicon; with 0 nothing is protected.
-  if (options.ecdhProtection !== 0) return undefined
+  return options.ecdhProtection === 0 ? gone(chip) : undefined
+}
+
+function gone(chip: ChipSession): ElementError {
   return elementError(
     'ERR_ELEMENT_WATCHDOG',
     'the ephemeral key is not in the element any more: it slept, or did something else since',
