@@ -32,7 +32,7 @@ export type ElementErrorCode =
   | 'ERR_ELEMENT_SELFTEST'
   | 'ERR_ELEMENT_RNG_HEALTH'
   | 'ERR_ELEMENT_COUNTER_LIMIT'
-  /** Its watchdog ended a sequence; the volatile state is gone. */
+  /** Its watchdog ended a sequence, or it slept: the volatile state is gone. */
   | 'ERR_ELEMENT_WATCHDOG'
   /** It was there and is not any more. */
   | 'ERR_ELEMENT_GONE'

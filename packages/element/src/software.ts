@@ -147,10 +147,10 @@ class FileElement implements SoftwareElement {
     return agree(this.#key(slot), peer)
   }
 
-  async ephemeral(): Promise<ElementEphemeral> {
+  async ephemeral(agreements = 1): Promise<ElementEphemeral> {
     this.#requireOpen()
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    return ephemeralOf(privateKey)
+    return ephemeralOf(privateKey, agreements)
   }
 
   readonly data: ElementData = {
@@ -279,22 +279,23 @@ function pointOf(key: KeyObject): Uint8Array {
   return pointOfSpki(createPublicKey(key).export({ type: 'spki', format: 'der' }))
 }
 
-function ephemeralOf(privateKey: KeyObject): ElementEphemeral {
+function ephemeralOf(privateKey: KeyObject, agreements: number): ElementEphemeral {
   let key: KeyObject | undefined = privateKey
+  let left = agreements
   return {
     point: pointOf(privateKey),
     agree: async (peer) => {
       if (key === undefined) {
         throw elementError(
           'ERR_ELEMENT_ARGUMENT',
-          'an ephemeral key agrees once',
+          'an ephemeral key agrees as often as it was made for',
           {},
           { hint: 'Ask the element for a new one.' },
         )
       }
-      // Gone with the first try, also with one that fails.
+      // A try counts, also one that fails; the key is gone with the last.
       const own = key
-      key = undefined
+      if (--left <= 0) key = undefined
       return agree(own, peer)
     },
   }

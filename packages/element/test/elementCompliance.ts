@@ -16,6 +16,7 @@ import { inspect } from 'node:util'
 import { isCountersignError } from '@countersign/core/errors'
 import {
   type ElementCapability,
+  type ElementEphemeral,
   type ElementErrorCode,
   isElementError,
   isRetryable,
@@ -295,6 +296,48 @@ function agreement(held: Held): void {
     assert.deepEqual(Buffer.from(secret), theirs)
     await refused(ephemeral.agree(rawPoint(peer.publicKey)), 'ERR_ELEMENT_ARGUMENT')
     assert.notDeepEqual((await element.ephemeral()).point, ephemeral.point)
+  })
+
+  test('a key made for one agreement is gone after a wrong point too', async (t) => {
+    const element = of(held)
+    if (element.ephemeral === undefined) return t.skip('this element makes no such keys')
+    const ephemeral = await element.ephemeral()
+    await refused(ephemeral.agree(new Uint8Array(64)), 'ERR_ELEMENT_ECC')
+    const peer = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    await refused(ephemeral.agree(rawPoint(peer.publicKey)), 'ERR_ELEMENT_ARGUMENT')
+  })
+
+  test('a key made for several agreements agrees so often, or is not made', async (t) => {
+    const element = of(held)
+    if (element.ephemeral === undefined) return t.skip('this element makes no such keys')
+    const made = await element.ephemeral(2).catch((error: unknown) => error)
+    if (made instanceof Error) {
+      return await refused(Promise.reject(made), 'ERR_ELEMENT_UNSUPPORTED')
+    }
+    const ephemeral = made as ElementEphemeral
+    const publicKey = openssl(ephemeral.point)
+    for (let round = 0; round < 2; round++) {
+      const peer = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      const theirs = diffieHellman({ privateKey: peer.privateKey, publicKey })
+      assert.deepEqual(Buffer.from(await ephemeral.agree(rawPoint(peer.publicKey))), theirs)
+    }
+    const peer = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    await refused(ephemeral.agree(rawPoint(peer.publicKey)), 'ERR_ELEMENT_ARGUMENT')
+  })
+
+  test('a key that waits while something is signed agrees, or says that it may be tried again', async (t) => {
+    const element = of(held)
+    if (element.ephemeral === undefined) return t.skip('this element makes no such keys')
+    const slot = await slotFor(held, 'sign')
+    await element.generateKey(slot)
+    const ephemeral = await element.ephemeral()
+    await element.sign(slot, digest('meanwhile'))
+    const peer = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const agreed = await ephemeral.agree(rawPoint(peer.publicKey)).catch((error: unknown) => error)
+    if (isElementError(agreed)) return assert.ok(isRetryable(agreed.code), agreed.message)
+    const publicKey = openssl(ephemeral.point)
+    const theirs = diffieHellman({ privateKey: peer.privateKey, publicKey })
+    assert.deepEqual(Buffer.from(agreed as Uint8Array), theirs)
   })
 }
 
