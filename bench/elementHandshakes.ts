@@ -93,10 +93,11 @@ interface Scene {
 }
 
 async function handshakesOf(
-  { name, open }: Kind,
+  kind: Kind,
   scene: Scene,
 ): Promise<{ readonly rows: string[][]; readonly goals: readonly Goal[] }> {
-  const watched = await open(scene.folder)
+  const { name } = kind
+  const watched = await kind.open(scene.folder)
   try {
     const { slot, leaf, spki } = await certified(name, watched.element, scene.pki)
     const signer = knownElementSigner(watched.element, slot, spki)
