@@ -31,6 +31,7 @@ export type ElementErrorCode =
   | 'ERR_ELEMENT_ECC'
   | 'ERR_ELEMENT_SELFTEST'
   | 'ERR_ELEMENT_RNG_HEALTH'
+  /** A counter is at its end, or the uses of a key that are counted. */
   | 'ERR_ELEMENT_COUNTER_LIMIT'
   /** Its watchdog ended a sequence; the volatile state is gone. */
   | 'ERR_ELEMENT_WATCHDOG'
