@@ -109,7 +109,8 @@ export function elementError(
 
 /**
  * The same call may succeed when it is made again, without anyone changing anything. It says nothing
- * of what the failed call has done: after an increment, a new key or a lock the state is read first.
+ * of what the failed call has done: where its details have `mayBeDone`, it may have counted, made or
+ * locked what it should, and the state is read first.
  */
 export function isRetryable(code: ElementErrorCode): boolean {
   return faults[code][1]
