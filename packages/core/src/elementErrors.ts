@@ -31,6 +31,7 @@ export type ElementErrorCode =
   | 'ERR_ELEMENT_ECC'
   | 'ERR_ELEMENT_SELFTEST'
   | 'ERR_ELEMENT_RNG_HEALTH'
+  /** A counter is at its end, or the uses of a key that are counted. */
   | 'ERR_ELEMENT_COUNTER_LIMIT'
   /** Its watchdog ended a sequence, or it slept: the volatile state is gone. */
   | 'ERR_ELEMENT_WATCHDOG'
@@ -108,7 +109,8 @@ export function elementError(
 
 /**
  * The same call may succeed when it is made again, without anyone changing anything. It says nothing
- * of what the failed call has done: after an increment, a new key or a lock the state is read first.
+ * of what the failed call has done: where its details have `mayBeDone`, it may have counted, made or
+ * locked what it should, and the state is read first.
  */
 export function isRetryable(code: ElementErrorCode): boolean {
   return faults[code][1]

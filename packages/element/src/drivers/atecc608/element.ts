@@ -35,6 +35,7 @@ import {
   revision,
 } from './basics.ts'
 import { crc16 } from './crc.ts'
+import { deathOf } from './dead.ts'
 import { makeEphemeral, type TempKeyHolder } from './ephemeral.ts'
 import { createKey, loadNonce, publicKeyOf, signExternal } from './keys.ts'
 import { type Act, mayGenerate, reasonOf, setupHint } from './refusals.ts'
@@ -174,7 +175,7 @@ class Atecc608 implements SecureElement {
           'ERR_ELEMENT_COUNTER_LIMIT',
           `counter ${counter} is at its highest value`,
           { counter },
-          { cause: error },
+          { hint: 'It never goes back; count with the other one.', cause: error },
         )
       }
     },
@@ -251,7 +252,8 @@ class Atecc608 implements SecureElement {
     const config = await readConfig(this.#chip)
     const rules = rulesOf(config, slot)
     const holds = rules.isKey ? await this.#holds(config, slot) : 'unknown'
-    const [code, why, hint] = reasonOf(config, rules, holds, act)
+    const dead = isConfigLocked(config) ? await deathOf(this.#chip, config, rules) : undefined
+    const [code, why, hint] = reasonOf(config, rules, holds, act, dead)
     return elementError(
       code,
       `slot ${slot} of the element ${why}`,

@@ -58,6 +58,9 @@ const breaches: Readonly<Record<Breach, readonly [ElementErrorCode, words: strin
     ],
   }
 
+/** Of a command that counts, burns or makes something. */
+const readFirst = 'The command may have been carried out: read the state before anything else.'
+
 /** Errors after which the volatile memory may be lost, and the command done or not. */
 const broken = new WeakSet<Error>()
 
@@ -224,15 +227,12 @@ export class Exchange {
   #breach(breach: Breach, command: Command): ElementError {
     const [code, words, hint] =
       breaches[this.#awakeMs() >= this.#watchdogMs() ? 'watchdog' : breach]
-    const unknown =
-      command.repeat === 'never'
-        ? ' The command may have been carried out: read the state before anything else.'
-        : ''
+    const mayBeDone = command.repeat === 'never'
     const error = elementError(
       code,
       `at ${command.name} the element ${words}`,
-      { command: command.name },
-      { where: this.where, hint: hint + unknown },
+      { command: command.name, ...(mayBeDone ? { mayBeDone } : {}) },
+      { where: this.where, hint: mayBeDone ? `${hint} ${readFirst}` : hint },
     )
     broken.add(error)
     return error

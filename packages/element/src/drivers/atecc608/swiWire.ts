@@ -23,9 +23,11 @@ const bitMs = 0.04
 /** USB adapters collect what they receive for 16 ms before they hand it over. */
 const latencyMs = 25
 /**
- * What surely comes (an echo, the rest of an answer) is late by the machine's doing: by its scheduler
- * and its USB stack, not by the wire. Waiting for it costs nothing when it is there.
+ * The wire makes an echo at once, so its lateness is the machine's: its scheduler and its USB stack.
+ * Waiting costs nothing when it is there.
  */
+const echoMs = 500
+/** The rest of an answer, and one that is due. Three of them end before a watchdog. */
 const lateMs = 250
 /** More than anything that may still be under way. */
 const anything = 4096
@@ -57,7 +59,7 @@ class SwiWire implements ChipWire {
     await this.#uart.discard()
     await this.#uart.write(wakeToken)
     // Its echo, which must be in before the rate changes; what it is does not matter.
-    await this.#hear(1, lateMs)
+    await this.#hear(1, echoMs)
     await this.#uart.setBaudRate(bitRate)
     await this.#time.wait(wakeMs)
     const answer = await this.receive(isDoubtful)
@@ -116,7 +118,7 @@ class SwiWire implements ChipWire {
     // What a damaged answer left behind is not our echo.
     await this.#uart.discard()
     await this.#uart.write(bits)
-    const echo = await this.#hear(bits.length, bits.length * bitMs + lateMs)
+    const echo = await this.#hear(bits.length, bits.length * bitMs + echoMs)
     const isEcho = echo.length === bits.length && echo.every((bit, index) => bit === bits[index])
     if (!isEcho) this.#isOwed = true
     return isEcho
