@@ -5,13 +5,14 @@
  */
 import { createECDH, verify } from 'node:crypto'
 import { p256 } from '@noble/curves/nist.js'
-import { ecdsaToDer } from '../../signer.ts'
+import { ecdsaToDer, spkiOfPoint } from '../../signer.ts'
 import { inverse, positive } from './inverse.ts'
 import { Refusal, status } from './status.ts'
 
 const order = p256.Point.Fn.ORDER
 const prime = p256.Point.Fp.ORDER
-const curve = 'prime256v1'
+/** One for all: whoever uses it sets its key first. A new one each time has to be collected. */
+const multiplier = createECDH('prime256v1')
 /** A draw is out of range once in 2^32; a generator that is never in range is broken. */
 const drawsMax = 8
 
@@ -40,17 +41,15 @@ export function drawScalar(random: (length: number) => Uint8Array): Uint8Array {
 
 /** X || Y of the scalar's multiple of the base point. */
 export function publicPoint(scalar: Uint8Array): Uint8Array {
-  const ecdh = createECDH(curve)
-  ecdh.setPrivateKey(scalar)
-  return new Uint8Array(ecdh.getPublicKey().subarray(1))
+  multiplier.setPrivateKey(scalar)
+  return new Uint8Array(multiplier.getPublicKey().subarray(1))
 }
 
 /** X of the shared point; status 05 when `peer` is not on the curve. */
 export function sharedSecret(scalar: Uint8Array, peer: Uint8Array): Uint8Array {
   if (!isOnCurve(peer)) throw new Refusal(status.ecc)
-  const ecdh = createECDH(curve)
-  ecdh.setPrivateKey(scalar)
-  return new Uint8Array(ecdh.computeSecret(uncompressed(peer)))
+  multiplier.setPrivateKey(scalar)
+  return new Uint8Array(multiplier.computeSecret(uncompressed(peer)))
 }
 
 /** ECDSA over a digest (FIPS 186-5 §6.4.1), r || s. */
@@ -85,9 +84,14 @@ export function verifyDigest(
   const shift = positive((toNumber(digest) - knownDigest) * inverse(r, order), order)
   const moved = shift === 0n ? q.toAffine() : sumOf(q, publicPoint(toBytes(shift)))
   if (moved === undefined) return false
-  const key = { kty: 'EC', crv: 'P-256', x: base64url(moved.x), y: base64url(moved.y) }
-  // In DER: of r || s, which Node takes too, it makes more work.
-  return verify('sha256', knownMessage, { key, format: 'jwk' }, ecdsaToDer(signature))
+  const key = pemOf(Buffer.concat([toBytes(moved.x), toBytes(moved.y)]))
+  return verify('sha256', knownMessage, key, ecdsaToDer(signature))
+}
+
+/** A string, since Node finds out what an object is by errors that it catches, which take longer. */
+function pemOf(point: Uint8Array): string {
+  const der = Buffer.from(spkiOfPoint(point)).toString('base64')
+  return `-----BEGIN PUBLIC KEY-----\n${der}\n-----END PUBLIC KEY-----\n`
 }
 
 interface Affine {
@@ -120,10 +124,6 @@ function uncompressed(point: Uint8Array): Uint8Array {
   bytes[0] = 4
   bytes.set(point, 1)
   return bytes
-}
-
-function base64url(value: bigint): string {
-  return Buffer.from(toBytes(value)).toString('base64url')
 }
 
 function toNumber(bytes: Uint8Array): bigint {
