@@ -24,7 +24,7 @@ import {
   type SecureElement,
   type SlotUse,
 } from '../src/ports.ts'
-import { memberNames, type Search, waysToScalar } from './reach.ts'
+import { memberNames, plausibleCalls, type Search, waysToScalar } from './reach.ts'
 import { ecdsaToDer, elementSigner, pointOfSpki, spkiOfPoint } from '../src/signer.ts'
 import { assertAttested } from './attestationCompliance.ts'
 import { verifiesDigest } from './digestSignature.ts'
@@ -40,8 +40,8 @@ export interface ElementUnderTest {
    */
   readonly members: readonly string[]
   /**
-   * The private key of this public key, where a test can know it. Of a token it cannot: that its
-   * keys stay inside is said by these members and by CKA_SENSITIVE, CKA_EXTRACTABLE and
+   * The private key of this public key, where a test can know it. Of what a token makes it cannot:
+   * that this stays inside is said by these members and by CKA_SENSITIVE, CKA_EXTRACTABLE and
    * CKA_NEVER_EXTRACTABLE, which pkcs11-tool reads in element.test.ts and tpm.test.ts.
    */
   readonly scalarOf?: (point: Uint8Array) => Uint8Array
@@ -466,30 +466,6 @@ function shut(held: Held, { members, scalarOf }: ElementUnderTest): void {
     const open = { key: () => [{ jwk: { d: Buffer.from(scalar).toString('base64url') } }] }
     assert.ok((await waysToScalar(open, search)).includes('.key().0.jwk.d'))
   })
-}
-
-/** Arguments of the port, of Node's exports of keys, and those that somebody might make up. */
-function plausibleCalls(slot: number, point: Uint8Array): readonly (readonly unknown[])[] {
-  const bytes = new Uint8Array(digest('what a caller has'))
-  const target = { kind: 'slot', slot }
-  return [
-    [],
-    [slot],
-    [`${slot}`],
-    [{ slot }],
-    [target],
-    [target, { confirm: 'no', expected: bytes }],
-    [point],
-    [bytes],
-    [slot, bytes],
-    [slot, point],
-    [slot, ''],
-    [slot, 0, 4],
-    [slot, 0, bytes],
-    [slot, 'pkcs8', 'der'],
-    [slot, { type: 'pkcs8', format: 'der' }],
-    [slot, { format: 'jwk' }],
-  ]
 }
 
 function persistence(held: Held, subject: ElementUnderTest): void {

@@ -20,6 +20,30 @@ export interface Search {
   readonly uncalled: readonly string[]
 }
 
+/** Arguments of the port, of Node's exports of keys, and those that somebody might make up. */
+export function plausibleCalls(slot: number, point: Uint8Array): readonly (readonly unknown[])[] {
+  const bytes = new Uint8Array(32).fill(0x5a)
+  const target = { kind: 'slot', slot }
+  return [
+    [],
+    [slot],
+    [`${slot}`],
+    [{ slot }],
+    [target],
+    [target, { confirm: 'no', expected: bytes }],
+    [point],
+    [bytes],
+    [slot, bytes],
+    [slot, point],
+    [slot, ''],
+    [slot, 0, 4],
+    [slot, 0, bytes],
+    [slot, 'pkcs8', 'der'],
+    [slot, { type: 'pkcs8', format: 'der' }],
+    [slot, { format: 'jwk' }],
+  ]
+}
+
 /** Paths by which the scalar can be had. */
 export async function waysToScalar(from: object, search: Search): Promise<readonly string[]> {
   const found: string[] = []

@@ -102,6 +102,70 @@ test('a product that demands 1 takes the part and refuses the twin, which stays 
   await house.call('product.set', { name: 'default', assuranceMin: 0 })
 })
 
+/** By what a host does with the chip's statement on slot 2, when the request carries slot 0's key. */
+const ofAnotherSlot = [
+  ['is sent as it is', 'ERR_ATTESTATION_KEY', 'publicKey', () => undefined],
+  [
+    'has the key of the request put in',
+    'ERR_ATTESTATION_STATEMENT',
+    'message: TempKey',
+    (evidence: Buffer, { at, asked }: Told) => evidence.set(asked, at),
+  ],
+  [
+    'has the key of the request and its slot put in',
+    'ERR_ATTESTATION_STATEMENT',
+    // The flags of TempKey have the slot in them.
+    'message: byte 40',
+    (evidence: Buffer, { at, asked }: Told) => {
+      evidence.set(asked, at)
+      // docs/element/attestation.md: INTEGER of the slot, then 04 40 and the key.
+      assert.deepEqual([...evidence.subarray(at - 5, at)], [0x02, 0x01, 2, 0x04, 0x40])
+      evidence[at - 3] = 0
+    },
+  ],
+] as const
+
+interface Told {
+  /** Where in the evidence the key of slot 2 stands. */
+  readonly at: number
+  readonly asked: Uint8Array
+}
+
+for (const [what, code, field, bend] of ofAnotherSlot)
+  test(`a statement of a live chip on another slot that ${what} is refused, and the books say why`, async () => {
+    const serial = `SLOT-${states}`
+    const system = systemWorld()
+    const world: World = {
+      ...system,
+      async openElement(...how) {
+        const element = await system.openElement(...how)
+        const attest = element.attest?.bind(element) ?? assert.fail('it does not attest')
+        element.attest = async (slot, nonce) => {
+          assert.equal(slot, 0)
+          const other = Buffer.from(await element.generateKey(2))
+          const attestation = await attest(2, nonce)
+          const evidence = Buffer.from(attestation.evidence)
+          const at = evidence.indexOf(other)
+          assert.ok(at > 0)
+          bend(evidence, { at, asked: await element.publicKey(0) })
+          return { ...attestation, evidence }
+        }
+        return element
+      },
+    }
+    const enrolling = enroll({
+      ...(await house.invite()),
+      serial,
+      state: freshState(),
+      element: chip(serial),
+      world,
+    })
+    await assert.rejects(enrolling, { code: 'ERR_ENROLL_REFUSED' })
+    const why = await house.call('identity.why', { id: serial })
+    assert.equal(why['device'], null)
+    assert.partialDeepStrictEqual(why['refusals'], [{ code, where: field }])
+  })
+
 test('what is no manifest is refused by the command that imports, and a good one needs its signer', async () => {
   const vectors = new URL('../../../../vectors/manifest.json', import.meta.url)
   const { files, signer } = JSON.parse(await readFile(vectors, 'utf8')) as {

@@ -18,7 +18,7 @@ import {
   type World,
 } from '@countersign/device'
 import { openElement } from '@countersign/element/compose'
-import { elementError } from '@countersign/element/ports'
+import { elementError, type SecureElement } from '@countersign/element/ports'
 import { serveEmulatedChip } from '@countersign/element/emulator'
 import { skip as noTokens, softTokens } from '../../../element/test/pkcs11/softhsm.ts'
 import { skip as noTpm, softTpm } from '../../../element/test/pkcs11/swtpm.ts'
@@ -181,31 +181,31 @@ test('a chip that is gone is said to be gone, and none is made in its place', as
   await send({ state, topic: 'room', sample: textSample('1') })
 })
 
+/** Between two attempts. */
+const quick = {
+  backoff: { broken: { firstMs: 5, maxMs: 20 }, refused: { firstMs: 5, maxMs: 20 } },
+  narrow: { limits: { backoffFirstMs: 5, backoffMaxMs: 20 } },
+}
+
 test('a device that runs waits for an element that is away for a while', async () => {
   const state = freshState()
   const { id } = await enrolled(state, 'sw:', 'WAITS')
   const input = new Readable({ read: () => undefined })
   let away = 2
-  const system = systemWorld()
-  const world: World = {
-    ...system,
-    async openElement(url, folder, how) {
-      const element = await system.openElement(url, folder, how)
-      const sign = element.sign.bind(element)
-      element.sign = async (slot, digest) => {
-        if (away-- > 0) throw elementError('ERR_ELEMENT_GONE', 'the token is not there')
-        return sign(slot, digest)
-      }
-      return element
-    },
-  }
+  const world = openingAs((element) => {
+    const sign = element.sign.bind(element)
+    element.sign = async (slot, digest) => {
+      if (away-- > 0) throw elementError('ERR_ELEMENT_GONE', 'the token is not there')
+      return sign(slot, digest)
+    }
+  })
   const heard: string[] = []
   const running = run({
     state,
     world,
     topic: 'room',
     source: lineSource(input),
-    backoff: { broken: { firstMs: 5, maxMs: 20 }, refused: { firstMs: 5, maxMs: 20 } },
+    ...quick,
     listener: (event) => {
       heard.push('code' in event ? event.code : event.event)
       if (event.event === 'sent') input.push(null)
@@ -219,6 +219,59 @@ test('a device that runs waits for an element that is away for a while', async (
     ['patient'],
   )
 })
+
+for (const road of roadNames)
+  test(`a token that is pulled while it signs for a handshake on ${road} fails that, and works when it is back`, {
+    skip: noTokens,
+  }, async () => {
+    const token = softTokens()(`pulled-${road}`)
+    const state = freshState()
+    const { id } = await enrolled(state, token.url('device'), `PULLED-${road}`)
+    const input = new Readable({ read: () => undefined })
+    let pulls = 0
+    const world = openingAs((element) => {
+      const sign = element.sign.bind(element)
+      element.sign = async (slot, digest) => {
+        if (pulls++ === 0) token.pull()
+        // What the library answers then.
+        return sign(slot, digest)
+      }
+    })
+    const heard: string[] = []
+    const running = run({
+      state,
+      world,
+      road,
+      topic: 'room',
+      source: lineSource(input),
+      ...quick,
+      listener: (event) => {
+        heard.push('code' in event ? event.code : event.event)
+        if (event.event === 'unreachable') token.putBack()
+        if (event.event === 'sent') input.push(null)
+      },
+    })
+    input.push('"by hand"\n')
+    await running
+    assert.equal(heard[0], 'ERR_ELEMENT_GONE')
+    assert.deepEqual(
+      (await house.events(id)).map(({ data }) => data),
+      ['by hand'],
+    )
+  })
+
+/** The world as it is, with a hand on each element that is opened. */
+function openingAs(lay: (element: SecureElement) => void): World {
+  const system = systemWorld()
+  return {
+    ...system,
+    async openElement(url, folder, how) {
+      const element = await system.openElement(url, folder, how)
+      lay(element)
+      return element
+    },
+  }
+}
 
 test('renewals go round the slots that sign, and never touch the others', async () => {
   const url = emulated('round')

@@ -11,15 +11,13 @@
  * searched in elementCompliance.ts. SECURITY.md has the table of both.
  */
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { show } from '@countersign/device'
 import { openElement } from '@countersign/element/compose'
 import { createLog } from '@countersign/server'
-import { skip as noTokens, softTokens } from '../../../element/test/pkcs11/softhsm.ts'
+import { putKeyInto, skip as noTokens, softTokens } from '../../../element/test/pkcs11/softhsm.ts'
 import { holds, says, scalarInChip, scalarInTwin } from '../../../element/test/privateScalar.ts'
 import { countersign, type Outcome, start } from '../cli/bin.ts'
 import { runOn, stage } from '../cli/here.ts'
@@ -64,32 +62,39 @@ test('the private key of a chip is nowhere but in the chip', async () => {
 interface Kind {
   readonly name: string
   readonly skip?: string | false
-  readonly url: (state: string) => string
-  readonly scalar: (state: string, point: Uint8Array) => Buffer
-  /** In the state folder, and the key's own place. */
+  open(): {
+    readonly url: string
+    readonly scalar: (state: string, point: Uint8Array) => Buffer
+  }
+  /** In the state folder: the key's own place. */
   readonly place?: string
 }
-
-const part = join(house.root, 'part.json')
-const given = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
 const kinds: readonly Kind[] = [
   {
     name: 'a software twin',
-    url: () => 'sw:',
-    scalar: (state, point) => scalarInTwin(join(state, 'element.json'), point),
+    open: () => ({
+      url: 'sw:',
+      scalar: (state, point) => scalarInTwin(join(state, 'element.json'), point),
+    }),
     place: 'element.json',
   },
   {
     name: 'a chip that is emulated in the process of its host',
-    url: () => `atecc608:emulator:${part}?times=none`,
-    scalar: (_, point) => scalarInChip(part, point),
+    open: () => {
+      const file = join(house.root, 'part.json')
+      const url = `atecc608:emulator:${file}?times=none`
+      return { url, scalar: (_, point) => scalarInChip(file, point) }
+    },
   },
   {
     name: 'a token of SoftHSM',
     skip: noTokens,
-    url: () => tokenWithKey(),
-    scalar: () => Buffer.from(given.privateKey.export({ format: 'jwk' }).d ?? '', 'base64url'),
+    open: () => {
+      const token = softTokens()('stays')
+      const scalar = putKeyInto(token, 'given')
+      return { url: token.url('given'), scalar: () => scalar }
+    },
   },
 ]
 
@@ -98,31 +103,15 @@ for (const kind of kinds)
     skip: kind.skip ?? false,
   }, async (t) => {
     const state = join(house.root, kind.name)
-    const url = kind.url(state)
+    const { url, scalar } = kind.open()
     const beside = listenBeside(t)
     const said = await enrolAndFail(runHere, state, url)
     said.push(await sendAndBeRefused(state))
-    const key = kind.scalar(state, await pointOf(url, state))
+    const key = scalar(state, await pointOf(url, state))
     await assertNowhere(key, [...said, ...beside], state, kind.place)
   })
 
 const runHere: Run = (args) => runOn(stage({ json: args.includes('--json') }), args)
-
-/** It holds a pair that was made outside, and says of it what it says of its own. */
-function tokenWithKey(): string {
-  const token = softTokens()('stays')
-  const { privateKey, publicKey } = given
-  const file = join(house.root, 'given.der')
-  for (const [type, der] of [
-    ['privkey', privateKey.export({ type: 'sec1', format: 'der' })],
-    ['pubkey', publicKey.export({ type: 'spki', format: 'der' })],
-  ] as const) {
-    writeFileSync(file, der)
-    const words = ['--write-object', file, '--type', type, '--label', 'given', '--id', '0a']
-    token.tool(...words, '--usage-sign', ...(type === 'privkey' ? ['--sensitive'] : []))
-  }
-  return token.url('given')
-}
 
 /** Whatever is printed past the command, such as by console.error. */
 function listenBeside(t: TestContext): readonly string[] {
