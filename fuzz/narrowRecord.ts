@@ -31,7 +31,9 @@ const corpus = [
 fuzz('narrowRecord', corpus, (input) => {
   try {
     const read = decodeRecord(nodeCrypto, input)
-    if (!equalBytes(encodeRecord(nodeCrypto, read), input)) {
+    // Of the version before it the context is left out.
+    const isOld = input[1] === 1
+    if (!isOld && !equalBytes(encodeRecord(nodeCrypto, read), input)) {
       throw new Error('two forms of one record')
     }
   } catch (error) {

@@ -32,7 +32,7 @@ export type ElementErrorCode =
   | 'ERR_ELEMENT_SELFTEST'
   | 'ERR_ELEMENT_RNG_HEALTH'
   | 'ERR_ELEMENT_COUNTER_LIMIT'
-  /** Its watchdog ended a sequence; the volatile state is gone. */
+  /** Its watchdog ended a sequence, or it slept: the volatile state is gone. */
   | 'ERR_ELEMENT_WATCHDOG'
   /** It was there and is not any more. */
   | 'ERR_ELEMENT_GONE'
@@ -106,7 +106,10 @@ export function elementError(
   return new kinds[faults[code][0]]<ElementErrorCode>(code, message, details, options)
 }
 
-/** The same call may succeed when it is made again, without anyone changing anything. */
+/**
+ * The same call may succeed when it is made again, without anyone changing anything. It says nothing
+ * of what the failed call has done: after an increment, a new key or a lock the state is read first.
+ */
 export function isRetryable(code: ElementErrorCode): boolean {
   return faults[code][1]
 }

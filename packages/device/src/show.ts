@@ -57,6 +57,8 @@ export interface ChannelReport {
   /** null: the next message makes a handshake. */
   readonly context: {
     readonly since: string
+    /** It ends with the server's certificate that it was made with. */
+    readonly until: string
     /** x5t of the device's certificate that it was made with. */
     readonly credential: string
   } | null
@@ -127,9 +129,14 @@ function factsIn(record: Uint8Array, path: string, crypto: World['crypto']): Nar
 
 function contextOf({
   since,
+  until,
   deviceX5t,
 }: NonNullable<NarrowFacts['context']>): NonNullable<ChannelReport['context']> {
-  return { since: new Date(since).toISOString(), credential: hex(deviceX5t) }
+  return {
+    since: new Date(since).toISOString(),
+    until: new Date(until).toISOString(),
+    credential: hex(deviceX5t),
+  }
 }
 
 function validity(

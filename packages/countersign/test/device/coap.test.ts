@@ -62,6 +62,7 @@ test('a device sends over coap where the invitation said, and its reading is an 
   const { certificates } = await house.call('identity.show', { id })
   assert.equal(context?.credential, certificates.find(({ status }) => status === 'confirmed')?.x5t)
   assert.equal(servers.length, 1)
+  assert.equal(context?.until, servers[0]?.notAfter)
   assert.partialDeepStrictEqual(servers[0], { proof: 'signature', kid: null })
   assert.partialDeepStrictEqual(await house.events(id), [
     {

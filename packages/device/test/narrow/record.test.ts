@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cbor, concat } from '@countersign/core/codec'
 import { AdapterError } from '@countersign/core/errors'
+import { encodeContext } from '@countersign/core/oscore'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import {
   decodeRecord,
@@ -24,7 +25,7 @@ async function written(): Promise<Uint8Array> {
 
 test('an empty record is six fields', () => {
   const bytes = encodeRecord(nodeCrypto, emptyRecord)
-  assert.equal(Buffer.from(bytes).toString('hex'), '8601008400000000f680f6')
+  assert.equal(Buffer.from(bytes).toString('hex'), '8602008400000000f680f6')
   assert.deepEqual(decodeRecord(nodeCrypto, bytes), emptyRecord)
 })
 
@@ -82,15 +83,15 @@ test('a bit that is turned over is found, or changes a certificate or a count an
 })
 
 const strange: readonly (readonly [string, Uint8Array])[] = [
-  ['a version of later', Uint8Array.of(0x86, 2, 0, 0x84, 0, 0, 0, 0, 0xf6, 0x80, 0xf6)],
-  ['five fields', Uint8Array.of(0x85, 1, 0, 0x84, 0, 0, 0, 0, 0xf6, 0x80)],
-  ['a negative time', Uint8Array.of(0x86, 1, 0x20, 0x84, 0, 0, 0, 0, 0xf6, 0x80, 0xf6)],
-  ['a certificate of no bytes', Uint8Array.of(0x86, 1, 0, 0x84, 0, 0, 0, 0, 0x40, 0x80, 0xf6)],
-  ['true for nothing', Uint8Array.of(0x86, 1, 0, 0x84, 0, 0, 0, 0, 0xf5, 0x80, 0xf6)],
+  ['a version of later', Uint8Array.of(0x86, 3, 0, 0x84, 0, 0, 0, 0, 0xf6, 0x80, 0xf6)],
+  ['five fields', Uint8Array.of(0x85, 2, 0, 0x84, 0, 0, 0, 0, 0xf6, 0x80)],
+  ['a negative time', Uint8Array.of(0x86, 2, 0x20, 0x84, 0, 0, 0, 0, 0xf6, 0x80, 0xf6)],
+  ['a certificate of no bytes', Uint8Array.of(0x86, 2, 0, 0x84, 0, 0, 0, 0, 0x40, 0x80, 0xf6)],
+  ['true for nothing', Uint8Array.of(0x86, 2, 0, 0x84, 0, 0, 0, 0, 0xf5, 0x80, 0xf6)],
   [
     'nine servers',
     cbor.array(
-      cbor.int(1),
+      cbor.int(2),
       cbor.int(0),
       cbor.array(...[0, 0, 0, 0].map(cbor.int)),
       cbor.nullValue,
@@ -109,6 +110,50 @@ for (const [what, bytes] of strange) {
     assert.throws(() => decodeRecord(nodeCrypto, bytes), damaged)
   })
 }
+
+/** As it was written before a context said when it ends: without `until` and `isUnwanted`. */
+function ofVersion1(bytes: Uint8Array): Uint8Array {
+  const { issuer, servers, current } = decodeRecord(nodeCrypto, bytes)
+  assert.ok(issuer !== undefined && current !== undefined)
+  const [server] = servers
+  assert.ok(server !== undefined)
+  return cbor.array(
+    cbor.int(1),
+    cbor.int(0),
+    cbor.array(...[0, 0, 0, 0].map(cbor.int)),
+    cbor.byteString(issuer),
+    cbor.array(cbor.array(cbor.boolean(true), cbor.nullValue, cbor.byteString(server.leaf))),
+    cbor.array(
+      cbor.byteString(current.deviceX5t),
+      cbor.int(current.since),
+      cbor.byteString(encodeContext(nodeCrypto, current.context)),
+    ),
+  )
+}
+
+test('a record of version 1 is read without its context: new keys, and the server is known', async () => {
+  const { time, server, witness, device } = makeScene()
+  const before = await device()
+  await time.until(before.session.request(reading(1)))
+  before.cut()
+  const storage = new MemoryStorage()
+  storage.bytes = ofVersion1(before.storage.bytes ?? new Uint8Array())
+  const { session } = await device({}, storage)
+  await time.until(session.request(reading(2)))
+  assert.equal(server.counts.message3, 2)
+  // By name.
+  assert.equal(server.asked.at(-1), undefined)
+  assert.equal(storage.bytes[1], 2)
+  assert.deepEqual(witness.reused, [])
+})
+
+test('a record of version 1 cannot be cut either', async () => {
+  const bytes = ofVersion1(await written())
+  assert.equal(decodeRecord(nodeCrypto, bytes).current, undefined)
+  for (let length = 0; length < bytes.length; length++) {
+    assert.throws(() => decodeRecord(nodeCrypto, bytes.subarray(0, length)), damaged)
+  }
+})
 
 test('a session does not begin with a record that is none, and says what to do', async () => {
   const { device } = makeScene()

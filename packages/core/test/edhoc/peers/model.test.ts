@@ -99,9 +99,9 @@ describe('with the model', () => {
       await beginModel(setting, 'responder', liar)
       const { message1, next } = initiatorOf(setting).send()
       await model.read(1, message1)
-      const judge = next.receive(await model.write(2, { cid: '06' }))
+      const judge = await next.receive(await model.write(2, { cid: '06' }))
       const trusted = pki.trusted('device', suite, method.initiator, judge.reference)
-      assert.throws(() => judge.accept(trusted), PeerError)
+      await assert.rejects(judge.accept(trusted), PeerError)
 
       await beginModel(setting, 'initiator', device)
       const compose2 = responderOf(setting).receive(await model.write(1, { cid: '05' }))
@@ -138,13 +138,13 @@ async function modelResponds(setting: Setting): Promise<void> {
   await beginModel(setting, 'responder', server)
   const { message1, next: wait2 } = initiatorOf(setting).send(usual)
   assert.equal((await model.read(1, message1)).cid, '0e')
-  const judgeR = wait2.receive(await model.write(2, { cid: '18', ead }))
+  const judgeR = await wait2.receive(await model.write(2, { cid: '18', ead }))
   assert.deepEqual(
     judgeR.ead.map(({ label }) => label),
     ead.map(({ label }) => label),
   )
   const trusted = pki.trusted('server', suite, method.responder, judgeR.reference)
-  const { message3, next } = await judgeR.accept(trusted).send(usual)
+  const { message3, next } = await (await judgeR.accept(trusted)).send(usual)
   assert.equal((await model.read(3, message3)).reference, nameOf(device, naming))
   await model.trust(3, { cred: hex(cbor.byteString(device.leaf)) })
   const { session } = next.receive(await model.write(4, { ead: usual }))

@@ -18,7 +18,7 @@ import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
 import { repeatedWithEcho } from '@countersign/core/oscore'
 import type { Milliseconds } from '@countersign/core/ports'
 import type { HandshakeBudget } from './budget.ts'
-import { Contexts, type LiveContext } from './contexts.ts'
+import { Contexts, hasEnded, type LiveContext } from './contexts.ts'
 import { closed, noAnswer } from './errors.ts'
 import { Establisher } from './establish.ts'
 import { type ExchangeParts, exchangeUnder } from './exchange.ts'
@@ -28,10 +28,10 @@ import type { RecordKeeper } from './keeper.ts'
 import { endpointLimits, type NarrowLimits } from './limits.ts'
 import type { DeviceCredential, NarrowParts, NarrowRequest } from './parts.ts'
 import { ServerCredentials } from './serverCredentials.ts'
-import { type NarrowTime, timeIn } from './time.ts'
+import { type NarrowTime, toldIn } from './time.ts'
 import { server, Wire } from './wire.ts'
 
-/** In a body in blocks: the context under it is not to be relied on any more. */
+/** The context under a request, or a block of one, is not to be relied on any more. */
 class Doubted extends Error {}
 
 /** What outlives sleep. */
@@ -72,7 +72,7 @@ export class Awake {
     this.#time = time
     const contexts = new Contexts(crypto, keeper, limits.reserve)
     const servers = new ServerCredentials(parts, time, keeper, limits.credentialsMax)
-    const inbound = new Inbound({ ...parts, contexts, keeper, servers, hasClock })
+    const inbound = new Inbound({ ...parts, time, contexts, keeper, servers, hasClock })
     this.#endpoint = new CoapEndpoint({
       clock,
       random,
@@ -122,23 +122,43 @@ export class Awake {
   /** A device without a clock asks for the time with what it sends anyway. */
   async #timed(request: NarrowRequest, signal: Cancellation | undefined): Promise<CoapMessage> {
     const isWanted = this.#time.isWanted(this.#limits.timeAskedAgainMs)
-    if (!isWanted) return await this.#request(request, signal)
-    const response = await this.#request(askingForTime(request), signal)
-    const time = timeIn(response)
-    if (time !== undefined) await this.#heard(time)
+    const response = await this.#request(isWanted ? askingForTime(request) : request, signal)
+    const { time, wantsKeys } = toldIn(response)
+    const { current } = this.#contexts
+    if (wantsKeys && current !== undefined) await this.#contexts.unwant(current)
+    if (isWanted && time !== undefined) await this.#heard(time, current)
     return response
   }
 
-  async #heard(time: Milliseconds): Promise<void> {
-    // What is past the server's own certificate is a mistake of its clock, and would stay here.
-    if (time > this.#servers.notAfter) return
+  async #heard(time: Milliseconds, from: LiveContext | undefined): Promise<void> {
+    if (time > this.#servers.notAfter) {
+      // Either its clock is wrong, which would stay here, or its certificate has ended: what it says
+      // is not believed, and its context does not go on.
+      if (from !== undefined) await this.#contexts.end(from)
+      return
+    }
+    const { isKnown } = this.#time
+    const before = this.#time.now()
     this.#time.heard(time)
-    await this.#keeper.change((record) => (time > record.time ? { ...record, time } : undefined))
+    const redated = this.#contexts.redate(isKnown ? 0 : this.#time.now() - before)
+    await this.#keeper.change((record) =>
+      time > record.time ? redated({ ...record, time }) : undefined,
+    )
   }
 
   async #request(request: NarrowRequest, signal: Cancellation | undefined): Promise<CoapMessage> {
     const { current } = this.#contexts
-    if (current === undefined) return await this.#establishFor(request, signal)
+    if (current !== undefined && hasEnded(current, this.#time)) await this.#contexts.end(current)
+    if (this.#contexts.current === undefined) return await this.#establishFor(request, signal)
+    return await this.#underNewest(this.#contexts.current, request, signal)
+  }
+
+  /** New keys are made while the old ones serve. */
+  async #underNewest(
+    current: LiveContext,
+    request: NarrowRequest,
+    signal: Cancellation | undefined,
+  ): Promise<CoapMessage> {
     if (!this.#wantsNew(current)) return await this.#underCurrent(current, request, signal)
     try {
       return await this.#establishFor(request, signal)
@@ -152,13 +172,18 @@ export class Awake {
   }
 
   /** And a handshake may be made for it. */
-  #wantsNew({ deviceX5t, context }: LiveContext): boolean {
+  #wantsNew(live: LiveContext): boolean {
     if (this.#establisher.isPending) return true
-    const isOther = !equalBytes(deviceX5t, x5tOf(this.#parts.crypto, this.#credential().leaf))
+    const isOther = !equalBytes(live.deviceX5t, x5tOf(this.#parts.crypto, this.#credential().leaf))
     // Nobody outside makes the device change its certificate.
     if (isOther) this.#budget.permit()
-    const isDue = isOther || context.wantsRekey || this.#unanswered >= this.#limits.unansweredMax
-    return isDue && this.#budget.waitMs() === 0
+    const isSilent = this.#unanswered >= this.#limits.unansweredMax
+    return (isOther || this.#isOld(live) || isSilent) && this.#budget.waitMs() === 0
+  }
+
+  #isOld({ since, isUnwanted, context }: LiveContext): boolean {
+    const age = this.#time.now() - since
+    return isUnwanted || context.wantsRekey || age >= this.#limits.rekeyAfterMs
   }
 
   /** A body in blocks goes after message_3, which goes alone then (RFC 9668 §3.2.2). */
@@ -220,6 +245,7 @@ export class Awake {
     part: NarrowRequest,
     signal: Cancellation | undefined,
   ): Promise<CoapMessage> {
+    if (hasEnded(live, this.#time)) throw new Doubted()
     const answer = await exchangeUnder(live, part, this.#exchange, signal)
     if (answer.kind === 'hint') throw new Doubted()
     return answer.value

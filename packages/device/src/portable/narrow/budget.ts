@@ -5,7 +5,7 @@
  */
 import { fromBigEndian } from '@countersign/core/codec'
 import type { Clock, Milliseconds, Random } from '@countersign/core/ports'
-import type { Learned } from './contexts.ts'
+import type { RecordChange } from './contexts.ts'
 import type { RecordKeeper } from './keeper.ts'
 import { dayMs, type NarrowLimits } from './limits.ts'
 
@@ -56,7 +56,10 @@ export class HandshakeBudget {
   }
 
   /** Written down with the context that the handshake has made. */
-  readonly succeeded: Learned = (record) => ({ ...record, day: { ...record.day, failures: 0 } })
+  readonly succeeded: RecordChange = (record) => ({
+    ...record,
+    day: { ...record.day, failures: 0 },
+  })
 
   /** One that the server itself or the device wants need not wait, when the last one came to its end. */
   permit(): void {

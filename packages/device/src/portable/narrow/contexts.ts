@@ -14,20 +14,32 @@ import {
   type SecurityContext,
   stateOf,
 } from '@countersign/core/oscore'
-import type { ChannelCrypto, Milliseconds } from '@countersign/core/ports'
+import type { ChannelCrypto, Clock, Milliseconds } from '@countersign/core/ports'
 import type { RecordKeeper } from './keeper.ts'
 import type { NarrowRecord, StoredContext } from './record.ts'
 
-/** What a handshake has taught beside its keys, put into the record that is there then. */
-export type Learned = (record: NarrowRecord) => NarrowRecord
+/** Put into the record that is there then. */
+export type RecordChange = (record: NarrowRecord) => NarrowRecord
 
-export interface LiveContext {
-  /** x5t of the device's certificate that it was made with. */
-  readonly deviceX5t: Uint8Array
-  readonly since: Milliseconds
+/** What a handshake has taught beside its keys. */
+export interface Learned {
+  readonly change: RecordChange
+  /** The earliest notAfter of the server's chain. */
+  readonly until: Milliseconds
+}
+
+/** The fields of StoredContext, and what they became in memory. */
+export interface LiveContext extends Pick<StoredContext, 'deviceX5t' | 'until'> {
+  since: Milliseconds
+  isUnwanted: boolean
   /** What it was derived from, for the record. */
   readonly keys: Omit<ContextRecord, 'state'>
   readonly context: SecurityContext
+}
+
+/** The certificate that the server showed has ended: whoever has its key may be anybody now. */
+export function hasEnded({ until }: LiveContext, time: Clock): boolean {
+  return time.now() > until
 }
 
 export class Contexts {
@@ -36,7 +48,9 @@ export class Contexts {
   readonly #reserve: number
   #current: LiveContext | undefined
   #candidate: LiveContext | undefined
-  #learned: Learned | undefined
+  /** Made by an earlier life, or before the last sleep. */
+  readonly #restored: LiveContext | undefined
+  #learned: RecordChange | undefined
   #confirming: Promise<void> | undefined
 
   constructor(crypto: ChannelCrypto, keeper: RecordKeeper, reserve: number) {
@@ -44,7 +58,8 @@ export class Contexts {
     this.#keeper = keeper
     this.#reserve = reserve
     const { current } = keeper.record
-    if (current !== undefined) this.#current = restored(crypto, current)
+    if (current !== undefined) this.#restored = restored(crypto, current)
+    this.#current = this.#restored
   }
 
   get current(): LiveContext | undefined {
@@ -60,10 +75,9 @@ export class Contexts {
 
   /** In memory alone; numbers up to the first bound can be used. */
   propose(
-    deviceX5t: Uint8Array,
-    since: Milliseconds,
+    made: Pick<StoredContext, 'deviceX5t' | 'since' | 'until'>,
     parameters: ContextParameters,
-    learned: Learned,
+    learned: RecordChange,
   ): LiveContext {
     const { algorithm, hash, masterSecret, masterSalt, senderId, recipientId } = parameters
     if (algorithm === undefined || hash === undefined) {
@@ -78,7 +92,7 @@ export class Contexts {
       hash,
     }
     const context = deriveContext(this.#crypto, { ...keys, senderReserved: this.#reserve })
-    this.#candidate = { deviceX5t, since, keys, context }
+    this.#candidate = { ...made, isUnwanted: false, keys, context }
     this.#learned = learned
     return this.#candidate
   }
@@ -86,6 +100,36 @@ export class Contexts {
   drop(live: LiveContext): void {
     if (this.#candidate === live) this.#candidate = undefined
     if (this.#current === live) this.#current = undefined
+  }
+
+  /** Its time is over, for every life to come. */
+  async end(live: LiveContext): Promise<void> {
+    this.drop(live)
+    await this.#keeper.change((record) =>
+      isOf(record.current, live) ? { ...record, current: undefined } : undefined,
+    )
+  }
+
+  /** The server wants new keys. Written down: the device may be off before it has made them. */
+  async unwant(live: LiveContext): Promise<void> {
+    if (live.isUnwanted) return
+    live.isUnwanted = true
+    await this.#store(live, live.context.sender.sequence.reserved)
+  }
+
+  /**
+   * The device has learned the time, which is `laterMs` later than it thought: what was made since
+   * its start has its beginning by that. For the record that is written then.
+   */
+  redate(laterMs: Milliseconds): RecordChange {
+    const made = [this.#current, this.#candidate].filter((live) => live !== this.#restored)
+    for (const live of made) if (live !== undefined) live.since += laterMs
+    return (record) => {
+      const { current } = record
+      const live = made.find((one) => one !== undefined && isOf(current, one))
+      if (current === undefined || live === undefined) return record
+      return { ...record, current: { ...current, since: live.since } }
+    }
   }
 
   /**
@@ -165,15 +209,16 @@ export class Contexts {
 }
 
 function storedOf(live: LiveContext, bound?: number): StoredContext {
-  const { deviceX5t, since, keys, context } = live
-  return { deviceX5t, since, context: { ...keys, state: stateOf(context, bound) } }
+  const { keys, context, ...facts } = live
+  return { ...facts, context: { ...keys, state: stateOf(context, bound) } }
+}
+
+function isOf(stored: StoredContext | undefined, { context }: LiveContext): boolean {
+  return stored !== undefined && equalBytes(stored.context.recipientId, context.recipient.id)
 }
 
 /** Numbers of the life before are not used again: this one begins at the bound. */
-function restored(
-  crypto: ChannelCrypto,
-  { deviceX5t, since, context }: StoredContext,
-): LiveContext {
+function restored(crypto: ChannelCrypto, { context, ...facts }: StoredContext): LiveContext {
   const { state: _, ...keys } = context
-  return { deviceX5t, since, keys, context: deriveContext(crypto, parametersOf(context)) }
+  return { ...facts, keys, context: deriveContext(crypto, parametersOf(context)) }
 }

@@ -21,7 +21,7 @@ import { PeerError } from '@countersign/core/errors'
 import { protectRequest } from '@countersign/core/oscore'
 import type { Clock } from '@countersign/core/ports'
 import type { HandshakeBudget } from './budget.ts'
-import type { Contexts, LiveContext } from './contexts.ts'
+import { type Contexts, hasEnded, type LiveContext } from './contexts.ts'
 import { notYet, refused } from './errors.ts'
 import {
   type Agreed,
@@ -81,8 +81,8 @@ export class Establisher {
   ): Promise<Established> {
     const before = this.#pending
     const wishes: Wishes = {}
-    if (before !== undefined) {
-      this.#pending = undefined
+    this.#pending = undefined
+    if (before !== undefined && !hasEnded(before.live, this.#parts.time)) {
       const done = await this.#complete(before, first, wishes, signal)
       if (done !== undefined) return done
     } else {
@@ -113,10 +113,9 @@ export class Establisher {
     const agreed = await agree({ ...this.#parts, credential, taken, signal }, wishes)
     if (agreed === undefined) return undefined
     const parameters = contextParameters(agreed.session, 'initiator')
-    const deviceX5t = x5tOf(crypto, credential.leaf)
-    const live = contexts.propose(deviceX5t, time.now(), parameters, (record) =>
-      budget.succeeded(agreed.learned(record)),
-    )
+    const { change, until } = agreed.learned
+    const made = { deviceX5t: x5tOf(crypto, credential.leaf), since: time.now(), until }
+    const live = contexts.propose(made, parameters, (record) => budget.succeeded(change(record)))
     const pending = { live, agreed }
     this.#pending = pending
     const done = await this.#complete(pending, first, wishes, signal)

@@ -7,6 +7,8 @@ export interface NarrowFacts {
   readonly context:
     | {
         readonly since: Milliseconds
+        /** It is not used after this. */
+        readonly until: Milliseconds
         /** x5t (SHA-256/64) of the device's certificate. */
         readonly deviceX5t: Uint8Array
         /** Below it numbers may have been used (RFC 8613 Appendix B.1.1). */
@@ -21,6 +23,7 @@ export interface NarrowFacts {
 export function readNarrowFacts(crypto: ChannelCrypto, record: Uint8Array): NarrowFacts {
   const { current, servers } = decodeRecord(crypto, record)
   if (current === undefined) return { context: undefined, servers }
-  const { since, deviceX5t, context } = current
-  return { context: { since, deviceX5t, numbersReserved: context.state.senderReserved }, servers }
+  const { since, until, deviceX5t, context } = current
+  const numbersReserved = context.state.senderReserved
+  return { context: { since, until, deviceX5t, numbersReserved }, servers }
 }

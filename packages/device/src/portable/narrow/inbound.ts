@@ -27,7 +27,7 @@ import {
   unprotectRequest,
 } from '@countersign/core/oscore'
 import type { ChannelCrypto, Clock, Random } from '@countersign/core/ports'
-import type { Contexts, LiveContext } from './contexts.ts'
+import { type Contexts, hasEnded, type LiveContext } from './contexts.ts'
 import { unknownCredential } from './errors.ts'
 import type { RecordKeeper } from './keeper.ts'
 import { inboundLimits, kidBytesMax } from './limits.ts'
@@ -38,6 +38,8 @@ export interface InboundParts {
   readonly crypto: ChannelCrypto
   readonly random: Random
   readonly clock: Clock
+  /** As the channel knows it. */
+  readonly time: Clock
   readonly contexts: Contexts
   readonly keeper: RecordKeeper
   readonly servers: ServerCredentials
@@ -103,7 +105,8 @@ export class Inbound {
     try {
       const { kid } = oscoreOptionOf(message)
       const live = kid && this.#parts.contexts.byRecipient(kid)
-      return live && { ...unprotectRequest(live.context, message), live }
+      if (live === undefined || hasEnded(live, this.#parts.time)) return undefined
+      return { ...unprotectRequest(live.context, message), live }
     } catch (error) {
       if (error instanceof PeerError) return undefined
       throw error

@@ -19,6 +19,8 @@ export interface NarrowLimits {
   readonly credentialsMax: number
   /** A payload beyond it goes in blocks (RFC 7959). */
   readonly blockBytes: number
+  /** A context is replaced at the latest after this: what a stolen key of it opens ends there. */
+  readonly rekeyAfterMs: Milliseconds
   /** Authenticated time is asked for again after this. */
   readonly timeAskedAgainMs: Milliseconds
 }
@@ -32,6 +34,7 @@ export const narrowLimits: NarrowLimits = {
   unansweredMax: 2,
   credentialsMax: 4,
   blockBytes: 1024,
+  rekeyAfterMs: 7 * 86_400_000,
   timeAskedAgainMs: 86_400_000,
 }
 

@@ -4,6 +4,8 @@
  * authenticated time, how many handshakes the day has had and when. There are keys in it.
  *
  * [version, time, [day, handshakes, last, failures], issuer / null, [+ server], context / null]
+ *
+ * Of version 1, whose contexts did not say when they end, everything but the context is taken.
  */
 import { CborReader, cbor, hex } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
@@ -30,6 +32,10 @@ export interface StoredContext {
   /** x5t of the device's certificate that it was made with. */
   readonly deviceX5t: Uint8Array
   readonly since: Milliseconds
+  /** The earliest notAfter of the server's chain that it was made with: nothing goes after it. */
+  readonly until: Milliseconds
+  /** The server wants new keys. */
+  readonly isUnwanted: boolean
   readonly context: ContextRecord
 }
 
@@ -61,7 +67,8 @@ export const emptyRecord: NarrowRecord = {
   current: undefined,
 }
 
-const version = 1
+const version = 2
+const versionWithoutEnd = 1
 const fields = 6
 /** SHA-256/64 (RFC 9360 §2). */
 const x5tBytes = 8
@@ -80,6 +87,8 @@ export function encodeRecord(crypto: ChannelCrypto, record: NarrowRecord): Uint8
       : cbor.array(
           cbor.byteString(current.deviceX5t),
           cbor.int(current.since),
+          cbor.int(current.until),
+          cbor.boolean(current.isUnwanted),
           cbor.byteString(encodeContext(crypto, current.context)),
         ),
   )
@@ -109,11 +118,21 @@ export function decodeRecord(crypto: ChannelCrypto, bytes: Uint8Array): NarrowRe
 function readRecord(crypto: ChannelCrypto, reader: CborReader): NarrowRecord {
   requireCount(reader, 'record', fields)
   const found = reader.int('version')
-  if (found !== version) throw reader.bad(`version ${found} is not known`, 'version')
+  if (found !== version && found !== versionWithoutEnd) {
+    throw reader.bad(`version ${found} is not known`, 'version')
+  }
   const time = reader.unsigned('time')
   const day = readDay(reader)
   const issuer = reader.nullable('issuer', () => readCertificate(reader, 'issuer'))
-  return { time, day, issuer, servers: readServers(reader), current: readCurrent(crypto, reader) }
+  const servers = readServers(reader)
+  const read = found === version ? readCurrent : readEndless
+  return {
+    time,
+    day,
+    issuer,
+    servers,
+    current: reader.nullable('context', () => read(crypto, reader)),
+  }
 }
 
 function readDay(reader: CborReader): DayOfHandshakes {
@@ -137,17 +156,33 @@ function readServers(reader: CborReader): readonly ServerCredential[] {
   })
 }
 
-function readCurrent(crypto: ChannelCrypto, reader: CborReader): StoredContext | undefined {
-  return reader.nullable('context', () => {
-    requireCount(reader, 'context', 3)
-    const deviceX5t = readBytes(reader, 'context.deviceX5t', x5tBytes)
-    if (deviceX5t.length !== x5tBytes) {
-      throw reader.bad(`x5t is ${hex(deviceX5t)}`, 'context.deviceX5t')
-    }
-    const since = reader.unsigned('context.since')
-    const bytes = reader.byteString('context.record', recordLimits.bytesMax)
-    return { deviceX5t, since, context: decodeContext(crypto, bytes) }
-  })
+function readCurrent(crypto: ChannelCrypto, reader: CborReader): StoredContext {
+  requireCount(reader, 'context', 5)
+  return {
+    deviceX5t: readX5t(reader),
+    since: reader.unsigned('context.since'),
+    until: reader.unsigned('context.until'),
+    isUnwanted: reader.boolean('context.isUnwanted'),
+    context: readKeys(crypto, reader),
+  }
+}
+
+/** Of version 1: whole as it may be, nobody can say when it ends, so it is not used again. */
+function readEndless(crypto: ChannelCrypto, reader: CborReader): undefined {
+  requireCount(reader, 'context', 3)
+  readX5t(reader)
+  reader.unsigned('context.since')
+  readKeys(crypto, reader)
+}
+
+function readX5t(reader: CborReader): Uint8Array {
+  const x5t = readBytes(reader, 'context.deviceX5t', x5tBytes)
+  if (x5t.length === x5tBytes) return x5t
+  throw reader.bad(`x5t is ${hex(x5t)}`, 'context.deviceX5t')
+}
+
+function readKeys(crypto: ChannelCrypto, reader: CborReader): ContextRecord {
+  return decodeContext(crypto, reader.byteString('context.record', recordLimits.bytesMax))
 }
 
 function readCertificate(reader: CborReader, field: string): Uint8Array {

@@ -13,9 +13,9 @@ import {
   trustedCertificate,
   type UsableSuite,
 } from '@countersign/core/edhoc'
-import { PeerError } from '@countersign/core/errors'
+import { InvariantError, PeerError } from '@countersign/core/errors'
 import type { ChannelCrypto, Clock, Milliseconds } from '@countersign/core/ports'
-import type { Learned } from './contexts.ts'
+import type { Learned, RecordChange } from './contexts.ts'
 import { unknownCredential } from './errors.ts'
 import type { RecordKeeper } from './keeper.ts'
 import type { TrustInServer } from './parts.ts'
@@ -94,7 +94,7 @@ export class ServerCredentials {
    * What the server pushes, beside the one it will replace. Throws why it is not trusted. The
    * purpose in a certificate is one of the two.
    */
-  pushed(leaf: Uint8Array, kid: Uint8Array): Learned {
+  pushed(leaf: Uint8Array, kid: Uint8Array): RecordChange {
     const kind = this.#kindOf(leaf, kid)
     return (record) => {
       const [first, ...others] = record.servers.filter((one) => !equalBytes(one.leaf, leaf))
@@ -136,11 +136,13 @@ export class ServerCredentials {
     suite: UsableSuite,
   ): Candidates {
     const trusted: TrustedCredential[] = []
+    const judged: { readonly one: ServerCredential; readonly until: Milliseconds }[] = []
     let flaw: unknown
     for (const one of servers.slice(0, edhocLimits.candidatesMax)) {
       try {
         const peer = this.#judge(one, issuer)
         trusted.push(trustedCertificate(this.#crypto, suite, one.kind, peer))
+        judged.push({ one, until: peer.notAfter })
       } catch (error) {
         // Of several with one name each is looked at.
         flaw ??= error
@@ -150,9 +152,12 @@ export class ServerCredentials {
     return {
       trusted,
       learn: (shown) => {
-        const found = servers.find((one) => isCredentialOf(one, shown))
-        if (found === undefined) return (record) => record
-        return this.#learned({ ...found, kid: kid ?? found.kid }, issuer)
+        const found = judged.find(({ one }) => isCredentialOf(one, shown))
+        if (found === undefined) {
+          throw new InvariantError('ERR_NARROW_CONTEXT', 'none of those that were trusted')
+        }
+        const { one, until } = found
+        return { change: this.#learned({ ...one, kid: kid ?? one.kid }, issuer), until }
       },
     }
   }
@@ -170,7 +175,7 @@ export class ServerCredentials {
   }
 
   /** The last one used stands first, and the least used one goes. */
-  #learned(one: ServerCredential, issuer: Uint8Array | undefined): Learned {
+  #learned(one: ServerCredential, issuer: Uint8Array | undefined): RecordChange {
     if (issuer !== undefined) this.#isIssuerDoubted = false
     return (record) => {
       const others = record.servers.filter(({ leaf }) => !equalBytes(leaf, one.leaf))

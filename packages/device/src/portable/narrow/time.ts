@@ -7,8 +7,8 @@ import { type CoapMessage, coapCode, contentFormat, contentFormatIn } from '@cou
 import { PeerError } from '@countersign/core/errors'
 import type { Clock, Milliseconds } from '@countersign/core/ports'
 
-/** Of the largest unsigned integer (RFC 8949 §3). */
-const cborIntegerBytesMax = 9
+/** Of the largest unsigned integer (RFC 8949 §3), in an array. */
+const toldBytesMax = 10
 
 export class NarrowTime implements Clock {
   readonly #clock: Clock
@@ -38,6 +38,11 @@ export class NarrowTime implements Clock {
     return !this.#isHeard || this.#clock.now() - this.#since >= afterMs
   }
 
+  /** By the clock, or since the server has said it in this life. */
+  get isKnown(): boolean {
+    return this.#hasClock || this.#isHeard
+  }
+
   /** From the server, under OSCORE. */
   heard(time: Milliseconds): void {
     this.#floor = Math.max(this.now(), time)
@@ -46,18 +51,30 @@ export class NarrowTime implements Clock {
   }
 }
 
-/** What a verified answer to `t` says; undefined where it says none. */
-export function timeIn(response: CoapMessage): Milliseconds | undefined {
-  if (response.code !== coapCode.changed) return undefined
+/** What a verified answer says beside its code. */
+export interface Told {
+  /** What `t` asked for. */
+  readonly time: Milliseconds | undefined
+  /** The server wants new keys. */
+  readonly wantsKeys: boolean
+}
+
+const nothing: Told = { time: undefined, wantsKeys: false }
+
+/** Seconds since 1970; in an array, with or without them: new keys are wanted. */
+export function toldIn(response: CoapMessage): Told {
+  if (response.code !== coapCode.changed) return nothing
   try {
-    if (contentFormatIn(response) !== contentFormat.cbor) return undefined
-    const reader = new CborReader(response.payload, 'time', cborIntegerBytesMax)
-    const seconds = reader.unsigned('seconds')
+    if (contentFormatIn(response) !== contentFormat.cbor) return nothing
+    const reader = new CborReader(response.payload, 'told', toldBytesMax)
+    const wantsKeys = reader.peek() === 'array'
+    const hasTime = !wantsKeys || reader.array('told') > 0
+    const time = hasTime ? reader.unsigned('seconds') * 1000 : undefined
     reader.end()
-    const time = seconds * 1000
-    return Number.isSafeInteger(time) ? time : undefined
+    if (time !== undefined && !Number.isSafeInteger(time)) return nothing
+    return { time, wantsKeys }
   } catch (error) {
-    if (error instanceof PeerError) return undefined
+    if (error instanceof PeerError) return nothing
     throw error
   }
 }

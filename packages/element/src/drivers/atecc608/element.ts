@@ -10,6 +10,7 @@ import {
   type Attestation,
   type ElementCounters,
   type ElementData,
+  type ElementEphemeral,
   type ElementInfo,
   type ElementState,
   elementError,
@@ -34,6 +35,7 @@ import {
   revision,
 } from './basics.ts'
 import { crc16 } from './crc.ts'
+import { makeEphemeral, type TempKeyHolder } from './ephemeral.ts'
 import { createKey, loadNonce, publicKeyOf, signExternal } from './keys.ts'
 import { type Act, mayGenerate, reasonOf, setupHint } from './refusals.ts'
 import { allRules, isConfigLocked, isDataLocked, rulesOf } from './slotViews.ts'
@@ -60,6 +62,7 @@ export async function openAtecc608(
 
 class Atecc608 implements SecureElement {
   readonly #chip: ChipSession
+  readonly #tempKey: TempKeyHolder = {}
 
   constructor(chip: ChipSession) {
     this.#chip = chip
@@ -73,7 +76,7 @@ class Atecc608 implements SecureElement {
       model: models[told[3] ?? 0] ?? 'ATECC608',
       revision: hex(told),
       serial: this.#chip.serial,
-      capabilities: ['ecdh', 'data', 'counters', 'attestation', 'lock'],
+      capabilities: ['ecdh', 'ephemeral', 'data', 'counters', 'attestation', 'lock'],
     }
   }
 
@@ -127,6 +130,10 @@ class Atecc608 implements SecureElement {
     requireSlot(slot)
     requirePoint(peer)
     return this.#act(slot, 'agree', () => ecdh(this.#chip, slot, peer))
+  }
+
+  async ephemeral(agreements = 1): Promise<ElementEphemeral> {
+    return await makeEphemeral(this.#chip, this.#tempKey, agreements)
   }
 
   async attest(slot: number, nonce: Uint8Array): Promise<Attestation> {
@@ -254,7 +261,7 @@ class Atecc608 implements SecureElement {
   }
 }
 
-/** The last byte of Info. That 3 is the 608B is unconfirmed on silicon. */
+/** The last byte of Info. That 3 is the 608B is unconfirmed on silicon (U13). */
 const models: Readonly<Record<number, string>> = { 2: 'ATECC608A', 3: 'ATECC608B' }
 
 function requireUnlocked(config: Uint8Array, target: LockTarget): void {

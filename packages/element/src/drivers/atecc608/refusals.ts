@@ -1,6 +1,7 @@
 /**
  * Why a chip refused. It has one word for everything (0F), and its configuration has the reason: what
  * is not locked yet, what is locked for ever, what a slot is not for.
+ * Unconfirmed on silicon (U17).
  */
 import type { SlotInfo } from '../../ports.ts'
 import { allRules, isConfigLocked, isDataLocked, type SlotView } from './slotViews.ts'

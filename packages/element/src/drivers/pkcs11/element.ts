@@ -71,19 +71,18 @@ export async function openPkcs11Element(
   }
   const token = await Token.open(parsed, options)
   const canAgree = await token.use(({ mechanisms }) => mechanisms.has(mechanism.ecdh1Derive))
-  return canAgree
-    ? new AgreeingElement(token, parsed.object)
-    : new TokenElement(token, parsed.object)
+  const ring = new KeyRing(token)
+  return canAgree ? new AgreeingElement(ring, parsed.object) : new TokenElement(ring, parsed.object)
 }
 
 class TokenElement implements Pkcs11Element {
-  protected readonly ring: KeyRing
+  readonly #ring: KeyRing
   readonly #token: Token
   readonly #object: string
 
-  constructor(token: Token, object: string) {
-    this.ring = new KeyRing(token)
-    this.#token = token
+  constructor(ring: KeyRing, object: string) {
+    this.#ring = ring
+    this.#token = ring.token
     this.#object = object
   }
 
@@ -117,17 +116,17 @@ class TokenElement implements Pkcs11Element {
   }
 
   async generateKey(slot: number): Promise<Uint8Array> {
-    return (await this.ring.make(this.labelOf(slot), 'P-256')).point
+    return (await this.#ring.make(labelOf(this.#object, slot), 'P-256')).point
   }
 
   async publicKey(slot: number): Promise<Uint8Array> {
-    return new Uint8Array(await this.ring.point(this.labelOf(slot), 'P-256'))
+    return new Uint8Array(await this.#ring.point(labelOf(this.#object, slot), 'P-256'))
   }
 
   async sign(slot: number, digest: Uint8Array): Promise<Uint8Array> {
-    const label = this.labelOf(slot)
+    const label = labelOf(this.#object, slot)
     requireDigest(digest)
-    return await this.ring.sign(label, 'P-256', digest)
+    return await this.#ring.sign(label, 'P-256', digest)
   }
 
   async random(length: number): Promise<Uint8Array> {
@@ -147,23 +146,12 @@ class TokenElement implements Pkcs11Element {
     await this.#token.close()
   }
 
-  protected labelOf(slot: number): string {
-    if (Number.isInteger(slot) && slot >= 0 && slot < slotCount) {
-      return slot === 0 ? this.#object : `${this.#object}-${slot}`
-    }
-    throw elementError(
-      'ERR_ELEMENT_SLOT',
-      `a token has the slots 0 to ${slotCount - 1} here, not ${slot}`,
-      { slot },
-    )
-  }
-
   async #slot(slot: number, canGenerate: boolean): Promise<Pkcs11Slot> {
-    const label = this.labelOf(slot)
+    const label = labelOf(this.#object, slot)
     const common = { slot, curve: 'P-256', label, canGenerate, locked: false } as const
     let key: TokenKey | undefined
     try {
-      key = await this.ring.find(label)
+      key = await this.#ring.find(label)
     } catch (error) {
       // There is something that does not serve: said when it is used.
       if (!isElementError(error) || !useless.has(error.code)) throw error
@@ -190,13 +178,33 @@ const useless: ReadonlySet<string> = new Set(['ERR_ELEMENT_CONFIG', 'ERR_ELEMENT
 
 /** Of a token with CKM_ECDH1_DERIVE. */
 class AgreeingElement extends TokenElement {
+  readonly #ring: KeyRing
+  readonly #object: string
+
+  constructor(ring: KeyRing, object: string) {
+    super(ring, object)
+    this.#ring = ring
+    this.#object = object
+  }
+
   async ecdh(slot: number, peer: Uint8Array): Promise<Uint8Array> {
-    const label = this.labelOf(slot)
+    const label = labelOf(this.#object, slot)
     requirePoint(peer)
     if (!isOnCurve(peer, 'P-256')) {
       // Before the token sees it: what it would answer is left to its maker.
       throw elementError('ERR_ELEMENT_ECC', 'the peer gave no point of P-256', { slot })
     }
-    return await this.ring.derive(label, peer)
+    return await this.#ring.derive(label, peer)
   }
+}
+
+function labelOf(object: string, slot: number): string {
+  if (Number.isInteger(slot) && slot >= 0 && slot < slotCount) {
+    return slot === 0 ? object : `${object}-${slot}`
+  }
+  throw elementError(
+    'ERR_ELEMENT_SLOT',
+    `a token has the slots 0 to ${slotCount - 1} here, not ${slot}`,
+    { slot },
+  )
 }

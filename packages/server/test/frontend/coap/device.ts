@@ -172,8 +172,8 @@ export class NarrowDevice {
     const ead = wanted === undefined ? ead1 : [coldStartItem(wanted), ...ead1]
     const { message1, next } = initiator.send(ead)
     const response = await this.edhoc(encodeStart(message1))
-    const judge = next.receive(response.payload)
-    const compose = judge.accept(this.server(ways.responder))
+    const judge = await next.receive(response.payload)
+    const compose = await judge.accept(this.server(ways.responder))
     return await compose.send(this.parts.ead3)
   }
 
