@@ -5,6 +5,7 @@
  */
 import { type CoapMessage, contentFormatOf, type Transmission } from '@countersign/core/coap'
 import { equalBytes, fromHex } from '@countersign/core/codec'
+import { suitesOf } from '@countersign/core/edhoc'
 import { isCountersignError } from '@countersign/core/errors'
 import type { Milliseconds, Timers } from '@countersign/core/ports'
 import { elementCoseSigner } from '@countersign/element/edhoc'
@@ -33,7 +34,9 @@ import type { ServerTarget } from './target.ts'
 import { openUdpLink, type UdpLink } from './udpLink.ts'
 import { fired, type World } from './world.ts'
 
-export interface CoapRoadOptions extends Pick<NarrowParts, 'limits' | 'transmission'> {
+export interface CoapRoadOptions extends Pick<NarrowParts, 'limits' | 'transmission' | 'method'> {
+  /** The one cipher suite of EDHOC that is offered; 2, or else 3, where nothing is said. */
+  readonly suite?: 2 | 3 | undefined
   /** A NAT forgets a way that nothing goes for 30 seconds, some of them (RFC 8085 §3.5). */
   readonly keepAliveMs?: Milliseconds
 }
@@ -55,7 +58,7 @@ interface Open {
 export class CoapRoad implements Road {
   readonly #parts: CoapRoadParts
   readonly #target: ServerTarget
-  readonly #options: Omit<CoapRoadOptions, 'keepAliveMs'>
+  readonly #options: Pick<NarrowParts, 'limits' | 'transmission' | 'method' | 'suites'>
   readonly #keepAliveMs: Milliseconds
   #opening: Promise<Open> | undefined
   #open: Open | undefined
@@ -69,9 +72,9 @@ export class CoapRoad implements Road {
   constructor(parts: CoapRoadParts, target: ServerTarget, options: CoapRoadOptions = {}) {
     this.#parts = parts
     this.#target = target
-    const { keepAliveMs = keepAliveMsDefault, ...rest } = options
+    const { keepAliveMs = keepAliveMsDefault, suite, ...rest } = options
     this.#keepAliveMs = keepAliveMs
-    this.#options = rest
+    this.#options = { ...rest, ...suitesOfOne(suite, parts.world) }
   }
 
   async deliver(reading: Reading): Promise<Outcome> {
@@ -252,6 +255,14 @@ export class CoapRoad implements Road {
     const reason = isCountersignError(error) ? error.message : String(error)
     this.#parts.listener({ event: 'commandUnreadable', reason })
   }
+}
+
+function suitesOfOne(
+  suite: CoapRoadOptions['suite'],
+  { crypto }: World,
+): Pick<NarrowParts, 'suites'> {
+  if (suite === undefined) return {}
+  return { suites: suitesOf(crypto).filter(({ number }) => number === suite) }
 }
 
 function isSilence(error: unknown): boolean {

@@ -45,6 +45,16 @@ const roadOptions: readonly OptionSpec[] = [
   },
   mqtts,
   coap,
+  {
+    flags: '--edhoc-suite <n>',
+    text: 'over coap, the one cipher suite that handshakes offer: 2, or 3 with longer tags (default: either)',
+    choices: ['2', '3'],
+  },
+  {
+    flags: '--edhoc-method <n>',
+    text: 'over coap, how the server shows itself in handshakes: 0 by a signature, 1 by a static key, in fewer bytes',
+    choices: ['0', '1'],
+  },
 ]
 
 export function addDevice(program: Command, terminal: Terminal): void {
@@ -141,7 +151,33 @@ export function addDevice(program: Command, terminal: Terminal): void {
 /** What `--road`, `--mqtts` and `--coap` say; the parser has refused another road. */
 function roadOf(line: Line, known: readonly RoadName[]): RoadOptions {
   const road = line.choice('road', known)
-  return { ...(road === undefined ? {} : { road }), ...urlsOf(line) }
+  const narrow = narrowOf(line)
+  if (narrow !== undefined && road !== 'coap') throw narrowNeedsCoap()
+  return {
+    ...(road === undefined ? {} : { road }),
+    ...urlsOf(line),
+    ...(narrow === undefined ? {} : { narrow }),
+  }
+}
+
+/** How the channel on coap is made; undefined: nothing is said of it. */
+function narrowOf(line: Line): RoadOptions['narrow'] {
+  const suite = line.edhocSuite('edhocSuite')
+  const named = line.choice('edhocMethod', ['0', '1'])
+  if (suite === undefined && named === undefined) return undefined
+  return { suite, ...(named === undefined ? {} : { method: named === '1' ? 1 : 0 }) }
+}
+
+function narrowNeedsCoap(): CallerError {
+  return new CallerError(
+    'ERR_USAGE',
+    'only the road coap has handshakes of EDHOC',
+    {},
+    {
+      where: '--edhoc-suite, --edhoc-method',
+      hint: 'Add --road coap, or leave what begins with --edhoc out.',
+    },
+  )
 }
 
 /** Where the server speaks other than https; an option wins over the invitation. */

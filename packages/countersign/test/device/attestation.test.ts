@@ -7,17 +7,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pem } from '@countersign/core/codec'
-import {
-  enroll,
-  renew,
-  roadNames,
-  send,
-  systemWorld,
-  textSample,
-  type World,
-} from '@countersign/device'
+import { enroll, renew, roadNames, send, textSample } from '@countersign/device'
 import { openWorks } from '@countersign/element/emulatorWorks'
 import { openTestHouse } from './house.ts'
+import { quickWorld } from './quick.ts'
 
 const house = await openTestHouse()
 const parts = join(house.root, 'parts')
@@ -25,17 +18,6 @@ await mkdir(parts)
 let states = 0
 const freshState = (): string => join(house.root, `device-${states++}`)
 const chip = (name: string): string => `atecc608:emulator:${join(parts, name)}.json?times=none`
-
-/** Ten times as fast: on coap nobody authenticates a refusal, so that the device tries again. */
-function quick(): World {
-  const world = systemWorld()
-  const start = Date.now()
-  return {
-    ...world,
-    clock: { now: () => start + 10 * (Date.now() - start) },
-    wait: (milliseconds, signal) => world.wait(milliseconds / 10, signal),
-  }
-}
 
 async function believeWorks(): Promise<string> {
   const works = await openWorks(join(parts, 'emulator-works.json'))
@@ -91,7 +73,8 @@ test('a product that demands 1 takes the part and refuses the twin, which stays 
   assert.equal(why['device'], null)
   assert.match(JSON.stringify(why['refusals']), /ERR_ASSURANCE_TOO_LOW/)
   for (const road of roadNames) {
-    const sent = { state: twin, road, topic: 'room', sample: textSample('1'), world: quick() }
+    // On coap nobody authenticates the refusal: it tries again.
+    const sent = { state: twin, road, topic: 'room', sample: textSample('1'), world: quickWorld() }
     await assert.rejects(send(sent))
   }
   const { refusals } = await house.call('identity.why', { id })

@@ -162,7 +162,7 @@ export class ContextWriter {
   #row(context: LiveContext): Write {
     const { crypto, sealer, lives, limits } = this.#parts
     const { device, fingerprint, createdAt, begun, address, parameters, verdict } = context
-    const { security, serverKind, confirmed } = context
+    const { security, serverKind, suite, confirmed } = context
     if (parameters === undefined) throw ended()
     return insertOf(crypto, sealer, parameters, {
       device,
@@ -176,6 +176,7 @@ export class ContextWriter {
       begun,
       notAfter: verdict?.until ?? createdAt,
       serverKind,
+      suite,
       confirmed,
     })
   }

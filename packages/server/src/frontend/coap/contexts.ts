@@ -50,6 +50,8 @@ export interface Handshaken {
   readonly generation: number
   /** Which of its certificates the server has shown. */
   readonly serverKind: Authentication
+  /** Of EDHOC. */
+  readonly suite: number
   readonly from: string
 }
 
@@ -103,7 +105,7 @@ export class Contexts {
 
   /** The context of a finished handshake: its first message makes it last. */
   add(made: Handshaken): LiveContext {
-    const { parameters, begun, fingerprint, standing, serverKind, from } = made
+    const { parameters, begun, fingerprint, standing, serverKind, suite, from } = made
     const { clock, crypto, limits } = this.#parts
     const now = clock.now()
     const context = new LiveContext({
@@ -114,6 +116,7 @@ export class Contexts {
       begun,
       security: freshContext(crypto, parameters),
       serverKind,
+      suite,
       confirmed: null,
       state: 'fresh',
       address: from,
@@ -276,7 +279,7 @@ export class Contexts {
     const { store, crypto, sealer, lives } = this.#parts
     const row = await store.get(table, id)
     if (row === undefined) return undefined
-    const { device, fingerprint, createdAt, begun, state, serverKind, confirmed } = row
+    const { device, fingerprint, createdAt, begun, state, serverKind, suite, confirmed } = row
     const security = openRow(crypto, sealer, row, lives.isTrusted(row.life))
     const address = row.peerAddress
     return new LiveContext({
@@ -287,6 +290,7 @@ export class Contexts {
       begun,
       security,
       serverKind,
+      suite,
       confirmed,
       state,
       address,
@@ -309,7 +313,7 @@ export class Contexts {
     const rows = await this.#parts.store.find(table, 'device', device)
     for (const row of rows) {
       if (row.state !== 'live' || this.#byId.has(row.id)) continue
-      const standing = await this.standings.ofCertificate(row.fingerprint)
+      const standing = await this.standings.ofRow(row)
       if (standing.kind === 'refused') await this.#buryRow(row, standing.refusal)
     }
   }

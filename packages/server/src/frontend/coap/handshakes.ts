@@ -286,6 +286,7 @@ export class Handshakes {
       standing: { kind: 'admitted', peer, admitted },
       generation,
       serverKind: agreed.method.responder,
+      suite: agreed.suite.number,
       from,
     })
     return { kind: 'context', id: context.id, message4: onceMade(authenticated) }

@@ -39,6 +39,8 @@ export class LiveContext {
   readonly security: SecurityContext
   /** Which of its certificates the server has shown. */
   readonly serverKind: Authentication
+  /** Number of the suite of EDHOC that its keys came from. */
+  readonly suite: number
   /** The newest successor of it that the device has. */
   confirmed: string | null
   state: ContextState
@@ -70,6 +72,7 @@ export class LiveContext {
     readonly begun: number
     readonly security: SecurityContext
     readonly serverKind: Authentication
+    readonly suite: number
     readonly confirmed: string | null
     readonly state: ContextState
     readonly address: string
@@ -83,6 +86,7 @@ export class LiveContext {
     this.begun = made.begun
     this.security = made.security
     this.serverKind = made.serverKind
+    this.suite = made.suite
     this.confirmed = made.confirmed
     this.state = made.state
     this.address = made.address
