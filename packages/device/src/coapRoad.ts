@@ -7,7 +7,7 @@ import { type CoapMessage, contentFormatOf, type Transmission } from '@countersi
 import { equalBytes, fromHex } from '@countersign/core/codec'
 import { isCountersignError } from '@countersign/core/errors'
 import type { Milliseconds, Timers } from '@countersign/core/ports'
-import { elementCoseSigner } from '@countersign/element/edhoc'
+import { elementCoseSigner, elementEphemeral } from '@countersign/element/edhoc'
 import { describe, leafOf } from './certificate.ts'
 import type { CoapCommands } from './coapCommands.ts'
 import { judgeResponse } from './coapOutcome.ts'
@@ -36,7 +36,12 @@ import { fired, type World } from './world.ts'
 export interface CoapRoadOptions extends Pick<NarrowParts, 'limits' | 'transmission'> {
   /** A NAT forgets a way that nothing goes for 30 seconds, some of them (RFC 8085 §3.5). */
   readonly keepAliveMs?: Milliseconds
+  /** Who makes the ephemeral key of each handshake; the host by default. See docs/device-maker/coap.md. */
+  readonly ephemeral?: EphemeralsBy
 }
+
+export const ephemeralNames = ['host', 'element'] as const
+export type EphemeralsBy = (typeof ephemeralNames)[number]
 
 const keepAliveMsDefault: Milliseconds = 25_000
 
@@ -55,7 +60,7 @@ interface Open {
 export class CoapRoad implements Road {
   readonly #parts: CoapRoadParts
   readonly #target: ServerTarget
-  readonly #options: Omit<CoapRoadOptions, 'keepAliveMs'>
+  readonly #options: Pick<NarrowParts, 'limits' | 'transmission' | 'ephemeral'>
   readonly #keepAliveMs: Milliseconds
   #opening: Promise<Open> | undefined
   #open: Open | undefined
@@ -66,12 +71,15 @@ export class CoapRoad implements Road {
   /** To find the server anew. */
   #attempts = 0
 
+  /** Throws ERR_ELEMENT_UNSUPPORTED for an element that makes no ephemeral keys and shall. */
   constructor(parts: CoapRoadParts, target: ServerTarget, options: CoapRoadOptions = {}) {
     this.#parts = parts
     this.#target = target
-    const { keepAliveMs = keepAliveMsDefault, ...rest } = options
+    const { keepAliveMs = keepAliveMsDefault, ephemeral: by, ...rest } = options
     this.#keepAliveMs = keepAliveMs
-    this.#options = rest
+    const { state, world } = parts
+    const ephemeral = by === 'element' ? elementEphemeral(state.element, world.crypto) : undefined
+    this.#options = { ...rest, ...(ephemeral !== undefined && { ephemeral }) }
   }
 
   async deliver(reading: Reading): Promise<Outcome> {

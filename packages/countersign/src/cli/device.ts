@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { CallerError } from '@countersign/core/errors'
-import type { DeviceEvent, RoadName, RoadOptions } from '@countersign/device'
+import type { DeviceEvent, RoadOptions } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
 import { addDeviceCommands } from './deviceCommand.ts'
@@ -45,6 +45,12 @@ const roadOptions: readonly OptionSpec[] = [
   },
   mqtts,
   coap,
+  {
+    flags: '--ephemeral <where>',
+    text: 'over coap, where the key of each handshake is made: host, or element, where it can',
+    choices: ['host', 'element'],
+    default: 'host',
+  },
 ]
 
 export function addDevice(program: Command, terminal: Terminal): void {
@@ -138,10 +144,27 @@ export function addDevice(program: Command, terminal: Terminal): void {
   addDeviceCommands(device, terminal)
 }
 
-/** What `--road`, `--mqtts` and `--coap` say; the parser has refused another road. */
-function roadOf(line: Line, known: readonly RoadName[]): RoadOptions {
-  const road = line.choice('road', known)
-  return { ...(road === undefined ? {} : { road }), ...urlsOf(line) }
+type Known = Pick<typeof import('@countersign/device'), 'roadNames' | 'ephemeralNames'>
+
+/** What the options of a road say; the parser has refused other words. */
+function roadOf(line: Line, { roadNames, ephemeralNames }: Known): RoadOptions {
+  const road = line.choice('road', roadNames)
+  const ephemeral = line.choice('ephemeral', ephemeralNames)
+  if (ephemeral === 'element' && road !== 'coap') throw ephemeralNeedsCoap()
+  return {
+    ...(road === undefined ? {} : { road }),
+    ...urlsOf(line),
+    ...(ephemeral === undefined ? {} : { narrow: { ephemeral } }),
+  }
+}
+
+function ephemeralNeedsCoap(): CallerError {
+  return new CallerError(
+    'ERR_USAGE',
+    "the ephemeral keys of TLS are the host's",
+    {},
+    { where: '--ephemeral', hint: 'Add --road coap, or leave --ephemeral element out.' },
+  )
 }
 
 /** Where the server speaks other than https; an option wins over the invitation. */
@@ -202,14 +225,14 @@ function opensslNeedsSoftware(): CallerError {
 
 async function send(line: Line): Promise<void> {
   const device = await import('@countersign/device')
-  const { roadNames, send: sendReading, textSample } = device
+  const { send: sendReading, textSample } = device
   const sent = await line.terminal.during(
     'sending',
     sendReading({
       state: stateOf(line),
       topic: line.argument(0),
       sample: textSample(line.argument(1)),
-      ...roadOf(line, roadNames),
+      ...roadOf(line, device),
       world: device.systemWorld(line.choice('tls', device.tlsNames), pinAsker(line.terminal)),
       listener: (event) => sayTrouble(line.terminal, event),
     }),
@@ -248,7 +271,7 @@ async function run(line: Line): Promise<void> {
       else terminal.text(sentence(advice.once(event)))
     },
     ...(topic === undefined ? {} : { topic }),
-    ...roadOf(line, device.roadNames),
+    ...roadOf(line, device),
     ...(onCommand === undefined ? {} : { onCommand }),
   })
   terminal.data({ event: 'stopped', ...summary }, () => outline(summary))
