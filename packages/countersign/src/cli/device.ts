@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { CallerError } from '@countersign/core/errors'
-import type { DeviceEvent, RoadOptions } from '@countersign/device'
+import type { DeviceEvent, EphemeralsBy, RoadName, RoadOptions } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
 import { addDeviceCommands } from './deviceCommand.ts'
@@ -144,7 +144,10 @@ export function addDevice(program: Command, terminal: Terminal): void {
   addDeviceCommands(device, terminal)
 }
 
-type Known = Pick<typeof import('@countersign/device'), 'roadNames' | 'ephemeralNames'>
+interface Known {
+  readonly roadNames: readonly RoadName[]
+  readonly ephemeralNames: readonly EphemeralsBy[]
+}
 
 /** What the options of a road say; the parser has refused other words. */
 function roadOf(line: Line, { roadNames, ephemeralNames }: Known): RoadOptions {
