@@ -59,7 +59,7 @@ export function elementEphemeral(
       'ERR_ELEMENT_UNSUPPORTED',
       'this element makes no ephemeral keys',
       {},
-      { hint: 'Let the host make them.' },
+      { hint: 'Leave "--ephemeral element" out: the host makes them then.' },
     )
   }
   const make = element.ephemeral.bind(element)

@@ -7,7 +7,15 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pem } from '@countersign/core/codec'
-import { enroll, renew, roadNames, send, textSample } from '@countersign/device'
+import {
+  enroll,
+  renew,
+  roadNames,
+  send,
+  systemWorld,
+  textSample,
+  type World,
+} from '@countersign/device'
 import { openWorks } from '@countersign/element/emulatorWorks'
 import { openTestHouse } from './house.ts'
 import { quickWorld } from './quick.ts'

@@ -273,6 +273,82 @@ function openingAs(lay: (element: SecureElement) => void): World {
   }
 }
 
+/** Counts what the element is asked for, and fails where the test says. */
+function watching(fails: (act: 'make' | 'agree', nth: number) => boolean) {
+  const counts = { make: 0, agree: 0 }
+  const asked = (act: 'make' | 'agree'): void => {
+    if (fails(act, ++counts[act])) throw elementError('ERR_ELEMENT_GONE', 'the chip is away')
+  }
+  const system = systemWorld()
+  const world: World = {
+    ...system,
+    async openElement(url, folder, how) {
+      const element = await system.openElement(url, folder, how)
+      const make = element.ephemeral?.bind(element) ?? assert.fail('no ephemeral keys')
+      element.ephemeral = async (agreements) => {
+        asked('make')
+        const { point, ...key } = await make(agreements)
+        const agree = async (peer: Uint8Array): Promise<Uint8Array> => {
+          asked('agree')
+          return await key.agree(peer)
+        }
+        return { point, agree }
+      }
+      return element
+    },
+  }
+  return { world, counts }
+}
+
+const overCoap = { road: 'coap', narrow: { ephemeral: 'element' } } as const
+
+test('a device on coap has its ephemeral keys from its chip, which may be away at any step', async () => {
+  const state = freshState()
+  const { id } = await enrolled(state, emulated('away'), 'AWAY')
+  const { world, counts } = watching((act, nth) => nth === 1 || (act === 'agree' && nth === 2))
+  const heard: string[] = []
+  const summary = await run({
+    state,
+    world,
+    ...overCoap,
+    topic: 'room',
+    source: lineSource(Readable.from(['"kept"\n'])),
+    narrow: { ...overCoap.narrow, limits: { backoffFirstMs: 5, backoffMaxMs: 20 } },
+    backoff: { broken: { firstMs: 1, maxMs: 1 }, refused: { firstMs: 1, maxMs: 1 } },
+    listener: (event) => {
+      heard.push('code' in event ? event.code : event.event)
+    },
+  })
+  assert.equal(summary.sent, 1)
+  // Away when the first key is due, and at the agreement of the next two; pauses lie between.
+  assert.deepEqual(counts, { make: 4, agree: 3 })
+  assert.equal(heard.filter((one) => one === 'ERR_ELEMENT_GONE').length, 3)
+  // The next one goes under the same keys.
+  await send({ state, world, ...overCoap, topic: 'room', sample: textSample('"next"') })
+  assert.equal(counts.make, 4)
+  assert.deepEqual(
+    (await house.events(id)).map(({ data }) => data),
+    ['kept', 'next'],
+  )
+})
+
+test('an element that makes no ephemeral keys is told from one that does before a reading is kept', async () => {
+  const state = freshState()
+  await enrolled(state, 'sw:', 'NONE')
+  const system = systemWorld()
+  const world: World = {
+    ...system,
+    async openElement(url, folder, how) {
+      const element = await system.openElement(url, folder, how)
+      return Object.defineProperty(element, 'ephemeral', { value: undefined })
+    },
+  }
+  const sending = send({ state, world, ...overCoap, topic: 'room', sample: textSample('1') })
+  await assert.rejects(sending, { code: 'ERR_ELEMENT_UNSUPPORTED', hint: /--ephemeral element/ })
+  const { number } = await send({ state, topic: 'room', sample: textSample('1') })
+  assert.equal(number, 1)
+})
+
 test('renewals go round the slots that sign, and never touch the others', async () => {
   const url = emulated('round')
   const state = freshState()

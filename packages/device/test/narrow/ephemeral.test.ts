@@ -1,12 +1,16 @@
 /**
  * Ephemeral keys of the device's handshakes made in its element: an emulated ATECC608, whose bus can
- * go away.
+ * go away, and the software twin.
  */
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { coapCode, parseMessage } from '@countersign/core/coap'
 import { hex } from '@countersign/core/codec'
 import type { SecureElement } from '@countersign/core/ports'
+import { openElement } from '@countersign/element/compose'
 import { elementEphemeral } from '@countersign/element/edhoc'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import type { I2cBus } from '../../../element/src/bus/ports.ts'
@@ -173,6 +177,16 @@ test('a chip that fails in a handshake beside a good context leaves the device w
   assert.equal(server.stored.size, 2)
   assert.equal(handshakesOf(storage), 2)
   assert.equal(server.counts.message3, 1)
+})
+
+test('method 1 with an element whose keys agree more than once', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-ephemeral-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const element = await openElement('sw:', { folder })
+  const { time, server, device } = makeScene()
+  const { session } = await device({ ...inside({ element }), method: 1 })
+  await time.until(session.request(reading(1)))
+  assert.equal(server.stored.size, 1)
 })
 
 test('method 1 wants more of a key than the chip can: it is said before anything is sent', async () => {

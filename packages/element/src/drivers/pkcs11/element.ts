@@ -5,6 +5,8 @@
  * is no `attest`, and it has no locks and no counters.
  */
 import {
+  type ElementCapability,
+  type ElementEphemeral,
   type ElementInfo,
   type ElementState,
   elementError,
@@ -15,10 +17,11 @@ import {
 } from '@countersign/core/ports'
 import { requireDigest, requirePoint } from '../../signer.ts'
 import { mechanism, tokenFlag } from './constants.ts'
+import { Ephemerals } from './ephemeral.ts'
 import { isOnCurve, type TokenKey } from './keys.ts'
 import { KeyRing } from './keyRing.ts'
 import { serialOf } from './serial.ts'
-import { Token, type TokenOptions } from './token.ts'
+import { type Connection, Token, type TokenOptions } from './token.ts'
 import { parsePkcs11Url } from './url.ts'
 
 export interface Pkcs11Info extends ElementInfo {
@@ -70,9 +73,16 @@ export async function openPkcs11Element(
     )
   }
   const token = await Token.open(parsed, options)
-  const canAgree = await token.use(({ mechanisms }) => mechanisms.has(mechanism.ecdh1Derive))
+  const can = await token.use(capabilitiesOf)
   const ring = new KeyRing(token)
-  return canAgree ? new AgreeingElement(ring, parsed.object) : new TokenElement(ring, parsed.object)
+  if (can.includes('ephemeral')) return new MakingElement(ring, parsed.object)
+  if (can.includes('ecdh')) return new AgreeingElement(ring, parsed.object)
+  return new TokenElement(ring, parsed.object)
+}
+
+function capabilitiesOf({ mechanisms }: Connection): readonly ElementCapability[] {
+  if (!mechanisms.has(mechanism.ecdh1Derive)) return []
+  return mechanisms.has(mechanism.ecKeyPairGeneration) ? ['ecdh', 'ephemeral'] : ['ecdh']
 }
 
 class TokenElement implements Pkcs11Element {
@@ -87,14 +97,14 @@ class TokenElement implements Pkcs11Element {
   }
 
   async info(): Promise<Pkcs11Info> {
-    return await this.#token.use(({ info, mechanisms }) => ({
+    return await this.#token.use((connection) => ({
       kind: 'pkcs11',
-      vendor: info.manufacturer,
-      model: info.model,
-      revision: info.version,
-      serial: serialOf(info.serial),
-      capabilities: mechanisms.has(mechanism.ecdh1Derive) ? ['ecdh'] : [],
-      label: info.label,
+      vendor: connection.info.manufacturer,
+      model: connection.info.model,
+      revision: connection.info.version,
+      serial: serialOf(connection.info.serial),
+      capabilities: capabilitiesOf(connection),
+      label: connection.info.label,
     }))
   }
 
@@ -195,6 +205,20 @@ class AgreeingElement extends TokenElement {
       throw elementError('ERR_ELEMENT_ECC', 'the peer gave no point of P-256', { slot })
     }
     return await this.#ring.derive(label, peer)
+  }
+}
+
+/** Of one that makes key pairs too. That it takes them for a session alone no token tells before. */
+class MakingElement extends AgreeingElement {
+  readonly #ephemerals: Ephemerals
+
+  constructor(ring: KeyRing, object: string) {
+    super(ring, object)
+    this.#ephemerals = new Ephemerals(ring.token)
+  }
+
+  async ephemeral(agreements = 1): Promise<ElementEphemeral> {
+    return await this.#ephemerals.make(agreements)
   }
 }
 
