@@ -112,7 +112,7 @@ export class Contexts {
       fingerprint,
       createdAt: now,
       begun,
-      security: freshContext(crypto, parameters),
+      security: freshContext(crypto, { ...parameters, usageLimits: limits.keyUsage }),
       serverKind,
       confirmed: null,
       state: 'fresh',
@@ -273,11 +273,12 @@ export class Contexts {
   }
 
   async #read(id: string): Promise<LiveContext | undefined> {
-    const { store, crypto, sealer, lives } = this.#parts
+    const { store, crypto, sealer, lives, limits } = this.#parts
     const row = await store.get(table, id)
     if (row === undefined) return undefined
     const { device, fingerprint, createdAt, begun, state, serverKind, confirmed } = row
-    const security = openRow(crypto, sealer, row, lives.isTrusted(row.life))
+    const isTrusted = lives.isTrusted(row.life)
+    const security = openRow(crypto, sealer, row, { isTrusted, usageLimits: limits.keyUsage })
     const address = row.peerAddress
     return new LiveContext({
       id,
