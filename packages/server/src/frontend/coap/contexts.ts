@@ -50,6 +50,8 @@ export interface Handshaken {
   readonly generation: number
   /** Which of its certificates the server has shown. */
   readonly serverKind: Authentication
+  /** The device has what it was told before: it did not ask for the certificate by value. */
+  readonly knowsServer: boolean
   readonly from: string
 }
 
@@ -120,6 +122,7 @@ export class Contexts {
       parameters,
       verdict: { standing, at: now, until: endOf(standing.peer, standing.admitted) },
     })
+    context.keepsWord = made.knowsServer
     context.isStale = made.generation !== this.standings.generation
     this.#fresh.add(context)
     this.#remember(context)

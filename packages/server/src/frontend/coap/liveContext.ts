@@ -41,6 +41,8 @@ export class LiveContext {
   readonly serverKind: Authentication
   /** The newest successor of it that the device has. */
   confirmed: string | null
+  /** What its device has confirmed on the context before, it has still. */
+  keepsWord = false
   state: ContextState
   /** Where the newest verified message came from. */
   address: string
