@@ -28,6 +28,9 @@ export interface Verdict {
   readonly until: Milliseconds
 }
 
+/** Forged messages that a context forgets with the memory it had: each write costs so many. */
+const failedUnwrittenMax = 256
+
 export class LiveContext {
   /** C_R, hex. */
   readonly id: string
@@ -63,6 +66,7 @@ export class LiveContext {
   reserving: Promise<void> | undefined
 
   #written: WindowState
+  #failedWritten: number
 
   constructor(made: {
     readonly id: string
@@ -91,10 +95,12 @@ export class LiveContext {
     this.parameters = made.parameters
     this.verdict = made.verdict
     this.#written = made.security.recipient.window.snapshot()
+    this.#failedWritten = made.security.usage.failed
   }
 
-  /** It has accepted what its row does not say yet. */
+  /** It has accepted what its row does not say yet, or refused so much that it counts. */
   get isDirty(): boolean {
+    if (this.security.usage.failed - this.#failedWritten >= failedUnwrittenMax) return true
     const now = this.security.recipient.window.snapshot()
     const then = this.#written
     if (now === 'lost') return false
@@ -105,6 +111,7 @@ export class LiveContext {
   wrote(snapshot: WindowState): void {
     this.security.recipient.window.stored(snapshot)
     this.#written = snapshot
+    this.#failedWritten = this.security.usage.failed
   }
 
   /** A request was verified. The newest one says where the device is. */
