@@ -2,8 +2,9 @@
  * Fuzzes the record of the narrow channel: what is read is written with the same bytes.
  * `node fuzz/narrowRecord.ts --seconds N --seed S`
  */
-import { equalBytes } from '@countersign/core/codec'
+import { cbor, equalBytes } from '@countersign/core/codec'
 import { AdapterError, PeerError } from '@countersign/core/errors'
+import { encodeContext } from '@countersign/core/oscore'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import {
   decodeRecord,
@@ -27,6 +28,7 @@ const corpus = [
     ] as const,
   },
 ].map((one) => encodeRecord(nodeCrypto, one))
+corpus.push(ofVersion1())
 
 fuzz('narrowRecord', corpus, (input) => {
   try {
@@ -42,3 +44,16 @@ fuzz('narrowRecord', corpus, (input) => {
     throw error
   }
 })
+
+/** Its contexts did not say when they end. */
+function ofVersion1(): Uint8Array {
+  const { current } = met
+  if (current === undefined) throw new Error('it has met nobody')
+  const context = cbor.array(
+    cbor.byteString(current.deviceX5t),
+    cbor.int(current.since),
+    cbor.byteString(encodeContext(nodeCrypto, current.context)),
+  )
+  const day = cbor.array(...[0, 0, 0, 0].map(cbor.int))
+  return cbor.array(cbor.int(1), cbor.int(0), day, cbor.nullValue, cbor.array(), context)
+}

@@ -11,7 +11,7 @@ import { idBytesMax, type KeyInfo, keyInfo } from './derivation.ts'
 import { useError } from './errors.ts'
 import { SenderSequence } from './partialIv.ts'
 import { ReplayWindow, type WindowState } from './replayWindow.ts'
-import { KeyUsage, type UsageSnapshot, usageLimits } from './usage.ts'
+import { KeyUsage, type UsageLimits, type UsageSnapshot, usageLimits } from './usage.ts'
 
 export type OscoreCrypto = Pick<
   ChannelCrypto,
@@ -40,6 +40,8 @@ export interface ContextParameters {
   readonly window?: WindowState
   /** Of an earlier life. */
   readonly usage?: UsageSnapshot
+  /** In the place of those of the algorithm. */
+  readonly usageLimits?: Partial<UsageLimits>
 }
 
 export interface SecurityContext {
@@ -91,7 +93,10 @@ export function deriveContext(
   const { keyLength, nonceLength } = algorithm
   const { senderSequenceNumber, senderReserved } = parameters
   const sequence = new SenderSequence(senderSequenceNumber, senderReserved)
-  const usage = new KeyUsage(usageLimits(algorithm), parameters.usage)
+  const usage = new KeyUsage(
+    { ...usageLimits(algorithm), ...parameters.usageLimits },
+    parameters.usage,
+  )
   return {
     isPersistent: senderReserved !== undefined,
     usage,

@@ -47,6 +47,10 @@ export interface Script {
   readonly reserve: number
   /** In the server's memory; the others are in its store. */
   readonly contextsInMemoryMax: number
+  /** Devices replace their contexts so soon. */
+  readonly rekeyAfterMs?: Milliseconds | undefined
+  /** The server wants others after so long, when it has met a message that was damaged. */
+  readonly wornAfterMs?: Milliseconds | undefined
   /** The server has a successor of its certificates, of which devices are told. */
   readonly hasSuccessor?: boolean
   /** Whether everything that went by is sent once more when a process begins anew. */
@@ -168,8 +172,12 @@ class Conversation {
     const common = { house, network: this.#network, crypto: this.#crypto, deeds: this.#deeds }
     const random = (): Random => this.#nextRandom()
     const failed = this.#failed
-    const { reserve: reservedAhead, contextsInMemoryMax } = script
-    const limits = { reservedAhead, contextsInMemoryMax }
+    const { reserve: reservedAhead, contextsInMemoryMax, wornAfterMs } = script
+    const wear = wornAfterMs !== undefined && {
+      keyUsage: { failedWanted: 1 },
+      keysWantedAfterMs: wornAfterMs,
+    }
+    const limits = { reservedAhead, contextsInMemoryMax, ...wear }
     this.#server = new ServerSide({ ...common, credentials, random, failed, limits })
     this.#serverLives = this.#livesOf('server', 3, this.#server)
   }
@@ -198,7 +206,7 @@ class Conversation {
   }
 
   async #admit(number: number): Promise<void> {
-    const { method, hasClock, link, reserve } = this.#script
+    const { method, hasClock, link, reserve, rekeyAfterMs } = this.#script
     const side = new DeviceSide({
       identity: await enrolled(this.#house, `SN-${number}`),
       address: `10.0.0.${number + 1}:40000`,
@@ -209,7 +217,7 @@ class Conversation {
       anchor: anchorOf(this.#house),
       method,
       hasClock,
-      reserve,
+      limits: { reserve, ...(rekeyAfterMs !== undefined && { rekeyAfterMs }) },
       random: () => this.#nextRandom(),
       failed: this.#failed,
     })

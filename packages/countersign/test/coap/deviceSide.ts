@@ -25,6 +25,7 @@ import { type AskServer, CoapCommands } from '../../../device/src/coapCommands.t
 import { judgeResponse } from '../../../device/src/coapOutcome.ts'
 import { CommandDesk } from '../../../device/src/portable/commandDesk.ts'
 import {
+  type NarrowLimits,
   type NarrowRequest,
   NarrowSession,
   type NarrowStorage,
@@ -53,7 +54,7 @@ export interface DeviceSideParts {
   readonly anchor: Uint8Array
   readonly method: 0 | 1
   readonly hasClock: boolean
-  readonly reserve: number
+  readonly limits: Partial<NarrowLimits>
   readonly random: () => Random
   readonly failed: (error: unknown) => void
 }
@@ -89,7 +90,7 @@ export class DeviceSide {
   }
 
   live = async ({ life, whenGone, toEnd }: Process): Promise<void> => {
-    const { identity, address, network, crypto, anchor, method, hasClock, reserve } = this.#parts
+    const { identity, address, network, crypto, anchor, method, hasClock, limits } = this.#parts
     const commands = new CoapCommands(this.#deskOf(life), () => undefined)
     let link: NetworkEndpoint | undefined
     const session = await NarrowSession.open({
@@ -99,7 +100,7 @@ export class DeviceSide {
       random: this.#parts.random(),
       method,
       hasClock,
-      limits: { reserve },
+      limits,
       timeFloor: identity.leaf.notBefore,
       send: (datagram) => life.act(() => link?.send(datagram, serverAddress)),
       storage: this.#storageOf(life),

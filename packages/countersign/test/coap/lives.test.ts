@@ -74,6 +74,8 @@ function scriptOf(number: number): Script {
     contextsInMemoryMax: random.chance(0.5) ? 10_000 : 1,
     hasSuccessor: random.chance(0.3),
     replayAll: random.chance(0.7),
+    rekeyAfterMs: random.chance(0.3) ? 10_000 + random.below(2 * minuteMs) : undefined,
+    wornAfterMs: random.chance(0.3) ? 5_000 : undefined,
   }
 }
 

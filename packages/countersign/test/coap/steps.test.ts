@@ -82,5 +82,7 @@ function scriptOf(number: number, stop?: { readonly side: Side; readonly step: n
     contextsInMemoryMax: random.chance(0.5) ? 10_000 : 1,
     hasSuccessor: random.chance(0.3),
     replayAll: random.chance(0.7),
+    rekeyAfterMs: random.chance(0.3) ? 5_000 + random.below(minuteMs / 2) : undefined,
+    wornAfterMs: random.chance(0.3) ? 5_000 : undefined,
   }
 }

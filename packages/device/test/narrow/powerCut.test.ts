@@ -15,7 +15,12 @@ interface Outcome {
 }
 
 /** As firmware does it: the number of a reading goes up when it has been taken, and not before. */
-async function live(scene: Scene, moment: 'before' | 'after', cutAt: number): Promise<Outcome> {
+async function live(
+  scene: Scene,
+  moment: 'before' | 'after',
+  cutAt: number,
+  given: NarrowParts['limits'] = {},
+): Promise<Outcome> {
   const { time, server, device } = scene
   const storage = new MemoryStorage()
   const ran: string[] = []
@@ -34,7 +39,7 @@ async function live(scene: Scene, moment: 'before' | 'after', cutAt: number): Pr
   const next = { number: 1 }
   while (next.number <= readings) {
     if (current === undefined || !current.life.alive) {
-      current = await device({ limits, serve }, storage)
+      current = await device({ limits: { ...limits, ...given }, serve }, storage)
     }
     const { session, life } = current
     const { number } = next
@@ -86,6 +91,23 @@ for (const moment of ['before', 'after'] as const) {
     }
   })
 }
+
+test('the power goes at each save while contexts are replaced again and again', async () => {
+  const given = { rekeyAfterMs: 60_000 }
+  for (const moment of ['before', 'after'] as const) {
+    const whole = makeScene()
+    const { saves } = await live(whole, moment, Number.POSITIVE_INFINITY, given)
+    assert.ok(whole.server.counts.message3 >= 3)
+    for (let cutAt = 0; cutAt < saves; cutAt++) {
+      const scene = makeScene(cutAt + 1)
+      const { ran } = await live(scene, moment, cutAt, given)
+      const { server, witness } = scene
+      assert.deepEqual(witness.reused, [], `cut ${moment} save ${cutAt}`)
+      assert.equal(server.stored.size, readings)
+      assert.ok(ran.length <= 1, `cut ${moment} save ${cutAt}: it ran ${ran.length} times`)
+    }
+  }
+})
 
 test('the power goes while the server is not reached, again and again', async () => {
   const scene = makeScene()

@@ -40,9 +40,20 @@ export function later(code: number, seconds: number, problem?: string): Answer {
   return answer(code, problem, [uintOption(optionNumber.maxAge, seconds)])
 }
 
-/** Seconds since 1970. */
-export function timeAnswer(now: Milliseconds): Answer {
-  return withBody(coapCode.changed, contentFormat.cbor, cbor.int(Math.floor(now / 1000)))
+/** What a device is told beside that its request was carried out (docs/decisions/0025). */
+export interface Told {
+  /** It asked for the time. */
+  readonly time?: Milliseconds
+  /** It is to make a new context. */
+  readonly wantsKeys: boolean
+}
+
+/** Seconds since 1970; in an array, with or without them: new keys are wanted. */
+export function done({ time, wantsKeys }: Told): Answer {
+  const seconds = time === undefined ? [] : [cbor.int(Math.floor(time / 1000))]
+  const [told] = wantsKeys ? [cbor.array(...seconds)] : seconds
+  if (told === undefined) return answer(coapCode.changed)
+  return withBody(coapCode.changed, contentFormat.cbor, told)
 }
 
 export function uintOption(number: number, value: number): CoapOption {

@@ -29,6 +29,8 @@ export interface AuthenticateParts {
 export interface Agreed {
   readonly method: Method
   readonly suite: UsableSuite
+  /** It did not ask for the server's certificate by value. */
+  readonly knowsServer: boolean
 }
 
 export interface Proven {

@@ -14,6 +14,7 @@ import {
   type OscoreCrypto,
   parametersOf,
   type SecurityContext,
+  type UsageLimits,
   type UsageSnapshot,
   type WindowState,
 } from '@countersign/core/oscore'
@@ -48,19 +49,24 @@ export function insertOf(
   }
 }
 
-/** `isTrusted`: the life that wrote the window has ended cleanly, or is this one. */
+export interface RowReading {
+  /** The life that wrote the window has ended cleanly, or is this one. */
+  readonly isTrusted: boolean
+  readonly usageLimits: Partial<UsageLimits>
+}
+
 export function openRow(
   crypto: OscoreCrypto,
   sealer: Sealer,
   row: CoapContextRow,
-  isTrusted: boolean,
+  { isTrusted, usageLimits }: RowReading,
 ): SecurityContext {
   const bytes = sealer.open(sealName(row), row.context)
   const record = decodeContext(crypto, bytes)
   const { highest, accepted, reserved: senderReserved, sealed, failed } = row
   const window: WindowState = isTrusted ? { highest, accepted } : 'lost'
   const state = { senderReserved, window, usage: { sealed, failed } }
-  const context = deriveContext(crypto, parametersOf({ ...record, state }))
+  const context = deriveContext(crypto, { ...parametersOf({ ...record, state }), usageLimits })
   // Now that nothing of it is a view of these bytes.
   bytes.fill(0)
   return context

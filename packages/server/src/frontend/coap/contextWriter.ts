@@ -133,6 +133,7 @@ export class ContextWriter {
     const live = rows.filter(({ state }) => state === 'live')
     if (live.some(({ begun }) => begun > context.begun)) throw this.#outdated(context)
     const older = live.map(({ id }) => id)
+    if (context.keepsWord) context.confirmed ??= live[0]?.confirmed ?? null
     const snapshot = context.security.recipient.window.snapshot()
     const result = await apply({
       conditions: older.map((key) => ({ kind: 'equals', table, key, where: {} })),

@@ -52,6 +52,8 @@ export interface Handshaken {
   readonly serverKind: Authentication
   /** Of EDHOC. */
   readonly suite: number
+  /** The device has what it was told before: it did not ask for the certificate by value. */
+  readonly knowsServer: boolean
   readonly from: string
 }
 
@@ -114,7 +116,7 @@ export class Contexts {
       fingerprint,
       createdAt: now,
       begun,
-      security: freshContext(crypto, parameters),
+      security: freshContext(crypto, { ...parameters, usageLimits: limits.keyUsage }),
       serverKind,
       suite,
       confirmed: null,
@@ -123,6 +125,7 @@ export class Contexts {
       parameters,
       verdict: { standing, at: now, until: endOf(standing.peer, standing.admitted) },
     })
+    context.keepsWord = made.knowsServer
     context.isStale = made.generation !== this.standings.generation
     this.#fresh.add(context)
     this.#remember(context)
@@ -276,11 +279,12 @@ export class Contexts {
   }
 
   async #read(id: string): Promise<LiveContext | undefined> {
-    const { store, crypto, sealer, lives } = this.#parts
+    const { store, crypto, sealer, lives, limits } = this.#parts
     const row = await store.get(table, id)
     if (row === undefined) return undefined
     const { device, fingerprint, createdAt, begun, state, serverKind, suite, confirmed } = row
-    const security = openRow(crypto, sealer, row, lives.isTrusted(row.life))
+    const isTrusted = lives.isTrusted(row.life)
+    const security = openRow(crypto, sealer, row, { isTrusted, usageLimits: limits.keyUsage })
     const address = row.peerAddress
     return new LiveContext({
       id,

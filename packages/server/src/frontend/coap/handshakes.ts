@@ -218,14 +218,15 @@ export class Handshakes {
   async #compose({ key, host, isProven, begun }: Began, compose: ComposeMessage2): Promise<Answer> {
     const { crypto, credentials, clock } = this.#parts
     const { method, suite, ead, cI } = compose
-    const own = serverCredential(crypto, credentials, method, wantedByValue(ead))
+    const byValue = wantedByValue(ead)
+    const own = serverCredential(crypto, credentials, method, byValue)
     const cR = await this.#drawId(cI)
     const id = hex(cR)
     try {
       const { message2, next: wait } = await compose.send({ own, cR })
       const answer = withBody(coapCode.changed, edhocContentFormat.message, message2)
       const startedAt = clock.now()
-      const agreed = { method, suite }
+      const agreed = { method, suite, knowsServer: byValue === undefined }
       const about = { id, key, host, isProven, begun, startedAt, foreign: 0 }
       this.#halfOpen.add({ ...about, wait, agreed, answer })
       return answer
@@ -287,6 +288,7 @@ export class Handshakes {
       generation,
       serverKind: agreed.method.responder,
       suite: agreed.suite.number,
+      knowsServer: agreed.knowsServer,
       from,
     })
     return { kind: 'context', id: context.id, message4: onceMade(authenticated) }

@@ -1,4 +1,5 @@
 /** Every bound of the coap door, with its reason. What it shares with other doors is common. */
+import type { UsageLimits } from '@countersign/core/oscore'
 import { commonLimits, type IntakeLimits } from '../limits.ts'
 
 export interface CoapLimits extends IntakeLimits {
@@ -69,6 +70,13 @@ export interface CoapLimits extends IntakeLimits {
   readonly requestsPerDevice: { readonly perSecond: number; readonly burst: number }
   /** Addresses and devices whose rates are remembered. */
   readonly ratesRememberedMax: number
+  /** Tighter than those of OSCORE: how much the keys of a context may be used. */
+  readonly keyUsage: Partial<UsageLimits>
+  /**
+   * A context so young is not to be replaced because its keys were used much: who forges messages,
+   * which is what wears them, costs a device one handshake in this time.
+   */
+  readonly keysWantedAfterMs: number
   /** Tombstones of one device, and how long one stands. */
   readonly tombstonesPerDeviceMax: number
   readonly tombstoneMsMax: number
@@ -115,6 +123,8 @@ export const coapLimitsOfDoor: CoapLimits = {
   strangerAnswers: { perSecond: 2_000, burst: 4_000 },
   amplificationMax: 3,
   requestsPerDevice: { perSecond: 50, burst: 500 },
+  keyUsage: {},
+  keysWantedAfterMs: dayMs,
   tombstonesPerDeviceMax: 4,
   tombstoneMsMax: 30 * dayMs,
   reservedAhead: 64,

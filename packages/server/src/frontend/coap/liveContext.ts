@@ -28,6 +28,9 @@ export interface Verdict {
   readonly until: Milliseconds
 }
 
+/** Forged messages that a context forgets with the memory it had: each write costs so many. */
+const failedUnwrittenMax = 256
+
 export class LiveContext {
   /** C_R, hex. */
   readonly id: string
@@ -43,6 +46,8 @@ export class LiveContext {
   readonly suite: number
   /** The newest successor of it that the device has. */
   confirmed: string | null
+  /** What its device has confirmed on the context before, it has still. */
+  keepsWord = false
   state: ContextState
   /** Where the newest verified message came from. */
   address: string
@@ -63,6 +68,7 @@ export class LiveContext {
   reserving: Promise<void> | undefined
 
   #written: WindowState
+  #failedWritten: number
 
   constructor(made: {
     readonly id: string
@@ -93,10 +99,12 @@ export class LiveContext {
     this.parameters = made.parameters
     this.verdict = made.verdict
     this.#written = made.security.recipient.window.snapshot()
+    this.#failedWritten = made.security.usage.failed
   }
 
-  /** It has accepted what its row does not say yet. */
+  /** It has accepted what its row does not say yet, or refused so much that it counts. */
   get isDirty(): boolean {
+    if (this.security.usage.failed - this.#failedWritten >= failedUnwrittenMax) return true
     const now = this.security.recipient.window.snapshot()
     const then = this.#written
     if (now === 'lost') return false
@@ -107,6 +115,7 @@ export class LiveContext {
   wrote(snapshot: WindowState): void {
     this.security.recipient.window.stored(snapshot)
     this.#written = snapshot
+    this.#failedWritten = this.security.usage.failed
   }
 
   /** A request was verified. The newest one says where the device is. */

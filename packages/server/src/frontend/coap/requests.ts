@@ -5,6 +5,8 @@
  * - `POST /r/<id>`, `POST /r/<id>/refused`: what came of a command;
  * - `?t` in either, or in `POST /`: the answer says what time it is.
  *
+ * Whatever was carried out, the answer says when the device is to make a new context.
+ *
  * A refusal has the code of its problem; the words are the operator's.
  */
 import {
@@ -19,7 +21,7 @@ import {
   queriesOf,
 } from '@countersign/core/coap'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
-import type { Clock, Random } from '@countersign/core/ports'
+import type { Clock, Milliseconds, Random } from '@countersign/core/ports'
 import { commandId, commandResultBytesMax } from '../../commandDocument.ts'
 import { type MediaType, parseMediaType, payload } from '../../payload.ts'
 import type { Admitted, Log } from '../../ports.ts'
@@ -30,7 +32,7 @@ import { type Intake, messageNumber } from '../intake.ts'
 import type { Refusals } from '../refusals.ts'
 import { reasonOf } from '../roleJudge.ts'
 import { topicOf } from '../topic.ts'
-import { type Answer, answer, later, timeAnswer } from './answers.ts'
+import { type Answer, answer, done, later } from './answers.ts'
 import type { Contexts } from './contexts.ts'
 import type { CoapLimits } from './limits.ts'
 import type { LiveContext } from './liveContext.ts'
@@ -138,10 +140,10 @@ export class Requests {
     const data = payload(type, bufferOf(request))
     const draft = intake.draft(admitted, { topic, number, data })
     await contexts.commit(context, (beside) => intake.store(draft, beside))
-    return this.#done(queries)
+    return this.#done(context, queries)
   }
 
-  async #word({ admitted, request, rest, queries }: Asked): Promise<Answer> {
+  async #word({ context, admitted, request, rest, queries }: Asked): Promise<Answer> {
     const { commands } = this.#parts
     const { device, messagesPerMinute } = admitted
     const rate = { perSecond: messagesPerMinute / 60, burst: messagesPerMinute }
@@ -152,18 +154,19 @@ export class Requests {
     if (!isSound || (verb !== undefined && verb !== 'refused')) return answer(coapCode.notFound)
     requireSize(request, commandResultBytesMax)
     const word = wordOf(typeOf(request), bufferOf(request), verb === 'refused')
-    return this.#afterWord(await takeWord(commands, device.id, id, word), queries)
+    const outcome = await takeWord(commands, device.id, id, word)
+    return this.#afterWord(context, outcome, queries)
   }
 
   /** A device that has nothing to say keeps the way to it open by asking for the time. */
-  #time({ queries }: Asked): Answer {
-    return queries.has('t') ? this.#done(queries) : answer(coapCode.notFound)
+  #time({ context, queries }: Asked): Answer {
+    return queries.has('t') ? this.#done(context, queries) : answer(coapCode.notFound)
   }
 
-  #afterWord(outcome: WordOutcome, queries: Asked['queries']): Answer {
+  #afterWord(context: LiveContext, outcome: WordOutcome, queries: Asked['queries']): Answer {
     switch (outcome.kind) {
       case 'taken':
-        return this.#done(queries)
+        return this.#done(context, queries)
       case 'unknown':
         return answer(coapCode.notFound)
       case 'ended':
@@ -171,8 +174,17 @@ export class Requests {
     }
   }
 
-  #done(queries: Asked['queries']): Answer {
-    return queries.has('t') ? timeAnswer(this.#parts.clock.now()) : answer(coapCode.changed)
+  #done(context: LiveContext, queries: Asked['queries']): Answer {
+    const now = this.#parts.clock.now()
+    return done({
+      ...(queries.has('t') && { time: now }),
+      wantsKeys: this.#wantsKeys(context, now),
+    })
+  }
+
+  /** Said again and again until it is done: an answer can be lost. */
+  #wantsKeys({ security, createdAt }: LiveContext, now: Milliseconds): boolean {
+    return security.wantsRekey && now - createdAt >= this.#parts.limits.keysWantedAfterMs
   }
 
   #refuse({ address, fingerprint, device }: LiveContext, error: unknown): Answer {

@@ -221,12 +221,30 @@ describe("the server's next certificate", () => {
     assert.equal(await confirmed(device), second.fingerprint)
   })
 
-  it('goes to the new context of a device whose old one was told and replaced', async () => {
+  it('is not said again to a device that makes new keys and has the certificates still', async () => {
     const device = await told()
     await device.first('a', { number: ++numbers })
     await quiet()
-    assert.equal(device.served.length, 2)
+    assert.equal(device.served.length, 1)
     assert.equal(await confirmed(device), nextOf('signature').fingerprint)
+  })
+
+  it('is said again to a device that has lost them, and asks for them', async () => {
+    const { identity, address } = await told()
+    const device = house.narrow(identity, { address, wanted: 'leaf and issuer' })
+    await device.first('a', { number: ++numbers })
+    await quiet()
+    assert.equal(device.served.length, 1)
+    assert.equal(await confirmed(device), nextOf('signature').fingerprint)
+  })
+
+  it('is said again to a device that is shown another certificate now', async () => {
+    const { identity, address } = await told()
+    const device = house.narrow(identity, { address, method: methods['static key'] })
+    await device.first('a', { number: ++numbers })
+    await quiet()
+    assert.equal(device.served.length, 1)
+    assert.equal(await confirmed(device), nextOf('static key').fingerprint)
   })
 })
 

@@ -58,6 +58,27 @@ test('keys grow old in a context that leaves memory after each message', async (
   }
 })
 
+test('keys that forgers have worn are worn when the context comes back into memory', async () => {
+  const house = await CoapHouse.create({ limits: { contextsInMemoryMax: 1 } })
+  try {
+    const [device, other] = [await house.device(), await house.device()]
+    await device.first('a', { number: 1 })
+    for (let number = 2; number < 302; number++) {
+      const frame = device.datagram(device.reading('a', { number }), number)
+      frame[frame.length - 1] = (frame.at(-1) ?? 0) ^ 1
+      house.net.deliver(frame, addressOf(number))
+    }
+    await house.idle()
+    await other.first('a', { number: 1 })
+    await house.idle()
+    const rows = await house.rows()
+    assert.equal(rows.find((row) => row.device === device.identity.row.id)?.failed, 300)
+    assert.deepEqual(house.errors, [])
+  } finally {
+    await house.close()
+  }
+})
+
 test('a context that was read while a newer one took its place leaves memory again', async () => {
   let house: CoapHouse | undefined
   const slow = new SlowReads()
