@@ -61,31 +61,6 @@ test('a key is validated over its own digest by GenKey only, and not in a locked
   ])
 })
 
-test('a signature over the own nonce authorizes a key as a CheckMac does', () => {
-  const setup = publicKey('0000', '1000', { slots: { 6: ['8020', '9c09'] } })
-  const overNonce = `${r}49df4443fbea94503845119cd9ef67831621eefd57718fdf45ccb3d4392fb5d9`
-  const use = '47 04 0600'
-  checkRows([
-    row('over the nonce', setup, after([randomNonce, `45 00 0900 ${overNonce}`], use), 'ok'),
-    row(
-      'over what the host says',
-      setup,
-      after([fixedNonce, `45 00 0900 ${signature}`], use),
-      '0f',
-    ),
-  ])
-})
-
-test('a CheckMac that uses no key of a slot authorizes none', () => {
-  const response = 'f3613c659ee2924f437cc0c9299cb44e30cc515bbecc67366a84bfa605db9fd5'
-  const setup = secret('8020', '9c04')
-  const check = `28 03 0400 ${'00'.repeat(32)} ${response} ${'00'.repeat(13)}`
-  checkRows([
-    row('TempKey twice', setup, after([randomNonce, check], '47 04 0500'), '0f'),
-    row('slot and TempKey', setup, after(authorize4, '47 04 0500'), 'ok'),
-  ])
-})
-
 test('NoMac is inherited by what is made of it', () => {
   const setup = secret('9720', '1c00', { slots: { 6: ['c520', '1c00'] } })
   const noMacSession = [randomNonce, '15 02 0500 00000000']
