@@ -173,6 +173,15 @@ const limitRows: readonly Row[] = [
     after([macOf5], macOf5),
     '0f',
   ),
+  row(
+    'the match is in the slot that CountMatch names',
+    secret('a000', '1c00', {
+      config: { 18: '71' },
+      data: { ...data, 7: '00'.repeat(8), 8: '0100000001000000' },
+    }),
+    macOf5,
+    '0f',
+  ),
   row('a damaged match', secret('a000', '1c00', match('0100000002000000')), macOf5, '0f'),
   row(
     'a match that is off',

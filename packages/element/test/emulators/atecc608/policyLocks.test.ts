@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ask, chipOn, memory, type Setup } from './packets.ts'
-import { point, privateKey, secret } from './policyRows.ts'
+import { checkRows, point, privateKey, row, secret } from './policyRows.ts'
 import { chipStates } from './policyStates.ts'
 import { testTable } from './policyTable.ts'
 import { uses } from './policyUses.ts'
@@ -165,6 +165,16 @@ test('every command has a row in the policy tables', () => {
     // Another opcode is not understood, whatever its mode.
     if (!opcodes.includes(text)) assert.equal(ask(chip, `${text} 00 0000`), '03', text)
   }
+})
+
+test('a lock byte that lost bits is locked', () => {
+  const clear = { slots: { 5: ['0000', '1c00'] }, locks: 'none' } as const
+  checkRows([
+    row('data open', { ...clear, config: { 86: '5500' } }, '02 82 2800', '0f'),
+    row('data, bits lost', { ...clear, config: { 86: '5400' } }, '02 82 2800', 'ok'),
+    row('data, bits gained', { ...clear, config: { 86: '5700' } }, '02 82 2800', 'ok'),
+    row('configuration', { ...clear, config: { 86: '5554' } }, '12 00 0500 8320ffff', '0f'),
+  ])
 })
 
 test('a result that may not go where it was wanted counts no use', () => {

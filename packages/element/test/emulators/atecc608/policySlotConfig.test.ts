@@ -243,6 +243,12 @@ const slotConfigRows: readonly Row[] = [
     '01',
   ),
   row(
+    'PrivWrite: the MAC is looked at',
+    { data, slots: { 2: ['8744', '3300'], ...key4 } },
+    after(session4, `${sealedPrivWrite.slice(0, -2)}28`),
+    '01',
+  ),
+  row(
     'a Write encrypted is refused where it may be in clear',
     secret('8004'),
     after(session4, sealedWrite),

@@ -49,6 +49,7 @@ test('a key is validated over its own digest by GenKey only, and not in a locked
   const digest9 = '40 10 0900 000900'
   checkRows([
     row('TempKey of the host', setup, after([fixedNonce], command), '0f'),
+    row('a GenDig of the slot', setup, after([fixedNonce, '15 02 0900'], command), '0f'),
     row(
       'the digest of another slot',
       setup,
@@ -58,6 +59,38 @@ test('a key is validated over its own digest by GenKey only, and not in a locked
     // Its own digest: the signature is looked at, and the parent in slot 10 is no point.
     row('its own digest', setup, after([fixedNonce, digest9], command), '05'),
     row('locked', { ...setup, slotLocks: [9] }, after([fixedNonce, digest9], command), '0f'),
+  ])
+})
+
+test('an ephemeral private key is taken by ECDH alone', () => {
+  const setup = publicKey('0000', '1000', { slots: { 0: ['8720', '3300'] } })
+  const commands = [
+    '41 80 0000',
+    `45 02 0400 ${signature}${point}`,
+    '40 08 0000',
+    '40 10 0900 000900',
+    `08 02 0400 ${numbers32}`,
+    '08 01 0400',
+    '15 00 0000',
+    '15 02 0400',
+    '47 04 ffff',
+    `51 00 ffff ${block16}`,
+    '56 50 0000 02000001 00',
+    '56 50 0000 01000020',
+    '56 44 0000 06000001 00',
+    `16 00 0080 ${'00'.repeat(20)}`,
+  ]
+  checkRows(commands.map((command) => row(command, setup, after(['40 04 ffff'], command), '0f')))
+})
+
+test('TempKey of what a host could know is not random', () => {
+  const setup = privateKey('8720')
+  const source = '30 02 0000'
+  checkRows([
+    row('KDF', setup, after([randomNonce, '56 40 0000 02000001 00'], source), '10800000'),
+    row('ECDH', setup, after([`43 08 0000 ${point}`], source), '10800000'),
+    row('SHA', setup, after(['47 00 0000', '47 02 0000'], source), '10800000'),
+    row('a Nonce', setup, after([randomNonce], source), '00800000'),
   ])
 })
 

@@ -198,7 +198,12 @@ test('the life of a part: configuration, lock, keys and data, lock, rules', () =
 
 test('Lock of a single slot', () => {
   const eeprom = memory({
-    slots: { 8: ['0000', '3c00'], 9: ['0000', '1c00'], 0: ['8720', '3300'] },
+    slots: {
+      8: ['0000', '3c00'],
+      9: ['0000', '1c00'],
+      0: ['8720', '3300'],
+      1: ['8720', '3300'],
+    },
   })
   const chip = chipOn(eeprom)
   assert.equal(ask(chip, '17 22 0000'), '00', 'a single slot has no CRC to compare')
@@ -208,6 +213,8 @@ test('Lock of a single slot', () => {
   assert.equal(ask(chip, '17 22 0000'), '0f', 'slot 8 is locked')
   assert.equal(ask(chip, '17 82 0000'), '00')
   assert.equal(hex(eeprom.read('config', 88, 2)), 'fefe')
+  assert.equal(ask(chip, '17 86 0000'), '00')
+  assert.equal(hex(eeprom.read('config', 88, 2)), 'fcfe', 'the others stay locked')
   assert.equal(ask(chip, '40 04 0000'), '0f')
 })
 
