@@ -23,6 +23,7 @@ import {
   secret,
   signature,
 } from './policyRows.ts'
+import { uses } from './policyUses.ts'
 
 const r = '7e44e96e91234bd1aea40346ae031588ea33e64e734fe641651f46d443fdee3c'
 const block16 = '00112233445566778899aabbccddeeff'
@@ -94,6 +95,36 @@ test('TempKey of what a host could know is not random', () => {
   ])
 })
 
+test('what takes TempKey leaves none, and what only reads it leaves it', () => {
+  const taking = [
+    ['Sign 80', 'Sign 00', 'Verify 00', 'Verify 02', 'Verify 03', 'Verify 07', 'Verify 82, IO key'],
+    ['MAC 01', 'MAC 02', 'MAC 03', 'CheckMac 02', 'CheckMac 03'],
+    [
+      'DeriveKey 00, roll',
+      'DeriveKey 00, create',
+      'Read 82, encrypted',
+      'Write C2',
+      'PrivWrite 40',
+    ],
+    ['SecureBoot 85, IO key', 'ECDH 0D', 'ECDH 05, the target'],
+  ]
+  const leaving = [
+    ['Verify 20', 'MAC 00', 'CheckMac 00', 'SHA 04, TempKey', 'AES 00, TempKey', 'SecureBoot 05'],
+    ['KDF 10', 'KDF 30', 'KDF 50', 'KDF 4C', 'KDF 44', 'GenKey 08', 'GenKey 10', 'GenDig 02'],
+  ]
+  for (const what of taking.flat()) assert.equal(isLeftBy(what), false, what)
+  for (const what of leaving.flat()) assert.equal(isLeftBy(what), true, what)
+})
+
+/** Bit 15 of the state: TempKey is valid. */
+function isLeftBy(name: string): boolean {
+  const use = uses.find(({ what }) => what === name)
+  assert.ok(use !== undefined, name)
+  const chip = chipOn(memory(use.setup))
+  for (const step of [...use.before, use.command]) assert.notEqual(ask(chip, step), '0f', name)
+  return (Number.parseInt(ask(chip, '30 02 0000').slice(2, 4), 16) & 0x80) !== 0
+}
+
 test('NoMac is inherited by what is made of it', () => {
   const setup = secret('9720', '1c00', { slots: { 6: ['c520', '1c00'] } })
   const noMacSession = [randomNonce, '15 02 0500 00000000']
@@ -152,6 +183,14 @@ test('details of single rules', () => {
     row('SecureBoot copies not into a locked slot', { ...boot, slotLocks: [10] }, copy, '0f'),
     row('SecureBoot without persist sets no latch', boot, after([copy], '30 04 0000'), '00000000'),
     row('the latch without VolatileKeyPermission', { config: { 69: '04' } }, '30 04 0200', '0f'),
+    row(
+      'SecureBoot with its key in slot 13',
+      { data: { 13: data[9] ?? '' }, slots: { 13: ['0000', '1000'] }, config: { 70: '01d0' } },
+      `80 05 0000 ${firmware}${signed}`,
+      '00',
+    ),
+    row('GenKey with a digest over nothing', privateKey('8720'), '40 0c 0000', '0f'),
+    row('a digest of its public key over nothing', privateKey('8720'), '40 08 0000', '0f'),
     row('a block from its middle', {}, '02 80 0100', '03'),
     row('a public key, valid', publicKey('0000', '1000'), '30 01 0900', 'ok'),
   ])

@@ -242,6 +242,8 @@ test('Counter counts to its end, one bit less in the EEPROM each step', () => {
     assert.equal(ask(chip, '24 00 0000'), `${text}000000`)
   }
   assert.equal(hex(eeprom.read('config', 52, 8)), '7fff000000010000')
+  const last = chipOn(memory({ config: { 52: '00000003ffffffff' } }))
+  assert.equal(ask(last, '24 01 0000'), 'ffff1f00')
   const full = chipOn(memory({ config: { 52: '00000001ffffffff' } }))
   assert.equal(ask(full, '24 01 0000'), '0f')
 })
