@@ -11,8 +11,11 @@ import { requireExecution } from './status.ts'
 /** ChipOptions bit 1 allows it, 15:12 is the slot. */
 export function requireIoKey(inside: Inside): Uint8Array {
   const options = inside.config.word(at.chipOptions)
+  const slot = options >> 12
   requireExecution(inside.config.dataLocked && (options & 0x2) !== 0)
-  return symmetricKeyOf(inside, options >> 12)
+  // Of a private key nothing is told but its public one. Unconfirmed on silicon.
+  requireExecution(!inside.config.keyConfig(slot).isPrivate)
+  return symmetricKeyOf(inside, slot)
 }
 
 /** The bytes encrypted, then a nonce of 32: its halves make the pads of the first two blocks. */

@@ -7,7 +7,7 @@ import { keyType } from './config.ts'
 import { incrementCounter, usesLeft } from './counters.ts'
 import { isScalar } from './ecc.ts'
 import type { Inside } from './inside.ts'
-import { privateKeyOf, symmetricKeyOf } from './keys.ts'
+import { isValidated, privateKeyOf, symmetricKeyOf } from './keys.ts'
 import { at } from './layout.ts'
 import { Refusal, requireExecution } from './status.ts'
 import { tempKeySource } from './tempKey.ts'
@@ -73,6 +73,11 @@ export function requirePrivateKey(inside: Inside, slot: number, use: number): Ui
   const scalar = privateKeyOf(inside, slot)
   requireExecution(isScalar(scalar))
   return scalar
+}
+
+/** KeyConfig.PubInfo of a public key: nothing is verified with it before it was validated. */
+export function requireValidated(inside: Inside, slot: number): void {
+  requireExecution(!inside.config.keyConfig(slot).pubInfo || isValidated(inside, slot))
 }
 
 /** The first 32 bytes of a slot that is no private key, for a command that computes with them. */

@@ -179,6 +179,13 @@ test('the secret goes out encrypted when ChipOptions has an IO key', () => {
     config: { 90: '0240' },
   })
   assert.equal(ask(chipOn(eeprom), `43 0e 0000 ${point3}`), `${encryptedSecret}${'a5'.repeat(32)}`)
+  // The same key in slot 12, and none in 4.
+  const above = memory({
+    slots: { 0: ['8720', '3300'], 12: ['8020', '1c00'] },
+    data: { 0: `00000000${'11'.repeat(32)}`, 12: '44'.repeat(32) },
+    config: { 90: '02c0' },
+  })
+  assert.equal(ask(chipOn(above), `43 0e 0000 ${point3}`), `${encryptedSecret}${'a5'.repeat(32)}`)
 })
 
 test('a public key is validated by its parent and used only then', () => {

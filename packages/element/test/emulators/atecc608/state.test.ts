@@ -23,6 +23,7 @@ import {
   secret,
   signature,
 } from './policyRows.ts'
+import { uses } from './policyUses.ts'
 
 const r = '7e44e96e91234bd1aea40346ae031588ea33e64e734fe641651f46d443fdee3c'
 const block16 = '00112233445566778899aabbccddeeff'
@@ -49,6 +50,7 @@ test('a key is validated over its own digest by GenKey only, and not in a locked
   const digest9 = '40 10 0900 000900'
   checkRows([
     row('TempKey of the host', setup, after([fixedNonce], command), '0f'),
+    row('a GenDig of the slot', setup, after([fixedNonce, '15 02 0900'], command), '0f'),
     row(
       'the digest of another slot',
       setup,
@@ -61,30 +63,67 @@ test('a key is validated over its own digest by GenKey only, and not in a locked
   ])
 })
 
-test('a signature over the own nonce authorizes a key as a CheckMac does', () => {
-  const setup = publicKey('0000', '1000', { slots: { 6: ['8020', '9c09'] } })
-  const overNonce = `${r}49df4443fbea94503845119cd9ef67831621eefd57718fdf45ccb3d4392fb5d9`
-  const use = '47 04 0600'
+test('an ephemeral private key is taken by ECDH alone', () => {
+  const setup = publicKey('0000', '1000', { slots: { 0: ['8720', '3300'] } })
+  const commands = [
+    '41 80 0000',
+    `45 02 0400 ${signature}${point}`,
+    '40 08 0000',
+    '40 10 0900 000900',
+    `08 02 0400 ${numbers32}`,
+    '08 01 0400',
+    '15 00 0000',
+    '15 02 0400',
+    '47 04 ffff',
+    `51 00 ffff ${block16}`,
+    '56 50 0000 02000001 00',
+    '56 50 0000 01000020',
+    '56 44 0000 06000001 00',
+    `16 00 0080 ${'00'.repeat(20)}`,
+  ]
+  checkRows(commands.map((command) => row(command, setup, after(['40 04 ffff'], command), '0f')))
+})
+
+test('TempKey of what a host could know is not random', () => {
+  const setup = privateKey('8720')
+  const source = '30 02 0000'
   checkRows([
-    row('over the nonce', setup, after([randomNonce, `45 00 0900 ${overNonce}`], use), 'ok'),
-    row(
-      'over what the host says',
-      setup,
-      after([fixedNonce, `45 00 0900 ${signature}`], use),
-      '0f',
-    ),
+    row('KDF', setup, after([randomNonce, '56 40 0000 02000001 00'], source), '10800000'),
+    row('ECDH', setup, after([`43 08 0000 ${point}`], source), '10800000'),
+    row('SHA', setup, after(['47 00 0000', '47 02 0000'], source), '10800000'),
+    row('a Nonce', setup, after([randomNonce], source), '00800000'),
   ])
 })
 
-test('a CheckMac that uses no key of a slot authorizes none', () => {
-  const response = 'f3613c659ee2924f437cc0c9299cb44e30cc515bbecc67366a84bfa605db9fd5'
-  const setup = secret('8020', '9c04')
-  const check = `28 03 0400 ${'00'.repeat(32)} ${response} ${'00'.repeat(13)}`
-  checkRows([
-    row('TempKey twice', setup, after([randomNonce, check], '47 04 0500'), '0f'),
-    row('slot and TempKey', setup, after(authorize4, '47 04 0500'), 'ok'),
-  ])
+test('what takes TempKey leaves none, and what only reads it leaves it', () => {
+  const taking = [
+    ['Sign 80', 'Sign 00', 'Verify 00', 'Verify 02', 'Verify 03', 'Verify 07', 'Verify 82, IO key'],
+    ['MAC 01', 'MAC 02', 'MAC 03', 'CheckMac 02', 'CheckMac 03'],
+    [
+      'DeriveKey 00, roll',
+      'DeriveKey 00, create',
+      'Read 82, encrypted',
+      'Write C2',
+      'PrivWrite 40',
+    ],
+    ['SecureBoot 85, IO key', 'ECDH 0D', 'ECDH 05, the target'],
+  ]
+  const leaving = [
+    ['Verify 20', 'MAC 00', 'CheckMac 00', 'SHA 04, TempKey', 'AES 00, TempKey', 'SecureBoot 05'],
+    ['KDF 10', 'KDF 30', 'KDF 50', 'KDF 4C', 'KDF 44', 'GenKey 08', 'GenKey 10', 'GenDig 02'],
+  ]
+  for (const what of taking.flat()) assert.equal(isLeftBy(what), false, what)
+  for (const what of leaving.flat()) assert.equal(isLeftBy(what), true, what)
 })
+
+/** Bit 15 of the state: TempKey is valid. */
+function isLeftBy(name: string): boolean {
+  const use = uses.find(({ what }) => what === name)
+  assert.ok(use !== undefined, name)
+  const chip = chipOn(memory(use.setup))
+  for (const step of [...use.before, use.command]) assert.notEqual(ask(chip, step), '0f', name)
+  return (Number.parseInt(ask(chip, '30 02 0000').slice(2, 4), 16) & 0x80) !== 0
+}
 
 test('NoMac is inherited by what is made of it', () => {
   const setup = secret('9720', '1c00', { slots: { 6: ['c520', '1c00'] } })
@@ -144,6 +183,14 @@ test('details of single rules', () => {
     row('SecureBoot copies not into a locked slot', { ...boot, slotLocks: [10] }, copy, '0f'),
     row('SecureBoot without persist sets no latch', boot, after([copy], '30 04 0000'), '00000000'),
     row('the latch without VolatileKeyPermission', { config: { 69: '04' } }, '30 04 0200', '0f'),
+    row(
+      'SecureBoot with its key in slot 13',
+      { data: { 13: data[9] ?? '' }, slots: { 13: ['0000', '1000'] }, config: { 70: '01d0' } },
+      `80 05 0000 ${firmware}${signed}`,
+      '00',
+    ),
+    row('GenKey with a digest over nothing', privateKey('8720'), '40 0c 0000', '0f'),
+    row('a digest of its public key over nothing', privateKey('8720'), '40 08 0000', '0f'),
     row('a block from its middle', {}, '02 80 0100', '03'),
     row('a public key, valid', publicKey('0000', '1000'), '30 01 0900', 'ok'),
   ])

@@ -54,7 +54,7 @@ test('an encrypted write needs the right MAC', () => {
 })
 
 test('GenDig over each zone', () => {
-  const rows: readonly [command: string, mac: string][] = [
+  const rows: readonly [command: string, mac: string, slotLocks?: readonly number[]][] = [
     ['15 00 0000', 'fcc10d53e8ffbef768c8e2e92ad20d6aa9b86d5e1fc0b69ba2134f88f52c22e5'],
     [
       `15 03 0000 ${'77'.repeat(32)}`,
@@ -65,11 +65,18 @@ test('GenDig over each zone', () => {
       'e61bde41b077566a6a6ad08f7fb93b234a87883c5a72f51f298488292a22eea9',
     ],
     ['15 04 0100', '534328f8598dc1fe01eb741db10c53cd88435a71b6228ac4d8a8c5aa0a9a3665'],
-    ['15 05 0000', '74d0b9f605ce755fdf021b901227d051c1033a835cb546b8ac1efbece97182be'],
     ['15 02 0700 0a0b0c0d', '0652d6aa1d2a20c61bbaf581267687bb5fe435565c6cb63a7491f51cb65e83a0'],
+    // The one-time zone is FF.
+    ['15 01 0000', '20567bcadf9ee66ab0ccfbf704c9f07102e5d3a79a1bf6238b705c9ec2e32386'],
+    ['15 01 0100', '43c8d9f4f0cc4224c2f6a0366f17eec7f2ab3fe81599fffc0ee15ea725b6b965'],
+    // Slot 0, and the same locked.
+    ['15 05 0000', '74d0b9f605ce755fdf021b901227d051c1033a835cb546b8ac1efbece97182be'],
+    ['15 05 0000', '27dfb6af5571a6c4b287135b8df99081829b549f4c8f24053e258fc5b6c4bc68', [0]],
   ]
-  for (const [command, mac] of rows) {
-    const chip = chipOn(memory({ slots: { 7: ['9020', '1c00'] }, data: { 7: '44'.repeat(32) } }))
+  for (const [command, mac, slotLocks = []] of rows) {
+    const chip = chipOn(
+      memory({ slots: { 7: ['9020', '1c00'] }, data: { 7: '44'.repeat(32) }, slotLocks }),
+    )
     ask(chip, `16 03 0000 ${numbers32}`)
     assert.equal(ask(chip, command), '00', command)
     // TempKey itself is not shown; what stands above is the HMAC of nothing under it.
@@ -191,7 +198,12 @@ test('the life of a part: configuration, lock, keys and data, lock, rules', () =
 
 test('Lock of a single slot', () => {
   const eeprom = memory({
-    slots: { 8: ['0000', '3c00'], 9: ['0000', '1c00'], 0: ['8720', '3300'] },
+    slots: {
+      8: ['0000', '3c00'],
+      9: ['0000', '1c00'],
+      0: ['8720', '3300'],
+      1: ['8720', '3300'],
+    },
   })
   const chip = chipOn(eeprom)
   assert.equal(ask(chip, '17 22 0000'), '00', 'a single slot has no CRC to compare')
@@ -201,6 +213,8 @@ test('Lock of a single slot', () => {
   assert.equal(ask(chip, '17 22 0000'), '0f', 'slot 8 is locked')
   assert.equal(ask(chip, '17 82 0000'), '00')
   assert.equal(hex(eeprom.read('config', 88, 2)), 'fefe')
+  assert.equal(ask(chip, '17 86 0000'), '00')
+  assert.equal(hex(eeprom.read('config', 88, 2)), 'fcfe', 'the others stay locked')
   assert.equal(ask(chip, '40 04 0000'), '0f')
 })
 
@@ -228,6 +242,8 @@ test('Counter counts to its end, one bit less in the EEPROM each step', () => {
     assert.equal(ask(chip, '24 00 0000'), `${text}000000`)
   }
   assert.equal(hex(eeprom.read('config', 52, 8)), '7fff000000010000')
+  const last = chipOn(memory({ config: { 52: '00000003ffffffff' } }))
+  assert.equal(ask(last, '24 01 0000'), 'ffff1f00')
   const full = chipOn(memory({ config: { 52: '00000001ffffffff' } }))
   assert.equal(ask(full, '24 01 0000'), '0f')
 })

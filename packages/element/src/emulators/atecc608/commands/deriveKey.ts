@@ -6,7 +6,7 @@
 import { headOf, serialMark, sha256, zeros } from '../digests.ts'
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
-import { countUse, requireRandomNonce, requireSymmetricKey } from '../policy.ts'
+import { countUse, requireAuthorized, requireRandomNonce, requireSymmetricKey } from '../policy.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
 import { requireMatchingTempKey } from './mac.ts'
 
@@ -21,6 +21,7 @@ export function deriveKey(inside: Inside, command: Command): Uint8Array {
   const { writeConfig, writeKey } = config.slotConfig(param2)
   requireExecution((writeConfig & rule.allowed) !== 0 && !config.slotLocked(param2))
   requireExecution(!config.keyConfig(param2).isPrivate)
+  requireAuthorized(inside, param2)
   const parent = (writeConfig & rule.fromParent) === 0 ? param2 : writeKey
   const key = requireSymmetricKey(inside, parent)
   requireMatchingTempKey(inside, mode)

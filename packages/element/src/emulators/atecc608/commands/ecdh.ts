@@ -8,7 +8,7 @@ import { sharedSecret } from '../ecc.ts'
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
 import { encryptOutput, requireDestination } from '../ioProtection.ts'
-import { countUse, requirePrivateKey } from '../policy.ts'
+import { countUse, requireAuthorized, requirePrivateKey } from '../policy.ts'
 import { requireExecution, requireParse } from '../status.ts'
 import { tempKeySource } from '../tempKey.ts'
 
@@ -76,7 +76,9 @@ function destinationOf(
 /**
  * Where a computed secret may go. What WriteConfig says about it is unconfirmed on silicon (U64).
  */
-export function requireSecretSlot({ config }: Inside, slot: number): void {
+export function requireSecretSlot(inside: Inside, slot: number): void {
+  const { config } = inside
   requireExecution(slot < 16 && config.dataLocked)
   requireExecution(!config.slotLocked(slot) && !config.keyConfig(slot).isPrivate)
+  requireAuthorized(inside, slot)
 }

@@ -82,6 +82,7 @@ function digestStored(inside: Inside, { param2, data }: Command): Uint8Array {
   const { isPrivate, keyType: type } = config.keyConfig(param2)
   requireExecution(config.dataLocked && !isPrivate && type === keyType.p256)
   requireExecution(hasPublicKeyRoom(param2))
+  requireAuthorized(inside, param2)
   requireTempKey(inside)
   requireRandomNonce(inside, param2)
   digestInto(inside, param2, Uint8Array.of(0x40, ...data), publicKeyOf(inside, param2))

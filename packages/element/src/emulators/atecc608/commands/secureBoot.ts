@@ -5,6 +5,7 @@
  * the IO protection key and TempKey, and the good answer is a MAC then.
  * Unconfirmed on silicon (U74).
  */
+import { keyType } from '../config.ts'
 import { headOf, sha256, xor } from '../digests.ts'
 import { verifyDigest } from '../ecc.ts'
 import type { Command, Inside } from '../inside.ts'
@@ -12,7 +13,7 @@ import { done } from '../inside.ts'
 import { requireIoKey } from '../ioProtection.ts'
 import { hasPublicKeyRoom, publicKeyOf } from '../keys.ts'
 import { at, slotLength } from '../layout.ts'
-import { requireTempKey } from '../policy.ts'
+import { requireTempKey, requireValidated } from '../policy.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
 import { tempKeySource } from '../tempKey.ts'
 
@@ -30,6 +31,7 @@ export function secureBoot(inside: Inside, command: Command): Uint8Array {
   requireExecution(config.dataLocked && settings.keeps !== keeps.disabled)
   requireExecution(!registers.secureBootProhibited)
   requireExecution((mode & 7) === form.full || settings.keeps >= keeps.signature)
+  requireExecution((mode & 7) === form.full || !config.keyConfig(settings.keptSlot).isPrivate)
   const session = takeSession(inside, command, settings.randomNonce)
   const digest = session === undefined ? data.subarray(0, 32) : xor(data.subarray(0, 32), session)
   const signature = signatureOf(inside, command, settings)
@@ -95,7 +97,9 @@ function fits(
   if (signature === undefined) {
     return Buffer.compare(inside.eeprom.read(keptSlot, 0, 32), digest) === 0
   }
-  requireExecution(hasPublicKeyRoom(keySlot) && !inside.config.keyConfig(keySlot).isPrivate)
+  const { isPrivate, keyType: type } = inside.config.keyConfig(keySlot)
+  requireExecution(hasPublicKeyRoom(keySlot) && !isPrivate && type === keyType.p256)
+  requireValidated(inside, keySlot)
   return verifyDigest(publicKeyOf(inside, keySlot), digest, signature)
 }
 
@@ -106,7 +110,7 @@ function keep(
   signature: Uint8Array,
 ): void {
   const { keptSlot } = settings
-  requireExecution(!config.slotLocked(keptSlot) && !config.keyConfig(keptSlot).isPrivate)
+  requireExecution(!config.slotLocked(keptSlot))
   const bytes = settings.keeps === keeps.digest ? digest : signature
   requireExecution(slotLength(keptSlot) >= bytes.length)
   eeprom.write(keptSlot, 0, bytes)

@@ -11,8 +11,14 @@ import { verifyDigest } from '../ecc.ts'
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
 import { requireIoKey } from '../ioProtection.ts'
-import { hasPublicKeyRoom, isValidated, publicKeyOf, validity } from '../keys.ts'
-import { countUse, requireKeyUse, requireRandomNonce, requireTempKey } from '../policy.ts'
+import { hasPublicKeyRoom, publicKeyOf, validity } from '../keys.ts'
+import {
+  countUse,
+  requireKeyUse,
+  requireRandomNonce,
+  requireTempKey,
+  requireValidated,
+} from '../policy.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
 import { tempKeySource } from '../tempKey.ts'
 import { authorize } from './mac.ts'
@@ -47,7 +53,7 @@ function verifyStored(inside: Inside, command: Command): Uint8Array {
   const { param2, data } = command
   requireParse(param2 < 16 && data.length === signatureLength)
   const point = requirePublicKey(inside, param2)
-  requireExecution(!inside.config.keyConfig(param2).pubInfo || isValidated(inside, param2))
+  requireValidated(inside, param2)
   requireRandomNonce(inside, param2, (command.mode & bits.messageDigest) === 0)
   const { tempKey } = inside.registers
   const fresh = (command.mode & bits.messageDigest) === 0 && tempKey.source === tempKeySource.random
@@ -69,7 +75,11 @@ function validate(inside: Inside, command: Command): Uint8Array {
   const { config, eeprom, registers } = inside
   requireExecution(config.keyConfig(param2).pubInfo && !config.slotLocked(param2))
   requirePublicKey(inside, param2)
-  const parent = requirePublicKey(inside, config.slotConfig(param2).readKey)
+  const { readKey: parentSlot } = config.slotConfig(param2)
+  const parent = requirePublicKey(inside, parentSlot)
+  requireValidated(inside, parentSlot)
+  requireRandomNonce(inside, param2)
+  requireRandomNonce(inside, parentSlot)
   const { genKey, keyId } = registers.tempKey
   const tempKey = requireTempKey(inside)
   requireExecution(genKey && keyId === param2)
@@ -79,6 +89,7 @@ function validate(inside: Inside, command: Command): Uint8Array {
   requireExecution(other[17] === (isValidation ? 0 : 1))
   const message = validationMessage(inside, tempKey, other)
   registers.tempKey.clear()
+  countUse(inside, parentSlot)
   const answer = judge(inside, command, parent, message)
   const mark = isValidation ? validity.valid : validity.invalid
   eeprom.write(param2, 0, Uint8Array.of((eeprom.byte(param2, 0) & 0x0f) | mark))
