@@ -27,7 +27,7 @@ export async function deathOf(
 /**
  * Counter 0 counts the uses of all such keys, to its end or, with bit 0 of CountMatch (byte 18), to
  * the number in the slot of bits 7:4. It stands there twice, low byte first; two that differ allow
- * nothing (unconfirmed on silicon).
+ * nothing (unconfirmed on silicon, U51).
  */
 async function readUsesMax(line: CommandLine, config: Uint8Array): Promise<number | undefined> {
   const countMatch = config[18] ?? 0

@@ -72,7 +72,7 @@ async function whyNotMade(chip: ChipSession): Promise<ElementError | undefined> 
 
 async function whyNotAgreed(chip: ChipSession): Promise<ElementError | undefined> {
   const { options } = parseChipConfig(await readConfig(chip))
-  // Its values are unconfirmed on silicon; with 0 nothing is protected.
+  // Its values are unconfirmed on silicon (U72); with 0 nothing is protected.
   return options.ecdhProtection === 0 ? gone(chip) : undefined
 }
 

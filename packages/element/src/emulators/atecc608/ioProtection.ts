@@ -13,7 +13,7 @@ export function requireIoKey(inside: Inside): Uint8Array {
   const options = inside.config.word(at.chipOptions)
   const slot = options >> 12
   requireExecution(inside.config.dataLocked && (options & 0x2) !== 0)
-  // Of a private key nothing is told but its public one. Unconfirmed on silicon.
+  // Of a private key nothing is told but its public one. Unconfirmed on silicon (U72).
   requireExecution(!inside.config.keyConfig(slot).isPrivate)
   return symmetricKeyOf(inside, slot)
 }
