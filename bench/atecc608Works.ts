@@ -52,7 +52,7 @@ export interface Work {
   readonly times: number
   /** The name of the operation that is inside. */
   readonly bare: keyof ReturnType<typeof bareOperations> | undefined
-  run(): Promise<unknown>
+  readonly run: () => Promise<unknown>
 }
 
 export interface Workbench {
