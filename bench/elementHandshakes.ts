@@ -28,7 +28,7 @@ const restMs = 700
 
 interface Kind {
   readonly name: string
-  open(folder: string): Promise<Watched>
+  readonly open: (folder: string) => Promise<Watched>
 }
 
 const kinds: readonly Kind[] = [
