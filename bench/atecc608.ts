@@ -1,122 +1,109 @@
 /**
  * The driver of the ATECC608 on the emulated part in this process, command by command, with no
- * execution times: what driver, wire and emulator cost beside a chip that takes milliseconds. The
- * anchor is the same packet on the emulated chip alone, without wire and driver.
+ * execution times: what driver, wire and emulator cost beside a chip that takes milliseconds. Anchors
+ * are the same packet on the emulated chip alone, and the operation of OpenSSL that is inside.
+ *
+ * A command that wants another before it in the same wake (Sign a Nonce) is measured with it, and
+ * that other one, measured by itself, is taken off. Each figure has one wake and one idle in it.
  */
-import { randomBytes } from 'node:crypto'
-import { paperTime } from '../packages/element/src/bus/time.ts'
-import { ecdhCompatible } from '../packages/element/src/drivers/atecc608/agree.ts'
-import {
-  incrementCounter,
-  random,
-  readCounter,
-  revision,
-} from '../packages/element/src/drivers/atecc608/basics.ts'
-import { sha256Inside } from '../packages/element/src/drivers/atecc608/digests.ts'
-import { i2cWire } from '../packages/element/src/drivers/atecc608/i2cWire.ts'
-import {
-  createKey,
-  loadNonce,
-  publicKeyOf,
-  signExternal,
-} from '../packages/element/src/drivers/atecc608/keys.ts'
-import {
-  type ChipSession,
-  openChipSession,
-} from '../packages/element/src/drivers/atecc608/session.ts'
-import { setUp } from '../packages/element/src/drivers/atecc608/setup.ts'
-import { verifyExternal } from '../packages/element/src/drivers/atecc608/verify.ts'
-import { readConfig, readZone, writeZone } from '../packages/element/src/drivers/atecc608/zones.ts'
-import { blankEeprom } from '../packages/element/src/emulators/atecc608/blank.ts'
-import { coreOf } from '../packages/element/src/emulators/atecc608/core.ts'
-import { emulatedI2c } from '../packages/element/src/emulators/atecc608/i2cEndpoint.ts'
-import { type Core, EmulatedPart } from '../packages/element/src/emulators/atecc608/part.ts'
-import { lockWords } from '../packages/element/src/ports.ts'
-import { type Case, forAbout, measure } from './measure.ts'
-import { atLeast, type Report, rateTable } from './report.ts'
+import { bareOperations, type Work, workbench } from './atecc608Works.ts'
+import { type Case, type Figure, forAbout, measure } from './measure.ts'
+import { atLeast, type Goal, type Report } from './report.ts'
 
-const digest = randomBytes(32)
-const word = randomBytes(4)
-/** Info, as it goes over the wire. */
-const infoPacket = Uint8Array.from(Buffer.from('0730000000035d', 'hex'))
+const chipAlone = 'Info, the chip alone'
+const wakeAndIdle = 'wake and idle, no command'
+const goalMs = 0.15
 
 export async function run(): Promise<Report> {
-  const { chip, core } = await open()
+  const bench = await workbench()
   try {
-    const figures = await measure(await casesOf(chip, core), { rounds: 3, milliseconds: 500 })
-    const [anchor, info] = figures.map(({ perCpuSecond }) => perCpuSecond)
-    const slowest = Math.min(...figures.map(({ perCpuSecond }) => perCpuSecond))
-    return {
-      tables: [rateTable(figures, 'commands')],
-      goals: [
-        {
-          what: 'the slowest of them, each time',
-          ratio: 1000 / slowest,
-          wanted: 0.15,
-          sense: 'at most',
-          unit: 'ms',
-        },
-        ...atLeast('Info through driver and wire, to the chip alone', info, anchor, 0.02),
-      ],
-      notes: [
-        'Verify is the one that misses: no verifier of Node takes a digest, so the emulator moves the public key and has OpenSSL verify a message whose digest is known.',
-        'Emulated, without execution times: silicon takes from 5 ms (Info) to 115 ms (Sign), so ' +
-          'all of this is small beside it.',
-      ],
-    }
+    const bare = bareOperations()
+    const cases: readonly Case[] = [
+      { name: chipAlone, run: (ms) => forAbout(ms, () => void bench.infoOnChip()) },
+      { name: wakeAndIdle, run: (ms) => forAbout(ms, () => bench.nothing()) },
+      ...bench.works.map(({ name, run: work }) => ({
+        name,
+        run: (ms: number) => forAbout(ms, async () => void (await work())),
+      })),
+      ...Object.entries(bare).map(([name, work]) => ({
+        name,
+        run: (ms: number) => forAbout(ms, () => void work()),
+      })),
+    ]
+    const figures = await measure(cases, { rounds: 3, milliseconds: 400 })
+    return reportOf(bench.works, new Map(figures.map((figure) => [figure.name, figure])))
   } finally {
-    await chip.close()
+    await bench.close()
   }
 }
 
-async function open(): Promise<{ chip: ChipSession; core: Core }> {
-  const time = paperTime()
-  const serial = Uint8Array.of(0x01, 0x23, 1, 2, 3, 4, 5, 6, 0xee)
-  const core = coreOf(blankEeprom({ serial, revision: 3 }))
-  const part = new EmulatedPart(core, { time, times: 'none' })
-  const chip = await openChipSession(i2cWire(emulatedI2c([part]), time), time)
-  await setUp(chip, { confirm: lockWords })
-  return { chip, core }
-}
+type Figures = ReadonlyMap<string, Figure>
 
-function signed(chip: ChipSession, slot: number): Promise<Uint8Array> {
-  return chip.sequence(async (line) => {
-    await loadNonce(line, digest)
-    return signExternal(line, slot)
-  })
-}
-
-async function casesOf(chip: ChipSession, core: Core): Promise<readonly Case[]> {
-  const peer = await createKey(chip, 0)
-  const signer = await createKey(chip, 2)
-  const signature = await signed(chip, 2)
-  const works: Readonly<Record<string, () => Promise<unknown>>> = {
-    Info: () => revision(chip),
-    'Read of 32 bytes': () => readZone(chip, { kind: 'config' }, 0, 32),
-    'Read of the configuration': () => readConfig(chip),
-    'Write of a word': () => writeZone(chip, { kind: 'data', slot: 9 }, 0, word),
-    Random: () => random(chip),
-    'Counter read': () => readCounter(chip, 0),
-    'Counter increment': () => incrementCounter(chip, 0),
-    'GenKey create': () => createKey(chip, 0),
-    'GenKey public': () => publicKeyOf(chip, 0),
-    'Nonce and Sign': () => signed(chip, 0),
-    'Nonce and Verify': () =>
-      chip.sequence(async (line) => {
-        await loadNonce(line, digest)
-        return verifyExternal(line, signature, signer)
-      }),
-    ECDH: () => ecdhCompatible(chip, 0, peer),
-    'SHA of 32 bytes': () => chip.sequence((line) => sha256Inside(line, digest)),
-  }
-  return [
+function reportOf(works: readonly Work[], figures: Figures): Report {
+  const own = works.map((work) => ({ work, ms: ownMs(work, works, figures) }))
+  const slowest = own.reduce((one, other) => (other.ms > one.ms ? other : one))
+  const goals: Goal[] = [
     {
-      name: 'Info, the chip alone',
-      run: (milliseconds) => forAbout(milliseconds, () => void core.chip.execute(infoPacket)),
+      what: `the slowest command (${slowest.work.name}), its wake and idle included`,
+      ratio: slowest.ms,
+      wanted: goalMs,
+      sense: 'at most',
+      unit: 'ms',
     },
-    ...Object.entries(works).map(([name, work]) => ({
-      name: `**countersign**, ${name}`,
-      run: (milliseconds: number) => forAbout(milliseconds, async () => void (await work())),
-    })),
+    ...atLeast(
+      'Info through driver and wire, to the chip alone',
+      figures.get('Info')?.perCpuSecond,
+      figures.get(chipAlone)?.perCpuSecond,
+      0.02,
+    ),
   ]
+  return {
+    tables: [
+      {
+        columns: ['command', 'ms of CPU', 'spread', 'measured with', 'OpenSSL alone, ms'],
+        rows: [
+          ...[chipAlone, wakeAndIdle].map((name) => [
+            name,
+            msOf(figures, name).toFixed(4),
+            spreadOf(figures, name),
+            '',
+            '',
+          ]),
+          ...own.map(({ work, ms }) => [
+            `**countersign**, ${work.name}`,
+            ms.toFixed(4),
+            spreadOf(figures, work.name),
+            work.after.join(', '),
+            work.bare === undefined ? '' : msOf(figures, work.bare).toFixed(4),
+          ]),
+        ],
+      },
+    ],
+    goals,
+    notes: [
+      'Every command of the part but Lock, which is done once. A figure has one wake and one idle in it; what a command was measured with was measured by itself too, and taken off.',
+      'No verifier of Node takes a digest, so for Verify and SecureBoot the emulator moves the public key and has OpenSSL verify a message whose digest is known: a multiplication, an addition and two inverses more.',
+      'Emulated, without execution times: silicon takes from 5 ms (Info) to 115 ms (Sign), so all of this is small beside it.',
+    ],
+  }
+}
+
+/** Alone in its wake: what came before it in the same wake is taken off. */
+function ownMs({ name, after, times }: Work, works: readonly Work[], figures: Figures): number {
+  const base = msOf(figures, wakeAndIdle)
+  const before = after.map((helper) => {
+    const work = works.find((one) => one.name === helper)
+    if (work === undefined) throw new Error(`no case ${helper}`)
+    return ownMs(work, works, figures) - base
+  })
+  const rest = msOf(figures, name) - base - before.reduce((sum, ms) => sum + ms, 0)
+  return base + rest / times
+}
+
+function msOf(figures: Figures, name: string): number {
+  return 1000 / (figures.get(name)?.perCpuSecond ?? Number.NaN)
+}
+
+function spreadOf(figures: Figures, name: string): string {
+  return `±${Math.round((figures.get(name)?.spread ?? Number.NaN) * 50)} %`
 }

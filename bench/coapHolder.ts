@@ -114,6 +114,7 @@ async function stored(device: ShownDevice, index: number): Promise<Holding> {
     createdAt: clock.now(),
     begun: index,
     serverKind: 'signature',
+    suite: 2,
     confirmed: null,
     notAfter: certificate.validToDate.getTime(),
   })

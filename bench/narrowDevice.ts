@@ -112,8 +112,9 @@ export class NarrowDevice {
   async complete(answer: Uint8Array): Promise<Uint8Array> {
     const { code, payload } = parseMessage(answer)
     if (code !== coapCode.changed || this.#waiting === undefined) throw new Error('no message_2')
-    const judged = this.#waiting.receive(payload).accept(this.#server)
-    const { message3, next } = await judged.send()
+    const judge = await this.#waiting.receive(payload)
+    const composeMessage3 = await judge.accept(this.#server)
+    const { message3, next } = await composeMessage3.send()
     this.#context = deriveContext(nodeCrypto, contextParameters(next.session, 'initiator'))
     return this.#datagram(combine(message3, this.#protected()))
   }

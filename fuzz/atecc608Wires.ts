@@ -54,6 +54,9 @@ const corpus = commands.map((command, at) =>
   ),
 )
 
+/** What is further behind a reply is FF, and thousands of those in one input take their time. */
+const readBytesMax = 512
+
 class StepTime implements BusTime {
   #now = 0
 
@@ -87,14 +90,15 @@ async function onI2c(requests: readonly RelayRequest[]): Promise<void> {
   const bus = emulatedI2c([part])
   for (const one of requests) {
     if (one.op === 'write') await bus.write(one.address, one.data)
-    else checkRead(await bus.read(one.address, one.length), one.length)
+    else await read(bus, one.address, Math.min(one.length, readBytesMax))
     await time.wait(1)
   }
   await mustWake(bus, part, time)
 }
 
-function checkRead(read: Uint8Array | undefined, length: number): void {
-  must(read === undefined || read.length === length, 'a read has another length')
+async function read(bus: I2cBus, address: number, length: number): Promise<void> {
+  const bytes = await bus.read(address, length)
+  must(bytes === undefined || bytes.length === length, 'a read has another length')
 }
 
 /** Whatever was said: after the watchdog it wakes and says so. */

@@ -31,8 +31,9 @@ export type ElementErrorCode =
   | 'ERR_ELEMENT_ECC'
   | 'ERR_ELEMENT_SELFTEST'
   | 'ERR_ELEMENT_RNG_HEALTH'
+  /** A counter is at its end, or the uses of a key that are counted. */
   | 'ERR_ELEMENT_COUNTER_LIMIT'
-  /** Its watchdog ended a sequence; the volatile state is gone. */
+  /** Its watchdog ended a sequence, or it slept: the volatile state is gone. */
   | 'ERR_ELEMENT_WATCHDOG'
   /** It was there and is not any more. */
   | 'ERR_ELEMENT_GONE'
@@ -106,7 +107,11 @@ export function elementError(
   return new kinds[faults[code][0]]<ElementErrorCode>(code, message, details, options)
 }
 
-/** The same call may succeed when it is made again, without anyone changing anything. */
+/**
+ * The same call may succeed when it is made again, without anyone changing anything. It says nothing
+ * of what the failed call has done: where its details have `mayBeDone`, it may have counted, made or
+ * locked what it should, and the state is read first.
+ */
 export function isRetryable(code: ElementErrorCode): boolean {
   return faults[code][1]
 }

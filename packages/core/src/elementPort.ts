@@ -70,11 +70,15 @@ export interface ElementCounters {
   increment(counter: number): Promise<number>
 }
 
-/** A key pair that the element made for one agreement; it is gone after it. */
+/** A key pair that the element made for one handshake; it is gone after that. */
 export interface ElementEphemeral {
   /** X || Y. */
   readonly point: Uint8Array
-  /** Once. As `ecdh`. */
+  /**
+   * As `ecdh`, and as often as it was made for: a try counts, also one that fails. Then
+   * ERR_ELEMENT_ARGUMENT. A key that the element could not keep so long is an error that may be
+   * tried again, with a new key.
+   */
   agree(peer: Uint8Array): Promise<Uint8Array>
 }
 
@@ -133,7 +137,11 @@ export interface SecureElement {
    * once; the caller wipes it. ERR_ELEMENT_ECC for a point that is not on the curve.
    */
   ecdh?(slot: number, peer: Uint8Array): Promise<Uint8Array>
-  ephemeral?(): Promise<ElementEphemeral>
+  /**
+   * A key for so many agreements, one where nothing is said; ERR_ELEMENT_UNSUPPORTED for more than
+   * this element's can. It keeps one of them: the next, and other work too, may end it.
+   */
+  ephemeral?(agreements?: number): Promise<ElementEphemeral>
   readonly data?: ElementData
   readonly counters?: ElementCounters
   /**
@@ -144,5 +152,6 @@ export interface SecureElement {
   /** What `lock` would lock, in the form that it wants as `expected`. Changes nothing. */
   lockDigest?(target: LockTarget): Promise<Uint8Array>
   lock?(target: LockTarget, confirmation: LockConfirmation): Promise<void>
+  /** What is under way ends first; whatever is called after it is ERR_ELEMENT_GONE. */
   close(): Promise<void>
 }

@@ -5,9 +5,10 @@
  */
 import { type CoapMessage, contentFormatOf, type Transmission } from '@countersign/core/coap'
 import { equalBytes, fromHex } from '@countersign/core/codec'
+import { suitesOf } from '@countersign/core/edhoc'
 import { isCountersignError } from '@countersign/core/errors'
 import type { Milliseconds, Timers } from '@countersign/core/ports'
-import { elementCoseSigner } from '@countersign/element/edhoc'
+import { elementCoseSigner, elementEphemeral } from '@countersign/element/edhoc'
 import { describe, leafOf } from './certificate.ts'
 import type { CoapCommands } from './coapCommands.ts'
 import { judgeResponse } from './coapOutcome.ts'
@@ -33,10 +34,17 @@ import type { ServerTarget } from './target.ts'
 import { openUdpLink, type UdpLink } from './udpLink.ts'
 import { fired, type World } from './world.ts'
 
-export interface CoapRoadOptions extends Pick<NarrowParts, 'limits' | 'transmission'> {
+export interface CoapRoadOptions extends Pick<NarrowParts, 'limits' | 'transmission' | 'method'> {
+  /** The one cipher suite of EDHOC that is offered; 2, or else 3, where nothing is said. */
+  readonly suite?: 2 | 3 | undefined
   /** A NAT forgets a way that nothing goes for 30 seconds, some of them (RFC 8085 §3.5). */
   readonly keepAliveMs?: Milliseconds
+  /** Who makes the ephemeral key of each handshake; the host by default. See docs/device-maker/coap.md. */
+  readonly ephemeral?: EphemeralsBy
 }
+
+export const ephemeralNames = ['host', 'element'] as const
+export type EphemeralsBy = (typeof ephemeralNames)[number]
 
 const keepAliveMsDefault: Milliseconds = 25_000
 
@@ -55,7 +63,10 @@ interface Open {
 export class CoapRoad implements Road {
   readonly #parts: CoapRoadParts
   readonly #target: ServerTarget
-  readonly #options: Omit<CoapRoadOptions, 'keepAliveMs'>
+  readonly #options: Pick<
+    NarrowParts,
+    'limits' | 'transmission' | 'method' | 'suites' | 'ephemeral'
+  >
   readonly #keepAliveMs: Milliseconds
   #opening: Promise<Open> | undefined
   #open: Open | undefined
@@ -66,12 +77,19 @@ export class CoapRoad implements Road {
   /** To find the server anew. */
   #attempts = 0
 
+  /** Throws ERR_ELEMENT_UNSUPPORTED for an element that makes no ephemeral keys and shall. */
   constructor(parts: CoapRoadParts, target: ServerTarget, options: CoapRoadOptions = {}) {
     this.#parts = parts
     this.#target = target
-    const { keepAliveMs = keepAliveMsDefault, ...rest } = options
+    const { keepAliveMs = keepAliveMsDefault, suite, ephemeral: by, ...rest } = options
     this.#keepAliveMs = keepAliveMs
-    this.#options = rest
+    const { state, world } = parts
+    const ephemeral = by === 'element' ? elementEphemeral(state.element, world.crypto) : undefined
+    this.#options = {
+      ...rest,
+      ...suitesOfOne(suite, world),
+      ...(ephemeral !== undefined && { ephemeral }),
+    }
   }
 
   async deliver(reading: Reading): Promise<Outcome> {
@@ -252,6 +270,14 @@ export class CoapRoad implements Road {
     const reason = isCountersignError(error) ? error.message : String(error)
     this.#parts.listener({ event: 'commandUnreadable', reason })
   }
+}
+
+function suitesOfOne(
+  suite: CoapRoadOptions['suite'],
+  { crypto }: World,
+): Pick<NarrowParts, 'suites'> {
+  if (suite === undefined) return {}
+  return { suites: suitesOf(crypto).filter(({ number }) => number === suite) }
 }
 
 function isSilence(error: unknown): boolean {

@@ -28,11 +28,12 @@ export function inWords(
   { state, world, target, fault, before }: Circumstances,
 ): unknown {
   if (!isCountersignError(error) || isElementError(error)) return error
-  const { code, message, details } = error
+  const { code, message, details, cause } = error
   const about = problemOf(message)
   switch (code) {
     case 'ERR_EDHOC_SIGNER':
-      return error
+      // What the element says of itself is clearer than what the handshake makes of it.
+      return isElementError(cause) ? cause : error
     case 'ERR_NARROW_RECORD':
       return coapStateDamaged(stateFiles(state.folder).coap, error)
     case 'ERR_NARROW_TIMEOUT':

@@ -3,6 +3,7 @@
  * folder.
  */
 export type { CertificateReport } from './certificate.ts'
+export { type EphemeralsBy, ephemeralNames } from './coapRoad.ts'
 export { type ProgramOptions, programHandler } from './commandProgram.ts'
 export { systemWorld } from './compose.ts'
 export {

@@ -9,8 +9,8 @@ import {
   constants,
   createPublicKey,
   diffieHellman,
-  generateKeyPairSync,
   hash as digest,
+  generateKeyPairSync,
   type KeyObject,
   randomBytes as nodeRandomBytes,
   verify as nodeVerify,
@@ -25,6 +25,7 @@ import type {
   Random,
   SignatureScheme,
 } from '@countersign/core/ports'
+import { derOfHalves } from './ecdsaForms.ts'
 import { aeadNames, open, seal, sealPieces } from './nodeAead.ts'
 import { generateEphemeral, nodeGroups, pointOfX } from './nodeGroups.ts'
 import { hasher } from './nodeHasher.ts'
@@ -48,11 +49,9 @@ class NodePublicKey implements PublicKey {
       case 'ed25519':
         return nodeVerify(null, data, this.#key, signature)
       case 'ecdsa': {
-        // DER is the default. An options object costs a fifth more: Node finds out what it is by an
-        // error that it catches.
         if (scheme.encoding === 'der') return nodeVerify(scheme.hash, data, this.#key, signature)
-        const options = { key: this.#key, dsaEncoding: 'ieee-p1363' } as const
-        return nodeVerify(scheme.hash, data, options, signature)
+        if (signature.length !== 2 * scalarLength(this.algorithm)) return false
+        return nodeVerify(scheme.hash, data, this.#key, derOfHalves(signature))
       }
       case 'rsa-pkcs1': {
         const padding = constants.RSA_PKCS1_PADDING
@@ -132,6 +131,11 @@ function importSpki(spki: Uint8Array): KeyObject {
   } catch (cause) {
     throw invalidKey('the SubjectPublicKeyInfo holds no usable key', cause)
   }
+}
+
+/** Bytes of r and of s. */
+function scalarLength(algorithm: KeyAlgorithm): number {
+  return algorithm.kind === 'ec' ? { 'P-256': 32, 'P-384': 48, 'P-521': 66 }[algorithm.curve] : NaN
 }
 
 const curveNames: Readonly<Record<string, string>> = {

@@ -3,8 +3,9 @@
  * and turns r || s into the DER that X.509 carries (RFC 3279 §2.2.3).
  */
 import { createHash, createPublicKey, verify } from 'node:crypto'
-import { concat, der, fromHex } from '@countersign/core/codec'
+import { concat, fromHex } from '@countersign/core/codec'
 import { InvariantError } from '@countersign/core/errors'
+import { derOfHalves } from './ecdsaForms.ts'
 import { type ElementSigner, elementError, type SecureElement } from './ports.ts'
 
 /** Bytes of a P-256 coordinate or scalar. */
@@ -84,8 +85,7 @@ export function ecdsaToDer(signature: Uint8Array): Uint8Array {
       `an element answered ${signature.length} bytes where a P-256 signature has 64`,
     )
   }
-  const [r, s] = [signature.subarray(0, scalarLength), signature.subarray(scalarLength)]
-  return der.sequence(der.unsignedInteger(r), der.unsignedInteger(s))
+  return derOfHalves(signature)
 }
 
 export function requireDigest(digest: Uint8Array): void {

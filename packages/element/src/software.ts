@@ -75,6 +75,7 @@ export async function openSoftwareElement(
 class FileElement implements SoftwareElement {
   readonly #path: string
   #content: TwinContent
+  #isClosed = false
   /** One writer at a time: the file is always one whole state. */
   #writing: Promise<unknown> = Promise.resolve()
 
@@ -84,6 +85,7 @@ class FileElement implements SoftwareElement {
   }
 
   async info(): Promise<ElementInfo> {
+    this.#requireOpen()
     return {
       kind: 'software',
       vendor: 'countersign',
@@ -96,10 +98,12 @@ class FileElement implements SoftwareElement {
 
   /** A twin has no time before its rules hold. */
   async state(): Promise<ElementState> {
+    this.#requireOpen()
     return { config: 'locked', data: 'locked' }
   }
 
   async slots(): Promise<readonly SlotInfo[]> {
+    this.#requireOpen()
     return Array.from({ length: slotCount }, (_, slot) => ({
       slot,
       curve: 'P-256',
@@ -135,6 +139,7 @@ class FileElement implements SoftwareElement {
 
   async random(length: number): Promise<Uint8Array> {
     requireRandomLength(length)
+    this.#requireOpen()
     return new Uint8Array(randomBytes(length))
   }
 
@@ -142,17 +147,20 @@ class FileElement implements SoftwareElement {
     return agree(this.#key(slot), peer)
   }
 
-  async ephemeral(): Promise<ElementEphemeral> {
+  async ephemeral(agreements = 1): Promise<ElementEphemeral> {
+    this.#requireOpen()
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    return ephemeralOf(privateKey)
+    return ephemeralOf(privateKey, agreements)
   }
 
   readonly data: ElementData = {
-    slots: async (): Promise<readonly DataSlotInfo[]> => [
-      { slot: dataSlot, size: dataSize, writable: true },
-    ],
+    slots: async (): Promise<readonly DataSlotInfo[]> => {
+      this.#requireOpen()
+      return [{ slot: dataSlot, size: dataSize, writable: true }]
+    },
     read: async (slot, offset, length) => {
       requireRange(slot, offset, length)
+      this.#requireOpen()
       return this.#content.data.slice(offset, offset + length)
     },
     write: async (slot, offset, bytes) => {
@@ -191,6 +199,7 @@ class FileElement implements SoftwareElement {
 
   async lock(target: LockTarget, confirmation: LockConfirmation): Promise<void> {
     const slot = requireLockable(target)
+    this.#requireOpen()
     if (this.#isLocked(slot)) throw slotLocked(slot)
     const there = await this.lockDigest(target)
     if (confirmation.confirm !== lockWords || !same(there, confirmation.expected)) {
@@ -214,12 +223,14 @@ class FileElement implements SoftwareElement {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#writing
     this.#content = { ...this.#content, keys: new Map() }
   }
 
   #key(slot: number): KeyObject {
     requireSlot(slot)
+    this.#requireOpen()
     const key = this.#content.keys.get(slot)
     if (key !== undefined) return key
     throw elementError(
@@ -230,11 +241,17 @@ class FileElement implements SoftwareElement {
     )
   }
 
+  /** Its keys are forgotten by then: a change would write a file without them. */
+  #requireOpen(): void {
+    if (this.#isClosed) throw elementError('ERR_ELEMENT_GONE', 'the element was closed')
+  }
+
   #isLocked(slot: number): boolean {
     return this.#content.lockedSlots.includes(slot)
   }
 
   #counter(counter: number): number {
+    this.#requireOpen()
     const value = this.#content.counters[counter]
     if (value !== undefined) return value
     throw elementError(
@@ -244,7 +261,8 @@ class FileElement implements SoftwareElement {
   }
 
   /** New content, from what is there when its turn comes; in memory once it is on the disk. */
-  #change(next: (content: TwinContent) => TwinContent): Promise<TwinContent> {
+  async #change(next: (content: TwinContent) => TwinContent): Promise<TwinContent> {
+    this.#requireOpen()
     const write = this.#writing.then(async () => {
       const content = next(this.#content)
       await writeTwin(this.#path, content)
@@ -261,22 +279,23 @@ function pointOf(key: KeyObject): Uint8Array {
   return pointOfSpki(createPublicKey(key).export({ type: 'spki', format: 'der' }))
 }
 
-function ephemeralOf(privateKey: KeyObject): ElementEphemeral {
+function ephemeralOf(privateKey: KeyObject, agreements: number): ElementEphemeral {
   let key: KeyObject | undefined = privateKey
+  let left = agreements
   return {
     point: pointOf(privateKey),
     agree: async (peer) => {
       if (key === undefined) {
         throw elementError(
           'ERR_ELEMENT_ARGUMENT',
-          'an ephemeral key agrees once',
+          'an ephemeral key agrees as often as it was made for',
           {},
           { hint: 'Ask the element for a new one.' },
         )
       }
-      // Gone with the first try, also with one that fails.
+      // A try counts, also one that fails; the key is gone with the last.
       const own = key
-      key = undefined
+      if (--left <= 0) key = undefined
       return agree(own, peer)
     },
   }

@@ -6,6 +6,7 @@
 import { createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { CallerError } from '@countersign/core/errors'
 import type { SignatureScheme, Signer } from '@countersign/core/ports'
+import { halvesOfDer } from './ecdsaForms.ts'
 
 export type SoftwareSignerErrorCode = 'ERR_SIGNER_KEY'
 
@@ -31,8 +32,7 @@ export function softwareCoseSigner(privateKey: KeyObject): Signer {
   return {
     scheme: { ...scheme, encoding: 'p1363' },
     spki,
-    sign: async (message) =>
-      sign(scheme.hash, message, { key: privateKey, dsaEncoding: 'ieee-p1363' }),
+    sign: async (message) => halvesOfDer(sign(scheme.hash, message, privateKey), 32),
   }
 }
 

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { cbor, hex } from '@countersign/core/codec'
 import {
+  agreementsOf,
   type Authentication,
   Initiator,
   type InitiatorOptions,
@@ -34,7 +35,7 @@ import {
 } from '../../core/test/edhoc/foreignPki.ts'
 import { needsOpenssl } from '../../core/test/x509/support.ts'
 import { openElement } from '../src/compose.ts'
-import { elementCoseSigner, elementStaticKey } from '../src/edhoc.ts'
+import { elementCoseSigner, elementEphemeral, elementStaticKey } from '../src/edhoc.ts'
 import { nodeCrypto } from '../src/nodeCrypto.ts'
 import type { SecureElement } from '../src/ports.ts'
 import { spkiOfPoint } from '../src/signer.ts'
@@ -80,6 +81,27 @@ for (const [name, missing, url] of kinds)
             test(`${who}, method ${method.number}, suite ${suite.number}, ${naming}`, async () => {
               await handshake(world, who, method, suite, naming)
             })
+
+    for (const method of methods.values())
+      for (const suite of suites)
+        test(`device, method ${method.number}, suite ${suite.number}, its ephemeral key inside too`, async (t) => {
+          if (world.element.ephemeral === undefined) return t.skip('it makes no ephemeral keys')
+          const { kind } = await world.element.info()
+          // TempKey is gone with the first agreement; a static key of the server wants a second.
+          if (kind === 'atecc608' && method.responder === 'static key') {
+            return await assert.rejects(inside(world, method, suite), {
+              code: 'ERR_ELEMENT_UNSUPPORTED',
+              hint: /the other end signs/,
+            })
+          }
+          await inside(world, method, suite)
+        })
+
+    test('an ephemeral key inside is of P-256, whatever the suite', async (t) => {
+      if (world.element.ephemeral === undefined) return t.skip('it makes no ephemeral keys')
+      const made = elementEphemeral(world.element, nodeCrypto)(suiteOf(0), 1)
+      await assert.rejects(made, { code: 'ERR_ELEMENT_UNSUPPORTED', hint: 'Choose suite 2 or 3.' })
+    })
 
     for (const [suiteNumber, number, code] of cannot)
       test(`method ${number} with suite ${suiteNumber} is refused: it is not of P-256`, async () => {
@@ -144,12 +166,21 @@ class World {
   }
 }
 
+/** The host makes no key then. */
+async function inside(world: World, method: Method, suite: UsableSuite): Promise<void> {
+  const make = elementEphemeral(world.element, nodeCrypto)
+  const key = await make(suite, agreementsOf(method.responder))
+  const crypto = { ...nodeCrypto, generateEphemeral: () => assert.fail('the host made a key') }
+  await handshake(world, 'device', method, suite, 'x5t', { crypto, ephemeral: () => key })
+}
+
 async function handshake(
   world: World,
   who: Who,
   method: Method,
   suite: UsableSuite,
   naming: Naming,
+  initiating: Partial<InitiatorOptions> = {},
 ): Promise<void> {
   const { pki } = world
   const own = (side: Who, by: Authentication): Promise<OwnCredential> =>
@@ -159,14 +190,15 @@ async function handshake(
   const base: Pick<InitiatorOptions, 'crypto' | 'method'> = { crypto: nodeCrypto, method }
   const device = await own('device', method.initiator)
   const cI = Uint8Array.of(0x0e)
-  const initiator = new Initiator({ ...base, offer: offer([suite]), cI, own: device })
+  const begin = { ...base, offer: offer([suite]), cI, own: device, ...initiating }
+  const initiator = new Initiator(begin)
   const { message1, next: wait2 } = initiator.send()
   const responder = new Responder({ crypto: nodeCrypto, methods: [method.number], suites: [suite] })
   const answer = { own: await own('server', method.responder), cR: Uint8Array.of(1, 2, 3) }
   const { message2, next: wait3 } = await responder.receive(message1).send(answer)
-  const judgeR = wait2.receive(message2)
+  const judgeR = await wait2.receive(message2)
   const server = pki.trusted('server', suite, method.responder, judgeR.reference)
-  const { message3, next: unconfirmed } = await judgeR.accept(server).send()
+  const { message3, next: unconfirmed } = await (await judgeR.accept(server)).send()
   const judgeI = wait3.receive(message3)
   const trusted = pki.trusted('device', suite, method.initiator, judgeI.reference)
   const authenticated = judgeI.accept(trusted)

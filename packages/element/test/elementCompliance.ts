@@ -16,6 +16,7 @@ import { inspect } from 'node:util'
 import { isCountersignError } from '@countersign/core/errors'
 import {
   type ElementCapability,
+  type ElementEphemeral,
   type ElementErrorCode,
   isElementError,
   isRetryable,
@@ -23,13 +24,27 @@ import {
   type SecureElement,
   type SlotUse,
 } from '../src/ports.ts'
+import { memberNames, plausibleCalls, type Search, waysToScalar } from './reach.ts'
 import { ecdsaToDer, elementSigner, pointOfSpki, spkiOfPoint } from '../src/signer.ts'
+import { assertAttested } from './attestationCompliance.ts'
+import { verifiesDigest } from './digestSignature.ts'
 
 export interface ElementUnderTest {
   /** Ready for use: locked where its kind needs that. A new one each time the suite begins. */
   open(): Promise<SecureElement>
   /** The same element again, after `close`: keys, data and counters must be there. */
   reopen(): Promise<SecureElement>
+  /**
+   * Everything that callers see of it, its prototypes included, in the order of the alphabet: a new
+   * member is a decision, also about keys.
+   */
+  readonly members: readonly string[]
+  /**
+   * The private key of this public key, where a test can know it. Of what a token makes it cannot:
+   * that this stays inside is said by these members and by CKA_SENSITIVE, CKA_EXTRACTABLE and
+   * CKA_NEVER_EXTRACTABLE, which pkcs11-tool reads in element.test.ts and tpm.test.ts.
+   */
+  readonly scalarOf?: (point: Uint8Array) => Uint8Array
   /** The suite may lock a slot of this one. */
   readonly mayLock: boolean
   /** Rounds of signing; each costs what the element costs. */
@@ -54,7 +69,9 @@ export function elementCompliance(
     agreement(held)
     data(held)
     counters(held)
+    attestation(held)
     faceless(held)
+    shut(held, subject)
     persistence(held, subject)
     if (subject.mayLock) locks(held)
   })
@@ -76,6 +93,10 @@ function identity(held: Held): void {
     assert.match(info.serial, /^(?:[0-9a-f]{2}){4,64}$/)
     for (const text of [info.vendor, info.model, info.revision]) assert.ok(text.length > 0)
     assert.deepEqual(await of(held).info(), info)
+  })
+
+  test('one that is ready for use is locked where its rules hang on that', async () => {
+    assert.deepEqual(await of(held).state(), { config: 'locked', data: 'locked' })
   })
 
   test('what it says it can do is there, and nothing else', async () => {
@@ -152,10 +173,13 @@ function keys(held: Held, { rounds = 20 }: ElementUnderTest): void {
   test('a digest of zeros and one of ones are signed like any other', async () => {
     const element = of(held)
     const slot = await slotFor(held, 'sign')
-    for (const octet of [0, 0xff]) {
-      const signature = await element.sign(slot, new Uint8Array(32).fill(octet))
-      assert.equal(signature.length, 64)
-    }
+    const point = await element.publicKey(slot)
+    const [zeros, ones] = [new Uint8Array(32), new Uint8Array(32).fill(0xff)]
+    const signatures = [await element.sign(slot, zeros), await element.sign(slot, ones)] as const
+    assert.ok(verifiesDigest(point, zeros, signatures[0]))
+    assert.ok(verifiesDigest(point, ones, signatures[1]))
+    assert.ok(!verifiesDigest(point, zeros, signatures[1]))
+    assert.ok(!verifiesDigest(point, ones, signatures[0]))
   })
 
   test('its signer gives DER to whoever signs a certificate request', async () => {
@@ -273,6 +297,48 @@ function agreement(held: Held): void {
     await refused(ephemeral.agree(rawPoint(peer.publicKey)), 'ERR_ELEMENT_ARGUMENT')
     assert.notDeepEqual((await element.ephemeral()).point, ephemeral.point)
   })
+
+  test('a key made for one agreement is gone after a wrong point too', async (t) => {
+    const element = of(held)
+    if (element.ephemeral === undefined) return t.skip('this element makes no such keys')
+    const ephemeral = await element.ephemeral()
+    await refused(ephemeral.agree(new Uint8Array(64)), 'ERR_ELEMENT_ECC')
+    const peer = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    await refused(ephemeral.agree(rawPoint(peer.publicKey)), 'ERR_ELEMENT_ARGUMENT')
+  })
+
+  test('a key made for several agreements agrees so often, or is not made', async (t) => {
+    const element = of(held)
+    if (element.ephemeral === undefined) return t.skip('this element makes no such keys')
+    const made = await element.ephemeral(2).catch((error: unknown) => error)
+    if (made instanceof Error) {
+      return await refused(Promise.reject(made), 'ERR_ELEMENT_UNSUPPORTED')
+    }
+    const ephemeral = made as ElementEphemeral
+    const publicKey = openssl(ephemeral.point)
+    for (let round = 0; round < 2; round++) {
+      const peer = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      const theirs = diffieHellman({ privateKey: peer.privateKey, publicKey })
+      assert.deepEqual(Buffer.from(await ephemeral.agree(rawPoint(peer.publicKey))), theirs)
+    }
+    const peer = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    await refused(ephemeral.agree(rawPoint(peer.publicKey)), 'ERR_ELEMENT_ARGUMENT')
+  })
+
+  test('a key that waits while something is signed agrees, or says that it may be tried again', async (t) => {
+    const element = of(held)
+    if (element.ephemeral === undefined) return t.skip('this element makes no such keys')
+    const slot = await slotFor(held, 'sign')
+    await element.generateKey(slot)
+    const ephemeral = await element.ephemeral()
+    await element.sign(slot, digest('meanwhile'))
+    const peer = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const agreed = await ephemeral.agree(rawPoint(peer.publicKey)).catch((error: unknown) => error)
+    if (isElementError(agreed)) return assert.ok(isRetryable(agreed.code), agreed.message)
+    const publicKey = openssl(ephemeral.point)
+    const theirs = diffieHellman({ privateKey: peer.privateKey, publicKey })
+    assert.deepEqual(Buffer.from(agreed as Uint8Array), theirs)
+  })
 }
 
 function rawPoint(key: ReturnType<typeof createPublicKey>): Uint8Array {
@@ -332,6 +398,35 @@ function counters(held: Held): void {
   })
 }
 
+function attestation(held: Held): void {
+  test('a statement is about its key, over the nonce, and by a key that only attests', async (t) => {
+    const element = of(held)
+    if (element.attest === undefined) return t.skip('this element attests nothing')
+    const slot = await slotFor(held, 'sign')
+    await element.generateKey(slot)
+    for (const nonce of [new Uint8Array(32), digest('a nonce'), digest('another')]) {
+      await assertAttested(element, slot, nonce, await element.attest(slot, nonce))
+    }
+    await element.generateKey(slot)
+    await assertAttested(element, slot, digest('new'), await element.attest(slot, digest('new')))
+  })
+
+  test('no statement without a nonce of 32 bytes, or of a slot that is not there', async (t) => {
+    const element = of(held)
+    if (element.attest === undefined) return t.skip('this element attests nothing')
+    const slot = await slotFor(held, 'sign')
+    for (const length of [0, 20, 31, 33]) {
+      await refused(element.attest(slot, new Uint8Array(length)), 'ERR_ELEMENT_ARGUMENT')
+    }
+    await refused(element.attest(99, digest('')), 'ERR_ELEMENT_SLOT')
+    const empty = (await element.slots()).find(({ state, uses }) => {
+      return state === 'empty' && uses.includes('sign')
+    })
+    if (empty === undefined) return
+    await refused(element.attest(empty.slot, digest('')), 'ERR_ELEMENT_SLOT_EMPTY')
+  })
+}
+
 function faceless(held: Held): void {
   test('printing it, its errors and its functions shows no private key', async () => {
     const element = of(held)
@@ -346,14 +441,42 @@ function faceless(held: Held): void {
   })
 }
 
+function shut(held: Held, { members, scalarOf }: ElementUnderTest): void {
+  test('it has the members that were decided on, and no others', () => {
+    assert.deepEqual(memberNames(of(held)), members)
+  })
+
+  test('no member gives its private key out, nor an answer, nor an error', async (t) => {
+    if (scalarOf === undefined) return t.skip('nobody but this element knows its private keys')
+    const element = of(held)
+    const slot = await slotFor(held, 'sign')
+    const answer = await element.generateKey(slot)
+    // Copies: a small buffer shares its memory with others.
+    const point = new Uint8Array(answer)
+    const search: Search = {
+      scalar: scalarOf(point),
+      calls: plausibleCalls(slot, point),
+      // The key that is looked for must stay, and be in use.
+      uncalled: ['generateKey', 'close'],
+    }
+    assert.deepEqual(await waysToScalar({ element, generateKey: answer }, search), [])
+    assert.deepEqual(await element.publicKey(slot), point)
+    // What the search finds when there is something to find.
+    const { scalar } = search
+    const open = { key: () => [{ jwk: { d: Buffer.from(scalar).toString('base64url') } }] }
+    assert.ok((await waysToScalar(open, search)).includes('.key().0.jwk.d'))
+  })
+}
+
 function persistence(held: Held, subject: ElementUnderTest): void {
-  test('keys and counters are there when it is opened again', async () => {
+  test('closed, it does nothing; opened again, its keys and counters are there', async () => {
     const element = of(held)
     const slot = await slotFor(held, 'sign')
     const point = await element.generateKey(slot)
     const { serial } = await element.info()
     const count = await element.counters?.read(0)
     await element.close()
+    await assertClosed(element, slot)
     const again = await subject.reopen()
     held.element = again
     assert.deepEqual(await again.publicKey(slot), point)
@@ -363,6 +486,35 @@ function persistence(held: Held, subject: ElementUnderTest): void {
     const key = { key: openssl(point), dsaEncoding: 'ieee-p1363' } as const
     assert.ok(verify('sha256', Buffer.from('again'), key, signature))
   })
+}
+
+/** Each call that the element offers is refused; closing it once more is not. */
+async function assertClosed(element: SecureElement, slot: number): Promise<void> {
+  const { data: room, counters: count } = element
+  const peer = rawPoint(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey)
+  const target = { kind: 'slot', slot } as const
+  const calls: readonly (Promise<unknown> | undefined)[] = [
+    element.info(),
+    element.state(),
+    element.slots(),
+    element.generateKey(slot),
+    element.publicKey(slot),
+    element.sign(slot, digest('closed')),
+    element.random(16),
+    element.ecdh?.(slot, peer),
+    element.ephemeral?.(),
+    room?.slots(),
+    room?.read(8, 0, 4),
+    room?.write(8, 0, new Uint8Array(4)),
+    count?.read(0),
+    count?.increment(0),
+    element.attest?.(slot, digest('closed')),
+    element.lockDigest?.(target),
+    element.lock?.(target, { confirm: lockWords, expected: digest('closed') }),
+  ]
+  const asked = calls.filter((call) => call !== undefined)
+  await Promise.all(asked.map((call) => refused(call, 'ERR_ELEMENT_GONE')))
+  await element.close()
 }
 
 function locks(held: Held): void {

@@ -4,9 +4,22 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { openSoftwareElement } from '../src/software.ts'
 import { elementCompliance } from './elementCompliance.ts'
+import { scalarInTwin } from './privateScalar.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'countersign-twin-'))
 after(() => rm(folder, { recursive: true }))
-const open = () => openSoftwareElement(join(folder, 'element.json'))
+const file = join(folder, 'element.json')
+const open = () => openSoftwareElement(file)
+const members = (
+  'close counters data ecdh ephemeral generateKey info ' +
+  'lock lockDigest publicKey random sign slots state tlsContext'
+).split(' ')
 
-elementCompliance('software twin', { open, reopen: open, mayLock: true, rounds: 300 })
+elementCompliance('software twin', {
+  open,
+  reopen: open,
+  members,
+  scalarOf: (point) => scalarInTwin(file, point),
+  mayLock: true,
+  rounds: 300,
+})

@@ -236,6 +236,7 @@ export type RegistryErrorCode =
   | 'ERR_ROAD_NOT_ALLOWED'
   | 'ERR_CREDENTIAL_NOT_ALLOWED'
   | 'ERR_ASSURANCE_TOO_LOW'
+  | 'ERR_SUITE_NOT_ALLOWED'
 
 /** What a device or an application may not do on its connection, whatever the road calls it. */
 export type RoadErrorCode =
@@ -421,8 +422,8 @@ export interface Refusal {
 
 /** The registry as the front end's doors see it. */
 export interface Gatekeeper {
-  /** Throws PeerError<RegistryErrorCode>. */
-  admit(peer: VerifiedPeer, road: Road): Promise<Admitted>
+  /** `suite`: of EDHOC, on coap. Throws PeerError<RegistryErrorCode>. */
+  admit(peer: VerifiedPeer, road: Road, suite?: number): Promise<Admitted>
   /** An application's certificate, of role operator. Throws PeerError<RegistryErrorCode>. */
   admitApplication(peer: VerifiedPeer): Promise<AdmittedApplication>
   /** Whether this id is some device's. */
@@ -437,7 +438,7 @@ export interface LodgingGatekeeper extends Gatekeeper {
    * As `admit`, of a device that was let in before and says nothing now: nothing is accepted by it, and
    * the device was not seen. Throws PeerError<RegistryErrorCode>.
    */
-  mayStay(peer: VerifiedPeer, road: Road): Promise<Admitted>
+  mayStay(peer: VerifiedPeer, road: Road, suite?: number): Promise<Admitted>
 }
 
 /** What a device said of a command. */

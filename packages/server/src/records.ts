@@ -150,6 +150,9 @@ export interface CaRow {
   readonly createdAt: Milliseconds
 }
 
+/** Those of the profile, the one with the longer tags and MACs last. */
+export type EdhocSuite = 2 | 3
+
 export interface ProductRow {
   readonly name: string
   /** What a road accepts: the maker's certificate, the owner's, or either. */
@@ -157,6 +160,8 @@ export interface ProductRow {
   /** JSON array of roads. */
   readonly roads: string
   readonly assuranceMin: Assurance
+  /** The least suite of EDHOC that is let in on coap. */
+  readonly edhocSuiteMin: EdhocSuite
   /** Days of an LDevID. */
   readonly validityDays: number
   /** Days before notAfter from which `simplereenroll` is welcome. */
@@ -387,6 +392,8 @@ export interface CoapContextRow {
   readonly notAfter: Milliseconds
   /** Which of its certificates the server has shown in the handshake. */
   readonly serverKind: Authentication
+  /** Number of the suite of EDHOC that its keys came from. */
+  readonly suite: number
   /** The newest successor of that certificate which the device has said it has: SHA-256, hex. */
   readonly confirmed: string | null
   /** `tombstone`: its device may not come in any more, and is told so when it comes. */

@@ -11,9 +11,9 @@
  *   53      01 for Invalidate                54      00
  *
  * A host can load any 32 bytes into TempKey by a pass-through Nonce. So the flags decide: only after
- * GenKey has b6 (GenKey) set, and b0 to b3 name the slot whose key it digested. Unconfirmed on
- * silicon: whether b4 (source, 1 after a pass-through Nonce) survives GenKey. Either is taken, since
- * it decides nothing: the digest is over our nonce in any case.
+ * GenKey has b6 (GenKey) set, and b0 to b3 name the slot whose key it digested. Whether b4 (source,
+ * 1 after a pass-through Nonce) survives GenKey is unconfirmed on silicon (U37). Either is taken,
+ * since it decides nothing: the digest is over our nonce in any case.
  */
 import { concat, equalBytes, hex } from '../codec/index.ts'
 import type { Crypto } from '../ports.ts'
@@ -102,8 +102,10 @@ function genKeyMessage(
 const isSecret = 0x0080
 /** ReadKey of a private key: signatures over what a host hands in. */
 const externalSign = 0x0001
+/** WriteConfig of a private key, PrivWrite allowed. Unconfirmed on silicon (U47). */
 const privWrite = 0x4000
 
+/** That these are of the slot in TempKey is unconfirmed on silicon (U48). */
 function checkSlotConfig(config: number): void {
   const shown = `SlotConfig ${word(config)}`
   if ((config & isSecret) === 0) throw badConfig('the slot is not secret', shown)

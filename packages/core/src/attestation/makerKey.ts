@@ -16,7 +16,7 @@ export interface MakerKey {
 /**
  * Parts that leave the factory configured, with a slot whose key signs internal messages alone. A
  * manifest lists keys and says nothing of what they may sign, so of any other part no key is taken
- * for an attestation key. By the public descriptions; unconfirmed on silicon.
+ * for an attestation key. By the public descriptions; unconfirmed on silicon (U49).
  */
 const attestationSlots: readonly (readonly [part: RegExp, slot: number])[] = [
   [/^ATECC608[A-C]-(?:TNG|TFLX)/, 1],

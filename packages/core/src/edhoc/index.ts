@@ -64,7 +64,7 @@ export {
   type ResponderOptions,
   WaitMessage3,
 } from './responder.ts'
-export type { Session, SideOptions } from './session.ts'
+export { agreementsOf, type HandshakeKey, type Session, type SideOptions } from './session.ts'
 export {
   acceptSelected,
   type Offer,

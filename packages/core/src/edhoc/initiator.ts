@@ -8,7 +8,6 @@
  */
 import { equalBytes } from '../codec/index.ts'
 import { type CredentialReference, encodeByteIdentifier } from '../cose/index.ts'
-import type { EphemeralKey } from '../ports.ts'
 import type { EadItem } from './ead.ts'
 import { edhocError } from './edhocError.ts'
 import { isErrorMessage, parseError } from './errorMessage.ts'
@@ -33,14 +32,22 @@ import {
 import { peerShare, shareOnWire } from './points.ts'
 import {
   checkProof,
-  firstProven,
+  firstProvenElsewhere,
   macFields,
   makeProof,
   requireOwn,
   requirePeer,
   type TrustedCredential,
 } from './proof.ts'
-import { ephemeralOf, open, type Session, type SideOptions, seal, understood } from './session.ts'
+import {
+  agreementsOf,
+  type HandshakeKey,
+  open,
+  type Session,
+  type SideOptions,
+  seal,
+  understood,
+} from './session.ts'
 import type { Offer, UsableSuite } from './suites.ts'
 
 export interface InitiatorOptions extends SideOptions {
@@ -48,12 +55,17 @@ export interface InitiatorOptions extends SideOptions {
   /** What `offer` gives. */
   readonly offer: Offer
   readonly cI: Uint8Array
+  /**
+   * Gives the ephemeral key: `crypto.generateEphemeral` where nothing is said. It may be inside of an
+   * element, made before, or be one that a trace prescribes.
+   */
+  readonly ephemeral?: (suite: UsableSuite, agreements: number) => HandshakeKey
 }
 
 /** What has been agreed on; each state adds its part. */
 interface Agreed extends InitiatorOptions {
   readonly suite: UsableSuite
-  readonly key: EphemeralKey
+  readonly key: HandshakeKey
   readonly message1: Uint8Array
 }
 
@@ -75,9 +87,11 @@ export class Initiator extends OneShot {
     readonly next: WaitMessage2
   } {
     this.spend()
-    const { method, offer, cI } = this.#options
+    const { crypto, method, offer, cI, ephemeral } = this.#options
     const { suitesI, suite } = offer
-    const key = ephemeralOf(this.#options, suite, method.responder === 'static key')
+    const agreements = agreementsOf(method.responder)
+    const key =
+      ephemeral?.(suite, agreements) ?? crypto.generateEphemeral(suite.curve.group, agreements)
     const gX = shareOnWire(suite, key.share)
     const message1 = encodeMessage1({ method, suitesI, gX, cI, ead })
     return { message1, next: new WaitMessage2({ ...this.#options, suite, key, message1 }) }
@@ -94,9 +108,9 @@ export class WaitMessage2 extends OneShot {
 
   /**
    * message_2. Throws PeerError: ERR_EDHOC_PEER for an error message, which nobody authenticates,
-   * ERR_EDHOC_POINT, or what is wrong with its form.
+   * ERR_EDHOC_POINT, or what is wrong with its form; and what an ephemeral key elsewhere throws.
    */
-  receive(bytes: Uint8Array): JudgeResponder {
+  async receive(bytes: Uint8Array): Promise<JudgeResponder> {
     this.spend()
     throwIfError(bytes)
     const { crypto, suite, method, key, cI, message1 } = this.#agreed
@@ -104,7 +118,7 @@ export class WaitMessage2 extends OneShot {
     // Buffer is a view too.)
     const { gY, ciphertext2 } = parseMessage2(Uint8Array.from(bytes), suite)
     const hash2 = th2(crypto, suite, gY, message1)
-    const gXY = key.agree(peerShare(crypto, suite, gY))
+    const gXY = await key.agree(peerShare(crypto, suite, gY))
     const prk2e = Prk2e.from(crypto, suite, hash2, gXY)
     const bytes2 = prk2e.cipher(ciphertext2)
     const plaintext2 = parsePlaintext2(bytes2, suite, method)
@@ -142,17 +156,17 @@ export class JudgeResponder extends OneShot {
    * Where several have this name, all of them that pass.
    * Throws PeerError ERR_EDHOC_PROOF when the responder has not its key.
    */
-  accept(...candidates: readonly TrustedCredential[]): ComposeMessage3 {
+  async accept(...candidates: readonly TrustedCredential[]): Promise<ComposeMessage3> {
     this.spend()
-    return firstProven(candidates, (peer) => this.#check(peer))
+    return await firstProvenElsewhere(candidates, (peer) => this.#check(peer))
   }
 
-  #check(peer: TrustedCredential): ComposeMessage3 {
+  async #check(peer: TrustedCredential): Promise<ComposeMessage3> {
     const { crypto, suite, method, own, key, hash2, prk2e, bytes2, plaintext2 } = this.#received
     requirePeer(peer, own, method.responder)
     const prk3e2m =
       peer.kind === 'static key'
-        ? prk2e.withStaticKey(key.agree(peerShare(crypto, suite, peer.g)))
+        ? prk2e.withStaticKey(await key.agree(peerShare(crypto, suite, peer.g)))
         : prk2e.signed()
     const fields = macFields(plaintext2, hash2, peer.credential)
     const context = context2(encodeByteIdentifier(plaintext2.cR), fields)

@@ -127,6 +127,32 @@ export function firstProven<Result>(
   candidates: readonly TrustedCredential[],
   check: (peer: TrustedCredential) => Result,
 ): Result {
+  const [peer, ...others] = requireSome(candidates)
+  try {
+    return check(peer)
+  } catch (error) {
+    requireAnother(error, others)
+    return firstProven(others, check)
+  }
+}
+
+/** The same where the check asks a key that may be elsewhere. */
+export async function firstProvenElsewhere<Result>(
+  candidates: readonly TrustedCredential[],
+  check: (peer: TrustedCredential) => Promise<Result>,
+): Promise<Result> {
+  const [peer, ...others] = requireSome(candidates)
+  try {
+    return await check(peer)
+  } catch (error) {
+    requireAnother(error, others)
+    return await firstProvenElsewhere(others, check)
+  }
+}
+
+type Candidates = readonly [TrustedCredential, ...TrustedCredential[]]
+
+function requireSome(candidates: readonly TrustedCredential[]): Candidates {
   if (candidates.length > edhocLimits.candidatesMax) {
     throw useError(
       'ERR_EDHOC_CREDENTIAL',
@@ -136,13 +162,12 @@ export function firstProven<Result>(
   }
   const [peer, ...others] = candidates
   if (peer === undefined) throw edhocError('ERR_EDHOC_PROOF', notShown)
-  try {
-    return check(peer)
-  } catch (error) {
-    const isAnother = error instanceof PeerError && error.code === 'ERR_EDHOC_PROOF'
-    if (!isAnother || others.length === 0) throw error
-    return firstProven(others, check)
-  }
+  return [peer, ...others]
+}
+
+function requireAnother(error: unknown, others: readonly TrustedCredential[]): void {
+  const isAnother = error instanceof PeerError && error.code === 'ERR_EDHOC_PROOF'
+  if (!isAnother || others.length === 0) throw error
 }
 
 const notShown = 'the peer names a credential and does not prove that it has the key'

@@ -41,12 +41,14 @@ import {
   requirePeer,
   type TrustedCredential,
 } from './proof.ts'
-import { ephemeralOf, open, type Session, type SideOptions, seal, understood } from './session.ts'
+import { agreementsOf, open, type Session, type SideOptions, seal, understood } from './session.ts'
 import { acceptSelected, type UsableSuite } from './suites.ts'
 
 export interface ResponderOptions extends Omit<SideOptions, 'own'> {
   readonly methods: readonly MethodNumber[]
   readonly suites: readonly UsableSuite[]
+  /** Makes the ephemeral key: `crypto.generateEphemeral`, or one that a trace prescribes. */
+  readonly ephemeral?: (suite: UsableSuite, agreements: number) => EphemeralKey
 }
 
 interface Offered extends ResponderOptions {
@@ -109,11 +111,13 @@ export class ComposeMessage2 extends OneShot {
     readonly next: WaitMessage3
   }> {
     this.spend()
-    const { crypto, suite, message1, bytes1 } = this.#offered
+    const { crypto, suite, message1, bytes1, ephemeral } = this.#offered
     const { method } = message1
     requireAnswer(own, cR, message1, suite)
     const gX = peerShare(crypto, suite, message1.gX)
-    const key = ephemeralOf(this.#offered, suite, method.initiator === 'static key')
+    const agreements = agreementsOf(method.initiator)
+    const key =
+      ephemeral?.(suite, agreements) ?? crypto.generateEphemeral(suite.curve.group, agreements)
     const gY = shareOnWire(suite, key.share)
     const hash2 = th2(crypto, suite, gY, bytes1)
     const prk2e = Prk2e.from(crypto, suite, hash2, key.agree(gX))

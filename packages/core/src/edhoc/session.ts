@@ -1,10 +1,10 @@
 /** What both sides of a handshake share: options, the sealed messages, and what is left of it. */
 import { encStructure, noBytes } from '../cose/index.ts'
-import type { ChannelCrypto, EphemeralKey } from '../ports.ts'
+import type { ChannelCrypto, SecretKey } from '../ports.ts'
 import { type EadItem, knownEad } from './ead.ts'
 import type { MessageKey, PrkOut } from './keySchedule.ts'
 import { edhocLimits } from './limits.ts'
-import type { Method } from './methods.ts'
+import type { Authentication, Method } from './methods.ts'
 import type { OwnCredential, TrustedCredential } from './proof.ts'
 import type { UsableSuite } from './suites.ts'
 
@@ -28,8 +28,13 @@ export interface SideOptions {
    * others are passed over, or end the handshake when they are critical (RFC 9528 §3.8).
    */
   readonly eadLabels?: ReadonlySet<number>
-  /** Makes the ephemeral key: `crypto.generateEphemeral`, or one that a trace prescribes. */
-  readonly ephemeral?: (suite: UsableSuite, agreements: number) => EphemeralKey
+}
+
+/** An ephemeral key pair, in this process or in an element. */
+export interface HandshakeKey {
+  /** As `EphemeralKey` has it. */
+  readonly share: Uint8Array
+  agree(peerShare: Uint8Array): SecretKey | Promise<SecretKey>
 }
 
 /** What the application gets of them. Throws PeerError ERR_EDHOC_EAD. */
@@ -41,16 +46,11 @@ export function understood(
 }
 
 /**
- * An ephemeral key for as many agreements as the handshake takes: one, and where the peer has a
- * static key, one more for each credential that its reference may mean.
+ * How often the ephemeral key of a side agrees at most: once, and where the peer has a static key,
+ * once more for each credential that its reference may mean.
  */
-export function ephemeralOf(
-  { crypto, ephemeral }: Pick<SideOptions, 'crypto' | 'ephemeral'>,
-  suite: UsableSuite,
-  peerHasStaticKey: boolean,
-): EphemeralKey {
-  const agreements = peerHasStaticKey ? 1 + edhocLimits.candidatesMax : 1
-  return ephemeral?.(suite, agreements) ?? crypto.generateEphemeral(suite.curve.group, agreements)
+export function agreementsOf(peer: Authentication): number {
+  return peer === 'static key' ? 1 + edhocLimits.candidatesMax : 1
 }
 
 /** CIPHERTEXT_3 and CIPHERTEXT_4 (RFC 9528 §5.4.2, §5.5.2). */

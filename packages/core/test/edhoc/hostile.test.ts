@@ -21,7 +21,7 @@ import { AdapterError, CallerError, PeerError } from '@countersign/core/errors'
 import { nodeCrypto } from '@countersign/element/nodeCrypto'
 import { type Script, scriptOf } from './parties.ts'
 import { printed, traceOf } from './rfc9529.ts'
-import { withPlaintext2 } from './stages.ts'
+import { accepted, withPlaintext2 } from './stages.ts'
 
 /** Every method, with the short names of certificates; and claims sets by kid. */
 const each = ['rfc9529-3', ...[0, 1, 2, 3].map((method) => `m${method}-s2-x5t-c-14`)].map((id) =>
@@ -42,7 +42,7 @@ async function untilMessage3(script: Script): Promise<Underway> {
   const { message1, next } = new Initiator(script.initiator).send()
   const compose2 = new Responder(script.responder).receive(message1)
   const { message2, next: wait3 } = await compose2.send({ own: script.R.own, cR: script.cR })
-  return { compose3: next.receive(message2).accept(script.R.trusted), wait3 }
+  return { compose3: await accepted(next, message2, script.R.trusted), wait3 }
 }
 
 function* flips(bytes: Uint8Array): Generator<Uint8Array> {
@@ -68,16 +68,16 @@ for (const script of each) {
         const sent = await compose2.send(answer).catch(onlyOurs)
         if (sent === undefined) continue
         answered++
-        assert.throws(() => next.receive(sent.message2).accept(script.R.trusted), PeerError)
+        await assert.rejects(accepted(next, sent.message2, script.R.trusted), PeerError)
       }
       // Half of the x coordinates are points, and C_I can be any.
       assert.ok(answered > 90, `${answered} answers`)
     })
 
-    test('message_2 is refused before anything of the initiator is shown', () => {
+    test('message_2 is refused before anything of the initiator is shown', async () => {
       for (const flipped of flips(m2)) {
         const { next } = new Initiator(script.initiator).send()
-        assert.throws(() => next.receive(flipped).accept(script.R.trusted), PeerError)
+        await assert.rejects(accepted(next, flipped, script.R.trusted), PeerError)
       }
     })
 
@@ -98,7 +98,7 @@ for (const script of each) {
     test('that shows another credential than the trusted one is refused', async () => {
       const other = strangerLike(script.R.trusted)
       const { next } = new Initiator(script.initiator).send()
-      assert.throws(() => next.receive(m2).accept(other), hasCode('ERR_EDHOC_PROOF'))
+      await assert.rejects(accepted(next, m2, other), hasCode('ERR_EDHOC_PROOF'))
 
       const { compose3, wait3 } = await untilMessage3(script)
       const { message3 } = await compose3.send()
@@ -109,41 +109,38 @@ for (const script of each) {
     test('is found among several that have its name, up to a limit', async () => {
       const strangers = [1, 2, 3].map(() => strangerLike(script.R.trusted))
       const { next } = new Initiator(script.initiator).send()
-      const { message3, next: unconfirmed } = await next
-        .receive(m2)
-        .accept(...strangers, script.R.trusted)
-        .send()
+      const compose3 = await accepted(next, m2, ...strangers, script.R.trusted)
+      const { message3, next: unconfirmed } = await compose3.send()
       assert.equal(hex(message3), hex(m3))
       assert.deepEqual(unconfirmed.session.peer, script.R.trusted)
 
       const { next: again } = new Initiator(script.initiator).send()
-      const nobody = (): unknown => again.receive(m2).accept(...strangers)
-      assert.throws(nobody, hasCode('ERR_EDHOC_PROOF'))
+      const nobody = accepted(again, m2, ...strangers)
+      await assert.rejects(nobody, hasCode('ERR_EDHOC_PROOF'))
       const { next: none } = new Initiator(script.initiator).send()
-      assert.throws(() => none.receive(m2).accept(), hasCode('ERR_EDHOC_PROOF'))
+      await assert.rejects(accepted(none, m2), hasCode('ERR_EDHOC_PROOF'))
       const { next: last } = new Initiator(script.initiator).send()
-      const many = (): unknown => last.receive(m2).accept(...strangers, ...strangers)
-      assert.throws(many, CallerError)
+      await assert.rejects(accepted(last, m2, ...strangers, ...strangers), CallerError)
     })
 
-    test('whose key is trusted with other bytes around it is refused', () => {
+    test('whose key is trusted with other bytes around it is refused', async () => {
       // CRED_x is covered: a certificate issued anew for the same key is another credential.
       const credential = cbor.byteString(fromHex('3000'))
       const { next } = new Initiator(script.initiator).send()
       const peer = { ...script.R.trusted, credential }
-      assert.throws(() => next.receive(m2).accept(peer), hasCode('ERR_EDHOC_PROOF'))
+      await assert.rejects(accepted(next, m2, peer), hasCode('ERR_EDHOC_PROOF'))
     })
 
-    test('that is trusted for the other kind of key is refused', () => {
+    test('that is trusted for the other kind of key is refused', async () => {
       const { next } = new Initiator(script.initiator).send()
       const other = otherKind(script.R.trusted)
-      assert.throws(() => next.receive(m2).accept(other), hasCode('ERR_EDHOC_CREDENTIAL'))
+      await assert.rejects(accepted(next, m2, other), hasCode('ERR_EDHOC_CREDENTIAL'))
     })
 
-    test('that shows our own credential is refused', () => {
+    test('that shows our own credential is refused', async () => {
       const { next } = new Initiator(script.initiator).send()
       const own = { ...script.R.trusted, credential: script.I.own.credential }
-      assert.throws(() => next.receive(m2).accept(own), hasCode('ERR_EDHOC_CREDENTIAL'))
+      await assert.rejects(accepted(next, m2, own), hasCode('ERR_EDHOC_CREDENTIAL'))
     })
   })
 }
@@ -200,8 +197,8 @@ async function withEad(number: 1 | 2 | 3 | 4, items: readonly EadItem[]): Promis
   const compose2 = new Responder(script.responder).receive(message1)
   const answer = { own: script.R.own, cR: script.cR, ead: inMessage(2) }
   const { message2, next: wait3 } = await compose2.send(answer)
-  const judgeR = wait2.receive(message2)
-  const { message3, next } = await judgeR.accept(script.R.trusted).send(inMessage(3))
+  const judgeR = await wait2.receive(message2)
+  const { message3, next } = await (await judgeR.accept(script.R.trusted)).send(inMessage(3))
   const judgeI = wait3.receive(message3)
   const { ead } = next.receive(judgeI.accept(script.I.trusted).message4(inMessage(4)))
   return [compose2.ead, judgeR.ead, judgeI.ead, ead]
@@ -235,28 +232,28 @@ describe('the answer', () => {
     assert.equal(hex(encodeError(answer)), hex(printed(trace, 'error')))
   })
 
-  test('to anything else says no more than it has to', () => {
+  test('to anything else says no more than it has to', async () => {
     const { messages, responder } = scriptOf('m0-s2-x5t-c-14')
     const message1 = fromHex(messages[0])
     const noMethod = caught(() => new Responder({ ...responder, methods: [1] }).receive(message1))
     const said = answerToMessage1(noMethod, message1, responder.suites)
     assert.deepEqual(said, { kind: 'unspecified', text: 'method not supported' })
-    const noProof = caught(() => {
-      const { next } = new Initiator(scriptOf('m0-s2-x5t-c-14').initiator).send()
-      next.receive(fromHex(messages[1])).accept(strangerLike(scriptOf('m0-s2-x5t-c-14').R.trusted))
-    })
+    const { initiator, R } = scriptOf('m0-s2-x5t-c-14')
+    const { next } = new Initiator(initiator).send()
+    const judged = accepted(next, fromHex(messages[1]), strangerLike(R.trusted))
+    const noProof = await judged.catch((error: unknown) => error)
     assert.deepEqual(answerTo(noProof), { kind: 'unspecified', text: 'message refused' })
     assert.deepEqual(answerTo(new Error('disk full')), { kind: 'unspecified', text: 'not now' })
   })
 
-  test('of a responder that gives up comes out as what it says', () => {
+  test('of a responder that gives up comes out as what it says', async () => {
     for (const [error, details] of [
       ['01626e6f', { kind: 'unspecified', text: 'no' }],
       ['02820203', { kind: 'wrong suite', suitesR: '2, 3' }],
       ['03f5', { kind: 'unknown credential' }],
     ] as const) {
       const { next } = new Initiator(scriptOf('m0-s2-x5t-c-14').initiator).send()
-      const thrown = caught(() => next.receive(fromHex(error)))
+      const thrown = await next.receive(fromHex(error)).catch((reason: unknown) => reason)
       assert.ok(thrown instanceof PeerError && thrown.code === 'ERR_EDHOC_PEER')
       const said = Object.entries(thrown.details).filter(([, value]) => value !== undefined)
       assert.deepEqual(Object.fromEntries(said), details)
@@ -301,12 +298,13 @@ describe('this side', () => {
     await assert.rejects(compose2.send({ own: script.R.own, cR: compose2.cI }), reject)
   })
 
-  test('refuses a responder that took the connection identifier of the initiator', () => {
+  test('refuses a responder that took the connection identifier of the initiator', async () => {
     // RFC 9529 §3: C_I is 37, and PLAINTEXT_2 begins with C_R.
     const { next } = new Initiator(scriptOf('rfc9529-3').initiator).send()
     const plaintext2 = printed(traceOf('rfc9529-3'), 'PLAINTEXT_2')
     plaintext2[0] = 0x37
-    assert.throws(() => next.receive(withPlaintext2(plaintext2)), hasCode('ERR_EDHOC_MESSAGE'))
+    const received = next.receive(withPlaintext2(plaintext2))
+    await assert.rejects(received, hasCode('ERR_EDHOC_MESSAGE'))
   })
 
   test('hears of an element that does not sign, or signs something of another length', async () => {
@@ -324,15 +322,15 @@ describe('this side', () => {
     }
   })
 
-  test('takes no key of another curve for a signature of its suite', () => {
+  test('takes no key of another curve for a signature of its suite', async () => {
     const { next } = new Initiator(script.initiator).send()
     const peer = {
       kind: 'signature',
       credential: script.R.trusted.credential,
       key: strangersKey('P-384'),
     } as const
-    const judge = next.receive(fromHex(script.messages[1]))
-    assert.throws(() => judge.accept(peer), hasCode('ERR_EDHOC_PROOF'))
+    const judge = await next.receive(fromHex(script.messages[1]))
+    await assert.rejects(judge.accept(peer), hasCode('ERR_EDHOC_PROOF'))
   })
 
   test('answers a downgrade of the offered suites with an error', () => {

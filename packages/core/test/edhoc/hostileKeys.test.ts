@@ -19,7 +19,7 @@ import { providers } from '../providers.ts'
 import { needsOpenssl } from '../x509/support.ts'
 import { ForeignPki, softOwn, type Who } from './foreignPki.ts'
 import { type Script, scriptOf } from './parties.ts'
-import { underway } from './stages.ts'
+import { accepted, underway } from './stages.ts'
 
 /** RFC 9529 §4.2: beyond the field, and an x without a point; and the x + p of a point. */
 const noPoints = [
@@ -63,12 +63,12 @@ for (const provider of providers)
       }
     })
 
-    test(`${what} as G_Y is refused before anything is derived, ${provider.name}`, () => {
+    test(`${what} as G_Y is refused before anything is derived, ${provider.name}`, async () => {
       // The head of a string that is shorter than 256.
       for (const key of keys) {
         const { next } = new Initiator(script.initiator).send()
         const changed = fromHex(message2.slice(0, 4) + key + message2.slice(68))
-        assert.throws(() => next.receive(changed), { code }, key)
+        await assert.rejects(next.receive(changed), { code }, key)
       }
     })
 
@@ -78,8 +78,8 @@ for (const provider of providers)
         const { message3 } = await compose3.send()
         const peer = { kind: 'static key', g: fromHex(key) } as const
         const { credential } = script.R.trusted
-        const judgeR = wait2.receive(fromHex(message2))
-        assert.throws(() => judgeR.accept({ ...peer, credential }), { code }, key)
+        const judgeR = await wait2.receive(fromHex(message2))
+        await assert.rejects(judgeR.accept({ ...peer, credential }), { code }, key)
         const judgeI = wait3.receive(message3)
         const device = { ...peer, credential: script.I.trusted.credential }
         assert.throws(() => judgeI.accept(device), { code }, key)
@@ -90,7 +90,7 @@ for (const provider of providers)
 /** One initiator waits for message_2, another has gone on. */
 async function untilMessage3(script: Script) {
   const { wait2, message2, wait3 } = await underway(script)
-  const compose3 = wait2.receive(message2).accept(script.R.trusted)
+  const compose3 = await accepted(wait2, message2, script.R.trusted)
   return { wait2: new Initiator(script.initiator).send().next, wait3, compose3 }
 }
 
@@ -137,11 +137,11 @@ async function refusesWrongUse(pki: ForeignPki, number: number, liar: Who): Prom
   const responder = { crypto: nodeCrypto, methods: [method.number], suites: [suite] }
   const answer = { own: own('server'), cR: fromHex('010203') }
   const { message2, next } = await new Responder(responder).receive(message1).send(answer)
-  const judgeR = wait2.receive(message2)
+  const judgeR = await wait2.receive(message2)
   const server = (): ReturnType<ForeignPki['trusted']> =>
     pki.trusted('server', suite, method.responder, judgeR.reference)
   if (liar === 'server') return assert.throws(server, wrongUse)
-  const { message3 } = await judgeR.accept(server()).send()
+  const { message3 } = await (await judgeR.accept(server())).send()
   const judgeI = next.receive(message3)
   const device = (): unknown => pki.trusted('device', suite, method.initiator, judgeI.reference)
   assert.throws(device, wrongUse)

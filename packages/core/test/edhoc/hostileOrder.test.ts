@@ -5,7 +5,7 @@ import { fromHex, hex } from '@countersign/core/codec'
 import { Initiator, Responder } from '@countersign/core/edhoc'
 import { PeerError } from '@countersign/core/errors'
 import { type Script, scriptOf } from './parties.ts'
-import { numbers, take, underway } from './stages.ts'
+import { accepted, numbers, take, underway } from './stages.ts'
 
 const scripts = [
   'rfc9529-3',
@@ -36,7 +36,7 @@ for (const script of scripts)
     test('a replayed message_1 gets an answer, and the message_3 of before is not taken', async () => {
       const [first, second] = [await underway(drawn(script)), await underway(drawn(script))]
       const again = await underway(drawn(script), first.message1)
-      const compose3 = first.wait2.receive(first.message2).accept(script.R.trusted)
+      const compose3 = await accepted(first.wait2, first.message2, script.R.trusted)
       const { message3 } = await compose3.send()
       first.wait3.receive(message3).accept(script.I.trusted)
       assert.notEqual(hex(again.message2), hex(first.message2))
@@ -47,8 +47,8 @@ for (const script of scripts)
 
     test('a message_2 that answers another message_1 is refused', async () => {
       const [first, second] = [await underway(drawn(script)), await underway(drawn(script))]
-      const replayed = (): unknown => second.wait2.receive(first.message2).accept(script.R.trusted)
-      assert.throws(replayed, PeerError)
+      const replayed = accepted(second.wait2, first.message2, script.R.trusted)
+      await assert.rejects(replayed, PeerError)
     })
 
     test('a message_4 of another handshake is refused', async () => {
@@ -63,8 +63,8 @@ for (const script of scripts)
       const { initiator, I, R } = script
       const { next } = new Initiator(initiator).send()
       const itself = { ...R.trusted, credential: I.own.credential }
-      const judgeR = next.receive(messages[1] ?? assert.fail())
-      assert.throws(() => judgeR.accept(itself), hasCode('ERR_EDHOC_CREDENTIAL'))
+      const judgeR = await next.receive(messages[1] ?? assert.fail())
+      await assert.rejects(judgeR.accept(itself), hasCode('ERR_EDHOC_CREDENTIAL'))
 
       const { wait3 } = await underway(script)
       const judgeI = wait3.receive(messages[2] ?? assert.fail())
@@ -82,15 +82,16 @@ function drawn(script: Script): Script {
 
 async function finished(script: Script) {
   const { wait2, message2, wait3 } = await underway(script)
-  const { message3, next } = await wait2.receive(message2).accept(script.R.trusted).send()
+  const compose3 = await accepted(wait2, message2, script.R.trusted)
+  const { message3, next } = await compose3.send()
   return { next, message4: wait3.receive(message3).accept(script.I.trusted).message4() }
 }
 
-test('an error message in the place of a message ends the handshake, and is not one elsewhere', () => {
+test('an error message in the place of a message ends the handshake, and is not one elsewhere', async () => {
   const script = scriptOf('m0-s2-x5t-c-14')
   for (const error of ['01626e6f', '0202', '03f5', '04f6']) {
     const { next } = new Initiator(script.initiator).send()
-    assert.throws(() => next.receive(fromHex(error)), hasCode('ERR_EDHOC_PEER'))
+    await assert.rejects(next.receive(fromHex(error)), hasCode('ERR_EDHOC_PEER'))
     assert.throws(() => new Responder(script.responder).receive(fromHex(error)), PeerError)
   }
 })

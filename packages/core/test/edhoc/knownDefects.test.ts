@@ -33,7 +33,7 @@ import { node } from '../providers.ts'
 import { softOwn } from './foreignPki.ts'
 import { certificatesOf, type Script, scriptOf } from './parties.ts'
 import { invalid, reasons } from './rfc9529.ts'
-import { underway, withPlaintext2 } from './stages.ts'
+import { accepted, underway, withPlaintext2 } from './stages.ts'
 
 const usual = scriptOf('m0-s2-x5t-c-14')
 
@@ -59,7 +59,8 @@ async function admitted(device: Keyed, above: Entity, anchor: Certificate): Prom
   const own = softOwn(holder, 'signature', 'x5chain with issuer', usual.suite)
   const initiator = { ...usual.initiator, own }
   const { wait2, message2, wait3 } = await underway({ ...usual, initiator })
-  const { message3 } = await wait2.receive(message2).accept(usual.R.trusted).send()
+  const compose3 = await accepted(wait2, message2, usual.R.trusted)
+  const { message3 } = await compose3.send()
   const judgeI = wait3.receive(message3)
   const [leaf, ...chain] = judgeI.reference.x5chain ?? []
   const peer = judged(anchor, 'maker', leaf ?? assert.fail(), chain)
@@ -135,10 +136,10 @@ describe('an invalid message of RFC 9529 is answered', () => {
         await assert.rejects(answered, hasCode(reasons[section] ?? ''))
       })
     if (name === 'Invalid message_2' || name === 'Invalid PLAINTEXT_2')
-      test(`${name.slice(8)}: ${section}`, () => {
+      test(`${name.slice(8)}: ${section}`, async () => {
         const { next } = new Initiator(scriptOf('rfc9529-3').initiator).send()
         const bytes = name === 'Invalid message_2' ? fromHex(text) : withPlaintext2(fromHex(text))
-        assert.throws(() => next.receive(bytes), hasCode(reasons[section] ?? ''))
+        await assert.rejects(next.receive(bytes), hasCode(reasons[section] ?? ''))
       })
   }
 
@@ -184,10 +185,8 @@ function thrownBy(step: () => unknown): unknown {
 // edhoc/keySchedule.ts. Both fail.
 test('the roles of message_4 are swapped: the responder writes it, the initiator reads it', async () => {
   const { wait2, message2, wait3 } = await underway(usual)
-  const { message3, next: unconfirmed } = await wait2
-    .receive(message2)
-    .accept(usual.R.trusted)
-    .send()
+  const compose3 = await accepted(wait2, message2, usual.R.trusted)
+  const { message3, next: unconfirmed } = await compose3.send()
   const authenticated = wait3.receive(message3).accept(usual.I.trusted)
   assert.deepEqual(stepsOf(Unconfirmed), ['receive'])
   assert.deepEqual(stepsOf(Authenticated), ['message4'])
@@ -214,7 +213,8 @@ describe('methods 1 to 3 fail with certificates of Ed25519', () => {
         assert.deepEqual(kindOf(script, side === 'I' ? 'R' : 'I'), { kind: 'x25519' })
         const { wait2, message2, wait3 } = await underway(script)
         const server = trustedSide(script, 'R')
-        const { message3, next } = await wait2.receive(message2).accept(server).send()
+        const compose3 = await accepted(wait2, message2, server)
+        const { message3, next } = await compose3.send()
         const authenticated = wait3.receive(message3).accept(trustedSide(script, 'I'))
         next.receive(authenticated.message4())
       })
@@ -257,7 +257,7 @@ function trustedSide(script: Script, side: 'I' | 'R'): TrustedCredential {
 
 // Put in: checkProof of edhoc/proof.ts compares by equalBytes; equalSecretBytes returns at the first
 // difference. Both fail.
-test('a MAC is compared in variable time: it is read whole, wherever it first differs', () => {
+test('a MAC is compared in variable time: it is read whole, wherever it first differs', async () => {
   const plain = scriptOf('m3-s2-x5t-c-14')
   const message2 = fromHex(plain.messages[1])
   const macLength = plain.suite.macLength
@@ -270,8 +270,8 @@ test('a MAC is compared in variable time: it is read whole, wherever it first di
     // Signature_or_MAC_2 ends PLAINTEXT_2, which has no tag: its bits are changed on the way.
     const index = changed.length - macLength + at
     changed[index] = (changed[index] ?? 0) ^ 0x80
-    const judge = next.receive(changed)
-    assert.throws(() => judge.accept(plain.R.trusted), hasCode('ERR_EDHOC_PROOF'))
+    const judge = await next.receive(changed)
+    await assert.rejects(judge.accept(plain.R.trusted), hasCode('ERR_EDHOC_PROOF'))
     assert.deepEqual(reads, [0, 1, 2, 3, 4, 5, 6, 7], `differs at ${at}`)
   }
 })
@@ -298,11 +298,11 @@ describe('the result of an asynchronous verification is dropped', () => {
   // `await` in front of `own.signer.sign` in edhoc/proof.ts; the last one fails, as most do.
   const crypto = { ...nodeCrypto, verify: later } as unknown as ChannelCrypto
 
-  test('of a peer that signs', () => {
+  test('of a peer that signs', async () => {
     const { initiator, messages, R } = scriptOf('m0-s2-x5t-c-14')
     const { next } = new Initiator({ ...initiator, crypto }).send()
-    const judge = next.receive(fromHex(messages[1]))
-    assert.throws(() => judge.accept(R.trusted), hasCode('ERR_EDHOC_PROOF'))
+    const judge = await next.receive(fromHex(messages[1]))
+    await assert.rejects(judge.accept(R.trusted), hasCode('ERR_EDHOC_PROOF'))
   })
 
   test('of a certificate', async () => {
@@ -319,7 +319,7 @@ describe('the result of an asynchronous verification is dropped', () => {
     const failing = { ...own, signer: { ...own.signer, sign: gone } }
     const initiator = { ...usual.initiator, own: failing }
     const { next } = new Initiator(initiator).send()
-    const compose3 = next.receive(fromHex(usual.messages[1])).accept(usual.R.trusted)
+    const compose3 = await accepted(next, fromHex(usual.messages[1]), usual.R.trusted)
     await assert.rejects(
       compose3.send(),
       (error) => error instanceof AdapterError && /the element is gone/.test(String(error.cause)),

@@ -54,9 +54,9 @@ async function handshake(
   const answer = { own: own('server', method.responder), cR: Uint8Array.of(1, 2, 3) }
   const { message2, next: wait3 } = await responder.receive(message1).send(answer)
 
-  const judgeR = wait2.receive(message2)
+  const judgeR = await wait2.receive(message2)
   const server = pki.trusted('server', suite, method.responder, judgeR.reference)
-  const { message3, next } = await judgeR.accept(server).send()
+  const { message3, next } = await (await judgeR.accept(server)).send()
   const judgeI = wait3.receive(message3)
   const device = pki.trusted('device', suite, method.initiator, judgeI.reference)
   const authenticated = judgeI.accept(device)

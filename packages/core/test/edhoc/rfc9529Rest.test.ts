@@ -94,7 +94,9 @@ async function sessionsOf(script: Script): Promise<Record<'initiator' | 'respond
   const { message1, next: wait2 } = new Initiator(script.initiator).send()
   const compose2 = new Responder(script.responder).receive(message1)
   const { message2, next: wait3 } = await compose2.send({ own: script.R.own, cR: script.cR })
-  const { message3, next } = await wait2.receive(message2).accept(script.R.trusted).send()
+  const judgeR = await wait2.receive(message2)
+  const compose3 = await judgeR.accept(script.R.trusted)
+  const { message3, next } = await compose3.send()
   const authenticated = wait3.receive(message3).accept(script.I.trusted)
   const { session } = next.receive(authenticated.message4())
   return { initiator: session, responder: authenticated.session }

@@ -62,7 +62,9 @@ async function lengthsOf(
   const answer = { own: own(server, 'responder', serverBy), cR: Uint8Array.of(0x0f) }
   const { message2, next: wait3 } = await responder.receive(message1).send(answer)
   const knownServer = pki.trusted('server', suite, method.responder, referenceTo(server, 'x5t'))
-  const { message3 } = await wait2.receive(message2).accept(knownServer).send()
+  const judgeR = await wait2.receive(message2)
+  const compose3 = await judgeR.accept(knownServer)
+  const { message3 } = await compose3.send()
   const knownDevice = pki.trusted('device', suite, method.initiator, referenceTo(device, 'x5t'))
   wait3.receive(message3).accept(knownDevice)
   return [message1.length, message2.length, message3.length]

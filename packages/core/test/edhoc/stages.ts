@@ -1,10 +1,12 @@
 /** One message of a handshake that a script prescribes, given to a side that waits for it. */
 import {
+  type ComposeMessage3,
   encodeMessage2,
   Initiator,
   Prk2e,
   peerShare,
   Responder,
+  type TrustedCredential,
   th2,
   type WaitMessage2,
   type WaitMessage3,
@@ -31,6 +33,16 @@ export async function underway(script: Script, message1?: Uint8Array): Promise<U
   return { message1: sent.message1, wait2: sent.next, message2, wait3: next }
 }
 
+/** message_2 is read, and the responder is one of these. */
+export async function accepted(
+  wait2: WaitMessage2,
+  message2: Uint8Array,
+  ...trusted: readonly TrustedCredential[]
+): Promise<ComposeMessage3> {
+  const judge = await wait2.receive(message2)
+  return await judge.accept(...trusted)
+}
+
 /**
  * Rejects unless the message is taken. Of message_1 that shows with message_2: a responder answers
  * what anybody may have written, and the initiator knows what it wrote.
@@ -41,8 +53,8 @@ export async function take(script: Script, number: Number, bytes: Uint8Array): P
     wait3.receive(bytes).accept(script.I.trusted)
     return
   }
-  const judge = wait2.receive(number === 2 ? bytes : message2)
-  const compose3 = judge.accept(script.R.trusted)
+  const judge = await wait2.receive(number === 2 ? bytes : message2)
+  const compose3 = await judge.accept(script.R.trusted)
   if (number !== 4) return
   const { next } = await compose3.send()
   next.receive(bytes)

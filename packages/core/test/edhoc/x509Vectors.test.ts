@@ -174,7 +174,9 @@ async function accountsOf(provider: Provider, vector: Vector): Promise<Record<Si
   const { message1, next: wait2 } = new Initiator(device.initiator).send()
   const compose2 = new Responder(server.responder).receive(message1)
   const { message2, next: wait3 } = await compose2.send({ own: server.R.own, cR: server.cR })
-  const { message3, next } = await wait2.receive(message2).accept(device.R.trusted).send()
+  const judgeR = await wait2.receive(message2)
+  const compose3 = await judgeR.accept(device.R.trusted)
+  const { message3, next } = await compose3.send()
   const authenticated = wait3.receive(message3).accept(server.I.trusted)
   const { session } = next.receive(authenticated.message4())
   for (const { suite, prkOut } of [session, authenticated.session] satisfies Session[]) {

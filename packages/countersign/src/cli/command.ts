@@ -133,6 +133,13 @@ export class Line {
     return value === undefined ? undefined : assurances[Number(value)]
   }
 
+  /** A suite of EDHOC that is in the profile. */
+  edhocSuite(name: string): 2 | 3 | undefined {
+    const value = this.choice(name, ['2', '3'])
+    if (value === undefined) return undefined
+    return value === '2' ? 2 : 3
+  }
+
   get logLevel(): LogLevel | undefined {
     return this.choice('logLevel', levels)
   }

@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { CallerError } from '@countersign/core/errors'
-import type { DeviceEvent, RoadName, RoadOptions } from '@countersign/device'
+import type { DeviceEvent, EphemeralsBy, RoadName, RoadOptions } from '@countersign/device'
 import type { Command } from 'commander'
 import { addCommand, type Line, type OptionSpec } from './command.ts'
 import { addDeviceCommands } from './deviceCommand.ts'
@@ -45,6 +45,21 @@ const roadOptions: readonly OptionSpec[] = [
   },
   mqtts,
   coap,
+  {
+    flags: '--edhoc-suite <n>',
+    text: 'over coap, the one cipher suite that handshakes offer: 2, or 3 with longer tags (default: either)',
+    choices: ['2', '3'],
+  },
+  {
+    flags: '--edhoc-method <n>',
+    text: 'over coap, how the server shows itself in handshakes: 0 by a signature, 1 by a static key, in fewer bytes',
+    choices: ['0', '1'],
+  },
+  {
+    flags: '--ephemeral <where>',
+    text: 'over coap, where the key of each handshake is made: host (default), or element, where it can',
+    choices: ['host', 'element'],
+  },
 ]
 
 export function addDevice(program: Command, terminal: Terminal): void {
@@ -138,10 +153,46 @@ export function addDevice(program: Command, terminal: Terminal): void {
   addDeviceCommands(device, terminal)
 }
 
-/** What `--road`, `--mqtts` and `--coap` say; the parser has refused another road. */
-function roadOf(line: Line, known: readonly RoadName[]): RoadOptions {
-  const road = line.choice('road', known)
-  return { ...(road === undefined ? {} : { road }), ...urlsOf(line) }
+interface Known {
+  readonly roadNames: readonly RoadName[]
+  readonly ephemeralNames: readonly EphemeralsBy[]
+}
+
+/** What the options of a road say; the parser has refused other words. */
+function roadOf(line: Line, { roadNames, ephemeralNames }: Known): RoadOptions {
+  const road = line.choice('road', roadNames)
+  const narrow = narrowOf(line, ephemeralNames)
+  if (narrow !== undefined && road !== 'coap') throw narrowNeedsCoap()
+  return {
+    ...(road === undefined ? {} : { road }),
+    ...urlsOf(line),
+    ...(narrow === undefined ? {} : { narrow }),
+  }
+}
+
+/** How the channel on coap is made; undefined: nothing is said of it. */
+function narrowOf(line: Line, ephemeralNames: readonly EphemeralsBy[]): RoadOptions['narrow'] {
+  const suite = line.edhocSuite('edhocSuite')
+  const named = line.choice('edhocMethod', ['0', '1'])
+  const ephemeral = line.choice('ephemeral', ephemeralNames)
+  if (suite === undefined && named === undefined && ephemeral === undefined) return undefined
+  return {
+    suite,
+    ...(named === undefined ? {} : { method: named === '1' ? 1 : 0 }),
+    ...(ephemeral === undefined ? {} : { ephemeral }),
+  }
+}
+
+function narrowNeedsCoap(): CallerError {
+  return new CallerError(
+    'ERR_USAGE',
+    'only the road coap has handshakes of EDHOC',
+    {},
+    {
+      where: '--edhoc-suite, --edhoc-method, --ephemeral',
+      hint: 'Add --road coap, or leave these options out.',
+    },
+  )
 }
 
 /** Where the server speaks other than https; an option wins over the invitation. */
@@ -202,14 +253,14 @@ function opensslNeedsSoftware(): CallerError {
 
 async function send(line: Line): Promise<void> {
   const device = await import('@countersign/device')
-  const { roadNames, send: sendReading, textSample } = device
+  const { send: sendReading, textSample } = device
   const sent = await line.terminal.during(
     'sending',
     sendReading({
       state: stateOf(line),
       topic: line.argument(0),
       sample: textSample(line.argument(1)),
-      ...roadOf(line, roadNames),
+      ...roadOf(line, device),
       world: device.systemWorld(line.choice('tls', device.tlsNames), pinAsker(line.terminal)),
       listener: (event) => sayTrouble(line.terminal, event),
     }),
@@ -248,7 +299,7 @@ async function run(line: Line): Promise<void> {
       else terminal.text(sentence(advice.once(event)))
     },
     ...(topic === undefined ? {} : { topic }),
-    ...roadOf(line, device.roadNames),
+    ...roadOf(line, device),
     ...(onCommand === undefined ? {} : { onCommand }),
   })
   terminal.data({ event: 'stopped', ...summary }, () => outline(summary))

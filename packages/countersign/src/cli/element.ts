@@ -87,6 +87,7 @@ export function addElement(program: Command, terminal: Terminal): void {
       },
       {
         flags: '--address <n>',
+        // That of a trust part is unconfirmed on silicon (U2).
         text: '7-bit I2C address of a new part (default: 0x60, 0x36 of a trust part)',
       },
       {

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { CallerError } from '@countersign/core/errors'
 import type { Line } from './command.ts'
-import type { Terminal } from './terminal.ts'
+import { plain, type Terminal } from './terminal.ts'
 
 /** Kept beside the data by `init --dev`. */
 export const devPassphraseFile = 'dev-passphrase'
@@ -44,13 +44,26 @@ export async function readPassphrase(source: PassphraseSource): Promise<string> 
 }
 
 /**
- * Who is asked for the PIN of a token, where no file has it: nobody without a terminal. Asked once:
- * the token may have to be opened again later.
+ * Who is asked for the PIN of a token, where no file has it: nobody without a terminal. Asked once
+ * for each token: it may have to be opened again later, and another one has another PIN.
  */
 export function pinAsker(terminal: Terminal): { askPin?: (token: string) => Promise<string> } {
   if (!terminal.attended) return {}
-  let asked: Promise<string> | undefined
-  return { askPin: (token) => (asked ??= ask(`PIN of the token ${token}: `, terminal)) }
+  const asked = new Map<string, Promise<string>>()
+  const askPin = (token: string): Promise<string> => {
+    const pin = asked.get(token) ?? pinFromPrompt(token, terminal)
+    asked.set(token, pin)
+    return pin
+  }
+  return { askPin }
+}
+
+/** An empty one would cost a try of the token. */
+async function pinFromPrompt(token: string, terminal: Terminal): Promise<string> {
+  const name = plain(token)
+  const pin = await ask(`PIN of the token ${name}: `, terminal, () => pinMissing(name))
+  if (pin === '') throw pinMissing(name)
+  return pin
 }
 
 async function fromFile(file: string, terminal: Terminal): Promise<string> {
@@ -70,8 +83,8 @@ async function fromFile(file: string, terminal: Terminal): Promise<string> {
 }
 
 async function fromPrompt(source: PassphraseSource): Promise<string> {
-  const first = nonEmpty(await ask('Passphrase: ', source.terminal), 'prompt')
-  if (source.confirm === true && (await ask('Once more: ', source.terminal)) !== first) {
+  const first = nonEmpty(await ask('Passphrase: ', source.terminal, missing), 'prompt')
+  if (source.confirm === true && (await ask('Once more: ', source.terminal, missing)) !== first) {
     throw new CallerError(
       'ERR_PASSPHRASE_MISMATCH',
       'the two passphrases differ',
@@ -83,7 +96,7 @@ async function fromPrompt(source: PassphraseSource): Promise<string> {
 }
 
 /** Readline edits the line as usual while what it echoes goes nowhere. */
-async function ask(question: string, terminal: Terminal): Promise<string> {
+async function ask(question: string, terminal: Terminal, unanswered: () => Error): Promise<string> {
   terminal.asking = true
   terminal.promptStream.write(question)
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
@@ -96,7 +109,7 @@ async function ask(question: string, terminal: Terminal): Promise<string> {
   try {
     return await new Promise<string>((resolve, reject) => {
       lines.once('line', resolve)
-      lines.once('close', () => reject(missing()))
+      lines.once('close', () => reject(unanswered()))
     })
   } finally {
     lines.close()
@@ -115,6 +128,17 @@ function missing(): CallerError {
     {},
     {
       hint: 'Give --passphrase-file F or set COUNTERSIGN_PASSPHRASE_FILE; on a terminal it is asked for.',
+    },
+  )
+}
+
+function pinMissing(token: string): CallerError {
+  return new CallerError(
+    'ERR_PIN_MISSING',
+    `no PIN was given for the token ${token}`,
+    {},
+    {
+      hint: 'Nothing was tried. Type it, or name a file with it: pin-source=file:/path in the URL.',
     },
   )
 }

@@ -21,6 +21,10 @@ const policy: readonly OptionSpec[] = [
     many: true,
   },
   { flags: '--assurance-min <0-4>', text: 'least assurance that is let in' },
+  {
+    flags: '--edhoc-suite-min <2|3>',
+    text: 'least cipher suite of EDHOC that is let in on coap; 3 has the longer tags',
+  },
   { flags: '--validity-days <n>', text: 'life of an owner certificate' },
   { flags: '--renewal-days <n>', text: 'days before its end from which it is renewed' },
   { flags: '--overlap-days <n>', text: 'days a superseded certificate is still taken' },
@@ -78,6 +82,7 @@ function paramsOf(line: Line): ProductParams {
     credential: line.choice('credential', credentials),
     roads: chosen.length === 0 ? undefined : chosen,
     assuranceMin: line.assurance('assuranceMin'),
+    edhocSuiteMin: line.edhocSuite('edhocSuiteMin'),
     validityDays: line.whole('validityDays', days),
     renewalDays: line.whole('renewalDays', days),
     overlapDays: line.whole('overlapDays', { min: 0, max: 3650 }),

@@ -133,8 +133,8 @@ async function enrolAll(
         ;({ anchor } = invitation)
         await Promise.all(mine.map((device) => device.enroll({ ...invitation, ...through })))
         for (const device of mine) {
-          const { assurance } = await house.call('identity.show', { id: device.id })
-          device.recorded(assurance)
+          const { assurance, keys } = await house.call('identity.show', { id: device.id })
+          device.recorded({ assurance, element: keys[0]?.elementKind ?? 'unknown' })
         }
       }
     },

@@ -36,6 +36,8 @@ interface Invitation {
   readonly anchor: string
 }
 
+type KeyRecord = Pick<DeviceObservation, 'element' | 'assurance'>
+
 /** On one machine an answer that is not there at once was held back by the gateway. */
 const world: World = { ...systemWorld(), patience: { handshakeMs: 1500, answerMs: 1500 } }
 /** A demo does not wait a minute for the next attempt. */
@@ -69,7 +71,7 @@ export class DemoDevice {
   #watchers: ((event: DeviceEvent) => void)[] = []
   #running: Promise<unknown> | undefined
   #eui64 = ''
-  #assurance = 0
+  #recorded: KeyRecord = { element: 'unknown', assurance: 0 }
   #connected = false
 
   constructor({ root, isCommanded, element, ...about }: DemoDeviceOptions) {
@@ -113,8 +115,8 @@ export class DemoDevice {
   }
 
   /** What the house's books say of its key. */
-  recorded(assurance: number): void {
-    this.#assurance = assurance
+  recorded(record: KeyRecord): void {
+    this.#recorded = record
   }
 
   start(): void {
@@ -193,8 +195,7 @@ export class DemoDevice {
     return {
       id: this.id,
       product: this.product,
-      element: 'atecc608',
-      assurance: this.#assurance,
+      ...this.#recorded,
       road: this.road,
       offered: new Map(ids.slice(0, this.#allowed)),
       offeredAfter: new Set(ids.slice(this.#allowed).map(([id]) => id)),

@@ -101,7 +101,7 @@ describe('the line', () => {
   })
 
   it('a wrong line ends with 2, words on stderr, the nearest right word', async () => {
-    const [verb, option, lone, choice, missing, nothing, token] = await Promise.all([
+    const [verb, option, lone, choice, missing, nothing, token, edhoc] = await Promise.all([
       countersign(['identity', 'revok', 'x']),
       countersign(['identity', 'list', '--stat', 'active']),
       countersign(['identity']),
@@ -109,8 +109,9 @@ describe('the line', () => {
       countersign(['identity', 'revoke']),
       countersign(['product', 'set', 'default']),
       countersign(['device', 'enroll', '--serial', 'SN-1']),
+      countersign(['device', 'send', 'room', '1', '--edhoc-suite', '3']),
     ])
-    for (const outcome of [verb, option, lone, choice, missing, nothing, token]) {
+    for (const outcome of [verb, option, lone, choice, missing, nothing, token, edhoc]) {
       assert.equal(outcome.code, 2, outcome.stderr)
       assert.equal(outcome.stdout, '')
       assert.match(outcome.stderr, /hint: /)
@@ -118,6 +119,7 @@ describe('the line', () => {
     assert.match(verb.stderr, /Did you mean revoke\?/)
     assert.match(option.stderr, /Did you mean --state\?/)
     assert.match(choice.stderr, /keyCompromise/)
+    assert.match(edhoc.stderr, /--road coap/)
   })
 
   it('under --json a failure is one document on one line of stdout', async () => {

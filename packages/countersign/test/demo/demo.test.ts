@@ -35,6 +35,8 @@ test('the demo ends with one report that is ok, and leaves nothing behind', asyn
     assert.match(device.id, /^urn:dev:mac:[0-9a-f]{16}$/)
     assert.ok(device.sent > 0)
     assert.equal(device.received, device.sent)
+    // What the registry judged of the chip that its key is in.
+    assert.deepEqual([device.element, device.assurance], ['atecc608', 3])
   }
   assert.ok(new Set(devices.map((device) => device.product)).size >= 2)
   assert.ok(devices.some((device) => device.refused > 0))

@@ -7,9 +7,18 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pem } from '@countersign/core/codec'
-import { enroll, renew, send, textSample } from '@countersign/device'
+import {
+  enroll,
+  renew,
+  roadNames,
+  send,
+  systemWorld,
+  textSample,
+  type World,
+} from '@countersign/device'
 import { openWorks } from '@countersign/element/emulatorWorks'
 import { openTestHouse } from './house.ts'
+import { quickWorld } from './quick.ts'
 
 const house = await openTestHouse()
 const parts = join(house.root, 'parts')
@@ -55,7 +64,7 @@ test('an emulated part is level 0 as long as its works are unknown, 1 when they 
   assert.match(JSON.stringify(why['keys']), /"assurance":1/)
 })
 
-test('a product that demands 1 takes the part and refuses the twin, which stays out on both roads', async () => {
+test('a product that demands 1 takes the part and refuses the twin, which stays out on every road', async () => {
   const twin = freshState()
   const { id } = await enroll({ ...(await house.invite()), serial: 'TWIN', state: twin })
   await house.call('product.set', { name: 'default', assuranceMin: 1 })
@@ -71,12 +80,82 @@ test('a product that demands 1 takes the part and refuses the twin, which stays 
   const why = await house.call('identity.why', { id: 'twin-2' })
   assert.equal(why['device'], null)
   assert.match(JSON.stringify(why['refusals']), /ERR_ASSURANCE_TOO_LOW/)
-  for (const road of ['https', 'mqtts'] as const) {
-    await assert.rejects(send({ state: twin, road, topic: 'room', sample: textSample('1') }))
+  for (const road of roadNames) {
+    // On coap nobody authenticates the refusal: it tries again.
+    const sent = { state: twin, road, topic: 'room', sample: textSample('1'), world: quickWorld() }
+    await assert.rejects(send(sent))
   }
+  const { refusals } = await house.call('identity.why', { id })
+  const reason = { code: 'ERR_ASSURANCE_TOO_LOW' }
+  const expected = roadNames.map((road) => ({ ...reason, road })).toReversed()
+  assert.partialDeepStrictEqual(refusals, expected)
   assert.deepEqual(await house.events(id), [])
   await house.call('product.set', { name: 'default', assuranceMin: 0 })
 })
+
+/** By what a host does with the chip's statement on slot 2, when the request carries slot 0's key. */
+const ofAnotherSlot = [
+  ['is sent as it is', 'ERR_ATTESTATION_KEY', 'publicKey', () => undefined],
+  [
+    'has the key of the request put in',
+    'ERR_ATTESTATION_STATEMENT',
+    'message: TempKey',
+    (evidence: Buffer, { at, asked }: Told) => evidence.set(asked, at),
+  ],
+  [
+    'has the key of the request and its slot put in',
+    'ERR_ATTESTATION_STATEMENT',
+    // The flags of TempKey have the slot in them.
+    'message: byte 40',
+    (evidence: Buffer, { at, asked }: Told) => {
+      evidence.set(asked, at)
+      // docs/element/attestation.md: INTEGER of the slot, then 04 40 and the key.
+      assert.deepEqual([...evidence.subarray(at - 5, at)], [0x02, 0x01, 2, 0x04, 0x40])
+      evidence[at - 3] = 0
+    },
+  ],
+] as const
+
+interface Told {
+  /** Where in the evidence the key of slot 2 stands. */
+  readonly at: number
+  readonly asked: Uint8Array
+}
+
+for (const [what, code, field, bend] of ofAnotherSlot)
+  test(`a statement of a live chip on another slot that ${what} is refused, and the books say why`, async () => {
+    const serial = `SLOT-${states}`
+    const system = systemWorld()
+    const world: World = {
+      ...system,
+      async openElement(...how) {
+        const element = await system.openElement(...how)
+        const attest = element.attest?.bind(element) ?? assert.fail('it does not attest')
+        element.attest = async (slot, nonce) => {
+          assert.equal(slot, 0)
+          const other = Buffer.from(await element.generateKey(2))
+          const attestation = await attest(2, nonce)
+          const evidence = Buffer.from(attestation.evidence)
+          const at = evidence.indexOf(other)
+          assert.ok(at > 0)
+          bend(evidence, { at, asked: await element.publicKey(0) })
+          return { ...attestation, evidence }
+        }
+        return element
+      },
+    }
+    const enrolling = enroll({
+      ...(await house.invite()),
+      serial,
+      state: freshState(),
+      element: chip(serial),
+      world,
+    })
+    await assert.rejects(enrolling, { code: 'ERR_ENROLL_REFUSED' })
+    const why = await house.call('identity.why', { id: serial })
+    assert.equal(why['device'], null)
+    assert.partialDeepStrictEqual(why['refusals'], [{ code, where: field }])
+  })
 
 test('what is no manifest is refused by the command that imports, and a good one needs its signer', async () => {
   const vectors = new URL('../../../../vectors/manifest.json', import.meta.url)

@@ -19,6 +19,7 @@ import {
 import { hostileUdpRelay } from '@countersign/testbed'
 import { Commanded, json } from './commanded.ts'
 import { openTestHouse } from './house.ts'
+import { quickWorld } from './quick.ts'
 import { watchedWay as watched } from './udpWay.ts'
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31)
@@ -245,6 +246,26 @@ test('a run over coap renews over https, and goes on under its new certificate',
   assert.deepEqual(
     events.map((event) => event['credential']),
     [x5t, x5t],
+  )
+})
+
+test('a product that demands suite 3 lets those in that offer it, and ends a context of suite 2', async (t) => {
+  const { state, id } = await enrolled('CP-22')
+  const sent = { state, road, topic: 'x', sample: textSample('1') } as const
+  await send(sent)
+  await house.call('product.set', { name: 'default', edhocSuiteMin: 3 })
+  t.after(() => house.call('product.set', { name: 'default', edhocSuiteMin: 2 }))
+  await assert.rejects(send({ ...sent, world: quickWorld() }), { hint: /identity why/ })
+  const { refusals } = await house.call('identity.why', { id })
+  assert.partialDeepStrictEqual(refusals, [{ code: 'ERR_SUITE_NOT_ALLOWED', road: 'coap' }])
+  // What waited goes along; the server shows itself by its static key this time.
+  const narrow = { suite: 3, method: 1 } as const
+  const { delivered } = await send({ ...sent, narrow, world: quickWorld(day) })
+  assert.equal(delivered, 2)
+  const { channel } = await show({ state })
+  assert.deepEqual(
+    channel?.servers.map(({ proof }) => proof),
+    ['static key', 'signature'],
   )
 })
 

@@ -18,7 +18,7 @@ import {
   type World,
 } from '@countersign/device'
 import { openElement } from '@countersign/element/compose'
-import { elementError } from '@countersign/element/ports'
+import { elementError, type SecureElement } from '@countersign/element/ports'
 import { serveEmulatedChip } from '@countersign/element/emulator'
 import { skip as noTokens, softTokens } from '../../../element/test/pkcs11/softhsm.ts'
 import { skip as noTpm, softTpm } from '../../../element/test/pkcs11/swtpm.ts'
@@ -181,31 +181,31 @@ test('a chip that is gone is said to be gone, and none is made in its place', as
   await send({ state, topic: 'room', sample: textSample('1') })
 })
 
+/** Between two attempts. */
+const quick = {
+  backoff: { broken: { firstMs: 5, maxMs: 20 }, refused: { firstMs: 5, maxMs: 20 } },
+  narrow: { limits: { backoffFirstMs: 5, backoffMaxMs: 20 } },
+}
+
 test('a device that runs waits for an element that is away for a while', async () => {
   const state = freshState()
   const { id } = await enrolled(state, 'sw:', 'WAITS')
   const input = new Readable({ read: () => undefined })
   let away = 2
-  const system = systemWorld()
-  const world: World = {
-    ...system,
-    async openElement(url, folder, how) {
-      const element = await system.openElement(url, folder, how)
-      const sign = element.sign.bind(element)
-      element.sign = async (slot, digest) => {
-        if (away-- > 0) throw elementError('ERR_ELEMENT_GONE', 'the token is not there')
-        return sign(slot, digest)
-      }
-      return element
-    },
-  }
+  const world = openingAs((element) => {
+    const sign = element.sign.bind(element)
+    element.sign = async (slot, digest) => {
+      if (away-- > 0) throw elementError('ERR_ELEMENT_GONE', 'the token is not there')
+      return sign(slot, digest)
+    }
+  })
   const heard: string[] = []
   const running = run({
     state,
     world,
     topic: 'room',
     source: lineSource(input),
-    backoff: { broken: { firstMs: 5, maxMs: 20 }, refused: { firstMs: 5, maxMs: 20 } },
+    ...quick,
     listener: (event) => {
       heard.push('code' in event ? event.code : event.event)
       if (event.event === 'sent') input.push(null)
@@ -218,6 +218,135 @@ test('a device that runs waits for an element that is away for a while', async (
     (await house.events(id)).map(({ data }) => data),
     ['patient'],
   )
+})
+
+for (const road of roadNames)
+  test(`a token that is pulled while it signs for a handshake on ${road} fails that, and works when it is back`, {
+    skip: noTokens,
+  }, async () => {
+    const token = softTokens()(`pulled-${road}`)
+    const state = freshState()
+    const { id } = await enrolled(state, token.url('device'), `PULLED-${road}`)
+    const input = new Readable({ read: () => undefined })
+    let pulls = 0
+    const world = openingAs((element) => {
+      const sign = element.sign.bind(element)
+      element.sign = async (slot, digest) => {
+        if (pulls++ === 0) token.pull()
+        // What the library answers then.
+        return sign(slot, digest)
+      }
+    })
+    const heard: string[] = []
+    const running = run({
+      state,
+      world,
+      road,
+      topic: 'room',
+      source: lineSource(input),
+      ...quick,
+      listener: (event) => {
+        heard.push('code' in event ? event.code : event.event)
+        if (event.event === 'unreachable') token.putBack()
+        if (event.event === 'sent') input.push(null)
+      },
+    })
+    input.push('"by hand"\n')
+    await running
+    assert.equal(heard[0], 'ERR_ELEMENT_GONE')
+    assert.deepEqual(
+      (await house.events(id)).map(({ data }) => data),
+      ['by hand'],
+    )
+  })
+
+/** The world as it is, with a hand on each element that is opened. */
+function openingAs(lay: (element: SecureElement) => void): World {
+  const system = systemWorld()
+  return {
+    ...system,
+    async openElement(url, folder, how) {
+      const element = await system.openElement(url, folder, how)
+      lay(element)
+      return element
+    },
+  }
+}
+
+/** Counts what the element is asked for, and fails where the test says. */
+function watching(fails: (act: 'make' | 'agree', nth: number) => boolean) {
+  const counts = { make: 0, agree: 0 }
+  const asked = (act: 'make' | 'agree'): void => {
+    if (fails(act, ++counts[act])) throw elementError('ERR_ELEMENT_GONE', 'the chip is away')
+  }
+  const system = systemWorld()
+  const world: World = {
+    ...system,
+    async openElement(url, folder, how) {
+      const element = await system.openElement(url, folder, how)
+      const make = element.ephemeral?.bind(element) ?? assert.fail('no ephemeral keys')
+      element.ephemeral = async (agreements) => {
+        asked('make')
+        const { point, ...key } = await make(agreements)
+        const agree = async (peer: Uint8Array): Promise<Uint8Array> => {
+          asked('agree')
+          return await key.agree(peer)
+        }
+        return { point, agree }
+      }
+      return element
+    },
+  }
+  return { world, counts }
+}
+
+const overCoap = { road: 'coap', narrow: { ephemeral: 'element' } } as const
+
+test('a device on coap has its ephemeral keys from its chip, which may be away at any step', async () => {
+  const state = freshState()
+  const { id } = await enrolled(state, emulated('away'), 'AWAY')
+  const { world, counts } = watching((act, nth) => nth === 1 || (act === 'agree' && nth === 2))
+  const heard: string[] = []
+  const summary = await run({
+    state,
+    world,
+    ...overCoap,
+    topic: 'room',
+    source: lineSource(Readable.from(['"kept"\n'])),
+    narrow: { ...overCoap.narrow, limits: { backoffFirstMs: 5, backoffMaxMs: 20 } },
+    backoff: { broken: { firstMs: 1, maxMs: 1 }, refused: { firstMs: 1, maxMs: 1 } },
+    listener: (event) => {
+      heard.push('code' in event ? event.code : event.event)
+    },
+  })
+  assert.equal(summary.sent, 1)
+  // Away when the first key is due, and at the agreement of the next two; pauses lie between.
+  assert.deepEqual(counts, { make: 4, agree: 3 })
+  assert.equal(heard.filter((one) => one === 'ERR_ELEMENT_GONE').length, 3)
+  // The next one goes under the same keys.
+  await send({ state, world, ...overCoap, topic: 'room', sample: textSample('"next"') })
+  assert.equal(counts.make, 4)
+  assert.deepEqual(
+    (await house.events(id)).map(({ data }) => data),
+    ['kept', 'next'],
+  )
+})
+
+test('an element that makes no ephemeral keys is told from one that does before a reading is kept', async () => {
+  const state = freshState()
+  await enrolled(state, 'sw:', 'NONE')
+  const system = systemWorld()
+  const world: World = {
+    ...system,
+    async openElement(url, folder, how) {
+      const element = await system.openElement(url, folder, how)
+      return Object.defineProperty(element, 'ephemeral', { value: undefined })
+    },
+  }
+  const sending = send({ state, world, ...overCoap, topic: 'room', sample: textSample('1') })
+  await assert.rejects(sending, { code: 'ERR_ELEMENT_UNSUPPORTED', hint: /--ephemeral element/ })
+  const { number } = await send({ state, topic: 'room', sample: textSample('1') })
+  assert.equal(number, 1)
 })
 
 test('renewals go round the slots that sign, and never touch the others', async () => {

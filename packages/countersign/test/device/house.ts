@@ -13,7 +13,9 @@ import {
   runOperation,
   type Services,
   serve,
+  silentLog,
 } from '@countersign/server'
+import type { Log } from '@countersign/server/ports'
 import type { InviteDocument, OperationName, ParamsOf, ResultOf } from '@countersign/server/control'
 
 /** What a device takes of an invitation. */
@@ -36,7 +38,13 @@ export interface TestHouse {
 }
 
 /** In one that `demo` made, emulators play chips. */
-export async function openTestHouse({ demo = false } = {}): Promise<TestHouse> {
+export async function openTestHouse({
+  demo = false,
+  log = silentLog,
+}: {
+  readonly demo?: boolean
+  readonly log?: Log
+} = {}): Promise<TestHouse> {
   const root = await mkdtemp(join(tmpdir(), 'countersign-house-'))
   const dir = join(root, 'data')
   const passphrase = 'a passphrase of this test only'
@@ -44,7 +52,7 @@ export async function openTestHouse({ demo = false } = {}): Promise<TestHouse> {
   const config = await readConfig(dir, {
     listen: ['https=127.0.0.1:0', 'mqtts=127.0.0.1:0', 'coap=127.0.0.1:0', 'console=127.0.0.1:0'],
   })
-  let services = await openHouse(dir, { passphrase, config })
+  let services = await openHouse(dir, { passphrase, config, log })
   let served = await serve(services)
   let open = true
   const house: TestHouse = {
@@ -65,7 +73,11 @@ export async function openTestHouse({ demo = false } = {}): Promise<TestHouse> {
       await served.close()
       await services.close()
       await meanwhile()
-      services = await openHouse(dir, { passphrase, config: await readConfig(dir, { listen }) })
+      services = await openHouse(dir, {
+        passphrase,
+        config: await readConfig(dir, { listen }),
+        log,
+      })
       served = await serve(services)
     },
     events: (id) => eventsOf(services, id),

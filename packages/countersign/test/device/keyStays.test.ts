@@ -1,178 +1,185 @@
 /**
- * A key that was made in an element stays there. The chip is an emulated one in a process of its
- * own, so that its private key is known to this test: from the emulator's file. It is looked for,
- * as bytes, as hex and as base64, in
+ * A key that was made in an element stays there. Its private half is known to these tests, from the
+ * file of a twin or of an emulated part, or because they put it into a token; and is looked for in
+ * all that is said (output of commands that succeed and fail, the log of the house, what anything
+ * prints beside them), in the device's state folder, in the server's data folder and in a backup of
+ * that. Where the element is behind a relay, as chips are behind their bus, also in the memory of
+ * the device's process while it runs (Linux).
  *
- *   the memory of the device's process while it runs (Linux), what it prints with --json and not,
- *   its errors, its state folder, the server's data folder, and a backup of that.
- *
- * Not covered: what an operating system keeps of a process elsewhere (swap, core files). That no
- * member of an element gives a key out, and no printing of it, is in elementCompliance.ts.
+ * Not covered: what an operating system keeps of a process elsewhere (swap, core files), and the
+ * memory of a process in which the element is itself. What callers of an element can reach is
+ * searched in elementCompliance.ts. SECURITY.md has the table of both.
  */
 import assert from 'node:assert/strict'
-import { createECDH } from 'node:crypto'
-import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { show } from '@countersign/device'
 import { openElement } from '@countersign/element/compose'
-import { countersign, start } from '../cli/bin.ts'
+import { createLog } from '@countersign/server'
+import { putKeyInto, skip as noTokens, softTokens } from '../../../element/test/pkcs11/softhsm.ts'
+import { holds, says, scalarInChip, scalarInTwin } from '../../../element/test/privateScalar.ts'
+import { countersign, type Outcome, start } from '../cli/bin.ts'
+import { runOn, stage } from '../cli/here.ts'
 import { openTestHouse } from './house.ts'
+import { filesIn, memoryHas, overhear } from './keySearch.ts'
 
-const house = await openTestHouse()
+const logged: string[] = []
+const log = createLog('debug', { write: (line) => void logged.push(line) })
+const house = await openTestHouse({ log })
 
-test('the private key of a chip is nowhere but in the chip', async (t) => {
+type Run = (args: readonly string[]) => Promise<Outcome>
+
+test('the private key of a chip is nowhere but in the chip', async () => {
   const [file, socket] = [join(house.root, 'chip.json'), join(house.root, 'chip.sock')]
-  const chip = start(['element', 'emulate', file, '--socket', socket, '--times', 'none', '--json'])
-  const device: { child?: ReturnType<typeof start> } = {}
+  const chip = overhear(
+    start(['element', 'emulate', file, '--socket', socket, '--times', 'none', '--json']),
+  )
+  let device: ReturnType<typeof overhear> | undefined
   try {
-    await firstLine(chip)
-    const state = join(house.root, 'device')
-    const url = `atecc608:relay:${socket}`
-    const said = await enrolAndFail(state, url)
-    const { key, public: point } = await keyOf(file, url)
-    const running = start(['device', 'run', '--state', state, '--source', '-', '--json'])
-    device.child = running
-    running.stdin.write('{"celsius":21.5}\n')
-    said.push(await sentBy(running))
+    await chip.heard(/\n/)
+    const [state, url] = [join(house.root, 'device'), `atecc608:relay:${socket}`]
+    const said = await enrolAndFail(countersign, state, url)
+    const point = await pointOf(url)
+    const key = scalarInChip(file, point)
+    device = overhear(start(['device', 'run', '--state', state, '--source', '-', '--json']))
+    device.stdin.write('{"celsius":21.5}\n')
+    await device.heard(/"event":"sent"/)
     if (process.platform === 'linux') {
       // That what is looked for can be found: the emulator has it.
       assert.ok(memoryHas(chip.pid, key), 'the key is not in the memory of the emulator')
-      assert.ok(memoryHas(running.pid, point), 'the public key is not in the memory of the device')
-      assert.equal(memoryHas(running.pid, key), false)
-    } else t.diagnostic('the memory of another process is looked at on Linux only')
-    const backup = join(house.root, 'house.backup')
-    await house.call('house.backup', { file: backup })
-    const looked = [...(await filesIn(state)), ...(await filesIn(join(house.root, 'data'))), backup]
-    assert.ok(looked.length > 8)
-    for (const path of looked) assert.equal(holds(await readFile(path), key), false, path)
-    assert.equal(holds(Buffer.from(said.join('\n')), key), false)
+      assert.ok(memoryHas(device.pid, point), 'the public key is not in the memory of the device')
+      assert.equal(memoryHas(device.pid, key), false)
+    }
+    said.push(await device.end(), await chip.end())
+    await assertNowhere(key, said, state)
   } finally {
-    for (const child of [device.child, chip]) child?.kill()
-    if (chip.exitCode === null) await once(chip, 'close')
+    await device?.end()
+    await chip.end()
   }
 })
 
+interface Kind {
+  readonly name: string
+  readonly skip?: string | false
+  open(): {
+    readonly url: string
+    readonly scalar: (state: string, point: Uint8Array) => Buffer
+  }
+  /** In the state folder: the key's own place. */
+  readonly place?: string
+}
+
+const kinds: readonly Kind[] = [
+  {
+    name: 'a software twin',
+    open: () => ({
+      url: 'sw:',
+      scalar: (state, point) => scalarInTwin(join(state, 'element.json'), point),
+    }),
+    place: 'element.json',
+  },
+  {
+    name: 'a chip that is emulated in the process of its host',
+    open: () => {
+      const file = join(house.root, 'part.json')
+      const url = `atecc608:emulator:${file}?times=none`
+      return { url, scalar: (_, point) => scalarInChip(file, point) }
+    },
+  },
+  {
+    name: 'a token of SoftHSM',
+    skip: noTokens,
+    open: () => {
+      const token = softTokens()('stays')
+      const scalar = putKeyInto(token, 'given')
+      return { url: token.url('given'), scalar: () => scalar }
+    },
+  },
+]
+
+for (const kind of kinds)
+  test(`nobody says or keeps the private key of ${kind.name}`, {
+    skip: kind.skip ?? false,
+  }, async (t) => {
+    const state = join(house.root, kind.name)
+    const { url, scalar } = kind.open()
+    const beside = listenBeside(t)
+    const said = await enrolAndFail(runHere, state, url)
+    said.push(await sendAndBeRefused(state))
+    const key = scalar(state, await pointOf(url, state))
+    await assertNowhere(key, [...said, ...beside], state, kind.place)
+  })
+
+const runHere: Run = (args) => runOn(stage({ json: args.includes('--json') }), args)
+
+/** Whatever is printed past the command, such as by console.error. */
+function listenBeside(t: TestContext): readonly string[] {
+  const heard: string[] = []
+  for (const stream of [process.stdout, process.stderr]) {
+    const write = stream.write.bind(stream) as (...args: unknown[]) => boolean
+    t.mock.method(stream, 'write', (...args: unknown[]) => {
+      heard.push(Buffer.from(args[0] as string).toString())
+      return write(...args)
+    })
+  }
+  return heard
+}
+
 /** Words and documents of commands that succeed and that fail, with the element at work. */
-async function enrolAndFail(state: string, url: string): Promise<string[]> {
+async function enrolAndFail(run: Run, state: string, url: string): Promise<string[]> {
   const { server, token, anchor } = await house.invite()
-  const to = ['--server', server, '--token', token, '--anchor', anchor, '--serial', 'STAYS']
-  const enrolled = await countersign([
-    'device',
-    'enroll',
-    ...to,
-    '--element',
-    url,
-    '--state',
-    state,
-  ])
+  const to = ['--server', server, '--token', token, '--anchor', anchor, '--serial', `S${serials++}`]
+  const enroll = ['device', 'enroll', ...to, '--element', url, '--state', state]
+  const enrolled = await run(enroll)
   assert.equal(enrolled.code, 0, enrolled.stderr)
   const outcomes = [
     enrolled,
-    await countersign(['element', 'info', url, '--json']),
-    await countersign(['element', 'attest', url, '--json']),
-    await countersign(['device', 'show', '--state', state]),
-    await countersign(['device', 'enroll', ...to, '--element', url, '--state', state, '--json']),
-    await countersign(['element', 'attest', url, '--slot', '4']),
-    await countersign(['element', 'setup', url]),
+    await run(['device', 'show', '--state', state]),
+    await run([...enroll, '--json']),
+    await run(['element', 'info', url, '--json']),
+    await run(['element', 'attest', url, '--json']),
+    await run(['element', 'attest', url, '--slot', '4']),
+    await run(['element', 'setup', url]),
   ]
   assert.ok(outcomes.some(({ code }) => code === 1))
   return outcomes.map(({ stdout, stderr }) => stdout + stderr)
 }
 
-/** Where in its slot the emulator keeps a private key is found by its public key. */
-async function keyOf(file: string, url: string): Promise<{ key: Buffer; public: Buffer }> {
-  const element = await openElement(url, { folder: house.root })
+let serials = 0
+
+/** What the house says to that stands in its log. */
+async function sendAndBeRefused(state: string): Promise<string> {
+  const sending = ['device', 'send', 'room', '{"celsius":21.5}', '--state', state]
+  const sent = await runHere(sending)
+  assert.equal(sent.code, 0, sent.stderr)
+  const { id } = await show({ state })
+  await house.call('identity.suspend', { id: id ?? '' })
+  const [before, refused] = [logged.length, await runHere(sending)]
+  assert.equal(refused.code, 1)
+  assert.match(logged.slice(before).join(''), /refused: /)
+  return sent.stdout + sent.stderr + refused.stdout + refused.stderr
+}
+
+async function assertNowhere(
+  key: Buffer,
+  said: readonly string[],
+  state: string,
+  ownPlace = '',
+): Promise<void> {
+  const backup = join(house.root, `house-${serials++}.backup`)
+  await house.call('house.backup', { file: backup })
+  const own = join(state, ownPlace)
+  const files = [...(await filesIn(state)), ...(await filesIn(join(house.root, 'data'))), backup]
+  const looked = files.filter((path) => path !== own)
+  assert.ok(looked.length > 8)
+  for (const path of looked) assert.equal(holds(await readFile(path), key), false, path)
+  for (const text of [...said, ...logged]) assert.equal(says(text, key), false, text)
+}
+
+async function pointOf(url: string, folder: string = house.root): Promise<Buffer> {
+  const element = await openElement(url, { folder, mustExist: true })
   const point = Buffer.from(await element.publicKey(0))
   await element.close()
-  const { slots }: { slots: readonly string[] } = JSON.parse(readFileSync(file, 'utf8'))
-  const cells = Buffer.from(slots[0] ?? '', 'hex')
-  for (let at = 0; at + 32 <= cells.length; at++) {
-    const key = cells.subarray(at, at + 32)
-    if (publicOf(key)?.equals(point)) return { key, public: point }
-  }
-  return assert.fail('the file of the emulator does not hold the key')
-}
-
-function publicOf(key: Buffer): Buffer | undefined {
-  const pair = createECDH('prime256v1')
-  try {
-    pair.setPrivateKey(key)
-    return pair.getPublicKey().subarray(1)
-  } catch {
-    // No scalar of P-256 begins here.
-    return undefined
-  }
-}
-
-function holds(where: Buffer, key: Buffer): boolean {
-  const hex = key.toString('hex')
-  const forms = [key, Buffer.from(hex), Buffer.from(hex.toUpperCase())]
-  // In base64 its middle looks one of three ways, by where it begins.
-  for (const pad of [0, 1, 2]) {
-    const text = Buffer.concat([Buffer.alloc(pad), key]).toString('base64')
-    forms.push(Buffer.from(text.slice(4, 40)))
-  }
-  return forms.some((form) => where.includes(form))
-}
-
-/** All that the process may read and write (proc(5)), piece by piece with an overlap. */
-function memoryHas(pid: number | undefined, what: Buffer): boolean {
-  const memory = openSync(`/proc/${pid}/mem`, 'r')
-  try {
-    for (const [from, to] of regions(pid)) {
-      for (let at = from; at < to; at += pieceBytes) {
-        const length = Math.min(pieceBytes + what.length, to - at)
-        const piece = Buffer.alloc(length)
-        if (readPiece(memory, piece, at) && holds(piece, what)) return true
-      }
-    }
-    return false
-  } finally {
-    closeSync(memory)
-  }
-}
-
-const pieceBytes = 1 << 24
-
-function regions(pid: number | undefined): readonly (readonly [from: number, to: number])[] {
-  return readFileSync(`/proc/${pid}/maps`, 'utf8')
-    .split('\n')
-    .map((line) => /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line))
-    .flatMap((found) =>
-      found === null ? [] : [[Number(`0x${found[1]}`), Number(`0x${found[2]}`)] as const],
-    )
-}
-
-/** False where pages of a region cannot be read: it was given back meanwhile, or is a guard. */
-function readPiece(memory: number, piece: Buffer, at: number): boolean {
-  try {
-    return readSync(memory, piece, 0, piece.length, at) > 0
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EIO') return false
-    throw error
-  }
-}
-
-async function firstLine(child: ReturnType<typeof start>): Promise<string> {
-  for await (const line of createInterface({ input: child.stdout })) return line
-  return assert.fail('it ended without a word')
-}
-
-async function sentBy(child: ReturnType<typeof start>): Promise<string> {
-  let said = ''
-  for await (const line of createInterface({ input: child.stdout })) {
-    said += line
-    if (/"event":"sent"/.test(line)) return said
-  }
-  return assert.fail(`it ended before it had sent: ${said}`)
-}
-
-async function filesIn(folder: string): Promise<readonly string[]> {
-  const names = await readdir(folder, { recursive: true })
-  const paths = names.map((name) => join(folder, name))
-  const kinds = await Promise.all(paths.map(async (path) => (await stat(path)).isFile()))
-  return paths.filter((_, i) => kinds[i])
+  return point
 }

@@ -1,6 +1,6 @@
 /**
  * A Linux I2C bus (/dev/i2c-N) through the optional library `i2c-bus`. Tested against its interface
- * only: unconfirmed on hardware.
+ * only: unconfirmed on silicon (U12).
  */
 import { elementError } from '@countersign/core/ports'
 import { errorCode } from '../shapes.ts'

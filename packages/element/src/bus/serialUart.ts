@@ -1,7 +1,7 @@
 /**
  * A serial port through the optional library `serialport`: 7 data bits, no parity, 1 stop bit, as
  * the single wire of an ATECC608 wants it. Whether a given adapter is quick enough is unconfirmed on
- * hardware.
+ * silicon (U11).
  */
 import { elementError } from '@countersign/core/ports'
 import { errorCode } from '../shapes.ts'
@@ -39,6 +39,8 @@ const libraryVersion = '13.0.0'
 const firstBaudRate = 230_400
 /** What a host did not read. A whole answer has 102 bytes of 8 bits. */
 const receivedBytesMax = 4096
+/** A wait is counted in pieces of this, each for no more than it is: see `read`. */
+const sliceMs = 5
 
 export async function openSerialUart(
   path: string,
@@ -89,12 +91,17 @@ class SerialUart implements Uart {
     await this.#do('does not drain', (done) => this.#device.drain(done))
   }
 
+  /**
+   * The time that counts is that in which we listened. When this process is held up, its timers are
+   * over before it has looked at what came meanwhile.
+   */
   async read(length: number, timeoutMs: number): Promise<Uint8Array> {
-    const timeEnd = performance.now() + timeoutMs
-    while (this.#received.length < length) {
-      const leftMs = timeEnd - performance.now()
-      if (leftMs <= 0 || this.#closed) break
-      await this.#someBytes(leftMs)
+    let leftMs = timeoutMs
+    while (this.#received.length < length && leftMs > 0 && !this.#closed) {
+      const waitMs = Math.min(leftMs, sliceMs)
+      const begun = performance.now()
+      await this.#someBytes(waitMs)
+      leftMs -= Math.min(waitMs, performance.now() - begun)
     }
     if (this.#closed && this.#received.length < length) throw this.#gone()
     return Uint8Array.from(this.#received.splice(0, length))

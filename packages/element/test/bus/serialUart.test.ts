@@ -93,6 +93,15 @@ test('what has not come within the time is missing', async () => {
   assert.deepEqual(await uart.read(3, 1), Uint8Array.of(1))
 })
 
+test('time in which this process was held up is not the silence of the other end', async () => {
+  const uart = await openSerialUart('/dev/ttyS7', library)
+  const read = uart.read(1, 20)
+  // Longer than the patience: the timer of the wait is over before anything can be heard.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25)
+  setTimeout(() => FakePort.last.emit('data', Buffer.from([9])), 1)
+  assert.deepEqual(await read, Uint8Array.of(9))
+})
+
 test('what is discarded is not read', async () => {
   const uart = await openSerialUart('/dev/ttyS7', library)
   FakePort.last.emit('data', Buffer.from([1]))

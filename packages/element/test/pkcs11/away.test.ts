@@ -1,6 +1,6 @@
 /**
- * Tokens that go away, come back, answer nonsense or lie. SoftHSM does the real work; failures are put
- * in front of its calls.
+ * Tokens that go away and come back. SoftHSM does the real work, and says itself that a token was
+ * pulled; what other libraries say of it is put in the place of its calls.
  */
 import assert from 'node:assert/strict'
 import { createPublicKey, verify } from 'node:crypto'
@@ -96,8 +96,66 @@ suite('a token that goes away', { skip }, () => {
     })
   })
 
+  for (const [name, warm] of [
+    ['through the pool', 0],
+    // Known to be quick by then.
+    ['in this thread', 8],
+  ] as const) {
+    test(`pulled when a signature begins ${name}: gone until it is back, by the library's own word`, async () => {
+      const token = real(`begun-${warm}`)
+      const pulled: string[] = []
+      let isNow = false
+      const load = between((call) => {
+        if (!isNow || (call !== 'sign' && call !== 'signNow')) return
+        isNow = false
+        pulled.push(call)
+        token.pull()
+      })
+      const element = await openPkcs11Element(token.url('key'), { load })
+      await element.generateKey(0)
+      for (let turn = 0; turn < warm; turn++) await assertSigns(element)
+      isNow = true
+      for (let turn = 0; turn < 3; turn++) {
+        await assert.rejects(element.sign(0, digest), { code: 'ERR_ELEMENT_GONE' })
+      }
+      assert.deepEqual(pulled, [warm === 0 ? 'sign' : 'signNow'])
+      token.putBack()
+      await assertSigns(element)
+      await element.close()
+    })
+  }
+
+  test('pulled when a secret is derived or a key is made: gone until it is back, and no half of a pair stays', async () => {
+    const token = real('other-acts')
+    let at: string | undefined
+    const load = between((call) => {
+      if (call !== at) return
+      at = undefined
+      token.pull()
+    })
+    const element = await openPkcs11Element(token.url('key'), { load })
+    const point = await element.generateKey(0)
+    for (const [call, code, act] of [
+      ['derive', 'ERR_ELEMENT_GONE', () => element.ecdh?.(0, point)],
+      // SoftHSM says CKR_GENERAL_ERROR here, and no more.
+      ['generatePair', 'ERR_ELEMENT_BUS', () => element.generateKey(1)],
+    ] as const) {
+      at = call
+      await assert.rejects(async () => act(), { code })
+      assert.equal(at, undefined)
+      await assert.rejects(async () => act(), { code: 'ERR_ELEMENT_GONE' })
+      token.putBack()
+      await assertSigns(element)
+    }
+    assert.deepEqual(
+      (await element.slots()).map(({ state }) => state),
+      ['key', 'empty', 'empty', 'empty'],
+    )
+    await element.close()
+  })
+
   for (const [name, value] of Object.entries(goneValues)) {
-    test(`${name} in the middle of a signature: gone once, and opened again by the next`, async () => {
+    test(`a library that answers ${name} to a signature: gone once, and opened again by the next`, async () => {
       const token = real(name.slice(4, 20).toLowerCase())
       let pull = false
       const load = between((call) => {
@@ -121,9 +179,7 @@ suite('a token that goes away', { skip }, () => {
     const token = real('crowd')
     let calls = 0
     const load = between((call) => {
-      if ((call === 'sign' || call === 'signNow') && ++calls === 40) {
-        throw new CryptokiError('C_Sign', goneValues.CKR_DEVICE_REMOVED)
-      }
+      if ((call === 'sign' || call === 'signNow') && ++calls === 40) token.pull()
     })
     const element = await openPkcs11Element(token.url('key'), { load })
     await element.generateKey(0)
@@ -136,7 +192,9 @@ suite('a token that goes away', { skip }, () => {
       if (outcome.status === 'rejected') assert.equal(outcome.reason.code, 'ERR_ELEMENT_GONE')
       else assert.ok(verify('sha256', message, { key, dsaEncoding: 'ieee-p1363' }, outcome.value))
     }
-    assert.ok(outcomes.some(({ status }) => status === 'rejected'))
+    const failed = outcomes.filter(({ status }) => status === 'rejected').length
+    assert.ok(failed > 0 && failed < outcomes.length, `${failed} failed`)
+    token.putBack()
     await assertSigns(element)
     await element.close()
   })

@@ -201,7 +201,7 @@ suite('a PKCS#11 token as an element', { skip }, () => {
     assert.equal(info.vendor, 'SoftHSM project')
     assert.equal(info.label, 'dev')
     assert.equal(info.serial, serial)
-    assert.deepEqual(info.capabilities, ['ecdh'])
+    assert.deepEqual(info.capabilities, ['ecdh', 'ephemeral'])
     await element.close()
   })
 

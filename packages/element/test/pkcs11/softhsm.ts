@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import {
   existsSync,
   mkdirSync,
@@ -14,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Cryptoki, LoadCryptoki } from '../../src/drivers/pkcs11/cryptoki.ts'
 import { loadCryptoki } from '../../src/drivers/pkcs11/native.ts'
 
@@ -113,6 +114,25 @@ function makeFolder(): (label: string) => SoftToken {
         ),
     }
   }
+}
+
+/**
+ * A pair made outside, put into the token under this label, sensitive: its private half is known.
+ * The scalar.
+ */
+export function putKeyInto(token: SoftToken, label: string): Buffer {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const file = join(dirname(token.pinFile), `${label}.der`)
+  for (const [type, der, ...flags] of [
+    ['privkey', privateKey.export({ type: 'sec1', format: 'der' }), '--sensitive'],
+    ['pubkey', publicKey.export({ type: 'spki', format: 'der' })],
+  ] as const) {
+    writeFileSync(file, der)
+    const words = ['--write-object', file, '--type', type, '--label', label, '--id', '0a']
+    token.tool(...words, '--usage-sign', ...flags)
+  }
+  rmSync(file)
+  return Buffer.from(privateKey.export({ format: 'jwk' }).d ?? '', 'base64url')
 }
 
 type Call = Exclude<keyof Cryptoki, 'path'>

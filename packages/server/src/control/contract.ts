@@ -11,6 +11,7 @@ import type {
   Assurance,
   CommandState,
   DeviceState,
+  EdhocSuite,
   ElementAnchorRole,
   KeyOrigin,
   Road,
@@ -157,6 +158,7 @@ export interface ProductDocument {
   readonly credential: 'factory' | 'owner' | 'either'
   readonly roads: readonly Road[]
   readonly assuranceMin: Assurance
+  readonly edhocSuiteMin: EdhocSuite
   readonly validityDays: number
   readonly renewalDays: number
   readonly overlapDays: number
@@ -172,6 +174,7 @@ export interface ProductParams {
   readonly credential?: 'factory' | 'owner' | 'either' | undefined
   readonly roads?: readonly Road[] | undefined
   readonly assuranceMin?: Assurance | undefined
+  readonly edhocSuiteMin?: EdhocSuite | undefined
   readonly validityDays?: number | undefined
   readonly renewalDays?: number | undefined
   readonly overlapDays?: number | undefined

@@ -39,6 +39,8 @@ const seenEveryMs = 60_000
 interface Case {
   readonly peer: VerifiedPeer
   readonly road: Road | undefined
+  /** Of EDHOC; undefined where that is not spoken. */
+  readonly suite: number | undefined
   readonly known: Known
   readonly product: ProductRow
   readonly worth: Worth
@@ -62,12 +64,12 @@ export class Admission {
     this.background = background
   }
 
-  admit(peer: VerifiedPeer, road: Road): Promise<Admitted> {
+  admit(peer: VerifiedPeer, road: Road, suite?: number): Promise<Admitted> {
     return untilSettled(async () => {
       const known = await this.knownOf(peer)
       const product = await this.cache.product(known.device.product)
       const worth = await this.worthOf(peer, known)
-      this.judge({ peer, road, known, product, worth })
+      this.judge({ peer, road, suite, known, product, worth })
       const { certificate, device } = known
       if (certificate.status === 'issued' || isLegal(device.state, 'activate')) {
         const accepted = await this.accept(known, product, road, worth)
@@ -79,11 +81,11 @@ export class Admission {
   }
 
   /** Of one that was let in: judged like any handshake, and nothing is accepted or written by it. */
-  async mayStay(peer: VerifiedPeer, road: Road): Promise<Admitted> {
+  async mayStay(peer: VerifiedPeer, road: Road, suite?: number): Promise<Admitted> {
     const known = await this.knownOf(peer)
     const product = await this.cache.product(known.device.product)
     const worth = await this.worthOf(peer, known)
-    this.judge({ peer, road, known, product, worth })
+    this.judge({ peer, road, suite, known, product, worth })
     return admittedBy(peer, known, product, worth)
   }
 
@@ -95,7 +97,7 @@ export class Admission {
     const known = await this.knownOf(peer)
     const product = await this.cache.product(known.device.product)
     const worth = await this.worthOf(peer, known)
-    this.judge({ peer, road: undefined, known, product, worth })
+    this.judge({ peer, road: undefined, suite: undefined, known, product, worth })
     const { assuranceMax } = known
     return { ...admittedBy(peer, known, product, worth), assuranceMax }
   }
@@ -125,7 +127,7 @@ export class Admission {
     return worth.assurance <= cap ? worth : { ...worth, assurance: cap }
   }
 
-  private judge({ peer, road, known, product, worth }: Case): void {
+  private judge({ peer, road, suite, known, product, worth }: Case): void {
     const { certificate, device } = known
     const refused = stateRefusal(device)
     // A revoked device's certificates are revoked with it: what the peer showed is named before
@@ -147,6 +149,13 @@ export class Admission {
         `product ${product.name} does not use ${road}`,
         { ...details, road },
         `product ${product.name}: roads`,
+      )
+    if (suite !== undefined && suite < product.edhocSuiteMin)
+      throw refusal(
+        'ERR_SUITE_NOT_ALLOWED',
+        `its handshake was of suite ${suite}, product ${product.name} demands ${product.edhocSuiteMin}`,
+        details,
+        `product ${product.name}: edhocSuiteMin`,
       )
     const { assurance, lowered } = worth
     if (assurance < product.assuranceMin)

@@ -16,6 +16,7 @@ const defaults: Omit<ProductPolicy, 'euiFirst' | 'euiLast'> = {
   credential: 'either',
   roads: JSON.stringify(roads),
   assuranceMin: 0,
+  edhocSuiteMin: 2,
   validityDays: 90,
   renewalDays: 30,
   overlapDays: 7,

@@ -182,13 +182,13 @@ export class Registry implements LodgingGatekeeper {
    * Throws PeerError<RegistryErrorCode>. Hold the session where notices find it before calling
    * this.
    */
-  admit(peer: VerifiedPeer, road: Road): Promise<Admitted> {
-    return this.#admission.admit(peer, road)
+  admit(peer: VerifiedPeer, road: Road, suite?: number): Promise<Admitted> {
+    return this.#admission.admit(peer, road, suite)
   }
 
   /** Throws PeerError<RegistryErrorCode>: `admit` without effects. */
-  mayStay(peer: VerifiedPeer, road: Road): Promise<Admitted> {
-    return this.#admission.mayStay(peer, road)
+  mayStay(peer: VerifiedPeer, road: Road, suite?: number): Promise<Admitted> {
+    return this.#admission.mayStay(peer, road, suite)
   }
 
   /** Throws PeerError<RegistryErrorCode>: like `admit`, but for the product's roads. */

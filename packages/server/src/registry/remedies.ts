@@ -57,6 +57,8 @@ const remedies: Readonly<Record<Code, string>> = {
   ERR_ROAD_NOT_ALLOWED: 'Let the product use this road with "countersign product set".',
   ERR_CREDENTIAL_NOT_ALLOWED:
     'Enrol the device for the kind of certificate its product asks for, or change the product.',
+  ERR_SUITE_NOT_ALLOWED:
+    'Have the device offer suite 3 of EDHOC alone ("countersign device run --road coap --edhoc-suite 3"), or take suite 2 with "countersign product set --edhoc-suite-min 2".',
   ERR_ASSURANCE_TOO_LOW:
     'Look at the reasons below "keys". Where the root became known only after the key was judged: lower the demand, have the device renew, raise it again. Otherwise another element, or a lower demand.',
   ERR_ATTESTATION_MALFORMED: 'The device sends evidence in another form: update it.',

@@ -167,6 +167,15 @@ CREATE TABLE coapContext (
 CREATE INDEX coapContext_device ON coapContext (device, id);
 `,
   },
+  {
+    version: 5,
+    what: 'suites of EDHOC, and the least one of a product',
+    sql: `
+ALTER TABLE product ADD COLUMN edhocSuiteMin INTEGER NOT NULL DEFAULT 2;
+-- Nobody has written it down until now: the lesser one is supposed.
+ALTER TABLE coapContext ADD COLUMN suite INTEGER NOT NULL DEFAULT 2;
+`,
+  },
 ]
 
 export const dataVersion: number = migrations.length

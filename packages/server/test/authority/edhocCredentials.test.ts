@@ -136,10 +136,10 @@ describe("the server's EDHOC certificates", () => {
       const { message2 } = await composing.send({ own, cR: Uint8Array.of(0x18) })
       const trusted = (by: Authentication): TrustedCredential =>
         trustedCertificate(nodeCrypto, suite, by, judge(shown.der, purposeOf[by]))
-      const judging = next.receive(message2)
+      const judging = await next.receive(message2)
       assert.deepEqual(judging.reference.kid, shown.kid)
       // Throws unless the server has shown its key.
-      const { message3 } = await judging.accept(trusted(kind)).send()
+      const { message3 } = await (await judging.accept(trusted(kind))).send()
       assert.ok(message3.length > 64)
       const other = kind === 'signature' ? 'static key' : 'signature'
       assert.throws(() => trusted(other), { code: 'ERR_CHAIN_PURPOSE' })

@@ -47,3 +47,22 @@ test('a key of version 2 takes the level of its device, and an element stays cla
   )
   db.close()
 })
+
+test('products and contexts of version 4 are of suite 2, as everything was', () => {
+  const db = new DatabaseSync(join(folder, 'version4.db'))
+  for (const { version, sql } of migrations) {
+    if (version === 5) {
+      db.exec(`
+        INSERT INTO product VALUES ('p', 'either', '["coap"]', 0, 90, 30, 7, '*', '1', '2', '1', 600, 1, 1);
+        INSERT INTO coapContext VALUES ('0a', 'd1', 'f1', x'01', 64, 1, 1, 1, 1, 0, '192.0.2.1:5683', 1, 1, 9,
+          'signature', NULL, 'live', NULL, NULL);
+      `)
+    }
+    db.exec(sql)
+  }
+  const product = db.prepare('SELECT name, edhocSuiteMin FROM product').get()
+  assert.deepEqual({ ...product }, { name: 'p', edhocSuiteMin: 2 })
+  const context = db.prepare('SELECT id, suite FROM coapContext').get()
+  assert.deepEqual({ ...context }, { id: '0a', suite: 2 })
+  db.close()
+})

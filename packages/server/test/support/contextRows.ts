@@ -18,6 +18,7 @@ export function coapContextRow(id: string, over: Partial<CoapContextRow> = {}): 
     notAfter: 2,
     begun: 1,
     serverKind: 'signature',
+    suite: 2,
     confirmed: null,
     state: 'live',
     reason: null,

@@ -92,8 +92,8 @@ export class OwnClient {
     })
     const { message1, next: wait2 } = initiator.send()
     const { payload: message2 } = await this.send(post(edhocPath, encodeStart(message1)))
-    const judgeR = wait2.receive(message2)
-    const { message3, next } = await judgeR.accept(theirs.trusted).send()
+    const judgeR = await wait2.receive(message2)
+    const { message3, next } = await (await judgeR.accept(theirs.trusted)).send()
     const context = deriveContext(crypto, contextParameters(next.session, 'initiator'))
     if (first !== 'message_4') {
       const response = await this.protected(context, first, (request) => combine(message3, request))

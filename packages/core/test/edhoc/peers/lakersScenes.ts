@@ -98,9 +98,9 @@ async function lakersResponds(
   const seen1 = await lakers.read(1, message1)
   assert.deepEqual([seen1.cid, seen1.ead], [cI, asItems(item(11))])
 
-  const judgeR = wait2.receive(await lakers.write(2, { cid: cR, ead: item(12) }))
+  const judgeR = await wait2.receive(await lakers.write(2, { cid: cR, ead: item(12) }))
   assert.deepEqual([named(judgeR), told(judgeR.ead)], ['a104412b', told(item(12))])
-  const { message3, next } = await judgeR.accept(theirs.trusted).send(item(13))
+  const { message3, next } = await (await judgeR.accept(theirs.trusted)).send(item(13))
   const seen3 = await lakers.read(3, message3)
   assert.deepEqual([seen3.reference, seen3.ead], ['a10442aabb', asItems(item(13))])
   await lakers.trust(3, { cred: hex(ours.own.credential) })
@@ -147,8 +147,8 @@ async function lakersLies(lakers: ForeignSide, keys: Keys): Promise<void> {
   const { ours, theirs } = await begun(lakers, 'responder', keys, { key: keys('stranger') })
   const { message1, next } = new Initiator(initiator(ours, keys, '05')).send()
   await lakers.read(1, message1)
-  const judgeR = next.receive(await lakers.write(2, { cid: '06' }))
-  assert.throws(() => judgeR.accept(theirs.trusted), hasCode('ERR_EDHOC_PROOF'))
+  const judgeR = await next.receive(await lakers.write(2, { cid: '06' }))
+  await assert.rejects(judgeR.accept(theirs.trusted), hasCode('ERR_EDHOC_PROOF'))
 }
 
 async function weLie(lakers: ForeignSide, keys: Keys): Promise<void> {
@@ -167,7 +167,7 @@ async function byValue(lakers: ForeignSide, keys: Keys): Promise<void> {
   const { message1, next } = new Initiator(initiator(ours, keys, '05')).send()
   await lakers.read(1, message1)
   const message2 = await lakers.write(2, { cid: '06', byValue: true })
-  assert.throws(() => next.receive(message2), hasCode('ERR_COSE_CREDENTIAL'))
+  await assert.rejects(next.receive(message2), hasCode('ERR_COSE_CREDENTIAL'))
 }
 
 async function critical(lakers: ForeignSide, keys: Keys): Promise<void> {
@@ -181,9 +181,9 @@ async function critical(lakers: ForeignSide, keys: Keys): Promise<void> {
   const { ours, theirs } = await begun(lakers, 'responder', keys)
   const sent = new Initiator(initiator(ours, keys, '05')).send(padding)
   assert.deepEqual((await lakers.read(1, sent.message1)).ead, asItems(padding))
-  const judgeR = sent.next.receive(await lakers.write(2, { cid: '06', ead: padding }))
+  const judgeR = await sent.next.receive(await lakers.write(2, { cid: '06', ead: padding }))
   assert.deepEqual(judgeR.ead, [])
-  const { message3 } = await judgeR.accept(theirs.trusted).send(unknown)
+  const { message3 } = await (await judgeR.accept(theirs.trusted)).send(unknown)
   assert.deepEqual((await lakers.read(3, message3)).ead, asItems(unknown))
 }
 

@@ -2,9 +2,10 @@
  * An engine whose heap has an enforced limit, with the program in it that `bridge.ts` describes. Of
  * its limit it keeps 64 KiB for telling that the rest is used up.
  */
-import { Intrinsics, type JSValueHandle, QuickJS } from 'quickjs-wasi'
+import { Intrinsics, QuickJS } from 'quickjs-wasi'
 import type { GuestProgram, HostEvents, HostPorts } from './bridge.ts'
 import { engineModule } from './build.ts'
+import { call, expose } from './guestCalls.ts'
 
 /** What core needs of the language's library; an engine for a device is built without the rest. */
 const intrinsics =
@@ -56,27 +57,4 @@ export async function startEngine(
       vm.dispose()
     },
   }
-}
-
-type Act = (...values: readonly unknown[]) => unknown
-
-/** An object of host functions; values are copied both ways. */
-function expose(vm: QuickJS, name: string, functions: HostPorts | HostEvents): void {
-  using object = vm.newObject()
-  for (const [key, act] of Object.entries(functions) as readonly (readonly [string, Act])[]) {
-    using made = vm.newFunction(`${name}.${key}`, (...values) =>
-      vm.hostToHandle(act(...values.map((value) => vm.dump(value)))),
-    )
-    vm.setProp(object, key, made)
-  }
-  vm.setProp(vm.global, name, object)
-}
-
-/** One call, and all that its promises come to. */
-function call(vm: QuickJS, guest: JSValueHandle, name: string, values: readonly unknown[]): void {
-  vm.withScope(() => {
-    const given = values.map((value) => vm.hostToHandle(value))
-    vm.callFunction(guest.getProp(name), guest, ...given)
-  })
-  vm.executePendingJobs()
 }

@@ -24,6 +24,7 @@ import {
 import { cbor, equalBytes } from '@countersign/core/codec'
 import { hashAlgorithm, hashNumber, thumbprint } from '@countersign/core/cose'
 import {
+  agreementsOf,
   type ComposeMessage3,
   Initiator,
   isErrorMessage,
@@ -83,18 +84,19 @@ export async function agree(parts: HandshakeParts, wishes: Wishes): Promise<Agre
   const method = methodOf(parts)
   if (!servers.has(method.responder)) wishes.serverByValue ??= servers.missing
   const offered = offer(suitesFor(parts), wishes.suitesR)
+  const key = await parts.ephemeral?.(offered.suite, agreementsOf(method.responder))
   const { message1, next: waitMessage2 } = new Initiator({
     crypto,
     method,
     offer: offered,
     cI: drawIdentifier(parts),
     own: ownCredential(crypto, parts.credential, wishes.isDeviceByValue === true),
-    ...(parts.ephemeral !== undefined && { ephemeral: parts.ephemeral }),
+    ...(key !== undefined && { ephemeral: () => key }),
   }).send(wishes.serverByValue === undefined ? [] : [coldStartItem(wishes.serverByValue)])
   const message2 = await askMessage2(wire, message1, wishes, signal)
   if (message2 === undefined) return undefined
-  const judgeResponder = waitMessage2.receive(message2)
-  const judged = judgedResponder(judgeResponder, offered.suite, method, servers, wishes)
+  const judgeResponder = await waitMessage2.receive(message2)
+  const judged = await judgedResponder(judgeResponder, offered.suite, method, servers, wishes)
   if (judged === undefined) return wishByValue(wishes, servers)
   const { message3, next: unconfirmed } = await judged.composeMessage3.send()
   const { session } = unconfirmed
@@ -107,18 +109,19 @@ interface Judged {
 }
 
 /** Undefined: nothing here has this name. Throws why it is not the server. */
-function judgedResponder(
+async function judgedResponder(
   judgeResponder: JudgeResponder,
   suite: UsableSuite,
   method: Method,
   servers: ServerCredentials,
   wishes: Wishes,
-): Judged | undefined {
+): Promise<Judged | undefined> {
   const { reference } = judgeResponder
   try {
     const candidates = servers.find(reference, suite, method)
     if (candidates === undefined) return undefined
-    return { candidates, composeMessage3: judgeResponder.accept(...candidates.trusted) }
+    const composeMessage3 = await judgeResponder.accept(...candidates.trusted)
+    return { candidates, composeMessage3 }
   } catch (error) {
     // RFC 9528 §3.5.3.2: a kid alone is one byte and promises little: another certificate may have it
     // now, or the one that is kept has ended. The server shows which it is when it is asked once.

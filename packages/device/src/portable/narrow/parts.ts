@@ -1,11 +1,10 @@
 /** What firmware hands to the narrow channel. Nothing here is specific to a platform. */
 import type { CoapMessage, CoapOption, Transmission } from '@countersign/core/coap'
 import type { VerifiedPeer } from '@countersign/core/credential'
-import type { UsableSuite } from '@countersign/core/edhoc'
+import type { HandshakeKey, UsableSuite } from '@countersign/core/edhoc'
 import type {
   ChannelCrypto,
   Clock,
-  EphemeralKey,
   Milliseconds,
   Random,
   Signer,
@@ -68,8 +67,11 @@ export interface NarrowParts {
   readonly method?: 0 | 1
   /** Best first; by default those of suites 2 and 3 that the provider has. No other is accepted. */
   readonly suites?: readonly UsableSuite[]
-  /** Makes ephemeral keys, where the element does that. */
-  readonly ephemeral?: (suite: UsableSuite, agreements: number) => EphemeralKey
+  /**
+   * Makes the ephemeral key of each handshake, where the element shall do that; `crypto` by default.
+   * What it throws, or its key, ends the handshake.
+   */
+  readonly ephemeral?: (suite: UsableSuite, agreements: number) => Promise<HandshakeKey>
   /** Waits for message_4 before anything is sent: for devices whose readings are not answered. */
   readonly demandMessage4?: boolean
   /**

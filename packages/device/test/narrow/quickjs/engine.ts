@@ -1,10 +1,9 @@
 /** The firmware as bytecode, and an engine with an enforced heap that runs it. */
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import type { JSValueHandle, QuickJS } from 'quickjs-wasi'
 import { bytecodeOfText } from '../../../../core/test/tls/quickjs/build.ts'
-import type { HostPorts } from '../../../../core/test/tls/quickjs/bridge.ts'
 import { bareEngine } from '../../../../core/test/tls/quickjs/engine.ts'
+import { call, expose } from '../../../../core/test/tls/quickjs/guestCalls.ts'
 import { hostPorts } from '../../../../core/test/tls/quickjs/hostPorts.ts'
 import type { Board, Firmware } from './bridge.ts'
 
@@ -69,26 +68,4 @@ export async function powerOn(
       vm.dispose()
     },
   }
-}
-
-type Act = (...values: readonly unknown[]) => unknown
-
-function expose(vm: QuickJS, name: string, functions: Board | HostPorts): void {
-  using object = vm.newObject()
-  for (const [key, act] of Object.entries(functions) as readonly (readonly [string, Act])[]) {
-    using made = vm.newFunction(`${name}.${key}`, (...values) =>
-      vm.hostToHandle(act(...values.map((value) => vm.dump(value)))),
-    )
-    vm.setProp(object, key, made)
-  }
-  vm.setProp(vm.global, name, object)
-}
-
-/** One call, and all that its promises come to. */
-function call(vm: QuickJS, inside: JSValueHandle, name: string, values: readonly unknown[]): void {
-  vm.withScope(() => {
-    const given = values.map((value) => vm.hostToHandle(value))
-    vm.callFunction(inside.getProp(name), inside, ...given)
-  })
-  vm.executePendingJobs()
 }

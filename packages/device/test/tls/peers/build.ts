@@ -5,7 +5,7 @@
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
-import { delimiter, dirname, join } from 'node:path'
+import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { placeOf } from '../../../../../bench/processes.ts'
@@ -32,7 +32,10 @@ async function buildRustls(): Promise<void> {
   await run('cargo', args, { cwd: join(here, 'rustls'), env: {} })
 }
 
-/** For `skip`. No Debian package of `.ci/run` brings these toolchains, so never more than a skip. */
+/**
+ * For `skip`. No Debian package of `.ci/run` brings these toolchains: without one it is never more than
+ * a skip. With one the server has to be built when PEERS=required.
+ */
 export function missingGo(): string | false {
   return noGo() || notBuilt(goServer)
 }
@@ -43,7 +46,10 @@ export function missingRust(): string | false {
 }
 
 function notBuilt(binary: string): string | false {
-  return existsSync(binary) ? false : 'not built yet: npm run peers'
+  if (existsSync(binary)) return false
+  const reason = `${relative(cache, binary)} is not built yet: npm run peers`
+  if (process.env['PEERS'] === 'required') throw new Error(reason)
+  return reason
 }
 
 function noGo(): string | false {

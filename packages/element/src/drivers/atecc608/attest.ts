@@ -6,8 +6,9 @@
  * what that proves, and core/attestation for who judges it.
  *
  * The chip does not show the 55 bytes, so they are composed here too, and its signature is the
- * proof that it composed the same. One flag is unconfirmed on silicon (whether TempKey still counts
- * as given by the host after GenKey), and the signature tells which.
+ * proof that it composed the same. Unconfirmed on silicon (U37, U48, U54): whether TempKey still
+ * counts as given by the host after GenKey, which the signature tells; whose rules are in the
+ * message; and that ReqRandom is looked at here.
  */
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { encodeAtecc608Evidence } from '@countersign/core/attestation'

@@ -3,7 +3,7 @@
 import { elementError } from '@countersign/core/ports'
 import type { CommandLine } from './session.ts'
 
-/** Four bytes: `00 00 60 02` is a 608A, `00 00 60 03` a 608B (unconfirmed on silicon). */
+/** Four bytes: `00 00 60 02` is a 608A, `00 00 60 03` a 608B. Unconfirmed on silicon (U13). */
 export function revision(line: CommandLine): Promise<Uint8Array> {
   return info(line, 0, 0)
 }
@@ -36,7 +36,7 @@ function info(line: CommandLine, mode: number, param2: number): Promise<Uint8Arr
   return line.run({ name: 'Info', param1: mode, param2, answer: 4, repeat: 'alone' })
 }
 
-/** While the configuration is open, the generator gives this again and again. */
+/** While the configuration is open, the generator gives this. Unconfirmed on silicon (U16). */
 const fixedPattern = Uint8Array.of(0xff, 0xff, 0x00, 0x00)
 
 /** 32 bytes. `keepSeed` does not write the new seed to the EEPROM, which wears. */

@@ -1,7 +1,7 @@
 /**
  * The commands of an ATECC608, their opcodes, and how long each may take at most, in milliseconds:
  * one figure, or one for each clock (M0 fast, M1, M2 slow) that byte 19 of the configuration
- * (ChipMode) chooses.
+ * (ChipMode) chooses. Unconfirmed on silicon (U75).
  */
 export type ClockMode = 0 | 1 | 2
 
@@ -38,7 +38,7 @@ const commandTable: Readonly<Record<CommandName, CommandEntry>> = {
   AES: { opcode: 0x51, timeMsMax: 27 },
   CheckMac: { opcode: 0x28, timeMsMax: 40 },
   Counter: { opcode: 0x24, timeMsMax: 25 },
-  // Not in the public lists that we have; unconfirmed on silicon, and generous.
+  // Not in the public lists that we have; generous.
   DeriveKey: { opcode: 0x1c, timeMsMax: 60 },
   ECDH: { opcode: 0x43, timeMsMax: [75, 172, 531] },
   GenDig: { opcode: 0x15, timeMsMax: [25, 35, 35] },
@@ -73,6 +73,6 @@ export function timeMsMax(name: CommandName, clock: ClockMode): number {
 export function clockModeOf(chipMode: number): ClockMode {
   const divider = chipMode & 0xf8
   if (divider === 0x00) return 0
-  // A divider that we do not know may be as slow as the slowest.
+  // One that we do not know may be as slow as the slowest: unconfirmed on silicon (U77).
   return divider === 0x28 ? 1 : 2
 }

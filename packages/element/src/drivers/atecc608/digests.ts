@@ -2,6 +2,7 @@
  * SHA-256 and HMAC-SHA-256 computed inside. All commands of one digest belong in one sequence: an
  * update that is sent again counts twice. A wake loses a digest under way, also from idle, so a long
  * one is carried over the watchdog by its context; an HMAC has none, and must be done before.
+ * Unconfirmed on silicon (U44).
  */
 import { elementError } from '@countersign/core/ports'
 import { requireSlot } from './basics.ts'

@@ -10,6 +10,7 @@ import {
   type Attestation,
   type ElementCounters,
   type ElementData,
+  type ElementEphemeral,
   type ElementInfo,
   type ElementState,
   elementError,
@@ -34,6 +35,8 @@ import {
   revision,
 } from './basics.ts'
 import { crc16 } from './crc.ts'
+import { deathOf } from './dead.ts'
+import { makeEphemeral, type TempKeyHolder } from './ephemeral.ts'
 import { createKey, loadNonce, publicKeyOf, signExternal } from './keys.ts'
 import { type Act, mayGenerate, reasonOf, setupHint } from './refusals.ts'
 import { allRules, isConfigLocked, isDataLocked, rulesOf } from './slotViews.ts'
@@ -60,6 +63,7 @@ export async function openAtecc608(
 
 class Atecc608 implements SecureElement {
   readonly #chip: ChipSession
+  readonly #tempKey: TempKeyHolder = {}
 
   constructor(chip: ChipSession) {
     this.#chip = chip
@@ -73,7 +77,7 @@ class Atecc608 implements SecureElement {
       model: models[told[3] ?? 0] ?? 'ATECC608',
       revision: hex(told),
       serial: this.#chip.serial,
-      capabilities: ['ecdh', 'data', 'counters', 'attestation', 'lock'],
+      capabilities: ['ecdh', 'ephemeral', 'data', 'counters', 'attestation', 'lock'],
     }
   }
 
@@ -129,6 +133,10 @@ class Atecc608 implements SecureElement {
     return this.#act(slot, 'agree', () => ecdh(this.#chip, slot, peer))
   }
 
+  async ephemeral(agreements = 1): Promise<ElementEphemeral> {
+    return await makeEphemeral(this.#chip, this.#tempKey, agreements)
+  }
+
   async attest(slot: number, nonce: Uint8Array): Promise<Attestation> {
     requireSlot(slot)
     return this.#act(slot, 'attest', () => attestSlot(this.#chip, slot, nonce))
@@ -167,7 +175,7 @@ class Atecc608 implements SecureElement {
           'ERR_ELEMENT_COUNTER_LIMIT',
           `counter ${counter} is at its highest value`,
           { counter },
-          { cause: error },
+          { hint: 'It never goes back; count with the other one.', cause: error },
         )
       }
     },
@@ -244,7 +252,8 @@ class Atecc608 implements SecureElement {
     const config = await readConfig(this.#chip)
     const rules = rulesOf(config, slot)
     const holds = rules.isKey ? await this.#holds(config, slot) : 'unknown'
-    const [code, why, hint] = reasonOf(config, rules, holds, act)
+    const dead = isConfigLocked(config) ? await deathOf(this.#chip, config, rules) : undefined
+    const [code, why, hint] = reasonOf(config, rules, holds, act, dead)
     return elementError(
       code,
       `slot ${slot} of the element ${why}`,
@@ -254,7 +263,7 @@ class Atecc608 implements SecureElement {
   }
 }
 
-/** The last byte of Info. That 3 is the 608B is unconfirmed on silicon. */
+/** The last byte of Info. That 3 is the 608B is unconfirmed on silicon (U13). */
 const models: Readonly<Record<number, string>> = { 2: 'ATECC608A', 3: 'ATECC608B' }
 
 function requireUnlocked(config: Uint8Array, target: LockTarget): void {

@@ -11,7 +11,7 @@ import type { ChipWire } from './wire.ts'
 
 /** From wake until the chip sleeps, whatever it does then; the second with bit 2 of ChipMode. */
 const watchdogMs = { short: 1300, long: 13_000 } as const
-/** A command begins only when it will be done in this part of it; its time is not exact. */
+/** A command begins only when it will be done by then. Unconfirmed on silicon (U78). */
 const watchdogShare = 0.8
 /** So soon after a wake another one gains nothing. */
 const freshMs = 20
@@ -22,7 +22,7 @@ const firstLookShare = 0.25
 const lookPauseMs = 2
 /** Beyond the longest time: clocks differ, and a bus is late. */
 const timeMargin = { share: 0.1, ms: 20 } as const
-/** A damaged answer is read so often, before it counts as lost. */
+/** A damaged answer is read so often, before it counts as lost. Unconfirmed on silicon (U8). */
 const readsMax = 3
 /** A command that the chip says it did not carry out is sent so often. */
 const sendsMax = 3
@@ -34,7 +34,7 @@ const breaches: Readonly<Record<Breach, readonly [ElementErrorCode, words: strin
     silent: [
       'ERR_ELEMENT_BUS',
       'did not answer in its time',
-      'See whether something else uses the bus, and whether the supply is steady.',
+      'See whether something else uses the bus, the machine is busy, or the supply fails.',
     ],
     damaged: [
       'ERR_ELEMENT_CRC',
@@ -57,6 +57,9 @@ const breaches: Readonly<Record<Breach, readonly [ElementErrorCode, words: strin
       'Try again when the machine is less busy.',
     ],
   }
+
+/** Of a command that counts, burns or makes something. */
+const readFirst = 'The command may have been carried out: read the state before anything else.'
 
 /** Errors after which the volatile memory may be lost, and the command done or not. */
 const broken = new WeakSet<Error>()
@@ -140,7 +143,7 @@ export class Exchange {
     for (let sends = 1; ; sends++) {
       await this.#makeRoom(command, limitMs, timeMsMax)
       const payload = await this.#askOnce(command, packet, timeMsMax, limitMs)
-      // Both say that nothing was carried out.
+      // Both say that nothing was carried out: unconfirmed on silicon (U14).
       const late = isStatus(payload, status.watchdog)
       const resend = late || isStatus(payload, status.communication)
       if (!resend || sends === sendsMax) return payload
@@ -162,7 +165,7 @@ export class Exchange {
     for (;;) {
       // A look takes its own time where a UART waits for bytes: the last one begins after the end.
       const isLast = this.#time.now() - begun > limitMs
-      const bytes = await this.#wire.receive()
+      const bytes = await this.#wire.receive(isLast)
       // Looked for too late: the chip has slept, and what was read may be another driver's.
       if (this.#awakeMs() >= this.#watchdogMs()) throw this.#breach('watchdog', command)
       const payload = bytes === undefined ? undefined : decodeAnswer(bytes)
@@ -224,15 +227,12 @@ export class Exchange {
   #breach(breach: Breach, command: Command): ElementError {
     const [code, words, hint] =
       breaches[this.#awakeMs() >= this.#watchdogMs() ? 'watchdog' : breach]
-    const unknown =
-      command.repeat === 'never'
-        ? ' The command may have been carried out: read the state before anything else.'
-        : ''
+    const mayBeDone = command.repeat === 'never'
     const error = elementError(
       code,
       `at ${command.name} the element ${words}`,
-      { command: command.name },
-      { where: this.where, hint: hint + unknown },
+      { command: command.name, ...(mayBeDone ? { mayBeDone } : {}) },
+      { where: this.where, hint: mayBeDone ? `${hint} ${readFirst}` : hint },
     )
     broken.add(error)
     return error

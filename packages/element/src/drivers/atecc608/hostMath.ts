@@ -2,7 +2,7 @@
  * What a host computes beside the chip, to speak with it under a key that both know: the value of
  * TempKey after a nonce and a GenDig, and the MACs and masks made of it. All is SHA-256 over fields
  * in a fixed order; the layouts are those of the vendor's public documents, and unconfirmed on
- * silicon.
+ * silicon (U68).
  */
 import { createHash } from 'node:crypto'
 import { concat } from '@countersign/core/codec'

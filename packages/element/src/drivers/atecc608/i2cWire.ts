@@ -1,6 +1,7 @@
 /**
  * An ATECC608 on I2C. Woken by address 0, which holds SDA low long enough at 100 kHz and not at
- * 400; after that the first byte of each write (the word address) says what it is.
+ * 400, which is unconfirmed on silicon (U1); after that the first byte of each write (the word
+ * address) says what it is.
  */
 import { concat } from '@countersign/core/codec'
 import { elementError } from '@countersign/core/ports'

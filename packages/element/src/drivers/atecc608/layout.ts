@@ -25,7 +25,8 @@ interface SlotRule {
 }
 
 // SlotConfig of a private key: bits 3:0 say what it may do (1 external, 2 internal signatures, 4
-// ECDH), bit 7 that it is secret, bit 13 that GenKey may replace it.
+// ECDH), bit 7 that it is secret, bit 13 that GenKey may replace it: unconfirmed on
+// silicon (U47).
 // KeyConfig: bit 0 private, bit 1 the public key may be asked for, bits 4:2 P-256, bit 5 lockable.
 const identity: SlotRule = { slotConfig: 0x2085, keyConfig: 0x0033 }
 const attestation: SlotRule = { slotConfig: 0x0082, keyConfig: 0x0013 }

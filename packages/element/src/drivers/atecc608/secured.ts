@@ -2,6 +2,7 @@
  * Reads and writes that nobody on the bus can follow. Host and chip come to the same session key by
  * a random nonce and a secret that both know (GenDig); it masks the bytes, and a MAC under it shows
  * that a write is the host's. Each of these takes one sequence.
+ * Unconfirmed on silicon (U30, U69).
  */
 import { concat } from '@countersign/core/codec'
 import { requireSlot } from './basics.ts'
@@ -26,6 +27,7 @@ export interface SharedSecret {
 
 const readBlock = 0x82
 /** Data zone, 32 bytes, and bit 6: the bytes are masked and have a MAC. */
+/** With bit 6. Unconfirmed on silicon (U42). */
 const writeBlockMasked = 0xc2
 const privWriteMasked = 0x40
 
@@ -89,7 +91,7 @@ export async function writePrivateKey(
   const padded = concat(new Uint8Array(4), privateKey)
   const [mode, body] =
     secret === undefined
-      ? [0, concat(padded, new Uint8Array(32))] // the place of the MAC is there, and not looked at
+      ? [0, concat(padded, new Uint8Array(32))] // instead of the MAC
       : [privWriteMasked, await maskPrivateKey(line, slot, padded, secret)]
   padded.fill(0)
   await line.run({

@@ -7,6 +7,7 @@
  * chip until the idle that follows, and who has not keeps silent. A driver that does not do so can
  * still put a command between ours and its answer: an answer of another length, a lost state or a
  * silent chip is seen here, an answer of the same length is not. See docs/element/drivers.md.
+ * That the answer to a wake is read once is unconfirmed on silicon (U9).
  */
 import { concat, hex } from '@countersign/core/codec'
 import { elementError, isElementError } from '@countersign/core/ports'

@@ -7,6 +7,7 @@
  * Each step is decided by what the part holds: a setup that broke off is taken up where it was. Keys
  * alone are never taken as found: until the data zone is locked PrivWrite puts in what somebody
  * knows, so each that is there by then is made anew, inside.
+ * Unconfirmed on silicon (U17).
  */
 import { hex } from '@countersign/core/codec'
 import { elementError, lockWords } from '../../ports.ts'

@@ -16,7 +16,7 @@ export interface SlotRules {
   readonly writeConfig: number
 }
 
-/** Of a private key: GenKey is allowed (bit 13 of SlotConfig). */
+/** Of a private key: GenKey is allowed (b13 of SlotConfig). Unconfirmed on silicon (U47). */
 export const writeConfigGenKey = 0b0010
 
 export interface PrivateUses {

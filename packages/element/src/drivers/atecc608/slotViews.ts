@@ -27,7 +27,11 @@ export interface SlotView {
   readonly isLocked: boolean
   /** The public key of a private one may be asked for. */
   readonly tellsPublicKey: boolean
-  /** Uses hang on more than the rules above: a random nonce, another key, a count. */
+  /** Its uses are counted, and end. */
+  readonly isCounted: boolean
+  /** It is off until a latch is set. */
+  readonly isLatched: boolean
+  /** Uses hang on more than the rules above: a random nonce, another key, a count, a latch. */
   readonly isConditional: boolean
   /** Read in clear by anyone. */
   readonly isReadable: boolean
@@ -56,6 +60,8 @@ export function rulesOf(config: Uint8Array, slot: number): SlotView {
     takesGenKey: isKey && (rules.writeConfig & writeConfigGenKey) !== 0,
     wantsRandom: key.reqRandom,
     tellsPublicKey: isKey && key.pubInfo,
+    isCounted: rules.limitedUse,
+    isLatched: key.persistentDisable,
     isConditional: key.reqRandom || key.reqAuth || key.persistentDisable || rules.limitedUse,
     isLocked: (view.getUint16(88, true) & (1 << slot)) === 0,
     isReadable: !key.private && !rules.isSecret && !rules.encryptRead,

@@ -1,6 +1,7 @@
 /**
  * What one byte of answer says. An ATECC608 answers either data or a status; a status is a single
  * byte, and every byte has its meaning here, also those that the chip should never send.
+ * Unconfirmed on silicon (U9).
  */
 import { type ElementError, type ElementErrorCode, elementError } from '@countersign/core/ports'
 import type { Command } from './packet.ts'
@@ -14,7 +15,7 @@ export const status = {
   rngHealth: 0x08,
   execution: 0x0f,
   woke: 0x11,
-  // Unconfirmed on silicon.
+  // That these say "not carried out" is unconfirmed on silicon (U14).
   watchdog: 0xee,
   communication: 0xff,
 } as const
@@ -92,7 +93,7 @@ const wakeAnswer = [0x04, 0x11, 0x33, 0x43]
 const selfTestAnswers = [
   // Its CRC as the polynomial gives it,
   [0x04, 0x07, 0x40, 0xc2],
-  // and as the vendor's published code compares it. Which one a chip sends is unconfirmed on silicon.
+  // and as the vendor's published code compares it. Which is sent is unconfirmed on silicon (U10).
   [0x04, 0x07, 0xc4, 0x40],
 ]
 /** More differing bits than this is another answer, not a damaged one. */

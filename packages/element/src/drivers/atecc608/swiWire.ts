@@ -22,6 +22,15 @@ const wakeMs = 2.5
 const bitMs = 0.04
 /** USB adapters collect what they receive for 16 ms before they hand it over. */
 const latencyMs = 25
+/**
+ * The wire makes an echo at once, so its lateness is the machine's: its scheduler and its USB stack.
+ * Waiting costs nothing when it is there.
+ */
+const echoMs = 500
+/** The rest of an answer, and one that is due. Three of them end before a watchdog. */
+const lateMs = 250
+/** More than anything that may still be under way. */
+const anything = 4096
 
 export function swiWire(uart: Uart, time: BusTime): ChipWire {
   return new SwiWire(uart, time)
@@ -31,6 +40,10 @@ class SwiWire implements ChipWire {
   readonly where: string
   readonly #uart: Uart
   readonly #time: BusTime
+  /** The UART has heard something, so the line is joined. */
+  #isJoined = false
+  /** What was waited for in vain may still come, and would stand where the next echo is looked for. */
+  #isOwed = false
 
   constructor(uart: Uart, time: BusTime) {
     this.#uart = uart
@@ -39,60 +52,93 @@ class SwiWire implements ChipWire {
   }
 
   async wake(): Promise<Uint8Array> {
+    // Nothing came at the last one: was there no answer, or was it late?
+    const isDoubtful = this.#isOwed
+    await this.#settle()
     await this.#uart.setBaudRate(wakeRate)
     await this.#uart.discard()
     await this.#uart.write(wakeToken)
     // Its echo, which must be in before the rate changes; what it is does not matter.
-    await this.#uart.read(1, latencyMs)
+    await this.#hear(1, echoMs)
     await this.#uart.setBaudRate(bitRate)
     await this.#time.wait(wakeMs)
-    return (await this.receive()) ?? new Uint8Array()
+    const answer = await this.receive(isDoubtful)
+    if (!this.#isJoined) throw this.#notJoined()
+    return answer ?? new Uint8Array()
   }
 
-  send(packet: Uint8Array): Promise<boolean> {
+  async send(packet: Uint8Array): Promise<boolean> {
+    await this.#settle()
     return this.#sendBits(concat(Uint8Array.of(flags.command), packet))
   }
 
-  async receive(): Promise<Uint8Array | undefined> {
-    if (!(await this.#sendBits(Uint8Array.of(flags.transmit)))) return undefined
-    const count = await this.#receiveBits(1)
+  async receive(isDue: boolean): Promise<Uint8Array | undefined> {
+    const { transmit } = flags
+    const isHeard = isDue ? this.#insist(transmit) : this.#sendBits(Uint8Array.of(transmit))
+    if (!(await isHeard)) return undefined
+    const count = await this.#receiveBits(1, isDue ? lateMs : latencyMs)
     // A chip that is asleep or busy says nothing at all.
     if (count.length === 0) return undefined
     const length = count[0] ?? 0
     if (length < answerLengthMin || length > answerLengthMax) return count
-    return concat(count, await this.#receiveBits(length - 1))
+    return concat(count, await this.#receiveBits(length - 1, lateMs))
   }
 
   async idle(): Promise<void> {
-    await this.#sendBits(Uint8Array.of(flags.idle))
+    await this.#insist(flags.idle)
   }
 
   async sleep(): Promise<void> {
-    await this.#sendBits(Uint8Array.of(flags.sleep))
+    await this.#insist(flags.sleep)
   }
 
   close(): Promise<void> {
     return this.#uart.close()
   }
 
-  /** False when what came back is not what was sent. */
+  /** Once more when it was lost: a chip left awake looks like one that someone else uses. */
+  async #insist(flag: number): Promise<boolean> {
+    await this.#settle()
+    if (await this.#sendBits(Uint8Array.of(flag))) return true
+    await this.#settle()
+    return this.#sendBits(Uint8Array.of(flag))
+  }
+
+  /** So that late bytes of what went before are not taken for the next echo. */
+  async #settle(): Promise<void> {
+    if (this.#isOwed) await this.#uart.read(anything, latencyMs)
+  }
+
+  /**
+   * False when what came back is not what was sent, or nothing did: the chip may have it all the
+   * same.
+   */
   async #sendBits(bytes: Uint8Array): Promise<boolean> {
     const bits = encodeBits(bytes)
     // What a damaged answer left behind is not our echo.
     await this.#uart.discard()
     await this.#uart.write(bits)
-    const echo = await this.#uart.read(bits.length, bits.length * bitMs + latencyMs)
-    if (echo.length === 0) throw this.#noEcho()
-    return echo.length === bits.length && echo.every((bit, index) => bit === bits[index])
+    const echo = await this.#hear(bits.length, bits.length * bitMs + echoMs)
+    const isEcho = echo.length === bits.length && echo.every((bit, index) => bit === bits[index])
+    if (!isEcho) this.#isOwed = true
+    return isEcho
   }
 
   /** Fewer when the time is over; the bits of a byte that is not whole are dropped. */
-  async #receiveBits(length: number): Promise<Uint8Array> {
+  async #receiveBits(length: number, patienceMs: number): Promise<Uint8Array> {
     const bits = length * 8
-    return decodeBits(await this.#uart.read(bits, bits * bitMs + latencyMs))
+    return decodeBits(await this.#hear(bits, bits * bitMs + patienceMs))
   }
 
-  #noEcho(): Error {
+  async #hear(length: number, timeoutMs: number): Promise<Uint8Array> {
+    const tokens = await this.#uart.read(length, timeoutMs)
+    this.#isJoined ||= tokens.length > 0
+    this.#isOwed = tokens.length < length
+    return tokens
+  }
+
+  /** Said at a wake before anything was heard: what is lost later is lost on a line that is joined. */
+  #notJoined(): Error {
     return elementError(
       'ERR_ELEMENT_BUS',
       'the UART does not hear itself',

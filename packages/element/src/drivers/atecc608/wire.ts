@@ -10,13 +10,15 @@ export interface ChipWire {
    * other bytes when it was awake already.
    */
   wake(): Promise<Uint8Array>
-  /** False when nobody acknowledged. */
+  /** False when nobody acknowledged, or the wire carried something else. */
   send(packet: Uint8Array): Promise<boolean>
   /**
    * The bytes of an answer from its begin, as they came; whether they are a packet is for the
    * caller to judge. Asking again gives the same bytes again. Undefined while the chip is busy.
+   * `isDue`: it has had its time. A wire on which a busy chip and a late answer look alike then
+   * waits longer.
    */
-  receive(): Promise<Uint8Array | undefined>
+  receive(isDue: boolean): Promise<Uint8Array | undefined>
   /** The chip keeps its volatile memory, and its watchdog stops. */
   idle(): Promise<void>
   /** The chip forgets its volatile memory. */

@@ -2,6 +2,7 @@
  * Read, Write and Lock. The chip reads and writes words of 4 bytes and blocks of 32; here are runs
  * of any length. Addresses: configuration and one-time zone `block << 3 | word`, data
  * `block << 8 | slot << 3 | word`.
+ * Unconfirmed on silicon (U21).
  */
 import { concat } from '@countersign/core/codec'
 import { elementError } from '@countersign/core/ports'
@@ -216,7 +217,10 @@ export const lockDataUncheckedCommand: Command = {
   repeat: 'never',
 }
 
-/** Locks one slot. The chip has no CRC for this: compare its contents before. */
+/**
+ * Locks one slot. The chip has no CRC for this, which is unconfirmed on silicon (U25): compare its
+ * contents before.
+ */
 export function lockSlot(line: CommandLine, slot: number): Promise<void> {
   return lock(line, lockCommand(2 | (requireSlot(slot) << 2), 0))
 }

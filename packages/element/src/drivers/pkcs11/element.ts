@@ -5,6 +5,8 @@
  * is no `attest`, and it has no locks and no counters.
  */
 import {
+  type ElementCapability,
+  type ElementEphemeral,
   type ElementInfo,
   type ElementState,
   elementError,
@@ -15,10 +17,11 @@ import {
 } from '@countersign/core/ports'
 import { requireDigest, requirePoint } from '../../signer.ts'
 import { mechanism, tokenFlag } from './constants.ts'
+import { Ephemerals } from './ephemeral.ts'
 import { isOnCurve, type TokenKey } from './keys.ts'
 import { KeyRing } from './keyRing.ts'
 import { serialOf } from './serial.ts'
-import { Token, type TokenOptions } from './token.ts'
+import { type Connection, Token, type TokenOptions } from './token.ts'
 import { parsePkcs11Url } from './url.ts'
 
 export interface Pkcs11Info extends ElementInfo {
@@ -70,32 +73,38 @@ export async function openPkcs11Element(
     )
   }
   const token = await Token.open(parsed, options)
-  const canAgree = await token.use(({ mechanisms }) => mechanisms.has(mechanism.ecdh1Derive))
-  return canAgree
-    ? new AgreeingElement(token, parsed.object)
-    : new TokenElement(token, parsed.object)
+  const can = await token.use(capabilitiesOf)
+  const ring = new KeyRing(token)
+  if (can.includes('ephemeral')) return new MakingElement(ring, parsed.object)
+  if (can.includes('ecdh')) return new AgreeingElement(ring, parsed.object)
+  return new TokenElement(ring, parsed.object)
+}
+
+function capabilitiesOf({ mechanisms }: Connection): readonly ElementCapability[] {
+  if (!mechanisms.has(mechanism.ecdh1Derive)) return []
+  return mechanisms.has(mechanism.ecKeyPairGeneration) ? ['ecdh', 'ephemeral'] : ['ecdh']
 }
 
 class TokenElement implements Pkcs11Element {
-  protected readonly ring: KeyRing
+  readonly #ring: KeyRing
   readonly #token: Token
   readonly #object: string
 
-  constructor(token: Token, object: string) {
-    this.ring = new KeyRing(token)
-    this.#token = token
+  constructor(ring: KeyRing, object: string) {
+    this.#ring = ring
+    this.#token = ring.token
     this.#object = object
   }
 
   async info(): Promise<Pkcs11Info> {
-    return await this.#token.use(({ info, mechanisms }) => ({
+    return await this.#token.use((connection) => ({
       kind: 'pkcs11',
-      vendor: info.manufacturer,
-      model: info.model,
-      revision: info.version,
-      serial: serialOf(info.serial),
-      capabilities: mechanisms.has(mechanism.ecdh1Derive) ? ['ecdh'] : [],
-      label: info.label,
+      vendor: connection.info.manufacturer,
+      model: connection.info.model,
+      revision: connection.info.version,
+      serial: serialOf(connection.info.serial),
+      capabilities: capabilitiesOf(connection),
+      label: connection.info.label,
     }))
   }
 
@@ -117,17 +126,17 @@ class TokenElement implements Pkcs11Element {
   }
 
   async generateKey(slot: number): Promise<Uint8Array> {
-    return (await this.ring.make(this.labelOf(slot), 'P-256')).point
+    return (await this.#ring.make(labelOf(this.#object, slot), 'P-256')).point
   }
 
   async publicKey(slot: number): Promise<Uint8Array> {
-    return new Uint8Array(await this.ring.point(this.labelOf(slot), 'P-256'))
+    return new Uint8Array(await this.#ring.point(labelOf(this.#object, slot), 'P-256'))
   }
 
   async sign(slot: number, digest: Uint8Array): Promise<Uint8Array> {
-    const label = this.labelOf(slot)
+    const label = labelOf(this.#object, slot)
     requireDigest(digest)
-    return await this.ring.sign(label, 'P-256', digest)
+    return await this.#ring.sign(label, 'P-256', digest)
   }
 
   async random(length: number): Promise<Uint8Array> {
@@ -147,23 +156,12 @@ class TokenElement implements Pkcs11Element {
     await this.#token.close()
   }
 
-  protected labelOf(slot: number): string {
-    if (Number.isInteger(slot) && slot >= 0 && slot < slotCount) {
-      return slot === 0 ? this.#object : `${this.#object}-${slot}`
-    }
-    throw elementError(
-      'ERR_ELEMENT_SLOT',
-      `a token has the slots 0 to ${slotCount - 1} here, not ${slot}`,
-      { slot },
-    )
-  }
-
   async #slot(slot: number, canGenerate: boolean): Promise<Pkcs11Slot> {
-    const label = this.labelOf(slot)
+    const label = labelOf(this.#object, slot)
     const common = { slot, curve: 'P-256', label, canGenerate, locked: false } as const
     let key: TokenKey | undefined
     try {
-      key = await this.ring.find(label)
+      key = await this.#ring.find(label)
     } catch (error) {
       // There is something that does not serve: said when it is used.
       if (!isElementError(error) || !useless.has(error.code)) throw error
@@ -190,13 +188,47 @@ const useless: ReadonlySet<string> = new Set(['ERR_ELEMENT_CONFIG', 'ERR_ELEMENT
 
 /** Of a token with CKM_ECDH1_DERIVE. */
 class AgreeingElement extends TokenElement {
+  readonly #ring: KeyRing
+  readonly #object: string
+
+  constructor(ring: KeyRing, object: string) {
+    super(ring, object)
+    this.#ring = ring
+    this.#object = object
+  }
+
   async ecdh(slot: number, peer: Uint8Array): Promise<Uint8Array> {
-    const label = this.labelOf(slot)
+    const label = labelOf(this.#object, slot)
     requirePoint(peer)
     if (!isOnCurve(peer, 'P-256')) {
       // Before the token sees it: what it would answer is left to its maker.
       throw elementError('ERR_ELEMENT_ECC', 'the peer gave no point of P-256', { slot })
     }
-    return await this.ring.derive(label, peer)
+    return await this.#ring.derive(label, peer)
   }
+}
+
+/** Of one that makes key pairs too. That it takes them for a session alone no token tells before. */
+class MakingElement extends AgreeingElement {
+  readonly #ephemerals: Ephemerals
+
+  constructor(ring: KeyRing, object: string) {
+    super(ring, object)
+    this.#ephemerals = new Ephemerals(ring.token)
+  }
+
+  async ephemeral(agreements = 1): Promise<ElementEphemeral> {
+    return await this.#ephemerals.make(agreements)
+  }
+}
+
+function labelOf(object: string, slot: number): string {
+  if (Number.isInteger(slot) && slot >= 0 && slot < slotCount) {
+    return slot === 0 ? object : `${object}-${slot}`
+  }
+  throw elementError(
+    'ERR_ELEMENT_SLOT',
+    `a token has the slots 0 to ${slotCount - 1} here, not ${slot}`,
+    { slot },
+  )
 }

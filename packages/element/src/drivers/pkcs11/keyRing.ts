@@ -4,11 +4,10 @@
  * is away.
  */
 import { elementError } from '@countersign/core/ports'
-import { attribute, keyType, objectClass } from './constants.ts'
-import type { Cryptoki, Handle } from './cryptoki.ts'
+import { agreedSecret } from './agreement.ts'
+import type { Handle } from './cryptoki.ts'
 import { curves, destroyKey, findKey, makeKey, type TokenCurve, type TokenKey } from './keys.ts'
-import { CryptokiError, isObjectGone, returnValue, translated } from './returnValues.ts'
-import { quietly } from './sessions.ts'
+import { isObjectGone, translated } from './returnValues.ts'
 import type { Connection, Token } from './token.ts'
 
 export class KeyRing {
@@ -85,14 +84,13 @@ export class KeyRing {
     return await this.#trying(label, async (connection, session) => {
       const key = this.#required(connection, session, label, 'P-256')
       if (!key.canDerive) throw this.#forbidden(label, 'derive')
-      const secret = await deriveObject(connection.cryptoki, session, key.privateKey, peer)
-      try {
-        const value = connection.cryptoki.attribute(session, secret, attribute.value)
-        if (value?.length === secretLength) return value
-        throw this.#strange('no shared secret of 32 bytes')
-      } finally {
-        quietly(() => connection.cryptoki.destroy(session, secret))
-      }
+      return await agreedSecret(
+        connection.cryptoki,
+        session,
+        key.privateKey,
+        peer,
+        this.token.where,
+      )
     })
   }
 
@@ -185,41 +183,3 @@ export class KeyRing {
     )
   }
 }
-
-/** Of P-256. */
-const secretLength = 32
-
-/**
- * An object of the session alone, readable: the shared secret is for the key schedule of this
- * process.
- */
-const secretTemplate = [
-  { type: attribute.class, value: objectClass.secretKey },
-  { type: attribute.keyType, value: keyType.genericSecret },
-  { type: attribute.token, value: false },
-  { type: attribute.sensitive, value: false },
-  { type: attribute.extractable, value: true },
-  { type: attribute.valueLength, value: secretLength },
-]
-
-/** PKCS#11 v2.40 leaves open whether the peer's point is bare or in an OCTET STRING: both exist. */
-async function deriveObject(
-  cryptoki: Cryptoki,
-  session: Handle,
-  key: Handle,
-  peer: Uint8Array,
-): Promise<Handle> {
-  const bare = Buffer.concat([Buffer.of(0x04), peer])
-  try {
-    return await cryptoki.derive(session, key, bare, secretTemplate)
-  } catch (error) {
-    if (!(error instanceof CryptokiError) || !otherForm.has(error.returnValue)) throw error
-    const wrapped = Buffer.concat([Buffer.of(0x04, bare.length), bare])
-    return await cryptoki.derive(session, key, wrapped, secretTemplate)
-  }
-}
-
-const otherForm: ReadonlySet<number> = new Set([
-  returnValue.mechanismParamInvalid,
-  returnValue.argumentsBad,
-])

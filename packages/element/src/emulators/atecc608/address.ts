@@ -21,12 +21,13 @@ export interface Cells {
 
 /**
  * The cells that a zone byte and an address mean; a status "parse" when there are none such. A block
- * may go beyond the end of its slot where the command lets it.
+ * may go beyond the end of its slot where the command lets it, and else not: unconfirmed on silicon
+ * (U29).
  */
 export function cellsOf(zoneByte: number, address: number, mayOverhang = false): Cells {
   const length = (zoneByte & wholeBlock) === 0 ? wordLength : blockLength
   const word = address & 7
-  // Unconfirmed on silicon: a block begins at word 0, anything else is refused.
+  // A block begins at word 0, anything else is refused: unconfirmed on silicon (U28).
   requireParse(length === wordLength || word === 0)
   const { region, block, size } = placeOf(zoneByte & 3, address)
   const offset = block * blockLength + word * wordLength

@@ -1,7 +1,7 @@
 /**
  * A part as a distributor delivers it: nothing locked, no key, the factory's configuration. Bytes
  * 16 to 127 are as public listings of unused parts of both revisions show them; what fills unused
- * slots and the one-time zone is unconfirmed on silicon (here FF).
+ * slots and the one-time zone (here FF) is unconfirmed on silicon (U27).
  */
 import { Eeprom } from './eeprom.ts'
 import { configLength, otpLength, slotCount, slotLength, unlocked } from './layout.ts'
@@ -9,7 +9,7 @@ import { configLength, otpLength, slotCount, slotLength, unlocked } from './layo
 export interface BlankOptions {
   /** Nine bytes, `01 23 .. .. .. .. .. .. EE`. */
   readonly serial: Uint8Array
-  /** The last byte of Info: 2 is an ATECC608A, 3 an ATECC608B. */
+  /** The last byte of Info: 2 is an ATECC608A, 3 an ATECC608B. Unconfirmed on silicon (U13). */
   readonly revision: 2 | 3
   /** 7 bits; 0x60 when it is absent. */
   readonly i2cAddress?: number

@@ -4,7 +4,7 @@
  * busy; when the reply becomes visible, wake pulses, the watchdog and faults belong to the wires.
  *
  * Facts are those of public documentation of the part and its family; what those do not settle is
- * marked "unconfirmed on silicon" here and listed in docs/element/unconfirmed.md.
+ * marked with its number in docs/element/unconfirmed.md.
  */
 import { zone } from './address.ts'
 import { allTests } from './commands/selfTest.ts'
@@ -37,7 +37,10 @@ export interface Execution {
 /** Count, opcode, param1, param2 (2), CRC (2). */
 const packetLengthMin = 7
 const packetLengthMax = 151
-/** While the configuration is open the generator gives this, so that nobody uses it by mistake. */
+/**
+ * While the configuration is open the generator gives this, so that nobody uses it by mistake.
+ * Unconfirmed on silicon (U16).
+ */
 const fixedPattern = [0xff, 0xff, 0x00, 0x00]
 
 export class Chip {
@@ -78,7 +81,7 @@ export class Chip {
 
   /**
    * A packet as it stands behind the word address: count to CRC. With less time left before the
-   * watchdog than the command may need, it is not carried out.
+   * watchdog than the command may need, it is not carried out. Unconfirmed on silicon (U14).
    */
   execute(packet: Uint8Array, timeLeftMs: number = Number.POSITIVE_INFINITY): Execution {
     if (!isSound(packet)) return refusal(undefined, status.communication)
@@ -107,11 +110,12 @@ export class Chip {
   }
 }
 
-/** The parts that may fail are not used by these. */
+/** The parts that may fail are not used by these. Unconfirmed on silicon (U45). */
 function worksInFailure(opcode: number, mode: number): boolean {
   return opcode === 0x77 || (opcode === 0x02 && (mode & 3) === zone.config)
 }
 
+/** The next command may be well again. Unconfirmed on silicon (U46). */
 function healthy(bytes: Uint8Array | undefined): Uint8Array {
   if (bytes === undefined) throw new Refusal(status.rngHealth)
   return bytes

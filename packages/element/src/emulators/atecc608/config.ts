@@ -61,7 +61,9 @@ export class Config {
     return serial
   }
 
-  /** Any other value than 0x55 is locked, also a cell that lost bits. Unconfirmed on silicon. */
+  /**
+   * Any other value than 0x55 is locked, also a cell that lost bits. Unconfirmed on silicon (U15).
+   */
   get configLocked(): boolean {
     return this.byte(at.lockConfig) !== unlocked
   }

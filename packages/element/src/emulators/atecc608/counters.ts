@@ -1,8 +1,8 @@
 /**
  * The two counters, which only go up. Each has eight bytes of the configuration zone, of which
  * every step clears one bit: two linear halves of 16 bits taken in turns, and two binary numbers of
- * what the halves have gone through. Public listings of used parts fit this; unconfirmed on silicon
- * in the details.
+ * what the halves have gone through. Public listings of used parts fit this; the details are
+ * unconfirmed on silicon (U52).
  */
 import type { Inside } from './inside.ts'
 import { at } from './layout.ts'
@@ -45,7 +45,10 @@ export function usesLeft(inside: Inside): number {
   return limit - readCounter(inside, 0)
 }
 
-/** Little-endian, and once more for safety; a damaged pair allows nothing. */
+/**
+ * Little-endian, and once more for safety; a damaged pair allows nothing. Unconfirmed on silicon
+ * (U51).
+ */
 function matchValue({ eeprom }: Inside, slot: number): number {
   const cells = Buffer.from(eeprom.read(slot, 0, 8))
   const value = cells.readUInt32LE(0)

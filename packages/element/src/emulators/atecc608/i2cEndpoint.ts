@@ -92,7 +92,7 @@ class I2cEnd {
         this.#take(bytes.subarray(1))
         break
       default:
-        // Reserved: acknowledged and without effect. Unconfirmed on silicon.
+        // Reserved: acknowledged and without effect. Unconfirmed on silicon (U4).
         break
     }
     return true
@@ -101,7 +101,7 @@ class I2cEnd {
   /** undefined: not acknowledged. */
   read(length: number): Uint8Array | undefined {
     // Asked for a reply, a part that still waits for the rest of a command can only say that it was
-    // not received well. Unconfirmed on silicon.
+    // not received well. Unconfirmed on silicon (U3).
     if (this.#input.length > 0) this.#run()
     if (!this.part.hears()) return undefined
     const answer = new Uint8Array(length).fill(noData)
@@ -113,7 +113,7 @@ class I2cEnd {
   /**
    * Bytes of a command go on where the last ones ended, until there are as many as its count says.
    * More than that are a command whose count is wrong, and the chip judges it so. Both unconfirmed
-   * on silicon.
+   * on silicon (U3).
    */
   #take(bytes: Uint8Array): void {
     if (bytes.length === 0) return

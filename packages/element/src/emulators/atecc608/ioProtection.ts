@@ -28,7 +28,7 @@ export function encryptOutput(inside: Inside, bytes: Uint8Array): Uint8Array {
   return answer
 }
 
-/** The two bits of ChipOptions for ECDH (9:8) and KDF (11:10). Values unconfirmed on silicon. */
+/** The two bits of ChipOptions for ECDH (9:8) and KDF (11:10). Unconfirmed on silicon (U72). */
 export const protection = { clear: 0, encrypted: 1, inside: 2, tempKeyOnly: 3 } as const
 
 export type Destination = 'clear' | 'encrypted' | 'slot' | 'tempKey'

@@ -1,11 +1,14 @@
-/** Where keys stand in their slots, and whether one is there. */
+/**
+ * Where keys stand in their slots, and whether one is there.
+ * Unconfirmed on silicon (U63).
+ */
 
 import { keyType } from './config.ts'
 import { isOnCurve, isScalar } from './ecc.ts'
 import type { Inside } from './inside.ts'
 import { slotLength } from './layout.ts'
 
-/** Four bytes of padding, then the scalar. */
+/** Four bytes of padding, then the scalar. Unconfirmed on silicon (U30). */
 const privateOffset = 4
 
 /** The 32 bytes of a private key as they are, also when they are none. */

@@ -83,7 +83,7 @@ export class EmulatedPart {
   /** The line was low for long enough. A part that is awake takes no notice. */
   wake(): void {
     if (this.power === 'awake' || this.faults.losesWake()) return
-    // A new address or watchdog counts from here; unconfirmed on silicon.
+    // A new address or watchdog counts from here; unconfirmed on silicon (U5).
     this.#wiring = wiringOf(this.#core.config())
     this.#power = 'awake'
     this.#wakes++

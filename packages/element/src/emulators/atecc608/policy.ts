@@ -1,6 +1,7 @@
 /**
  * The rules that SlotConfig, KeyConfig and the locks put on the use of a key, whatever the command:
  * prior authorization, a random nonce, the latch, and the counter of limited use.
+ * Unconfirmed on silicon (U19, U50, U53, U54, U55).
  */
 import { keyType } from './config.ts'
 import { incrementCounter, usesLeft } from './counters.ts'
@@ -34,7 +35,8 @@ export function isKeyUsable(inside: Inside, slot: number): boolean {
 
 /**
  * UseLock, for transport: while it is on, no key but its own is used before that one was
- * authorized. What it stops, and for how long, is unconfirmed on silicon.
+ * authorized. That A means on, what it stops, and for how long, is unconfirmed on
+ * silicon (U58).
  */
 function requireUseUnlocked({ config, registers }: Inside, slot: number): void {
   const useLock = config.byte(at.useLock)

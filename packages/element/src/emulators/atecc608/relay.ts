@@ -7,15 +7,18 @@
  *   answer   status(1: 0 acknowledged, 1 not), then the bytes of an acknowledged read
  *
  * Requests of a connection are answered in order and may be sent ahead. Transfers of several
- * connections do not mix. Anything else than a request ends its connection.
+ * connections do not mix. Anything else than a request ends its connection. A transfer may have any
+ * length of the format, as on a real bus: a part answers FF past its reply. So a connection holds
+ * 64 KiB that come and 64 KiB that go, at most.
  */
 import type { Socket } from 'node:net'
+import { concat } from '@countersign/core/codec'
 import { PeerError } from '@countersign/core/errors'
 import type { I2cBus } from '../../bus/ports.ts'
 import { serveUnix, type UnixServer } from './unixServer.ts'
 
-/** A command with its word address has 152 bytes, a reply 75; more is a mistake. */
-export const transferBytesMax = 256
+const opWrite = 0x57
+const opRead = 0x52
 const headerBytes = 4
 /** Hosts of one bus on one machine, and room. */
 const connectionsMax = 16
@@ -80,44 +83,64 @@ async function perform(bus: I2cBus, request: RelayRequest): Promise<Uint8Array> 
     return Uint8Array.of((await bus.write(request.address, request.data)) ? ack : nack)
   }
   const bytes = await bus.read(request.address, request.length)
-  return bytes === undefined ? Uint8Array.of(nack) : Uint8Array.of(ack, ...bytes)
+  return bytes === undefined ? Uint8Array.of(nack) : concat(Uint8Array.of(ack), bytes)
 }
 
 /** Requests out of a stream of bytes, however it is cut. */
 export class RelayReader {
-  #rest: Uint8Array = new Uint8Array();
+  #header: number[] = []
+  /** Of a write: room for all of it, once its length is known. */
+  #data: Uint8Array | undefined
+  #filled = 0;
 
   /** The requests that are complete with this chunk, one by one: one that is wrong comes after them. */
   *push(chunk: Uint8Array): Generator<RelayRequest> {
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
-    for (;;) {
-      const parsed = parseRequest(bytes)
-      if (parsed === undefined) break
-      bytes = bytes.subarray(parsed.size)
-      yield parsed.request
+    let rest = chunk
+    while (rest.length > 0) {
+      rest = rest.subarray(this.#take(rest))
+      const request = this.#complete()
+      if (request !== undefined) yield request
     }
-    this.#rest = Uint8Array.from(bytes)
   }
 
   end(): void {
-    if (this.#rest.length > 0) throw wrong('the stream ends inside a request')
+    if (this.#header.length > 0) throw wrong('the stream ends inside a request')
+  }
+
+  /** How much of it. */
+  #take(bytes: Uint8Array): number {
+    if (this.#data === undefined) {
+      this.#header.push(bytes[0] ?? 0)
+      checkHeader(this.#header)
+      return 1
+    }
+    const part = bytes.subarray(0, this.#data.length - this.#filled)
+    this.#data.set(part, this.#filled)
+    this.#filled += part.length
+    return part.length
+  }
+
+  #complete(): RelayRequest | undefined {
+    const [op, address = 0, low = 0, high = 0] = this.#header
+    if (this.#header.length < headerBytes) return undefined
+    const length = low | (high << 8)
+    if (op === opRead) {
+      this.#header = []
+      return { op: 'read', address, length }
+    }
+    const data = (this.#data ??= new Uint8Array(length))
+    if (this.#filled < length) return undefined
+    this.#header = []
+    this.#data = undefined
+    this.#filled = 0
+    return { op: 'write', address, data }
   }
 }
 
-function parseRequest(bytes: Uint8Array): { request: RelayRequest; size: number } | undefined {
-  const [op, address] = bytes
-  if (op !== undefined && op !== 0x57 && op !== 0x52) throw wrong('it begins with neither W nor R')
-  if (address !== undefined && address > 0x7f) throw wrong('its address has more than 7 bits')
-  if (op === undefined || address === undefined || bytes.length < headerBytes) return undefined
-  const length = (bytes[2] ?? 0) | ((bytes[3] ?? 0) << 8)
-  if (length > transferBytesMax) throw wrong(`its length is above ${transferBytesMax}`)
-  if (op === 0x52) return { request: { op: 'read', address, length }, size: headerBytes }
-  const size = headerBytes + length
-  if (bytes.length < size) return undefined
-  return {
-    request: { op: 'write', address, data: Uint8Array.from(bytes.subarray(headerBytes, size)) },
-    size,
-  }
+/** As far as it is there. */
+function checkHeader([op, address = 0]: readonly number[]): void {
+  if (op !== opWrite && op !== opRead) throw wrong('it begins with neither W nor R')
+  if (address > 0x7f) throw wrong('its address has more than 7 bits')
 }
 
 function wrong(what: string): PeerError<RelayErrorCode> {

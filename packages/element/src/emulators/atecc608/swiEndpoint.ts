@@ -100,7 +100,7 @@ class SwiEnd {
       return nothing
     }
     if (!this.#listens()) return nothing
-    // What is no bit is noise: the part waits for a flag again. Unconfirmed on silicon.
+    // What is no bit is noise: the part waits for a flag again. Unconfirmed on silicon (U6).
     if (baudRate !== bitRate || (token !== one && token !== zero)) this.#forget()
     else return this.#takeBit(token === one ? 1 : 0)
     return nothing
@@ -158,7 +158,7 @@ class SwiEnd {
         this.#part.sleep()
         break
       default:
-        // No flag, no effect. Unconfirmed on silicon.
+        // No flag, no effect. Unconfirmed on silicon (U6).
         break
     }
     return nothing

@@ -2,6 +2,7 @@
  * What the chip remembers until it sleeps: TempKey with its flags, the message digest buffer, the
  * alternate key buffer, the context of SHA, and which key was authorized. Idle keeps all of it (but SHA, by the wake that ends it), sleep and the watchdog lose
  * all but the latch and the pin.
+ * Unconfirmed on silicon (U31, U33, U44).
  */
 import type { Sha256State } from './sha256State.ts'
 

@@ -10,13 +10,13 @@ export const watchdogMs = 1_300
 export const longWatchdogMs = 13_000
 
 /**
- * A line that is low for so long wakes the part. Unconfirmed on silicon: the reference has it from
- * memory of the data sheet.
+ * A line that is low for so long wakes the part. Unconfirmed on silicon (U1): no public text says
+ * it.
  */
 export const wakePulseMs = 0.06
 
 /**
  * On the single wire, a byte or a command whose next bit comes later than this puts the part to
- * sleep. Unconfirmed on silicon, as is its length.
+ * sleep. Both are unconfirmed on silicon (U7).
  */
 export const swiTimeoutMs = 85

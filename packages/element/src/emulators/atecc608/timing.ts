@@ -1,6 +1,7 @@
 /**
  * The longest that each command may take, in milliseconds, for the three clocks of ChipMode. Where
- * the reference has one number, the clock makes no difference.
+ * the public lists have one number, the clock makes no difference. Unconfirmed on silicon (U75),
+ * and DeriveKey is in none of them.
  */
 type Times = readonly [m0: number, m1: number, m2: number]
 
@@ -16,7 +17,7 @@ const times: ReadonlyMap<number, Times> = new Map<number, Times>([
   [0x16, same(20)], // Nonce
   [0x17, same(35)], // Lock
   [0x1b, same(23)], // Random
-  [0x1c, same(50)], // DeriveKey; unconfirmed on silicon
+  [0x1c, same(50)], // DeriveKey
   [0x20, same(10)], // UpdateExtra
   [0x24, same(25)], // Counter
   [0x28, same(40)], // CheckMac
@@ -33,7 +34,10 @@ const times: ReadonlyMap<number, Times> = new Map<number, Times>([
   [0x80, [80, 160, 480]], // SecureBoot
 ])
 
-/** How long the chip is busy with a packet that it does not understand or has no time for. Unconfirmed on silicon. */
+/**
+ * How long the chip is busy with a packet that it does not understand or has no time for. Unconfirmed
+ * on silicon (U76).
+ */
 export const parseMs = 1
 
 export function executionMs(opcode: number | undefined, chipMode: number): number {
@@ -41,7 +45,7 @@ export function executionMs(opcode: number | undefined, chipMode: number): numbe
   return known?.[clockOf(chipMode)] ?? parseMs
 }
 
-/** ChipMode bits 7:3: 0x28 is M1, 0x68 M2; any other value M0, unconfirmed on silicon. */
+/** ChipMode bits 7:3: 0x28 is M1, 0x68 M2; any other value M0, unconfirmed on silicon (U77). */
 function clockOf(chipMode: number): 0 | 1 | 2 {
   const divider = chipMode & 0xf8
   if (divider === 0x28) return 1

@@ -3,15 +3,16 @@
  * configuration is that of the TrustFLEX parts for TLS (ATECC608-TFLXTLS), as host code for them
  * shows it publicly: slot 0 an identity key for good, 1 the attestation key, 2 to 4 keys that GenKey
  * may replace, 6 the I/O protection key, 7 and 15 of secure boot, 8 data, 10 to 12 for certificates,
- * 13 and 14 public keys. All private keys want a random nonce where TempKey is folded in. What the
- * vendor writes besides keys (certificates, one-time zone) is not here.
+ * 13 and 14 public keys. That slot 1 attests is unconfirmed on silicon (U49). All private keys want
+ * a random nonce where TempKey is folded in. What the vendor writes besides keys (certificates,
+ * one-time zone) is not here.
  */
 import { blankEeprom } from './blank.ts'
 import { drawScalar } from './ecc.ts'
 import type { Eeprom } from './eeprom.ts'
 import { at, locked } from './layout.ts'
 
-/** The default address of TFLX parts, 7 bits. */
+/** The default address of TFLX parts, 7 bits. Unconfirmed on silicon (U2). */
 export const trustAddress = 0x36
 
 export interface TrustPartOptions {

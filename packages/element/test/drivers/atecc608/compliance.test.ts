@@ -12,15 +12,31 @@ import { openEmulatedPart } from '../../../src/emulators/atecc608/persistence.ts
 import { openChipSession } from '../../../src/drivers/atecc608/session.ts'
 import { setUp } from '../../../src/drivers/atecc608/setup.ts'
 import { lockWords, type SecureElement } from '../../../src/ports.ts'
-import { elementCompliance } from '../../elementCompliance.ts'
+import { elementCompliance, type ElementUnderTest } from '../../elementCompliance.ts'
+import { scalarInChip } from '../../privateScalar.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'countersign-atecc608-'))
 after(() => rm(folder, { recursive: true }))
 
+const members = (
+  'attest close counters data ecdh generateKey info ' +
+  'lock lockDigest publicKey random sign slots state'
+).split(' ')
+
+/** Of the part in this file. */
+function keptIn(name: string): Pick<ElementUnderTest, 'members' | 'scalarOf'> {
+  return { members, scalarOf: (point) => scalarInChip(join(folder, name), point) }
+}
+
 for (const framing of ['i2c', 'swi']) {
   const url = `atecc608:emulator:${framing}.json?framing=${framing}&times=none`
   const open = () => openElement(url, { folder })
-  elementCompliance(`ATECC608, emulated, ${framing}`, { open, reopen: open, mayLock: true })
+  elementCompliance(`ATECC608, emulated, ${framing}`, {
+    open,
+    reopen: open,
+    ...keptIn(`${framing}.json`),
+    mayLock: true,
+  })
 }
 
 /** Every command takes as long as silicon takes at most, on a clock that nobody waits for. */
@@ -36,6 +52,7 @@ function openTimed(): Promise<SecureElement> {
 elementCompliance('ATECC608, emulated, with the times of silicon', {
   open: openTimed,
   reopen: openTimed,
+  ...keptIn('i2c.json'),
   mayLock: false,
 })
 
@@ -60,7 +77,12 @@ for (const [revision, model] of [
   [3, 'ATECC608B'],
 ] as const) {
   const open = (): Promise<SecureElement> => openRevision(revision)
-  elementCompliance(`${model}, emulated`, { open, reopen: open, mayLock: true })
+  elementCompliance(`${model}, emulated`, {
+    open,
+    reopen: open,
+    ...keptIn(`revision-${revision}.json`),
+    mayLock: true,
+  })
 
   test(`a part of revision ${revision} is an ${model}`, async () => {
     const element = await open()
@@ -82,5 +104,6 @@ function openTrustPart(): Promise<SecureElement> {
 elementCompliance('ATECC608, emulated, configured by its factory', {
   open: openTrustPart,
   reopen: openTrustPart,
+  ...keptIn('trust.json'),
   mayLock: true,
 })

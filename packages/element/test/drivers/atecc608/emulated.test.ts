@@ -4,11 +4,14 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { BusTime } from '../../../src/bus/ports.ts'
 import { machineTime, paperTime } from '../../../src/bus/time.ts'
 import { revision } from '../../../src/drivers/atecc608/basics.ts'
+import { writeExtra } from '../../../src/drivers/atecc608/boot.ts'
 import { i2cWire } from '../../../src/drivers/atecc608/i2cWire.ts'
 import { type ChipSession, openChipSession } from '../../../src/drivers/atecc608/session.ts'
 import { swiWire } from '../../../src/drivers/atecc608/swiWire.ts'
+import type { ChipWire } from '../../../src/drivers/atecc608/wire.ts'
 import { readConfig, readZone } from '../../../src/drivers/atecc608/zones.ts'
 import { blankEeprom } from '../../../src/emulators/atecc608/blank.ts'
 import { coreOf } from '../../../src/emulators/atecc608/core.ts'
@@ -23,12 +26,34 @@ function newPart(time = paperTime(), serial = serialHex, swi = false): EmulatedP
   return new EmulatedPart(coreOf(eeprom), { time })
 }
 
-async function open(wire: 'i2c' | 'swi'): Promise<{ part: EmulatedPart; session: ChipSession }> {
+interface Bench {
+  readonly part: EmulatedPart
+  readonly time: BusTime
+  readonly chip: ChipWire
+}
+
+function bench(wire: 'i2c' | 'swi'): Bench {
   const time = paperTime()
   const part = newPart(time, serialHex, wire === 'swi')
   const chip =
     wire === 'i2c' ? i2cWire(emulatedI2c([part]), time) : swiWire(emulatedSwi(part, time), time)
-  return { part, session: await openChipSession(chip, time) }
+  return { part, time, chip }
+}
+
+async function open(wire: 'i2c' | 'swi'): Promise<Bench & { readonly session: ChipSession }> {
+  const made = bench(wire)
+  return { ...made, session: await openChipSession(made.chip, made.time) }
+}
+
+/** Milliseconds of the part's own clock until it failed. */
+async function failsIn(
+  { time }: Bench,
+  act: () => Promise<unknown>,
+  error: { readonly code: string } & Readonly<Record<string, unknown>>,
+): Promise<number> {
+  const begun = time.now()
+  await assert.rejects(act, error)
+  return time.now() - begun
 }
 
 for (const wire of ['i2c', 'swi'] as const) {
@@ -83,6 +108,41 @@ for (const wire of ['i2c', 'swi'] as const) {
     const { part, session } = await open(wire)
     part.faults.die()
     await assert.rejects(revision(session), { code: 'ERR_ELEMENT_GONE' })
+  })
+
+  test(`a chip that wakes and acknowledges nothing over ${wire} is given up in bounded time`, async () => {
+    const deaf = bench(wire)
+    deaf.part.faults.nackForEver()
+    const nobody = { code: 'ERR_ELEMENT_BUS', message: 'nothing answers here' }
+    const opening = await failsIn(deaf, () => openChipSession(deaf.chip, deaf.time), nobody)
+    assert.ok(opening >= 1500 && opening < 2100, `${opening} ms`)
+
+    const on = await open(wire)
+    on.part.faults.nackForEver()
+    const gone = { code: 'ERR_ELEMENT_GONE' }
+    const waking = await failsIn(on, () => revision(on.session), gone)
+    assert.ok(waking >= 1500 && waking < 2100, `${waking} ms`)
+    on.part.faults.end()
+    assert.equal(hexOf(await revision(on.session)), '00006003')
+  })
+
+  test(`a chip that acknowledges nothing any more under a command over ${wire} is given up`, async () => {
+    const on = await open(wire)
+    on.part.faults.before(1, () => on.part.faults.nackForEver())
+    // The command in its time, and then the wakes.
+    const reading = await failsIn(on, () => revision(on.session), { code: 'ERR_ELEMENT_GONE' })
+    assert.ok(reading < 2500, `${reading} ms`)
+    on.part.faults.end()
+
+    on.part.faults.before(2, () => on.part.faults.nackForEver())
+    // The serial number is asked for first, since the part was lost.
+    const counting = await failsIn(on, () => writeExtra(on.session, 'userExtra', 0x5a), {
+      code: 'ERR_ELEMENT_BUS',
+      hint: /may have been carried out: read the state/,
+    })
+    assert.ok(counting < 900, `${counting} ms`)
+    on.part.faults.end()
+    assert.equal((await readConfig(on.session))[84], 0x5a, 'it was carried out')
   })
 
   test(`wakes that get lost over ${wire} are repeated`, async () => {

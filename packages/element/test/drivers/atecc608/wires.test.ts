@@ -67,7 +67,7 @@ test('I2C: an idle that nobody acknowledged is sent once more', async () => {
 test('I2C: an answer is its count, and then its rest', async () => {
   const bus = new NotingBus('07', '00006003 83bb')
   assert.equal(
-    hexOf((await i2cWire(bus, new ManualTime()).receive()) ?? new Uint8Array()),
+    hexOf((await i2cWire(bus, new ManualTime()).receive(false)) ?? new Uint8Array()),
     '070000600383bb',
   )
   assert.deepEqual(bus.log, ['W 60 00', 'R 60 1', 'R 60 6'])
@@ -76,20 +76,20 @@ test('I2C: an answer is its count, and then its rest', async () => {
 test('I2C: a chip that is busy acknowledges nothing', async () => {
   const bus = new NotingBus()
   bus.nacks = 1
-  assert.equal(await i2cWire(bus, new ManualTime()).receive(), undefined)
+  assert.equal(await i2cWire(bus, new ManualTime()).receive(false), undefined)
   assert.deepEqual(bus.log, ['W 60 00'])
-  assert.equal(await i2cWire(new NotingBus(undefined), new ManualTime()).receive(), undefined)
+  assert.equal(await i2cWire(new NotingBus(undefined), new ManualTime()).receive(false), undefined)
 })
 
 test('I2C: a count without sense is not followed', async () => {
   for (const count of ['00', '03', '67', 'ff']) {
     const bus = new NotingBus(count)
-    const got = await i2cWire(bus, new ManualTime()).receive()
+    const got = await i2cWire(bus, new ManualTime()).receive(false)
     assert.equal(hexOf(got ?? new Uint8Array()), count)
     assert.deepEqual(bus.log, ['W 60 00', 'R 60 1'])
   }
   // The rest was not acknowledged: what there is, is no packet.
-  const got = await i2cWire(new NotingBus('07', undefined), new ManualTime()).receive()
+  const got = await i2cWire(new NotingBus('07', undefined), new ManualTime()).receive(false)
   assert.equal(hexOf(got ?? new Uint8Array()), '07')
 })
 
@@ -174,7 +174,7 @@ test('SWI: idle and sleep are flags', async () => {
 })
 
 test('SWI: a chip that says nothing is busy', async () => {
-  assert.equal(await swiWire(new NotingUart(), new ManualTime()).receive(), undefined)
+  assert.equal(await swiWire(new NotingUart(), new ManualTime()).receive(false), undefined)
 })
 
 test('SWI: what was not sent as heard was not sent', async () => {
@@ -183,24 +183,44 @@ test('SWI: what was not sent as heard was not sent', async () => {
     uart.bend = (written) => written.map((token, index) => (index === bit ? token ^ 2 : token))
     const wire = swiWire(uart, new ManualTime())
     assert.equal(await wire.send(bytes('07')), false)
-    assert.equal(await wire.receive(), undefined)
+    assert.equal(await wire.receive(false), undefined)
   }
 })
 
-test('SWI: a line that is not joined is ERR_ELEMENT_BUS, with a hint', async () => {
-  const uart = new NotingUart(wakeBits)
+test('SWI: a line that is not joined is ERR_ELEMENT_BUS at its first wake, with a hint', async () => {
+  const uart = new NotingUart()
   uart.echoes = false
-  await assert.rejects(swiWire(uart, new ManualTime()).send(bytes('07')), {
+  await assert.rejects(swiWire(uart, new ManualTime()).wake(), {
     code: 'ERR_ELEMENT_BUS',
     hint: /Join TX/,
     where: '/dev/ttyS7',
   })
 })
 
+test('SWI: on a line that was heard once, silence is a chip that does not answer', async () => {
+  const uart = new NotingUart(wakeBits)
+  const wire = swiWire(uart, new ManualTime())
+  await wire.wake()
+  uart.echoes = false
+  assert.equal(await wire.send(bytes('07')), false)
+  assert.equal(hexOf(await wire.wake()), '')
+})
+
+test('SWI: an idle that was not heard as it was sent is sent once more', async () => {
+  const uart = new NotingUart()
+  let bends = 1
+  uart.bend = (written) => (bends-- > 0 ? written.map((token) => token ^ 2) : written)
+  await swiWire(uart, new ManualTime()).idle()
+  assert.deepEqual(uart.log, [idle, idle])
+})
+
 test('SWI: an answer that ends early is what came of it', async () => {
   const uart = new NotingUart(wakeBits.replaceAll(' ', '').slice(0, 2 * 19))
-  const got = await swiWire(uart, new ManualTime()).receive()
+  const got = await swiWire(uart, new ManualTime()).receive(false)
   assert.equal(hexOf(got ?? new Uint8Array()), '0411')
   const count = new NotingUart('7f7f7f7f7f7f7f7f')
-  assert.equal(hexOf((await swiWire(count, new ManualTime()).receive()) ?? new Uint8Array()), 'ff')
+  assert.equal(
+    hexOf((await swiWire(count, new ManualTime()).receive(false)) ?? new Uint8Array()),
+    'ff',
+  )
 })

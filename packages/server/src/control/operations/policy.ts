@@ -23,6 +23,7 @@ const productParams: z.ZodType<ProductParams> = z.strictObject({
   credential: z.enum(['factory', 'owner', 'either']).optional(),
   roads: z.array(z.enum(roads)).min(1).max(roads.length).optional(),
   assuranceMin: assurance.optional(),
+  edhocSuiteMin: z.union([z.literal(2), z.literal(3)]).optional(),
   validityDays: days.optional(),
   renewalDays: days.optional(),
   overlapDays: z.number().int().min(0).max(3650).optional(),

@@ -78,7 +78,9 @@ export async function authenticate(
   if (found === undefined)
     throw new InvariantError('ERR_EDHOC_CREDENTIAL', 'proven is none of them')
   const { peer } = found
-  const admitted = await attributed(peer.fingerprint, () => parts.registry.admit(peer, 'coap'))
+  const admitted = await attributed(peer.fingerprint, () =>
+    parts.registry.admit(peer, 'coap', agreed.suite.number),
+  )
   return { authenticated, peer, admitted }
 }
 

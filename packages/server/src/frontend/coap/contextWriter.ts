@@ -163,7 +163,7 @@ export class ContextWriter {
   #row(context: LiveContext): Write {
     const { crypto, sealer, lives, limits } = this.#parts
     const { device, fingerprint, createdAt, begun, address, parameters, verdict } = context
-    const { security, serverKind, confirmed } = context
+    const { security, serverKind, suite, confirmed } = context
     if (parameters === undefined) throw ended()
     return insertOf(crypto, sealer, parameters, {
       device,
@@ -177,6 +177,7 @@ export class ContextWriter {
       begun,
       notAfter: verdict?.until ?? createdAt,
       serverKind,
+      suite,
       confirmed,
     })
   }

@@ -52,6 +52,8 @@ export interface Handshaken {
   readonly serverKind: Authentication
   /** The device has what it was told before: it did not ask for the certificate by value. */
   readonly knowsServer: boolean
+  /** Of EDHOC. */
+  readonly suite: number
   readonly from: string
 }
 
@@ -105,7 +107,7 @@ export class Contexts {
 
   /** The context of a finished handshake: its first message makes it last. */
   add(made: Handshaken): LiveContext {
-    const { parameters, begun, fingerprint, standing, serverKind, from } = made
+    const { parameters, begun, fingerprint, standing, serverKind, suite, from } = made
     const { clock, crypto, limits } = this.#parts
     const now = clock.now()
     const context = new LiveContext({
@@ -116,6 +118,7 @@ export class Contexts {
       begun,
       security: freshContext(crypto, { ...parameters, usageLimits: limits.keyUsage }),
       serverKind,
+      suite,
       confirmed: null,
       state: 'fresh',
       address: from,
@@ -279,7 +282,7 @@ export class Contexts {
     const { store, crypto, sealer, lives, limits } = this.#parts
     const row = await store.get(table, id)
     if (row === undefined) return undefined
-    const { device, fingerprint, createdAt, begun, state, serverKind, confirmed } = row
+    const { device, fingerprint, createdAt, begun, state, serverKind, suite, confirmed } = row
     const isTrusted = lives.isTrusted(row.life)
     const security = openRow(crypto, sealer, row, { isTrusted, usageLimits: limits.keyUsage })
     const address = row.peerAddress
@@ -291,6 +294,7 @@ export class Contexts {
       begun,
       security,
       serverKind,
+      suite,
       confirmed,
       state,
       address,
@@ -313,7 +317,7 @@ export class Contexts {
     const rows = await this.#parts.store.find(table, 'device', device)
     for (const row of rows) {
       if (row.state !== 'live' || this.#byId.has(row.id)) continue
-      const standing = await this.standings.ofCertificate(row.fingerprint)
+      const standing = await this.standings.ofRow(row)
       if (standing.kind === 'refused') await this.#buryRow(row, standing.refusal)
     }
   }

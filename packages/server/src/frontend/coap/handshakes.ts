@@ -288,6 +288,7 @@ export class Handshakes {
       generation,
       serverKind: agreed.method.responder,
       knowsServer: agreed.knowsServer,
+      suite: agreed.suite.number,
       from,
     })
     return { kind: 'context', id: context.id, message4: onceMade(authenticated) }

@@ -42,6 +42,8 @@ export class LiveContext {
   readonly security: SecurityContext
   /** Which of its certificates the server has shown. */
   readonly serverKind: Authentication
+  /** Number of the suite of EDHOC that its keys came from. */
+  readonly suite: number
   /** The newest successor of it that the device has. */
   confirmed: string | null
   /** What its device has confirmed on the context before, it has still. */
@@ -76,6 +78,7 @@ export class LiveContext {
     readonly begun: number
     readonly security: SecurityContext
     readonly serverKind: Authentication
+    readonly suite: number
     readonly confirmed: string | null
     readonly state: ContextState
     readonly address: string
@@ -89,6 +92,7 @@ export class LiveContext {
     this.begun = made.begun
     this.security = made.security
     this.serverKind = made.serverKind
+    this.suite = made.suite
     this.confirmed = made.confirmed
     this.state = made.state
     this.address = made.address

@@ -151,7 +151,7 @@ export class ProtectedRequests {
       case 'refused':
         // Turning it out has told the operator already.
         if (wasOut) this.#tell(context, standing.refusal, from)
-        return answer(coapCode.forbidden, standing.refusal.code)
+        return turnedOut(standing.refusal.code)
       case 'unavailable':
         return later(coapCode.serviceUnavailable, retrySeconds)
       case 'admitted':
@@ -209,3 +209,9 @@ const errorCodes: readonly OscoreErrorCode[] = [
   'ERR_OSCORE_FRESHNESS',
   'ERR_OSCORE_LIMIT',
 ]
+
+/** 4.01 where it is the keys that are refused, and a new handshake can help. */
+function turnedOut(code: string): Answer {
+  const isOfKeys = code === 'ERR_SUITE_NOT_ALLOWED'
+  return answer(isOfKeys ? coapCode.unauthorized : coapCode.forbidden, code)
+}

@@ -6,7 +6,7 @@
 import type { VerifiedPeer } from '@countersign/core/credential'
 import { isCountersignError, PeerError } from '@countersign/core/errors'
 import type { Clock } from '@countersign/core/ports'
-import type { Admitted, Log, LodgingGatekeeper } from '../../ports.ts'
+import type { Admitted, CoapContextRow, Log, LodgingGatekeeper } from '../../ports.ts'
 import { reasonOf } from '../roleJudge.ts'
 import type { DeviceJudge } from './deviceJudge.ts'
 import type { ContextStanding, LiveContext, Verdict } from './liveContext.ts'
@@ -68,10 +68,13 @@ export class Standings {
   }
 
   /** Of a device whose context is not in memory. Never rejects. */
-  async ofCertificate(fingerprint: string): Promise<ContextStanding> {
+  async ofRow({
+    fingerprint,
+    suite,
+  }: Pick<CoapContextRow, 'fingerprint' | 'suite'>): Promise<ContextStanding> {
     try {
       const peer = await this.#parts.devices.judgeKnown(fingerprint)
-      const admitted = await this.#parts.registry.mayStay(peer, 'coap')
+      const admitted = await this.#parts.registry.mayStay(peer, 'coap', suite)
       return { kind: 'admitted', peer, admitted }
     } catch (error) {
       return this.#standingOf(error)
@@ -102,8 +105,11 @@ export class Standings {
     const { devices, registry } = this.#parts
     try {
       const peer = await devices.judgeKnown(context.fingerprint)
+      const { suite } = context
       const admitted =
-        how === 'speaks' ? await registry.admit(peer, 'coap') : await registry.mayStay(peer, 'coap')
+        how === 'speaks'
+          ? await registry.admit(peer, 'coap', suite)
+          : await registry.mayStay(peer, 'coap', suite)
       return { kind: 'admitted', peer, admitted }
     } catch (error) {
       return this.#standingOf(error)

@@ -113,6 +113,7 @@ function far(n: number): Far {
     security,
     begun: 1,
     serverKind: 'signature',
+    suite: 2,
     confirmed: null,
     state: 'live',
     address: String(n),

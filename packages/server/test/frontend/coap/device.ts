@@ -69,6 +69,7 @@ export interface NarrowOptions {
   readonly reference?: CredentialReference
   readonly cI?: Uint8Array
   readonly ead1?: readonly EadItem[]
+  readonly ead3?: readonly EadItem[]
   readonly wanted?: ByValue
   /** Answers the server's requests; 2.04 where nothing is said. */
   readonly serve?: (request: CoapMessage) => OutgoingResponse | 'silent'
@@ -171,9 +172,9 @@ export class NarrowDevice {
     const ead = wanted === undefined ? ead1 : [coldStartItem(wanted), ...ead1]
     const { message1, next } = initiator.send(ead)
     const response = await this.edhoc(encodeStart(message1))
-    const judge = next.receive(response.payload)
-    const compose = judge.accept(this.server(ways.responder))
-    return await compose.send()
+    const judge = await next.receive(response.payload)
+    const compose = await judge.accept(this.server(ways.responder))
+    return await compose.send(this.parts.ead3)
   }
 
   /** A message_1 that is not sent. */
@@ -344,6 +345,15 @@ export function asRequest({ code, options, payload }: CoapMessage): OutgoingRequ
 
 export function isProtected({ options }: CoapMessage): boolean {
   return options.some(({ number }) => number === optionNumber.oscore)
+}
+
+export async function refusedBy(attempt: Promise<unknown>): Promise<Refused> {
+  const error = await attempt.then(
+    () => new Error('it was taken'),
+    (reason: unknown) => reason,
+  )
+  if (!(error instanceof Refused)) throw error
+  return error
 }
 
 export function required<Value>(value: Value | undefined): Value {

@@ -1,7 +1,6 @@
 /** More than anybody honest sends: memory stays bounded, others are served, nobody is flooded through us. */
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
-import { encodeStart } from '@countersign/core/channel'
 import {
   type CoapMessage,
   coapCode,
@@ -11,10 +10,10 @@ import {
   parseMessage,
   uriPath,
 } from '@countersign/core/coap'
-import { cbor, concat } from '@countersign/core/codec'
 import { coapLimitsOfDoor } from '../../../src/frontend/coap/limits.ts'
 import { type NarrowDevice, Refused, required } from './device.ts'
 import { CoapHouse } from './house.ts'
+import { echoIn, strangerAt, withEcho } from './stranger.ts'
 
 const victim = '198.51.100.7'
 
@@ -25,16 +24,6 @@ describe('a flood at the coap door', () => {
     assert.deepEqual(await house.messages(), [])
     await house.close()
   })
-
-  /** message_1 as a stranger makes one: C_I counts, G_X is a point of somebody's. */
-  async function stranger(): Promise<(n: number) => Uint8Array> {
-    const device = await house.device()
-    const head = device.message1().slice(0, -1)
-    return (n) => {
-      const identifier = cbor.byteString(Uint8Array.of(n >> 16, (n >> 8) & 0xff, n & 0xff))
-      return request(encodeStart(concat(head, identifier)), n)
-    }
-  }
 
   async function flood(count: number, one: (n: number) => [Uint8Array, string]): Promise<void> {
     for (let n = 0; n < count; n++) {
@@ -47,12 +36,32 @@ describe('a flood at the coap door', () => {
 
   it('of handshakes from one address leaves the others alone', async () => {
     house = await CoapHouse.create()
-    const message1 = await stranger()
+    const message1 = await strangerAt(house)
     await flood(10_000, (n) => [message1(n), `${victim}:${1024 + (n % 60_000)}`])
     assert.ok(house.door.load.halfOpen > 0)
     assert.ok(house.door.load.halfOpen <= coapLimitsOfDoor.halfOpenUnprovenPerAddressMax)
     const sent = [...sentTo(house).values()].reduce((sum, bytes) => sum + bytes, 0)
     assert.ok(sent < 10_000 * message1(0).length * 0.5, `${sent} bytes to somebody else`)
+    assert.equal(await works(await house.device()), 2, 'no Echo is asked of another address')
+  })
+
+  it('of handshakes from one address is bounded however slowly it comes, and the others are let be', async () => {
+    house = await CoapHouse.create()
+    const message1 = await strangerAt(house)
+    const { halfOpenUnprovenPerAddressMax: most, handshakesPerAddressPerSecond: rate } =
+      coapLimitsOfDoor
+    const waiting: number[] = []
+    for (let second = 0; second < 12; second++) {
+      for (let n = 0; n < rate; n++) {
+        await house.inject(message1(rate * second + n), `${victim}:5683`)
+      }
+      house.timers.advance(1_000)
+      waiting.push(house.door.load.halfOpen)
+    }
+    assert.deepEqual(waiting.slice(0, 7), [10, 20, 30, 40, 50, 60, most])
+    assert.deepEqual(new Set(waiting.slice(7)), new Set([most]))
+    const last = parseMessage(required(house.net.sent.at(-1)).datagram)
+    assert.notEqual(echoIn(last), undefined, 'it may show that it is there')
     assert.equal(await works(await house.device()), 2, 'no Echo is asked of another address')
   })
 
@@ -67,15 +76,11 @@ describe('a flood at the coap door', () => {
         handshakes: { perSecond: 1, burst: 10_000 },
       },
     })
-    const message1 = await stranger()
+    const message1 = await strangerAt(house)
     for (let address = 1; address <= 4; address++) {
       const from = `203.0.113.${address}:5000`
       const echo = await echoFor(message1, from)
-      await flood(400, (n) => {
-        const { options, ...rest } = parseMessage(message1(n))
-        const other = { ...rest, token: Uint8Array.of(address), options: [...options, echo] }
-        return [encodeMessage(other), from]
-      })
+      await flood(400, (n) => [withEcho(message1(400 * address + n), echo), from])
       assert.ok(house.door.load.halfOpen <= halfOpenPerAddressMax * address)
     }
     assert.equal(house.door.load.halfOpen, 300)
@@ -91,8 +96,7 @@ describe('a flood at the coap door', () => {
   ): Promise<CoapMessage['options'][number]> {
     for (let n = 50_000; ; n++) {
       const [answer] = await house.inject(message1(n), from)
-      const { options } = parseMessage(required(answer))
-      const echo = options.find(({ number }) => number === optionNumber.echo)
+      const echo = echoIn(parseMessage(required(answer)))
       if (echo !== undefined) return echo
     }
   }
@@ -100,15 +104,13 @@ describe('a flood at the coap door', () => {
   it('of handshakes from many real addresses leaves the process its time, and passes', async () => {
     const handshakes = { perSecond: 10, burst: 30 }
     house = await CoapHouse.create({ limits: { handshakes, handshakesPerAddressBurst: 0 } })
-    const message1 = await stranger()
+    const message1 = await strangerAt(house)
     let later = 0
     for (let host = 1; host <= 6; host++) {
       const from = `203.0.113.${host}:5000`
       const echo = await echoFor(message1, from)
       for (let n = 0; n < 15; n++) {
-        const { options, ...rest } = parseMessage(message1(100 * host + n))
-        const sent = encodeMessage({ ...rest, options: [...options, echo] })
-        const [answer] = await house.inject(sent, from)
+        const [answer] = await house.inject(withEcho(message1(100 * host + n), echo), from)
         if (parseMessage(required(answer)).code === coapCode.serviceUnavailable) later++
       }
     }
@@ -140,7 +142,7 @@ describe('a flood at the coap door', () => {
   it('from a thousand made-up addresses makes everybody show that it is there', async () => {
     const handshakes = { perSecond: 1, burst: 10_000 }
     house = await CoapHouse.create({ limits: { handshakes, unprovenHandshakes: handshakes } })
-    const message1 = await stranger()
+    const message1 = await strangerAt(house)
     const received = new Map<string, number>()
     await flood(6_000, (n) => {
       const datagram = message1(n)
@@ -164,7 +166,7 @@ describe('a flood at the coap door', () => {
         unprovenHandshakes: { perSecond: 1, burst: 20 },
       },
     })
-    const message1 = await stranger()
+    const message1 = await strangerAt(house)
     await flood(200, (n) => [message1(n), `100.64.1.${n}:5683`])
     assert.equal(house.door.load.halfOpen, 20)
     assert.equal(await works(await house.device()), 3, 'one round trip more, for Echo')
@@ -223,7 +225,7 @@ describe('a flood at the coap door', () => {
       }
       return { ...own, signer: { scheme: signer.scheme, spki: signer.spki, sign: slow } }
     }
-    const message1 = await stranger()
+    const message1 = await strangerAt(house)
     const from = `${victim}:53`
     house.net.deliver(message1(1), from)
     await house.rest()
@@ -278,17 +280,6 @@ function sentTo({ net }: CoapHouse): Map<string, number> {
   const bytes = new Map<string, number>()
   for (const { to, datagram } of net.sent) bytes.set(to, (bytes.get(to) ?? 0) + datagram.length)
   return bytes
-}
-
-function request(payload: Uint8Array, n: number, options: CoapMessage['options'] = []): Uint8Array {
-  return encodeMessage({
-    type: 'CON',
-    code: coapCode.post,
-    messageId: n & 0xffff,
-    token: Uint8Array.of(n >> 16),
-    options: [...uriPath('.well-known', 'edhoc'), ...options],
-    payload,
-  })
 }
 
 /** Exchanges that a handshake takes. */

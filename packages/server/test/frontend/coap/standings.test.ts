@@ -128,6 +128,20 @@ describe('a context whose device may not come in any more', () => {
     assert.equal((await house.messages()).length, 1)
   })
 
+  it('is judged again when a minute has passed since it was, although no notice told of anything', async () => {
+    const device = await admitted()
+    const [row] = await house.house.registry.certificatesOf(idOf(device))
+    await house.house.store.apply({
+      writes: [{ kind: 'delete', table: 'certificate', key: required(row).serial }],
+    })
+    house.timers.advance(59_999)
+    assert.equal(said(await device.post('a', { number: 2 })), '2.04 ')
+    house.timers.advance(1)
+    assert.equal(said(await device.post('a', { number: 3 })), '4.03 ERR_CREDENTIAL_UNKNOWN')
+    assert.equal((await house.rows())[0]?.state, 'tombstone')
+    assert.equal((await house.messages()).length, 2)
+  })
+
   it('that has carried nothing is forgotten with its device', async () => {
     const device = await house.device()
     await device.handshake()

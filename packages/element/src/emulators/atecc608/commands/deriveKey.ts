@@ -1,6 +1,7 @@
 /**
  * DeriveKey (1C): a slot's key becomes the digest of a parent key and TempKey: its own old key
  * (roll) or that of SlotConfig.WriteKey (create). WriteConfig says which, and whether a MAC is due.
+ * Unconfirmed on silicon (U67).
  */
 import { headOf, serialMark, sha256, zeros } from '../digests.ts'
 import type { Command, Inside } from '../inside.ts'
@@ -27,7 +28,8 @@ export function deriveKey(inside: Inside, command: Command): Uint8Array {
   const head = [headOf(command), serialMark(inside)]
   if ((writeConfig & rule.needsMac) !== 0) {
     requireExecution(data.length === 32)
-    // Under WriteKey also where the key is rolled: who may change it need not know it.
+    // Under WriteKey also where the key is rolled: who may change it need not know it. Unconfirmed on
+    // silicon (U57).
     const expected = sha256(requireSymmetricKey(inside, writeKey), ...head)
     if (Buffer.compare(expected, data) !== 0) throw new Refusal(status.mismatch)
   }

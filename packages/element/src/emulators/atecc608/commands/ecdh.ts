@@ -1,6 +1,7 @@
 /**
  * ECDH (43): X of the shared point of a private key, in a slot or ephemeral in TempKey, with the
  * host's point; to the bus, clear or encrypted, into TempKey, or into a slot.
+ * Unconfirmed on silicon (U36).
  */
 import { privateUse } from '../config.ts'
 import { sharedSecret } from '../ecc.ts'
@@ -32,7 +33,7 @@ function ofSlot(inside: Inside, { mode, param2, data }: Command): Uint8Array {
   return destination(sharedSecret(scalar, data))
 }
 
-/** The ephemeral key is gone then, also when the point was wrong. */
+/** The ephemeral key is gone then, also when the point was wrong. Unconfirmed on silicon (U38). */
 function ofTempKey(inside: Inside, { mode, param2, data }: Command): Uint8Array {
   const { tempKey } = inside.registers
   requireExecution(tempKey.valid && tempKey.isPrivateKey)
@@ -72,7 +73,9 @@ function destinationOf(
   return (secret) => (encrypted ? encryptOutput(inside, secret) : secret)
 }
 
-/** Where a computed secret may go. What WriteConfig has to say about it: unconfirmed on silicon. */
+/**
+ * Where a computed secret may go. What WriteConfig says about it is unconfirmed on silicon (U64).
+ */
 export function requireSecretSlot({ config }: Inside, slot: number): void {
   requireExecution(slot < 16 && config.dataLocked)
   requireExecution(!config.slotLocked(slot) && !config.keyConfig(slot).isPrivate)

@@ -2,6 +2,7 @@
  * GenKey (40): makes a private key in a slot (04) or an ephemeral one in TempKey, computes the
  * public key of one (00), and puts a digest of a public key into TempKey (08, and 10 for a stored
  * public key), for an internal signature over it. The variant with a MAC (20) is not here.
+ * Unconfirmed on silicon (U61).
  */
 
 import { keyType } from '../config.ts'
@@ -16,7 +17,7 @@ import { tempKeySource } from '../tempKey.ts'
 
 const bits = { create: 0x04, digest: 0x08, storedDigest: 0x10 } as const
 const ephemeral = 0xffff
-/** SlotConfig.WriteConfig bit 1 (bit 13 of the word): GenKey may write here. */
+/** WriteConfig bit 1 (b13 of SlotConfig): GenKey may write here. Unconfirmed on silicon (U47). */
 const mayGenerate = 0x2
 
 export function genKey(inside: Inside, command: Command): Uint8Array {
@@ -45,7 +46,7 @@ function create(inside: Inside, slot: number): Uint8Array {
   requireExecution(config.configLocked && isPrivate && type === keyType.p256)
   requireExecution(!config.slotLocked(slot))
   requireAuthorized(inside, slot)
-  // Before the data zone is locked WriteConfig is not looked at. Unconfirmed on silicon.
+  // Before the data zone is locked WriteConfig is not looked at. Unconfirmed on silicon (U20).
   requireExecution(!config.dataLocked || (config.slotConfig(slot).writeConfig & mayGenerate) !== 0)
   const scalar = drawScalar((length) => inside.random(length))
   writePrivateKey(inside, slot, scalar)
@@ -62,7 +63,7 @@ function stored(inside: Inside, slot: number): Uint8Array {
   return scalar
 }
 
-/** It stays in TempKey, is gone with it, and only ECDH takes it. */
+/** It stays in TempKey, is gone with it, and only ECDH takes it. Unconfirmed on silicon (U38). */
 function createEphemeral(inside: Inside, { mode }: Command): Uint8Array {
   requireParse(mode === bits.create)
   requireExecution(inside.config.configLocked)
@@ -72,7 +73,9 @@ function createEphemeral(inside: Inside, { mode }: Command): Uint8Array {
   return publicPoint(scalar)
 }
 
-/** Three bytes of the host stand where mode and slot would. Answers a status: unconfirmed on silicon. */
+/**
+ * Three bytes of the host stand where mode and slot would. A status: unconfirmed on silicon (U62).
+ */
 function digestStored(inside: Inside, { param2, data }: Command): Uint8Array {
   requireParse(param2 < 16 && data.length === 3)
   const { config } = inside
@@ -85,7 +88,10 @@ function digestStored(inside: Inside, { param2, data }: Command): Uint8Array {
   return done()
 }
 
-/** 128 bytes: TempKey, opcode and three bytes, SN, 25 zeros, X || Y. The source stays what it was. */
+/**
+ * 128 bytes: TempKey, opcode and three bytes, SN, 25 zeros, X || Y. The source stays: unconfirmed
+ * on silicon (U37).
+ */
 function digestInto(inside: Inside, slot: number, head: Uint8Array, point: Uint8Array): void {
   const { tempKey } = inside.registers
   const { source } = tempKey

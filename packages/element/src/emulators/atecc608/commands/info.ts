@@ -26,7 +26,10 @@ export function info(inside: Inside, command: Command): Uint8Array {
   }
 }
 
-/** Bits 0-7 the flags of TempKey, 10 a key is authorized, 11-14 which, 15 TempKey is valid. */
+/**
+ * Bits 0-7 the flags of TempKey, 10 a key is authorized, 11-14 which, 15 TempKey is valid.
+ * Unconfirmed on silicon (U39).
+ */
 function stateOf({ registers }: Inside): Uint8Array {
   const { tempKey, authorized } = registers
   const high =
@@ -37,7 +40,7 @@ function stateOf({ registers }: Inside): Uint8Array {
 /**
  * The pin that a part for the single wire has in place of the second wire: an output, low when the
  * power comes. Bit 1 of param2 sets it to bit 0; the value is answered. That every such part has it
- * as an output is unconfirmed on silicon.
+ * as an output is unconfirmed on silicon (U40).
  */
 function pin({ config, registers }: Inside, param2: number): Uint8Array {
   requireParse((param2 & ~3) === 0)
@@ -49,7 +52,7 @@ function pin({ config, registers }: Inside, param2: number): Uint8Array {
 /**
  * The persistent latch, which keys with PersistentDisable need. Bit 1 of param2 sets it to bit 0,
  * and a write answers zero whatever it wrote; to one only after the key of VolatileKeyPermission was
- * authorized, which is unconfirmed on silicon.
+ * authorized, which is unconfirmed on silicon (U56).
  */
 function latch({ config, registers }: Inside, param2: number): Uint8Array {
   requireParse((param2 & ~3) === 0)

@@ -2,6 +2,7 @@
  * KDF (56): derives from a key in TempKey, the alternate key buffer or a slot, by the PRF of TLS
  * 1.2 (RFC 5246 §5), by one HMAC (either step of HKDF, RFC 5869 §2), or by one block of AES; into a
  * register, a slot, or to the bus. The extra outputs of the PRF for AEAD keys are not here.
+ * Unconfirmed on silicon (U36, U64, U71).
  */
 import { createHmac } from 'node:crypto'
 import type { Command, Inside } from '../inside.ts'
@@ -112,7 +113,7 @@ function requireIv({ config }: Inside, message: Uint8Array): void {
 
 /**
  * Details 1:0 the block of 16 bytes of the source. The block is answered with 16 zeros behind it:
- * unconfirmed on silicon.
+ * unconfirmed on silicon (U73).
  */
 function deriveAes(inside: Inside, request: Request): Uint8Array {
   const { mode, sourceSlot, details, message } = request

@@ -36,7 +36,10 @@ function lockData(inside: Inside, command: Command): void {
   inside.eeprom.write('config', at.lockValue, Uint8Array.of(locked))
 }
 
-/** The slots in order, without those of private keys, then the one-time zone. Unconfirmed on silicon. */
+/**
+ * The slots in order, without those of private keys, then the one-time zone. Unconfirmed on silicon
+ * (U24).
+ */
 function dataCrc(inside: Inside): number {
   let crc = 0
   for (let slot = 0; slot < slotCount; slot++) {
@@ -45,7 +48,9 @@ function dataCrc(inside: Inside): number {
   return crcOf(inside, 'otp', otpLength, crc)
 }
 
-/** No CRC is compared here: of a private key no host could know it. Unconfirmed on silicon. */
+/**
+ * No CRC is compared here: of a private key no host could know it. Unconfirmed on silicon (U25).
+ */
 function lockSlot({ config, eeprom }: Inside, slot: number): void {
   const { lockable } = config.keyConfig(slot)
   requireExecution(config.configLocked && lockable && !config.slotLocked(slot))

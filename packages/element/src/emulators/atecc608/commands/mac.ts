@@ -76,7 +76,7 @@ export function checkMac(inside: Inside, command: Command): Uint8Array {
 
 /**
  * The password that was shown releases another key: that of the slot above an even one, of an odd
- * one itself. ReadKey 0 allows it; that it must be 0 in both slots is unconfirmed on silicon.
+ * one itself. ReadKey 0 allows it; that it must be 0 in both slots is unconfirmed on silicon (U70).
  */
 function copyKey(inside: Inside, slot: number): void {
   const { config, registers } = inside
@@ -86,7 +86,7 @@ function copyKey(inside: Inside, slot: number): void {
   registers.tempKey.set(symmetricKeyOf(inside, target), tempKeySource.fixed)
 }
 
-/** Until sleep. Which commands authorize, and for how long: unconfirmed on silicon. */
+/** Until sleep. Which commands authorize, and for how long, is unconfirmed on silicon (U53). */
 export function authorize({ config, registers }: Inside, slot: number): void {
   registers.authorized = slot
   if (slot === config.byte(at.useLock) >> 4) registers.useUnlocked = true

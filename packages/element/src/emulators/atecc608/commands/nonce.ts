@@ -1,6 +1,7 @@
 /**
  * Nonce (16): loads TempKey, the message digest buffer or the alternate key buffer, with the chip's
  * own randomness in it or exactly as the host says. What was there is gone, also when it fails.
+ * Unconfirmed on silicon (U34).
  */
 import { createHash } from 'node:crypto'
 import type { Command, Inside } from '../inside.ts'
@@ -41,9 +42,9 @@ function load({ registers }: Inside, { mode, param2, data }: Command): Uint8Arra
 }
 
 /**
- * Into TempKey only. Unconfirmed on silicon: other targets are refused as not understood. Without a
- * new random number the source counts as random all the same, as is documented; a host that loaded
- * TempKey knows the value then.
+ * Into TempKey only; other targets are refused as not understood. Unconfirmed on silicon (U35).
+ * Without a new random number the source counts as random all the same, as is documented; a host
+ * that loaded TempKey knows the value then.
  */
 function combine(
   inside: Inside,

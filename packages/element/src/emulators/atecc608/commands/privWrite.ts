@@ -1,6 +1,7 @@
 /**
  * PrivWrite (46): a private key from outside into a slot: in clear until the data zone is locked,
  * afterwards encrypted under TempKey with a MAC, where WriteConfig allows that.
+ * Unconfirmed on silicon (U20, U66, U67).
  */
 import { keyType } from '../config.ts'
 import { headOf, serialMark, sha256, xor, zeros } from '../digests.ts'
@@ -13,7 +14,10 @@ import { takeSessionKey } from '../sessionKey.ts'
 import { Refusal, requireExecution, requireParse, status } from '../status.ts'
 
 const encrypted = 0x40
-/** SlotConfig.WriteConfig bit 2 (bit 14 of the word): PrivWrite is allowed, encrypted. */
+/**
+ * WriteConfig bit 2 (b14 of SlotConfig): encrypted PrivWrite is allowed. Unconfirmed on silicon
+ * (U47).
+ */
 const mayWrite = 0x4
 /** Four bytes of padding and the scalar. */
 const keyLength = 36
@@ -27,7 +31,7 @@ export function privWrite(inside: Inside, command: Command): Uint8Array {
   requireExecution(isPrivate && type === keyType.p256)
   requireAuthorized(inside, param2)
   const secret = (mode & encrypted) !== 0
-  // The MAC of a clear write is not looked at.
+  // The MAC of a clear write is not looked at. Unconfirmed on silicon (U69).
   requireExecution(secret || !config.dataLocked)
   requireExecution(!config.dataLocked || (config.slotConfig(param2).writeConfig & mayWrite) !== 0)
   const bytes = secret ? decrypted(inside, command) : data.subarray(0, keyLength)

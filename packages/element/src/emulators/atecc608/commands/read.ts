@@ -1,6 +1,7 @@
 /**
  * Read (02): the configuration always; the one-time zone and the slots when they are locked, and
  * the slots by the rules of SlotConfig, in clear or encrypted.
+ * Unconfirmed on silicon (U17, U23, U59).
  */
 
 import type { Cells } from '../address.ts'

@@ -3,6 +3,7 @@
  * configuration chooses what is kept between boots: nothing (FullBoth), the signature (FullSig) or
  * the digest (FullDig), so that the short form can be asked. The digest may come encrypted under
  * the IO protection key and TempKey, and the good answer is a MAC then.
+ * Unconfirmed on silicon (U74).
  */
 import { headOf, sha256, xor } from '../digests.ts'
 import { verifyDigest } from '../ecc.ts'

@@ -1,6 +1,7 @@
 /**
  * SelfTest (77). A test that fails puts the part into its failure state: until it passes, or the
  * next wake, everything but this command and reads of the configuration is answered 07.
+ * Unconfirmed on silicon (U45).
  */
 import type { Command, Inside } from '../inside.ts'
 import { requireParse } from '../status.ts'

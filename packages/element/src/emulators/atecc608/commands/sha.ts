@@ -2,6 +2,7 @@
  * SHA (47): a digest, or an HMAC under a slot or TempKey, over as many bytes as the host likes. The
  * state of a digest, and only of that, can be carried out and back (6, 7): 40 bytes and those that
  * fill no block yet, which the low six bits of the first byte count. Beyond that its form is our own.
+ * Unconfirmed on silicon (U36, U43, U71).
  */
 import { keyType } from '../config.ts'
 import type { Command, Inside } from '../inside.ts'

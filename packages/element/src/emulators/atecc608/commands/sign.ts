@@ -2,6 +2,7 @@
  * Sign (41): ECDSA over a digest that the host loaded (external), or over a message of 55 bytes that
  * the chip composes of TempKey and its own configuration (internal): the attestation of a key when
  * GenKey made TempKey, and what Verify takes to validate or invalidate a public key.
+ * Unconfirmed on silicon (U32, U48, U60).
  */
 import { privateUse } from '../config.ts'
 import { sha256 } from '../digests.ts'

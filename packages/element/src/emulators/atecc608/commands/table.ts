@@ -1,4 +1,7 @@
-/** The opcodes. HMAC (0x11) is no command of this part: SHA has it in its modes. */
+/**
+ * The opcodes. HMAC (0x11) is no command of this part: SHA has it in its modes.
+ * Unconfirmed on silicon (U18).
+ */
 import type { Handler } from '../inside.ts'
 import { aes } from './aes.ts'
 import { counter } from './counter.ts'

@@ -1,4 +1,7 @@
-/** UpdateExtra (20): two bytes that are set once, and the use counter of keys. */
+/**
+ * UpdateExtra (20): two bytes that are set once, and the use counter of keys.
+ * Unconfirmed on silicon (U26).
+ */
 import type { Command, Inside } from '../inside.ts'
 import { done } from '../inside.ts'
 import { at } from '../layout.ts'

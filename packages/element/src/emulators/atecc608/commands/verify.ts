@@ -3,6 +3,7 @@
  * packet; and, over the message that an internal signature would have, the validation of a stored
  * public key by its parent. On request the good answer is a MAC under the IO protection key.
  * The mode for X.509 content (1) is not here.
+ * Unconfirmed on silicon (U32, U63).
  */
 import { keyType } from '../config.ts'
 import { headOf, sha256 } from '../digests.ts'

@@ -2,6 +2,7 @@
  * Write (12): words of 4 or blocks of 32 bytes. The configuration until it is locked; the one-time
  * zone and the slots freely until those are locked; then slots by WriteConfig: always, while the
  * public key in it is not validated, encrypted under TempKey with a MAC, or never.
+ * Unconfirmed on silicon (U17, U42, U67).
  */
 import { type Cells, cellsOf, wholeBlock } from '../address.ts'
 import { headOf, serialMark, sha256, xor, zeros } from '../digests.ts'
@@ -33,7 +34,7 @@ export function write(inside: Inside, command: Command): Uint8Array {
 
 /**
  * Bytes 16 to 83 and 90 to 127. A word that has SlotLocked in it changes its other half only: which
- * slots are locked is said by Lock alone. Unconfirmed on silicon.
+ * slots are locked is said by Lock alone. Unconfirmed on silicon (U22).
  */
 function writeConfig({ config, eeprom }: Inside, cells: Cells, { mode, data }: Command): void {
   const { offset, length } = cells
@@ -44,7 +45,7 @@ function writeConfig({ config, eeprom }: Inside, cells: Cells, { mode, data }: C
   eeprom.write('config', offset + kept, data.subarray(kept))
 }
 
-/** After the lock it is read only. */
+/** After the lock it is read only. Unconfirmed on silicon (U23). */
 function writeOneTime({ config, eeprom }: Inside, cells: Cells, { mode, data }: Command): void {
   requireExecution(config.configLocked && !config.dataLocked && (mode & encrypted) === 0)
   requireExecution(cells.length === blockLength)
@@ -60,7 +61,7 @@ function writeSlot(inside: Inside, cells: Cells, command: Command, slot: number)
   const withMac = (command.mode & encrypted) !== 0
   if (config.dataLocked) requireRule(inside, slot, withMac)
   // Before the data lock by whole blocks only; what goes beyond the slot is dropped. Both
-  // unconfirmed on silicon.
+  // unconfirmed on silicon (U21).
   else requireExecution(cells.length === blockLength)
   const bytes = withMac ? decrypted(inside, command, slot) : command.data
   eeprom.write(slot, cells.offset, bytes.subarray(0, cells.held))
