@@ -87,6 +87,8 @@ export class Handshakes {
   readonly #unproven: TokenBuckets
   /** message_1 whose answers are being made. */
   readonly #composing: Map<string, Promise<Answer | 'unproven'>> = new Map()
+  /** How many of them each address has. */
+  readonly #composingOf: Map<string, number> = new Map()
   /** C_R of those. */
   readonly #drawn: Set<string> = new Set()
 
@@ -185,15 +187,27 @@ export class Handshakes {
     const { halfOpenUnprovenMax, halfOpenUnprovenPerAddressMax } = this.#parts.limits
     return (
       this.#halfOpen.size + this.#composing.size >= halfOpenUnprovenMax ||
-      this.#halfOpen.sizeOf(host) >= halfOpenUnprovenPerAddressMax
+      this.#halfOpen.sizeOf(host) + (this.#composingOf.get(host) ?? 0) >=
+        halfOpenUnprovenPerAddressMax
     )
   }
 
   /** The same message_1 twice at once is one handshake. */
   #begin(about: Began, message1: Uint8Array): Promise<Answer | 'unproven'> {
-    const answer = this.#answer(about, message1).finally(() => this.#composing.delete(about.key))
-    this.#composing.set(about.key, answer)
+    const { key, host } = about
+    this.#composes(host, 1)
+    const answer = this.#answer(about, message1).finally(() => {
+      this.#composing.delete(key)
+      this.#composes(host, -1)
+    })
+    this.#composing.set(key, answer)
     return answer
+  }
+
+  #composes(host: string, more: 1 | -1): void {
+    const count = (this.#composingOf.get(host) ?? 0) + more
+    if (count === 0) this.#composingOf.delete(host)
+    else this.#composingOf.set(host, count)
   }
 
   /** 'unproven': the answer is long, and the address has to be shown first. */

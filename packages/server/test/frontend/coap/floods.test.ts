@@ -52,9 +52,7 @@ describe('a flood at the coap door', () => {
       coapLimitsOfDoor
     const waiting: number[] = []
     for (let second = 0; second < 12; second++) {
-      for (let n = 0; n < rate; n++) {
-        await house.inject(message1(rate * second + n), `${victim}:5683`)
-      }
+      await flood(rate, (n) => [message1(rate * second + n), `${victim}:5683`])
       house.timers.advance(1_000)
       waiting.push(house.door.load.halfOpen)
     }
