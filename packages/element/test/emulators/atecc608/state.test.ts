@@ -78,6 +78,8 @@ test('an ephemeral private key is taken by ECDH alone', () => {
     `51 00 ffff ${block16}`,
     '56 50 0000 02000001 00',
     '56 50 0000 01000020',
+    // A key of zeros, and TempKey as the message.
+    '56 50 0000 05000020',
     '56 44 0000 06000001 00',
     `16 00 0080 ${'00'.repeat(20)}`,
   ]
