@@ -288,6 +288,7 @@ test('the longest execution times by the clock of ChipMode', () => {
     ['20 00 0000', 10, 10, 10],
     ['02 00 0000', 5, 5, 5],
     ['46 00 0000', 50, 50, 50],
+    ['11 00 0000', 1, 1, 1],
   ]
   for (const [column, mode] of ['00', '28', '68'].entries()) {
     const chip = chipOn(memory({ config: { 19: mode } }))
