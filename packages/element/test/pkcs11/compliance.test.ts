@@ -11,6 +11,7 @@ const open = () => openElement(url, { folder: '/nowhere' })
 const members = [
   'close',
   'ecdh',
+  'ephemeral',
   'generateKey',
   'info',
   'publicKey',

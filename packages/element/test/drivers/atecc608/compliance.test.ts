@@ -19,7 +19,7 @@ const folder = await mkdtemp(join(tmpdir(), 'countersign-atecc608-'))
 after(() => rm(folder, { recursive: true }))
 
 const members = (
-  'attest close counters data ecdh generateKey info ' +
+  'attest close counters data ecdh ephemeral generateKey info ' +
   'lock lockDigest publicKey random sign slots state'
 ).split(' ')
 

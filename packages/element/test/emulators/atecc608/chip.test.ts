@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { inspect } from 'node:util'
 import { fromHex, hex } from '@countersign/core/codec'
 import { blankEeprom } from '../../../src/emulators/atecc608/blank.ts'
-import { ask, blank, chipOn, exchange, memory, packet } from './packets.ts'
+import { ask, blank, chipOn, crcHex, exchange, memory, packet } from './packets.ts'
 
 const numbers32 = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f'
 
@@ -68,6 +68,17 @@ test('a wrong count or CRC is a communication error, an unknown opcode a parse e
     assert.equal(opcode, undefined)
   }
   assert.equal(ask(chip, '11 00 0000'), '03')
+  // A count that is wrong under a CRC that is right.
+  const counted = fromHex('0830000000')
+  assert.equal(hex(chip.execute(fromHex(hex(counted) + crcHex(counted))).response), '04ff0142')
+})
+
+test('a command has at most 151 bytes', () => {
+  const chip = chipOn(blank())
+  const ofLength = (length: number): string =>
+    hex(chip.execute(packet(`30 00 0000 ${'00'.repeat(length - 7)}`)).response)
+  assert.equal(ofLength(151).slice(2, 4), '03')
+  assert.equal(ofLength(152), '04ff0142')
 })
 
 test('the two ways to a CRC agree with the literals', () => {

@@ -43,6 +43,8 @@ test('a wake clears the failure, unless the part tests itself then', () => {
   ask(chip, '77 3b 0000')
   assert.equal(hex(chip.wake()), '04113343')
   assert.equal(ask(chip, '30 00 0000'), '00006002')
+  const silent = new Chip(memory({ config: { 90: 'feff' } }), options)
+  assert.equal(hex(silent.wake()), '04113343', 'every bit of ChipOptions but that one')
   const testing = new Chip(memory({ config: { 90: '0100' } }), options)
   assert.equal(hex(testing.wake()), '040740c2')
   assert.equal(ask(testing, '30 00 0000'), '07')

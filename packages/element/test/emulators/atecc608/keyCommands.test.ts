@@ -170,6 +170,8 @@ test('an ephemeral key lives in TempKey, for one ECDH', () => {
   assert.equal(ask(chip, '41 40 0100'), '0f', 'it is nothing to sign')
   assert.equal(ask(chip, `43 0d 0000 ${point3}`), ephemeralSecret)
   assert.equal(ask(chip, `43 0d 0000 ${point3}`), '0f')
+  ask(chip, `16 03 0000 ${numbers32}`)
+  assert.equal(ask(chip, `43 0d 0000 ${point3}`), '0f', 'what a host loaded is no key')
 })
 
 test('the secret goes out encrypted when ChipOptions has an IO key', () => {

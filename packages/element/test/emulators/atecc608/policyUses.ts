@@ -93,6 +93,9 @@ const shownNumbers = `${zeros32} cb57c9cfe3c7012f5d4acfb1fbe804736aecce500c8e4ff
 /** CheckMac under the chip's nonce itself, over zeros and over itself. */
 const nonceZeros = `${zeros32} 2ace9e1b14d460348e5ea66c9da335f2bfc9b4ff10fa8178eeeef29f74204028 ${other13}`
 const nonceTwice = `${zeros32} f3613c659ee2924f437cc0c9299cb44e30cc515bbecc67366a84bfa605db9fd5 ${other13}`
+/** CheckMac over zeros with eight bytes of the one-time zone, FF, under 60 … 7f and the nonce. */
+const shownZerosOtp = `${zeros32} d4c4618eab713758a6804a91105a33537a63a817e4b29061d9eabbb5e7bc503e ${other13}`
+const nonceZerosOtp = `${zeros32} 361b946fae5e28318cde157373c2308931fc0b5481327210ac7a0d868a4f3930 ${other13}`
 
 const point1 =
   'd65a93977caa3d1b081852ff57a79e465f1660577304baead505dd3a48589cf3' +
@@ -212,6 +215,7 @@ const slotUses: readonly Use[] = [
   use('MAC 00', 5, overRandom(`08 00 0500 ${numbers32}`)),
   use('MAC 01', 5, overRandom('08 01 0500'), { host: overFixed('08 05 0500') }),
   use('CheckMac 00', 5, overRandom(`28 00 0500 ${shownZeros}`)),
+  use('CheckMac 20', 5, overRandom(`28 20 0500 ${shownZerosOtp}`)),
   use('CheckMac 01', 5, overRandom(`28 01 0500 ${shownNonce}`), {
     host: overFixed(`28 05 0500 ${shownNumbers}`),
   }),
@@ -335,6 +339,7 @@ const slotlessUses: readonly Use[] = [
   }),
   use('MAC 03', undefined, overRandom('08 03 0500'), { host: overFixed('08 07 0500') }),
   use('CheckMac 02', undefined, overRandom(`28 02 0500 ${nonceZeros}`)),
+  use('CheckMac 22', undefined, overRandom(`28 22 0500 ${nonceZerosOtp}`)),
   use('CheckMac 03', undefined, overRandom(`28 03 0500 ${nonceTwice}`)),
   use('GenDig 00', undefined, overRandom('15 00 0000')),
   use('GenDig 01', undefined, overRandom('15 01 0000')),

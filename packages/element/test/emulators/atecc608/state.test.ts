@@ -78,6 +78,8 @@ test('an ephemeral private key is taken by ECDH alone', () => {
     `51 00 ffff ${block16}`,
     '56 50 0000 02000001 00',
     '56 50 0000 01000020',
+    // A key of zeros, and TempKey as the message.
+    '56 50 0000 05000020',
     '56 44 0000 06000001 00',
     `16 00 0080 ${'00'.repeat(20)}`,
   ]
@@ -286,6 +288,7 @@ test('the longest execution times by the clock of ChipMode', () => {
     ['20 00 0000', 10, 10, 10],
     ['02 00 0000', 5, 5, 5],
     ['46 00 0000', 50, 50, 50],
+    ['11 00 0000', 1, 1, 1],
   ]
   for (const [column, mode] of ['00', '28', '68'].entries()) {
     const chip = chipOn(memory({ config: { 19: mode } }))

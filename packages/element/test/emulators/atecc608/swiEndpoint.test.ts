@@ -232,6 +232,7 @@ test('a part for I2C does not hear the single wire', async () => {
   await wake(it)
   await send(it, flagTransmit)
   assert.equal(await received(it), '')
+  assert.deepEqual(it.chip.calls, [])
 })
 
 test('a host that reads less than came finds the rest, until it discards it', async () => {

@@ -88,6 +88,11 @@ test('a good CheckMac over TempKey copies the key above into it, where ReadKey i
   assert.equal(copied('8020', '8f20'), '0f', 'ReadKey of the key above')
   assert.equal(copied('8020', '8020', '3300'), '0f', 'a private key')
   assert.equal(copied('8020', '8020', '1c10'), '0f', 'a key that waits for the latch')
+  const odd = chipWith({ slots: { 5: ['8020', '1c00'], 6: ['8020', '1c00'] }, data })
+  ask(odd, random)
+  const shown5 = '82664ef8fcc4a33b92fe4b673de38eb9afd411d9b7c1a45eb2bfaf2edbc1369b'
+  assert.equal(ask(odd, `28 01 0500 ${'00'.repeat(32)} ${shown5} ${'00'.repeat(13)}`), '00')
+  assert.equal(ask(odd, `08 06 0000 ${numbers32}`), macUnder5, 'an odd slot: itself')
   const chip = chipWith({ slots: { 5: ['8020', '1c00'] }, data })
   ask(chip, random)
   assert.equal(ask(chip, `28 01 0400 ${'00'.repeat(77)}`), '01')
