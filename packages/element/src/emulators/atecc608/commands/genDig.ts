@@ -1,7 +1,7 @@
 /**
  * GenDig (15): TempKey becomes the digest of a stored value, or one that the host shares, and of
  * what TempKey was. The session key of encrypted reads and writes, and the link of GenDig to a key.
- * Unconfirmed on silicon (U34, U37, U41).
+ * Unconfirmed on silicon (U23, U34, U37, U41).
  */
 import { readCounter } from '../counters.ts'
 import { serialMark, sha256, zeros } from '../digests.ts'

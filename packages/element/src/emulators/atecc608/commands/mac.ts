@@ -53,7 +53,8 @@ export function checkMac(inside: Inside, command: Command): Uint8Array {
   requireParse((mode & ~0x27) === 0 && param2 < 16 && data.length === 77)
   const { config, eeprom, registers } = inside
   const { tempKey } = registers
-  // As Read of it: nothing is learnt of the one-time zone before it is locked.
+  // As Read of it: nothing is learnt of the one-time zone before it is locked. Unconfirmed on silicon
+  // (U23).
   requireExecution((mode & bits.otp) === 0 || config.dataLocked)
   const fresh = (mode & bits.challengeFromTempKey) !== 0 && tempKey.source === tempKeySource.random
   const [key, challenge] = takeParts(inside, command)
