@@ -101,6 +101,7 @@ class Life {
   }
 
   #recover(): void {
+    if (this.#world.isInHands) return
     if (this.#kind.drivers === 2) return this.#world.part.faults.end()
     this.#world.swapBack()
     this.#world.part.faults.end()

@@ -108,6 +108,8 @@ export class World {
   readonly truth: Truth
   /** Another chip was in the place of ours since this was last set to false. */
   wasSwapped = false
+  /** A swap is under way: nothing else ends that the part is away. */
+  isInHands = false
   /** Timers are late and commands slow now and then. */
   isTroubled = false
   readonly #draw: Draw
@@ -161,8 +163,10 @@ export class World {
     this.part.swap(this.#own)
   }
 
-  /** As hands do it: the part is away for a while. */
+  /** As hands do it: the part is away for a while. There is one pair of hands. */
   async swapByHand(): Promise<void> {
+    if (this.isInHands) return
+    this.isInHands = true
     this.part.faults.die()
     await this.time.wait(600 + this.#draw(1200))
     this.swap()
@@ -172,6 +176,7 @@ export class World {
     await this.time.wait(600 + this.#draw(1200))
     this.swapBack()
     this.part.faults.end()
+    this.isInHands = false
   }
 
   calm(): void {
