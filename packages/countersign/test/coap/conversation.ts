@@ -293,13 +293,16 @@ class Conversation {
   async #isOver(): Promise<boolean> {
     if (this.#unsaid > 0) return false
     const { store } = this.#house
-    for (const { side } of this.#parties) {
+    for (const { side, lives } of this.#parties) {
       const { id } = side.identity.row
       // What was said to a server that died may have been said in vain.
       if ((await store.get('device', id))?.state === 'suspended') this.#server.resume(id)
       if (side.outbox.size > 0) return false
       const commands = await store.find('command', 'device', id)
       if (commands.some(({ state }) => state === 'queued')) return false
+      // Over a bad link a result in blocks takes its time; only with its device it can be lost.
+      const hasLived = lives.stopped + lives.ended === 0
+      if (hasLived && commands.some(({ state }) => state === 'delivered')) return false
       const confirmed = await this.#confirmedBy(side)
       if (!this.#isPromoted && confirmed.some((one) => one !== this.#successor)) return false
     }
